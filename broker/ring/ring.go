@@ -1,0 +1,223 @@
+package ring
+
+import (
+	"errors"
+	"sync"
+	"sync/atomic"
+)
+
+// Errors of [Ring.Publish].
+var (
+	// ErrTooLarge: the event is larger than [Ring.MaxEvent], or empty.
+	ErrTooLarge = errors.New("ring: event too large for a segment")
+	// ErrExhausted: every segment is in the window, pinned by a reader, or
+	// still written to by a preempted publisher. Nothing was stored.
+	ErrExhausted = errors.New("ring: no segment can be recycled")
+)
+
+// Limits of the words that state.go packs.
+const (
+	MaxSegmentBytes = 1 << endBits      // 16 MiB
+	MaxSegments     = placeMask - 1     // places are stored plus one
+	maxEvents       = 1<<eventsBits - 1 // per segment
+)
+
+// Options sizes a [Ring]. The zero value is a ring of 64 MiB.
+type Options struct {
+	// SegmentBytes is the size of a segment's data plane, at most
+	// MaxSegmentBytes. Zero means 1 MiB.
+	SegmentBytes int
+
+	// Window is how many segments are retained, the active one included; at
+	// least 2. Zero means 64.
+	Window int
+
+	// Spares is how many segments there are beyond the window: one for each
+	// reader that may hold a pin at the same time, and two for publishers
+	// that are replacing a segment. Zero means 8.
+	Spares int
+
+	// FirstSequence and FirstOrdinal are where the counters start. Tests use
+	// them to start next to a wrap-around.
+	FirstSequence uint64
+	FirstOrdinal  uint64
+}
+
+// A Ring is the broadcast log. Its methods may be called by any goroutine.
+type Ring struct {
+	// Fixed after New.
+	segmentBytes  int
+	segmentEvents int
+	window        int
+	first         uint64
+	segments      []segment
+	poison        bool // tests: overwrite recycled memory
+
+	_         [64]byte
+	active    atomic.Uint64 // ref of the segment that publishers append to
+	_         [56]byte
+	oldest    atomic.Uint64 // ref of the oldest segment of the window
+	allocated atomic.Int64  // segments that have memory
+	exhausted atomic.Uint64 // times that no segment could be claimed
+
+	skipping sync.Mutex // held by Skip, never by Publish
+}
+
+// New returns an empty ring. It panics if the options are out of range.
+func New(o Options) *Ring {
+	if o.SegmentBytes == 0 {
+		o.SegmentBytes = 1 << 20
+	}
+	if o.Window == 0 {
+		o.Window = 64
+	}
+	if o.Spares == 0 {
+		o.Spares = 8
+	}
+	if o.SegmentBytes < 4 || o.SegmentBytes > MaxSegmentBytes {
+		panic("ring: SegmentBytes out of range")
+	}
+	if o.Window < 2 || o.Spares < 1 || o.Window+o.Spares > MaxSegments {
+		panic("ring: Window or Spares out of range")
+	}
+	r := &Ring{
+		segmentBytes:  o.SegmentBytes,
+		segmentEvents: segmentEvents(o.SegmentBytes),
+		window:        o.Window,
+		first:         o.FirstSequence,
+		segments:      make([]segment, o.Window+o.Spares),
+	}
+	for i := range r.segments {
+		r.segments[i].place = i
+	}
+	s := r.claim()
+	f := s.prepare(o.FirstOrdinal&ordinalMax, o.FirstSequence)
+	s.state.Store(uint64(makeState(open, f.ordinal())))
+	r.active.Store(uint64(f))
+	r.oldest.Store(uint64(f))
+	return r
+}
+
+// segmentEvents is the length of the index plane: full when events average 64
+// bytes. Smaller ones seal a segment early.
+func segmentEvents(segmentBytes int) int { return min(max(segmentBytes/64, 4), maxEvents) }
+
+// SegmentMemory is the memory of one segment, both planes, in bytes.
+func SegmentMemory(segmentBytes int) int { return segmentBytes + 8*segmentEvents(segmentBytes) }
+
+// MaxEvent is the size in bytes of the largest event that fits: a quarter of a
+// segment, so that sealing early wastes no more than that.
+func (r *Ring) MaxEvent() int { return r.segmentBytes / 4 }
+
+func (r *Ring) at(f ref) *segment { return &r.segments[f.place()] }
+
+// Publish appends one event, the concatenation of parts, which are copied. It
+// never waits for a reader, and does not allocate. When it returns nil, readers
+// can see the event.
+func (r *Ring) Publish(at Tick, parts ...[]byte) error {
+	size := 0
+	for _, p := range parts {
+		size += len(p)
+	}
+	if size == 0 || size > r.MaxEvent() {
+		return ErrTooLarge
+	}
+	for {
+		f := ref(r.active.Load())
+		s := r.at(f)
+		st := state(s.state.Load())
+		if !st.of(f.ordinal()) {
+			continue // recycled since: active has moved on
+		}
+		if st.phase() != open {
+			if err := r.advance(f, st); err != nil {
+				return err
+			}
+			continue
+		}
+		slot, start := st.events(), st.bytes()
+		if slot == len(s.index) || start+size > len(s.data) { // invariant 5
+			s.state.CompareAndSwap(uint64(st), uint64(st.with(sealed)))
+			continue
+		}
+		if !s.state.CompareAndSwap(uint64(st), uint64(st.reserve(size))) {
+			continue
+		}
+		// From here to the commit the slot is a hole. The segment cannot be
+		// recycled: it is not fully committed (invariant 1).
+		end := start
+		for _, p := range parts {
+			end += copy(s.data[end:], p)
+		}
+		s.index[slot].Store(uint64(makeEntry(at, end))) // from here readers can see the event
+		return nil
+	}
+}
+
+// Skip leaves out the next n sequence numbers: readers are told that they
+// skipped n events, at this place of the log. It seals the active segment, so it
+// is for rare use. Like Publish it fails with ErrExhausted only.
+func (r *Ring) Skip(n uint64) error {
+	if n == 0 {
+		return nil
+	}
+	r.skipping.Lock()
+	defer r.skipping.Unlock()
+	for {
+		f := ref(r.active.Load())
+		s := r.at(f)
+		st := state(s.state.Load())
+		if !st.of(f.ordinal()) {
+			continue
+		}
+		if st.phase() != open {
+			if err := r.advance(f, st); err != nil {
+				return err
+			}
+			continue
+		}
+		// The gap is stored before the phase that makes it count, and only
+		// one Skip runs at a time: whoever sees gapped sees this n.
+		s.gap.Store(n)
+		if s.state.CompareAndSwap(uint64(st), uint64(st.with(gapped))) {
+			return r.advance(f, st.with(gapped))
+		}
+	}
+}
+
+// Stats is what a ring holds at one moment; under load the fields may be a few
+// events apart.
+type Stats struct {
+	Published uint64 // sequences given out since New, those of Skip included
+	Retained  uint64 // of these, how many the window still covers
+	Bytes     int64  // bytes of the retained events
+	Allocated int64  // bytes of memory held by segments, both planes
+	Exhausted uint64 // times that no segment could be recycled
+
+	Oldest   Tick // publish time of the oldest retained event
+	Anything bool // there is a retained event, so Oldest is valid
+}
+
+// Stats walks the window; it costs microseconds and stops nobody.
+func (r *Ring) Stats() Stats {
+	head := r.Head()
+	st := Stats{
+		Published: head.seq - r.first,
+		Allocated: r.allocated.Load() * int64(SegmentMemory(r.segmentBytes)),
+		Exhausted: r.exhausted.Load(),
+	}
+	for i := range r.segments {
+		if s := &r.segments[i]; s.ref.Load() != 0 {
+			st.Bytes += int64(state(s.state.Load()).bytes())
+		}
+	}
+	tail, s := r.pinOldest()
+	defer s.unpin()
+	st.Retained = head.seq - tail.seq
+	if state(s.state.Load()).events() > 0 {
+		if e := s.entry(0); e != 0 {
+			st.Oldest, st.Anything = e.tick(), true
+		}
+	}
+	return st
+}

@@ -1,0 +1,149 @@
+package ring
+
+import "sync/atomic"
+
+// A segment is one block of the log. It is reused: each life has a new ordinal.
+type segment struct {
+	// The word that publishers contend on has its cache line to itself, away
+	// from the pins that readers write (BenchmarkPublishWithReaders).
+	state atomic.Uint64 // a state
+	_     [56]byte
+
+	pins atomic.Int64 // readers that hold this segment
+	_    [56]byte
+
+	ref     atomic.Uint64 // this life's ref; 0 when retired
+	next    atomic.Uint64 // ref of the successor, or unlinked(ordinal)
+	base    atomic.Uint64 // sequence of the first event
+	gap     atomic.Uint64 // sequences lost after the last event; counts only in phase gapped
+	claimed atomic.Bool   // in use, or being checked for reuse
+
+	place int // in Ring.segments; fixed after New
+
+	// Allocated by the first claimant, then fixed.
+	data  []byte
+	index []atomic.Uint64 // entries
+}
+
+// fullyCommitted reports whether every reserved slot is filled. The caller has
+// claimed the segment, so no new reservation can happen.
+func (s *segment) fullyCommitted() bool {
+	n := state(s.state.Load()).events()
+	for k := range s.index[:n] {
+		if s.index[k].Load() == 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// entry loads the index word of slot k.
+func (s *segment) entry(k int) entry { return entry(s.index[k].Load()) }
+
+// nextBase is the sequence after the segment's last one, its gap included, as of st.
+func (s *segment) nextBase(st state) uint64 {
+	n := s.base.Load() + uint64(st.events())
+	if st.phase() == gapped {
+		n += s.gap.Load()
+	}
+	return n
+}
+
+// claim takes a segment that nobody uses any more, or nil if there is none.
+func (r *Ring) claim() *segment {
+	for i := range r.segments {
+		s := &r.segments[i]
+		if s.claimed.Load() || !s.claimed.CompareAndSwap(false, true) {
+			continue
+		}
+		if s.data == nil {
+			s.data = make([]byte, r.segmentBytes)
+			s.index = make([]atomic.Uint64, r.segmentEvents)
+			r.allocated.Add(1)
+			return s
+		}
+		// Invariant 4: the ref was cleared before claimed became false, so a
+		// reader that pins from here on sees that and lets go.
+		// Invariant 1: unpinned and fully committed.
+		if s.pins.Load() != 0 || !s.fullyCommitted() {
+			s.claimed.Store(false)
+			continue
+		}
+		if r.poison {
+			for i := range s.data {
+				s.data[i] = 0xDB
+			}
+		}
+		clear(s.index[:state(s.state.Load()).events()])
+		return s
+	}
+	return nil
+}
+
+// prepare makes a claimed segment ready to be linked: closed and empty. The
+// order does not matter to anyone, nobody can reach it before the link.
+func (s *segment) prepare(ordinal, base uint64) ref {
+	f := makeRef(ordinal, s.place)
+	s.base.Store(base)
+	s.next.Store(uint64(unlinked(ordinal)))
+	s.state.Store(uint64(makeState(closed, ordinal)))
+	s.ref.Store(uint64(f))
+	return f
+}
+
+// release gives up a segment that was claimed, or just retired.
+func (s *segment) release() {
+	s.ref.Store(0)         // first: see invariant 4
+	s.claimed.Store(false) // from here on it may be claimed
+}
+
+// advance makes sure that the sealed segment at f has an open successor, that
+// the successor is active, and that the window is not too long. Any number of
+// publishers may do so at once. It fails only if no segment can be claimed.
+func (r *Ring) advance(f ref, st state) error {
+	s := r.at(f)
+	next := ref(s.next.Load())
+	if next == unlinked(f.ordinal()) {
+		fresh := r.claim()
+		if fresh == nil {
+			r.exhausted.Add(1)
+			return ErrExhausted
+		}
+		ordinal := (f.ordinal() + 1) & ordinalMax
+		mine := fresh.prepare(ordinal, s.nextBase(st)) // invariant 3
+		// Fails if another publisher was faster, or if s has been recycled
+		// since: its link then carries a later ordinal (invariant 7).
+		if !s.next.CompareAndSwap(uint64(unlinked(f.ordinal())), uint64(mine)) {
+			fresh.release()
+		}
+		next = ref(s.next.Load())
+	}
+	if !next.follows(f.ordinal()) {
+		return nil // s was recycled meanwhile: the ring is far ahead
+	}
+	// Opened before it becomes active, so active always takes events or is sealed.
+	shut := makeState(closed, next.ordinal())
+	r.at(next).state.CompareAndSwap(uint64(shut), uint64(shut.with(open)))
+	r.active.CompareAndSwap(uint64(f), uint64(next))
+	r.retire()
+	return nil
+}
+
+// retire moves the oldest segments out of the window while it is too long.
+func (r *Ring) retire() {
+	for {
+		o, a := ref(r.oldest.Load()), ref(r.active.Load())
+		if (a.ordinal()-o.ordinal())&ordinalMax < uint64(r.window) {
+			return
+		}
+		s := r.at(o)
+		next := ref(s.next.Load())
+		if !next.follows(o.ordinal()) {
+			continue // somebody else retired it
+		}
+		// The one that moves oldest retires the segment.
+		if r.oldest.CompareAndSwap(uint64(o), uint64(next)) {
+			s.release()
+		}
+	}
+}
