@@ -15,7 +15,6 @@ type Stats struct {
 // Stats takes the snapshot; it stops nobody and costs microseconds per shard.
 func (b *Broker) Stats() Stats {
 	var sum Stats
-	now := b.Tick(time.Now())
 	for _, r := range b.rings {
 		s := r.Stats()
 		sum.Published += s.Published
@@ -24,6 +23,7 @@ func (b *Broker) Stats() Stats {
 		sum.Allocated += s.Allocated
 		sum.Exhausted += s.Exhausted
 		if s.Anything {
+			now := b.Tick(time.Now()) // after the event's, so that no age is negative
 			sum.OldestAge = max(sum.OldestAge, now.Since(s.Oldest).Duration())
 		}
 	}

@@ -49,6 +49,9 @@
 //  7. A segment's state carries the low bits of its ordinal (the epoch), and the
 //     link to the next segment carries the whole of it. A compare-and-swap by a
 //     publisher that slept through a recycling therefore fails.
+//  8. No two lives of a segment have the same ref. A publisher claims a segment,
+//     sees that the link is still empty, and only then prepares it: as long as it
+//     holds the segment, nobody else can link that segment under that ordinal.
 //
 // # Who touches what
 //

@@ -58,7 +58,7 @@ func (r *Ring) pinOldest() (Cursor, *segment) {
 }
 
 // A Batch is a run of events that lie back to back in one segment. The segment
-// is pinned, and Bytes may be used, until Release.
+// is pinned, and Bytes and the methods may be used, until Release.
 type Batch struct {
 	// Skipped is how many events were lost between the cursor's old place
 	// and the first event of the batch; they come before it. A batch may
@@ -92,15 +92,17 @@ func (r *Ring) Read(c *Cursor, b *Batch, maxBytes int) bool {
 		st := state(s.state.Load())
 		n := st.events()
 		k, end := int(c.slot), int(c.start)
-		for limit := end + maxBytes; k < n && end < limit; k++ {
+		for k < n && (k == int(c.slot) || end-int(c.start) < maxBytes) {
 			e := s.entry(k)
 			if e == 0 {
 				break // a hole
 			}
 			end = e.end()
+			k++
 		}
+		b.from = *c
 		if k > int(c.slot) {
-			b.seg, b.from = s, *c
+			b.seg = s
 			b.Events = k - int(c.slot)
 			b.Bytes = s.data[c.start:end:end] // invariant 2
 			*c = Cursor{ref: c.ref, slot: uint32(k), start: uint32(end), seq: c.seq + uint64(b.Events)}
@@ -122,28 +124,13 @@ func (r *Ring) Read(c *Cursor, b *Batch, maxBytes int) bool {
 	}
 }
 
-// Pending reports whether Read would find something at c. It allocates nothing
-// and pins only for a moment; a parked reader's second look.
+// Pending reports whether Read would find something at c; a parked reader's
+// second look. It allocates nothing and pins only for a moment.
 func (r *Ring) Pending(c Cursor) bool {
-	s := r.pin(c.ref)
-	if s == nil {
-		return true // lapped
-	}
-	defer s.unpin()
-	st := state(s.state.Load())
-	if int(c.slot) < st.events() {
-		return s.entry(int(c.slot)) != 0
-	}
-	next := ref(s.next.Load())
-	if st.phase() < sealed || !next.follows(c.ref.ordinal()) {
-		return false
-	}
-	n := r.pin(next)
-	if n == nil {
-		return true
-	}
-	defer n.unpin()
-	return n.base.Load() != c.seq || state(n.state.Load()).events() > 0 && n.entry(0) != 0
+	var b Batch
+	found := r.Read(&c, &b, 1) // moves this copy of the cursor only
+	b.Release()
+	return found
 }
 
 // Release unpins the batch's segment; Bytes must not be used any more.

@@ -103,7 +103,18 @@ func New(o Options) *Ring {
 func segmentEvents(segmentBytes int) int { return min(max(segmentBytes/64, 4), maxEvents) }
 
 // SegmentMemory is the memory of one segment, both planes, in bytes.
-func SegmentMemory(segmentBytes int) int { return segmentBytes + 8*segmentEvents(segmentBytes) }
+func SegmentMemory(segmentBytes int) int {
+	return pages(segmentBytes) + pages(8*segmentEvents(segmentBytes))
+}
+
+// pages is what the runtime sets aside for a large allocation of n bytes: whole
+// pages of 8 KiB.
+func pages(n int) int {
+	if n <= 32<<10 {
+		return n
+	}
+	return (n + 8191) &^ 8191
+}
 
 // MaxEvent is the size in bytes of the largest event that fits: a quarter of a
 // segment, so that sealing early wastes no more than that.
@@ -122,6 +133,21 @@ func (r *Ring) Publish(at Tick, parts ...[]byte) error {
 	if size == 0 || size > r.MaxEvent() {
 		return ErrTooLarge
 	}
+	s, slot, end, err := r.reserve(size)
+	if err != nil {
+		return err
+	}
+	// From here to the commit the slot is a hole. The segment cannot be
+	// recycled: it is not fully committed (invariant 1).
+	for _, p := range parts {
+		end += copy(s.data[end:], p)
+	}
+	s.index[slot].Store(uint64(makeEntry(at, end))) // from here readers can see the event
+	return nil
+}
+
+// reserve takes the next slot of the log, and size bytes for it from start.
+func (r *Ring) reserve(size int) (s *segment, slot, start int, err error) {
 	for {
 		f := ref(r.active.Load())
 		s := r.at(f)
@@ -131,7 +157,7 @@ func (r *Ring) Publish(at Tick, parts ...[]byte) error {
 		}
 		if st.phase() != open {
 			if err := r.advance(f, st); err != nil {
-				return err
+				return nil, 0, 0, err
 			}
 			continue
 		}
@@ -140,23 +166,15 @@ func (r *Ring) Publish(at Tick, parts ...[]byte) error {
 			s.state.CompareAndSwap(uint64(st), uint64(st.with(sealed)))
 			continue
 		}
-		if !s.state.CompareAndSwap(uint64(st), uint64(st.reserve(size))) {
-			continue
+		if s.state.CompareAndSwap(uint64(st), uint64(st.reserve(size))) {
+			return s, slot, start, nil
 		}
-		// From here to the commit the slot is a hole. The segment cannot be
-		// recycled: it is not fully committed (invariant 1).
-		end := start
-		for _, p := range parts {
-			end += copy(s.data[end:], p)
-		}
-		s.index[slot].Store(uint64(makeEntry(at, end))) // from here readers can see the event
-		return nil
 	}
 }
 
 // Skip leaves out the next n sequence numbers: readers are told that they
 // skipped n events, at this place of the log. It seals the active segment, so it
-// is for rare use. Like Publish it fails with ErrExhausted only.
+// is for rare use. It fails with ErrExhausted only, and then left nothing out.
 func (r *Ring) Skip(n uint64) error {
 	if n == 0 {
 		return nil
@@ -180,7 +198,11 @@ func (r *Ring) Skip(n uint64) error {
 		// one Skip runs at a time: whoever sees gapped sees this n.
 		s.gap.Store(n)
 		if s.state.CompareAndSwap(uint64(st), uint64(st.with(gapped))) {
-			return r.advance(f, st.with(gapped))
+			// Done. If there is no segment to go on in, that is for the
+			// next publisher to find out: an error here would say that
+			// nothing was left out.
+			_ = r.advance(f, st.with(gapped))
+			return nil
 		}
 	}
 }
@@ -200,9 +222,14 @@ type Stats struct {
 
 // Stats walks the window; it costs microseconds and stops nobody.
 func (r *Ring) Stats() Stats {
+	// The tail before the head: the other way round the tail may have passed
+	// the head by the time it is loaded.
+	tail, s := r.pinOldest()
+	s.unpin()
 	head := r.Head()
 	st := Stats{
 		Published: head.seq - r.first,
+		Retained:  head.seq - tail.seq,
 		Allocated: r.allocated.Load() * int64(SegmentMemory(r.segmentBytes)),
 		Exhausted: r.exhausted.Load(),
 	}
@@ -211,13 +238,10 @@ func (r *Ring) Stats() Stats {
 			st.Bytes += int64(state(s.state.Load()).bytes())
 		}
 	}
-	tail, s := r.pinOldest()
-	defer s.unpin()
-	st.Retained = head.seq - tail.seq
-	if state(s.state.Load()).events() > 0 {
-		if e := s.entry(0); e != 0 {
-			st.Oldest, st.Anything = e.tick(), true
-		}
+	var b Batch
+	if r.Read(&tail, &b, 1); b.Events > 0 {
+		st.Oldest, st.Anything = b.At(0), true
 	}
+	b.Release()
 	return st
 }

@@ -1,6 +1,9 @@
 package ring
 
-import "sync/atomic"
+import (
+	"runtime"
+	"sync/atomic"
+)
 
 // A segment is one block of the log. It is reused: each life has a new ordinal.
 type segment struct {
@@ -23,6 +26,8 @@ type segment struct {
 	// Allocated by the first claimant, then fixed.
 	data  []byte
 	index []atomic.Uint64 // entries
+
+	_ [32]byte // to four cache lines: the neighbour's state starts a fresh one
 }
 
 // fullyCommitted reports whether every reserved slot is filled. The caller has
@@ -102,22 +107,19 @@ func (s *segment) release() {
 // publishers may do so at once. It fails only if no segment can be claimed.
 func (r *Ring) advance(f ref, st state) error {
 	s := r.at(f)
-	next := ref(s.next.Load())
-	if next == unlinked(f.ordinal()) {
-		fresh := r.claim()
-		if fresh == nil {
+	for try := 0; ref(s.next.Load()) == unlinked(f.ordinal()); try++ {
+		if r.link(f, st) {
+			break
+		}
+		// Other publishers may hold the free segments for a moment: each that
+		// loses the race for the link gives one back. So wait, but not for long.
+		if try == patience {
 			r.exhausted.Add(1)
 			return ErrExhausted
 		}
-		ordinal := (f.ordinal() + 1) & ordinalMax
-		mine := fresh.prepare(ordinal, s.nextBase(st)) // invariant 3
-		// Fails if another publisher was faster, or if s has been recycled
-		// since: its link then carries a later ordinal (invariant 7).
-		if !s.next.CompareAndSwap(uint64(unlinked(f.ordinal())), uint64(mine)) {
-			fresh.release()
-		}
-		next = ref(s.next.Load())
+		runtime.Gosched()
 	}
+	next := ref(s.next.Load())
 	if !next.follows(f.ordinal()) {
 		return nil // s was recycled meanwhile: the ring is far ahead
 	}
@@ -127,6 +129,34 @@ func (r *Ring) advance(f ref, st state) error {
 	r.active.CompareAndSwap(uint64(f), uint64(next))
 	r.retire()
 	return nil
+}
+
+// patience is how often a publisher that finds no free segment looks again.
+const patience = 16
+
+// link gives the sealed segment at f a successor, unless it has one already. It
+// reports false if no segment can be claimed.
+func (r *Ring) link(f ref, st state) bool {
+	fresh := r.claim()
+	if fresh == nil {
+		return false
+	}
+	// A look at the link while fresh is ours (invariant 8). If there is a
+	// successor by now, fresh may have been it and been retired since; prepared
+	// once more, it would take readers of that life in.
+	s := r.at(f)
+	if ref(s.next.Load()) != unlinked(f.ordinal()) {
+		fresh.release()
+		return true
+	}
+	ordinal := (f.ordinal() + 1) & ordinalMax
+	mine := fresh.prepare(ordinal, s.nextBase(st)) // invariant 3
+	// Fails if another publisher was faster, or if s has been recycled since:
+	// its link then carries a later ordinal (invariant 7).
+	if !s.next.CompareAndSwap(uint64(unlinked(f.ordinal())), uint64(mine)) {
+		fresh.release()
+	}
+	return true
 }
 
 // retire moves the oldest segments out of the window while it is too long.

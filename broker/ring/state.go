@@ -75,9 +75,9 @@ func (s state) with(p phase) state {
 // (invariant 7).
 func (s state) of(ordinal uint64) bool { return s.epoch() == ordinal&epochMask }
 
-// An entry is an event's word in the index plane: publish time (40 bits) and the
-// offset at which the event ends (24 bits, less one so that a full segment of
-// 16 MiB fits, and a committed entry is told from an empty one by committedBit).
+// An entry is an event's word in the index plane: when it was published and where
+// it ends. The end is stored less one, so that the end of a full segment of 16 MiB
+// fits. The top bit tells a committed entry from an empty one.
 //
 //	committed (1 bit) | tick (39) | end-1 (24)
 type entry uint64
@@ -103,8 +103,15 @@ type Tick uint64
 // TickShift turns nanoseconds into ticks: ns >> TickShift.
 const TickShift = 14
 
-// Since is how many ticks after earlier t is, right across the wrap.
-func (t Tick) Since(earlier Tick) Tick { return (t - earlier) & tickMask }
+// Since is how many ticks after earlier t is, right across the wrap. It is 0 if t
+// is before earlier, as it can be when two goroutines look at the clock; times
+// more than 52 days apart are taken for that.
+func (t Tick) Since(earlier Tick) Tick {
+	if d := (t - earlier) & tickMask; d <= tickMask/2 {
+		return d
+	}
+	return 0
+}
 
 // Duration is the tick count as a duration.
 func (t Tick) Duration() time.Duration { return time.Duration(t << TickShift) }

@@ -63,12 +63,14 @@ func (g *Gate) Join(wake func()) (*Waiter, error) {
 	return nil, ErrFull
 }
 
-// Leave gives the waiter's place back. A wake-up that is under way may still arrive.
+// Leave gives the waiter's place back; again, it does nothing. A wake-up that is
+// under way may still arrive.
 func (w *Waiter) Leave() {
 	w.gate.joining.Lock()
 	defer w.gate.joining.Unlock()
-	w.Retract()
-	w.gate.waiters[w.bit].Store(nil)
+	if w.gate.waiters[w.bit].CompareAndSwap(w, nil) { // not a successor's place
+		w.Retract()
+	}
 }
 
 // Announce says that the waiter is about to sleep. It must then look for news
