@@ -1,0 +1,246 @@
+// Package config reads and checks the generator's flags.
+package config
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"net/url"
+	"strconv"
+	"time"
+
+	"event-dispatcher/bench/load/event"
+	"event-dispatcher/bench/load/sock"
+)
+
+// Config is what to do, checked.
+type Config struct {
+	URL    string    `json:"url"`
+	Target sock.Addr `json:"-"`
+	Host   string    `json:"-"`
+	Post   string    `json:"post"`
+	Stream string    `json:"stream"`
+	PID    int       `json:"pid,omitempty"`
+
+	Conns         int           `json:"conns"`
+	Rate          Rate          `json:"rate"`
+	Pipeline      int           `json:"pipeline"`
+	PerEvent      bool          `json:"per_event"`
+	Unload        float64       `json:"unload"`
+	Size          int           `json:"size,omitempty"`
+	Sessions      bool          `json:"sessions"`
+	Heartbeat     time.Duration `json:"heartbeat_ns,omitempty"`
+	PlayerThreads int           `json:"player_threads"`
+
+	Consumers       int           `json:"consumers"`
+	Sample          int           `json:"sample"`
+	Stalled         int           `json:"stalled,omitempty"`
+	StallFor        time.Duration `json:"stall_for_ns,omitempty"`
+	StallForever    bool          `json:"stall_forever,omitempty"`
+	Slow            int           `json:"slow,omitempty"`
+	SlowRate        int           `json:"slow_rate,omitempty"`
+	Reconnect       int           `json:"reconnect,omitempty"`
+	ReconnectEvery  time.Duration `json:"reconnect_every_ns,omitempty"`
+	ConsumerThreads int           `json:"consumer_threads"`
+	Gap             time.Duration `json:"gap_ns"`
+
+	Warmup   time.Duration `json:"warmup_ns"`
+	Duration time.Duration `json:"duration_ns"`
+	Settle   time.Duration `json:"settle_ns"`
+	JSON     string        `json:"-"`
+	Label    string        `json:"label,omitempty"`
+	Quiet    bool          `json:"-"`
+}
+
+// Rate is events per second over all players: a number, or "max".
+type Rate struct {
+	PerSecond float64
+	Max       bool
+}
+
+// String implements flag.Value.
+func (r *Rate) String() string {
+	if r.Max {
+		return "max"
+	}
+	return strconv.FormatFloat(r.PerSecond, 'f', -1, 64)
+}
+
+// Set implements flag.Value.
+func (r *Rate) Set(s string) error {
+	if s == "max" {
+		*r = Rate{Max: true}
+		return nil
+	}
+	v, err := strconv.ParseFloat(s, 64)
+	if err != nil || !(v >= 0 && v <= 10e6) {
+		return errors.New(`want "max" or events per second, 0 to 10,000,000`)
+	}
+	*r = Rate{PerSecond: v}
+	return nil
+}
+
+// MarshalText makes the rate a string in JSON.
+func (r Rate) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
+
+// Players reports whether anybody publishes.
+func (c *Config) Players() bool { return c.Conns > 0 && (c.Rate.Max || c.Rate.PerSecond > 0) }
+
+// Uniform reports whether all events have one size.
+func (c *Config) Uniform() bool { return !c.Sessions }
+
+// Parse reads args and checks them. The usage goes to stderr.
+func Parse(args []string, stderr io.Writer) (*Config, error) {
+	c := &Config{Rate: Rate{PerSecond: 1000}}
+	f := flag.NewFlagSet("load", flag.ContinueOnError)
+	f.SetOutput(stderr)
+	f.Usage = func() {
+		fmt.Fprintln(stderr, "load publishes events to a dispatcher on this machine, listens to them, and measures.")
+		fmt.Fprintln(stderr, "Exit codes: 0 done, 1 the run failed (partial results are printed), 2 usage, 130 interrupted.")
+		f.PrintDefaults()
+	}
+	f.StringVar(&c.URL, "url", "http://127.0.0.1:3569", "server under test; loopback only")
+	f.StringVar(&c.Post, "post", "/metrics", "path that players POST to")
+	f.StringVar(&c.Stream, "stream", "/event-dispatcher", "path that consumers GET")
+	f.IntVar(&c.PID, "pid", 0, "process of the server, for its CPU time and memory")
+
+	f.IntVar(&c.Conns, "conns", 32, "connections of players")
+	f.Var(&c.Rate, "rate", `events per second over all connections (open loop), "max" (closed loop), or 0 (no players)`)
+	f.IntVar(&c.Pipeline, "pipeline", 1, "events under way per connection")
+	f.BoolVar(&c.PerEvent, "per-event", false, "a new connection for every event")
+	f.Float64Var(&c.Unload, "unload", 0, "share of events whose connection is reset right after the body, as when a page is left")
+	f.IntVar(&c.Size, "size", 512, "bytes of every event")
+	f.BoolVar(&c.Sessions, "sessions", false, "play viewers' life cycles, sizes as in production, instead of -size")
+	f.DurationVar(&c.Heartbeat, "heartbeat", time.Second, "with -sessions: a viewer's time between heartbeats (30s in production)")
+	f.IntVar(&c.PlayerThreads, "player-threads", 1, "threads for players")
+
+	f.IntVar(&c.Consumers, "consumers", 2, "streams to open")
+	f.IntVar(&c.Sample, "sample", 2, "consumers that read everything and measure latency; -1 for all")
+	f.IntVar(&c.Stalled, "stalled", 0, "consumers that stop reading when measuring begins")
+	f.DurationVar(&c.StallFor, "stall-for", 0, "how long they do; 0 is until players have ended")
+	f.BoolVar(&c.StallForever, "stall-forever", false, "they never read again, and are left out of the ledger")
+	f.IntVar(&c.Slow, "slow", 0, "consumers that read slowly")
+	f.IntVar(&c.SlowRate, "slow-rate", 8000, "bytes per second that each of them reads")
+	f.IntVar(&c.Reconnect, "reconnect", 0, "consumers that leave and come back")
+	f.DurationVar(&c.ReconnectEvery, "reconnect-every", time.Second, "how long they stay, on average")
+	f.IntVar(&c.ConsumerThreads, "consumer-threads", 1, "threads for consumers that only count")
+	f.DurationVar(&c.Gap, "gap", 4*time.Millisecond, "rest between two looks at consumers that only count")
+
+	f.DurationVar(&c.Warmup, "warmup", 2*time.Second, "run this long before measuring")
+	f.DurationVar(&c.Duration, "duration", 10*time.Second, "measure this long")
+	f.DurationVar(&c.Settle, "settle", 15*time.Second, "wait at most this long for the last events")
+	f.StringVar(&c.JSON, "json", "", "write the report to this file too")
+	f.StringVar(&c.Label, "label", "", "name of the run in the report")
+	f.BoolVar(&c.Quiet, "quiet", false, "no progress line")
+	if err := f.Parse(args); err != nil {
+		return nil, err
+	}
+	if f.NArg() > 0 {
+		return nil, fmt.Errorf("unexpected argument %q", f.Arg(0))
+	}
+	return c, c.check()
+}
+
+func (c *Config) check() error {
+	if err := c.resolve(); err != nil {
+		return err
+	}
+	if c.Sample < 0 {
+		c.Sample = c.Consumers
+	}
+	if c.Sessions {
+		c.Size = 0
+	}
+	special := c.Stalled + c.Slow + c.Reconnect
+	between := func(name string, v, least, most int) error {
+		if v < least || v > most {
+			return fmt.Errorf("-%s %d: want %d to %d", name, v, least, most)
+		}
+		return nil
+	}
+	if err := errors.Join(
+		between("conns", c.Conns, 0, 20_000),
+		between("pipeline", c.Pipeline, 1, 256),
+		between("player-threads", c.PlayerThreads, 1, 64),
+		between("consumers", c.Consumers, 0, 100_000),
+		between("sample", c.Sample, 0, 100_000),
+		between("stalled", c.Stalled, 0, 100_000),
+		between("slow", c.Slow, 0, 100_000),
+		between("reconnect", c.Reconnect, 0, 100_000),
+		between("slow-rate", c.SlowRate, 100, 1<<30),
+		between("consumer-threads", c.ConsumerThreads, 1, 64),
+	); err != nil {
+		return err
+	}
+	switch {
+	case special > c.Consumers:
+		return fmt.Errorf("-stalled, -slow and -reconnect are %d together, more than -consumers %d", special, c.Consumers)
+	case !c.Sessions && (c.Size < event.MinBytes || c.Size > 1<<20):
+		return fmt.Errorf("-size %d: want %d to %d", c.Size, event.MinBytes, 1<<20)
+	case c.Unload < 0 || c.Unload > 1:
+		return fmt.Errorf("-unload %v: want 0 to 1", c.Unload)
+	case c.Heartbeat < time.Millisecond:
+		return fmt.Errorf("-heartbeat %v: want at least 1ms", c.Heartbeat)
+	case c.ReconnectEvery < 100*time.Millisecond:
+		return fmt.Errorf("-reconnect-every %v: want at least 100ms", c.ReconnectEvery)
+	case c.Duration < 100*time.Millisecond || c.Duration > time.Hour:
+		return fmt.Errorf("-duration %v: want 100ms to 1h", c.Duration)
+	case c.Warmup < 0 || c.Warmup > time.Hour:
+		return fmt.Errorf("-warmup %v: want 0 to 1h", c.Warmup)
+	case c.Settle < 0 || c.Settle > time.Hour:
+		return fmt.Errorf("-settle %v: want 0 to 1h", c.Settle)
+	case c.Gap < 0 || c.Gap > time.Second:
+		return fmt.Errorf("-gap %v: want 0 to 1s", c.Gap)
+	case !c.Players() && c.Consumers == 0:
+		return errors.New("no players and no consumers: nothing to do")
+	}
+	// What is left for samples comes first, special ones from the rest.
+	c.Sample = min(c.Sample, c.Consumers-special)
+	return c.checkDescriptors()
+}
+
+func (c *Config) checkDescriptors() error {
+	const spare = 64
+	limit, err := sock.Descriptors()
+	if err != nil {
+		return err
+	}
+	if need := c.Consumers + c.Conns + spare; uint64(need) > limit {
+		return fmt.Errorf("%d consumers and %d connections need %d descriptors, the limit is %d: fewer of them, a higher limit (ulimit -n), or several generators",
+			c.Consumers, c.Conns, need, limit)
+	}
+	return nil
+}
+
+// resolve takes the URL apart. A load generator that can be pointed at other
+// people's machines is a weapon, so this one cannot.
+func (c *Config) resolve() error {
+	u, err := url.Parse(c.URL)
+	if err != nil {
+		return fmt.Errorf("-url: %w", err)
+	}
+	if u.Scheme != "http" || u.Hostname() == "" || u.Port() == "" || (u.Path != "" && u.Path != "/") || u.RawQuery != "" {
+		return fmt.Errorf("-url %q: want http://127.0.0.1:PORT", c.URL)
+	}
+	name := u.Hostname()
+	if name == "localhost" {
+		name = "127.0.0.1"
+	}
+	ip := net.ParseIP(name).To4()
+	if ip == nil || ip[0] != 127 {
+		return fmt.Errorf("-url %q: only addresses in 127.0.0.0/8 are loaded", c.URL)
+	}
+	port, err := strconv.Atoi(u.Port())
+	if err != nil || port < 1 || port > 65535 {
+		return fmt.Errorf("-url %q: no such port", c.URL)
+	}
+	for _, p := range []string{c.Post, c.Stream} {
+		if p == "" || p[0] != '/' {
+			return fmt.Errorf("path %q: want it to begin with /", p)
+		}
+	}
+	c.Target, c.Host = sock.Addr{IP: [4]byte(ip), Port: port}, u.Host
+	return nil
+}

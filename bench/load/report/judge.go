@@ -1,0 +1,76 @@
+package report
+
+import (
+	"fmt"
+	"time"
+)
+
+// Judge draws the conclusions that a reader would otherwise have to: whether
+// the promise held, whether the rate was reached, whether the figures are the
+// server's or the generator's.
+func (r *Report) Judge() {
+	r.judgeLedger()
+	r.judgeRate()
+	r.judgeGenerator()
+}
+
+func (r *Report) judgeLedger() {
+	l := r.Ledger
+	if l == nil {
+		return
+	}
+	if l.Unexplained > 0 {
+		r.Fail(fmt.Errorf("ledger: %d deliveries are unexplained, %d of them on one stream", l.Unexplained, l.Worst))
+	}
+	if n := l.Faults.Total(); n > 0 {
+		r.Fail(fmt.Errorf("ledger: %d faults: %+v", n, l.Faults))
+	}
+	if l.Unread > 0 {
+		r.Warn("%d streams stalled for ever and are not balanced", l.Unread)
+	}
+}
+
+// reached is the share of the asked rate that counts as reaching it.
+const reached = 0.99
+
+func (r *Report) judgeRate() {
+	p, c := r.Posts, r.Config
+	if p == nil {
+		return
+	}
+	if p.Rejected > 0 {
+		r.Warn("%d events were rejected: %v", p.Rejected, p.Statuses)
+	}
+	if r.Partial || c.Rate.Max {
+		return
+	}
+	// Events reset on purpose have no answer; they are published all the same.
+	answered := p.Rate * float64(p.Accepted+p.Rejected+p.Unknown) / float64(max(p.Accepted, 1))
+	if answered < reached*c.Rate.PerSecond {
+		r.Fail(fmt.Errorf("the rate was not reached: %.0f events/s asked, %.0f/s answered, %d not published", c.Rate.PerSecond, answered, p.Unsent))
+	}
+}
+
+func (r *Report) judgeGenerator() {
+	const (
+		full      = 0.95 // of a core or of the machine
+		lateLimit = time.Millisecond
+	)
+	cpu := r.CPU
+	if cpu.BusyThread >= full {
+		r.LowerBound = true
+		r.Warn("a thread of the generator used %.2f of a core: figures are a lower bound of what the server can do", cpu.BusyThread)
+	}
+	if cpu.Machine >= full*float64(cpu.Cores) {
+		r.LowerBound = true
+		r.Warn("the machine was full (%.2f of %d cores, %.2f for the generator): figures are a lower bound, latencies include waiting for a core",
+			cpu.Machine, cpu.Cores, cpu.Generator)
+	}
+	if p := r.Posts; p != nil && p.Late.P99 > float64(lateLimit.Microseconds()) {
+		r.LowerBound = true
+		r.Warn("events were published late, p99 %.2f ms, for want of CPU in the generator: figures are a lower bound", p.Late.P99/1000)
+	}
+	if others := cpu.Machine - cpu.Server - cpu.Generator; cpu.Server > 0 && others > 0.1*float64(cpu.Cores) {
+		r.Warn("other processes and the kernel used %.2f cores meanwhile: figures are noisy", others)
+	}
+}

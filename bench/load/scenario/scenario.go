@@ -1,0 +1,155 @@
+// Package scenario plays one run from the first connection to the balanced
+// ledger:
+//
+//	baseline → consumers join → players begin → warm-up → measured window
+//	→ players stop → misbehaving consumers read on → quiet → accounts closed
+//
+// Whatever goes wrong on the way ends the run early, never without a report.
+package scenario
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"runtime"
+	"time"
+
+	"event-dispatcher/bench/load/clock"
+	"event-dispatcher/bench/load/config"
+	"event-dispatcher/bench/load/consumer"
+	"event-dispatcher/bench/load/event"
+	"event-dispatcher/bench/load/ledger"
+	"event-dispatcher/bench/load/player"
+	"event-dispatcher/bench/load/probe"
+	"event-dispatcher/bench/load/report"
+)
+
+// run is what the stages share.
+type run struct {
+	cfg      *config.Config
+	progress io.Writer
+	clock    clock.Clock
+	id       uint32
+	book     ledger.Book
+	report   *report.Report
+
+	consumers *consumer.Consumers
+	players   *player.Players
+	begin     int64
+	window    clock.Window
+}
+
+// Run plays the scenario. The report is never nil; if the run failed it says
+// why and holds what there was until then.
+func Run(ctx context.Context, cfg *config.Config, progress io.Writer) *report.Report {
+	// Loops sleep in the kernel and must not wait for a processor of the Go
+	// scheduler when they wake.
+	cores := runtime.NumCPU()
+	runtime.GOMAXPROCS(cores + cfg.PlayerThreads + cfg.ConsumerThreads + 2)
+
+	r := &run{cfg: cfg, progress: progress, clock: clock.New(), id: rand.Uint32()}
+	r.report = &report.Report{
+		Label: cfg.Label, Started: time.Now(), Go: runtime.Version(), Machine: probe.ReadMachine(cores),
+		Command: os.Args, Config: cfg, Errors: []string{}, Warnings: []string{},
+	}
+	if err := r.play(ctx); err != nil {
+		r.report.Partial = true
+		r.report.Fail(err)
+	}
+	r.report.Judge()
+	return r.report
+}
+
+func (r *run) play(ctx context.Context) error {
+	if r.cfg.PID != 0 && !probe.Alive(r.cfg.PID) {
+		return fmt.Errorf("process %d does not run", r.cfg.PID)
+	}
+	memory, err := probe.ReadMemory(r.cfg.PID)
+	if err != nil {
+		return fmt.Errorf("read memory: %w", err)
+	}
+	r.report.Memory.Baseline, r.report.Memory.Peak = memory, memory
+
+	if err := r.join(ctx); err != nil {
+		return err
+	}
+	err = r.measure(ctx)
+	return errors.Join(err, r.settle(ctx, err != nil))
+}
+
+func (r *run) join(ctx context.Context) error {
+	cfg := r.cfg
+	c, err := consumer.New(&consumer.Options{
+		Target: cfg.Target, Host: cfg.Host, Path: cfg.Stream,
+		Sources:  sources(cfg.Consumers/1000 + 1),
+		Roles:    consumer.Roles(cfg.Consumers, cfg.Sample, cfg.Stalled, cfg.Slow, cfg.Reconnect),
+		Threads:  cfg.ConsumerThreads,
+		Gap:      cfg.Gap,
+		Uniform:  cfg.Uniform(),
+		SlowRate: cfg.SlowRate, StallFor: cfg.StallFor, StallForever: cfg.StallForever,
+		ReturnEvery: cfg.ReconnectEvery,
+		Run:         r.id, Clock: r.clock, Book: &r.book,
+	})
+	if err != nil {
+		return err
+	}
+	r.consumers = c
+	if cfg.Consumers > 0 {
+		if err := c.Join(10*time.Second, ctx.Done()); err != nil {
+			c.Close(r.book.Totals())
+			return err
+		}
+		time.Sleep(200 * time.Millisecond) // for the server to put its handshakes away
+	}
+	r.report.Memory.Joined, err = probe.ReadMemory(cfg.PID)
+	return err
+}
+
+// sources returns addresses of this machine to connect from, so that neither
+// ports nor limits per address run out. All are written with as many digits,
+// because a server may add them to events whose size is counted on.
+func sources(n int) [][4]byte {
+	var out [][4]byte
+	for i := range min(n, 100) {
+		out = append(out, [4]byte{127, 0, 0, byte(100 + i)})
+	}
+	return out
+}
+
+func (r *run) startPlayers() error {
+	cfg := r.cfg
+	r.begin = r.clock.Now() + int64(20*time.Millisecond)
+	r.window = clock.Window{From: r.begin + int64(cfg.Warmup), To: r.begin + int64(cfg.Warmup+cfg.Duration)}
+	r.consumers.Begin(r.window)
+	if !cfg.Players() {
+		return nil
+	}
+	from := 1
+	if cfg.PerEvent || cfg.Unload > 0 {
+		from = 100 // ports of closed connections rest for a while
+	}
+	viewers := 1
+	if cfg.Sessions {
+		// So many that each has a heartbeat per period at the given rate.
+		viewers = max(1, int(cfg.Rate.PerSecond*cfg.Heartbeat.Seconds())/cfg.Conns)
+		viewers = min(viewers, 1_000_000/cfg.Conns)
+	}
+	var err error
+	r.players, err = player.Start(&player.Options{
+		Target: cfg.Target, Host: cfg.Host, Path: cfg.Post, Sources: sources(from),
+		Conns: cfg.Conns, Depth: cfg.Pipeline, Threads: cfg.PlayerThreads,
+		Rate: cfg.Rate.PerSecond, PerEvent: cfg.PerEvent, Unload: cfg.Unload,
+		Grace: 5 * time.Second,
+		Run:   r.id, Clock: r.clock, Begin: r.begin, Window: r.window, Book: &r.book,
+		NewSource: func(i int) event.Source {
+			if cfg.Sessions {
+				return event.NewSessions(viewers, uint64(i))
+			}
+			return event.NewFixed(cfg.Size)
+		},
+	}, r.window.To)
+	return err
+}
