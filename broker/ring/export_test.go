@@ -23,27 +23,6 @@ func (r *Ring) Pins() (n int64) {
 // Segments is how many segments of the ring have memory.
 func (r *Ring) Segments() int { return int(r.allocated.Load()) }
 
-// Holds reports whether the memory of b is part of a segment that is in use.
-func (r *Ring) Holds(b []byte) bool {
-	for i := range r.segments {
-		s := &r.segments[i]
-		if s.claimed.Load() && len(s.data) > 0 && len(b) > 0 &&
-			within(s.data, b) {
-			return true
-		}
-	}
-	return false
-}
-
-func within(data, b []byte) bool {
-	for i := range data {
-		if &data[i] == &b[0] {
-			return true
-		}
-	}
-	return false
-}
-
 // A Reservation is a publish stopped between its reservation and its commit, as
 // it is when the publisher is preempted there.
 type Reservation struct {

@@ -31,7 +31,7 @@ type segment struct {
 }
 
 // fullyCommitted reports whether every reserved slot is filled. The caller has
-// claimed the segment, so no new reservation can happen.
+// claimed the segment: it was sealed before it was retired, so no slot is added.
 func (s *segment) fullyCommitted() bool {
 	n := state(s.state.Load()).events()
 	for k := range s.index[:n] {
@@ -79,7 +79,10 @@ func (r *Ring) claim() *segment {
 				s.data[i] = 0xDB
 			}
 		}
-		clear(s.index[:state(s.state.Load()).events()])
+		// Emptied in both planes' books, even if the claimant gives it back unused.
+		st := state(s.state.Load())
+		clear(s.index[:st.events()])
+		s.state.Store(uint64(makeState(closed, st.epoch())))
 		return s
 	}
 	return nil

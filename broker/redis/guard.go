@@ -1,0 +1,166 @@
+package redis
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"time"
+
+	"github.com/redis/rueidis"
+)
+
+// Errors of [Do]; the call may have had effect only with ErrTimeout.
+var (
+	ErrDown    = errors.New("redis: not connected")
+	ErrBusy    = errors.New("redis: too many calls at once")
+	ErrTimeout = errors.New("redis: no answer in time")
+)
+
+// maxCalls is how many calls may be under way; well below the 1,024 places of
+// the client's pipeline, where a call would wait without looking at its deadline.
+const maxCalls = 256
+
+// A Guard is a client whose calls take a bounded time. It connects by itself,
+// notices within seconds that Redis is gone, and finds it again.
+type Guard struct {
+	timeout time.Duration
+	changed func(up bool, err error)
+	cancel  context.CancelFunc
+	done    chan struct{} // closed when keep has returned
+
+	client atomic.Pointer[rueidis.Client] // nil until first connected
+	up     atomic.Bool
+	calls  chan struct{} // a token per call under way
+	poke   chan struct{} // a call failed: look now
+}
+
+// NewGuard returns at once and connects in the background. changed is told when
+// Redis comes and goes, and why; it is called by one goroutine and must not
+// call Close.
+func NewGuard(c Config, timeout time.Duration, changed func(up bool, err error)) *Guard {
+	ctx, cancel := context.WithCancel(context.Background())
+	g := &Guard{
+		timeout: timeout,
+		changed: changed,
+		cancel:  cancel,
+		done:    make(chan struct{}),
+		calls:   make(chan struct{}, maxCalls),
+		poke:    make(chan struct{}, 1),
+	}
+	go g.keep(ctx, c)
+	return g
+}
+
+// Up reports whether Redis answered last time.
+func (g *Guard) Up() bool { return g.up.Load() }
+
+// Close ends the connection and waits for that.
+func (g *Guard) Close() {
+	g.cancel()
+	<-g.done
+}
+
+// keep connects, then asks every second whether Redis is still there.
+func (g *Guard) keep(ctx context.Context, c Config) {
+	defer close(g.done)
+	var told *bool // what changed was told last
+	tell := func(up bool, err error) {
+		g.up.Store(up)
+		if told == nil || *told != up {
+			told = &up
+			g.changed(up, err)
+		}
+	}
+	client, err := Connect(ctx, c, func(err error) { tell(false, err) })
+	if err != nil {
+		return
+	}
+	g.client.Store(&client)
+	defer client.Close()
+	defer g.up.Store(false)
+	var pause Backoff
+	for ctx.Err() == nil {
+		err := ping(ctx, client, g.timeout)
+		if ctx.Err() != nil {
+			return
+		}
+		if err != nil {
+			tell(false, err)
+			pause.Wait(ctx)
+			continue
+		}
+		tell(true, nil)
+		pause.Reset()
+		select {
+		case <-ctx.Done():
+		case <-g.poke:
+		case <-time.After(pingInterval):
+		}
+	}
+}
+
+// ping is a call that may end late: keep is the only one that waits for it.
+func ping(ctx context.Context, client rueidis.Client, timeout time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	return client.Do(ctx, client.B().Ping().Build()).Error()
+}
+
+// Do makes a call through g. op runs in a goroutine of its own, which may outlive
+// Do: it must give its result back and touch nothing of the caller's.
+func Do[T any](g *Guard, op func(context.Context, rueidis.Client) (T, error)) (T, error) {
+	type result struct {
+		value T
+		err   error
+	}
+	var none T
+	client := g.client.Load()
+	if client == nil || !g.up.Load() {
+		return none, ErrDown
+	}
+	select {
+	case g.calls <- struct{}{}:
+	default:
+		return none, ErrBusy
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), g.timeout)
+	defer cancel()
+	answer := make(chan result, 1)
+	go func() {
+		defer func() { <-g.calls }()
+		value, err := op(ctx, *client)
+		answer <- result{value, err}
+	}()
+	select {
+	case r := <-answer:
+		if r.err != nil && unreachable(r.err) {
+			g.suspect()
+		}
+		return r.value, r.err
+	case <-ctx.Done():
+		g.suspect()
+		return none, ErrTimeout
+	}
+}
+
+// suspect lets the next calls fail at once until a PING has been answered.
+func (g *Guard) suspect() {
+	// keep may be about to say the same. What is seen twice does no harm; a
+	// false alarm ends with the next PING, at once.
+	g.up.Store(false)
+	select {
+	case g.poke <- struct{}{}:
+	default:
+	}
+}
+
+// unreachable tells a failed connection from an answer that is an error.
+func unreachable(err error) bool {
+	if rueidis.IsRedisNil(err) || rueidis.IsParseErr(err) {
+		return false
+	}
+	if e, ok := rueidis.IsRedisErr(err); ok {
+		return e.IsLoading()
+	}
+	return true
+}

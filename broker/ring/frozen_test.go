@@ -1,0 +1,217 @@
+package ring_test
+
+import (
+	"errors"
+	"slices"
+	"testing"
+
+	"event-dispatcher/broker/ring"
+)
+
+// A publisher is frozen between reservation and commit while the others lap the
+// ring many times over.
+func TestFrozenPublisherStopsNobodyAndKeepsItsMemory(t *testing.T) {
+	r := small(2)
+	c := r.Head()
+	publish(t, r, "before")
+	hole, err := r.Reserve(4)
+	if err != nil {
+		t.Fatal(err)
+	}
+	copy(hole.Bytes(), "half")
+	publish(t, r, "after")
+
+	if got, _ := readAll(r, &c); !slices.Equal(got, []string{"before"}) {
+		t.Fatalf("read up to the hole: %q; want [before]", got)
+	}
+	if r.Pending(c) {
+		t.Error("Pending() at the hole = true; want false: nothing can be read")
+	}
+
+	behind := c
+	for range 100 {
+		publish(t, r, "other")
+	}
+	if got := string(hole.Bytes()); got != "half" {
+		t.Fatalf("reserved memory after 25 laps holds %q; want %q: it was recycled", got, "half")
+	}
+	if events, skipped := readAll(r, &c); len(events)+int(skipped) != 102 {
+		t.Errorf("read %d, skipped %d; want 102 together, the hole among them", len(events), skipped)
+	}
+	hole.Commit(0, []byte("full")) // too late to be read, but to its own segment
+
+	for range 100 {
+		publish(t, r, "other")
+	}
+	if got, want := r.Segments(), 4; got > want {
+		t.Errorf("segments = %d; want at most %d: the window, one in transit and the frozen one", got, want)
+	}
+	if !r.Pending(behind) {
+		t.Error("Pending() of a lapped cursor = false; want true")
+	}
+}
+
+func TestReadersResumeWhenAHoleIsFilled(t *testing.T) {
+	r := small(4)
+	c := r.Head()
+	first, err := r.Reserve(3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	publish(t, r, "two", "three")
+	second, err := r.Reserve(4) // the last slot of the segment
+	if err != nil {
+		t.Fatal(err)
+	}
+	publish(t, r, "five") // in the next segment
+
+	if got, _ := readAll(r, &c); got != nil {
+		t.Errorf("read before the first hole is filled: %q; want nothing", got)
+	}
+	first.Commit(0, []byte("one"))
+	if got, _ := readAll(r, &c); !slices.Equal(got, []string{"one", "two", "three"}) {
+		t.Errorf("read before the second hole is filled: %q; want [one two three]", got)
+	}
+	second.Commit(0, []byte("four"))
+	if got, _ := readAll(r, &c); !slices.Equal(got, []string{"four", "five"}) {
+		t.Errorf("read after all holes are filled: %q; want [four five]", got)
+	}
+}
+
+func TestPinnedSegmentsAreNotRecycled(t *testing.T) {
+	r := small(2)
+	c := r.Head()
+	publish(t, r, "pinned")
+	var b ring.Batch
+	r.Read(&c, &b, 1<<10)
+	for range 100 {
+		publish(t, r, "other")
+	}
+	if string(b.Bytes) != "pinned" {
+		t.Errorf("bytes of a batch held over 25 laps = %q; want pinned", b.Bytes)
+	}
+	b.Release()
+}
+
+// Three readers hold the three spares; the fourth replacement finds none.
+func TestExhaustedRingRecovers(t *testing.T) {
+	r := small(2)
+	var held []ring.Batch
+	for {
+		c := r.Head()
+		if err := r.Publish(0, []byte("held")); err != nil {
+			if !errors.Is(err, ring.ErrExhausted) {
+				t.Fatalf("Publish() = %v; want ErrExhausted", err)
+			}
+			break
+		}
+		var b ring.Batch
+		r.Read(&c, &b, 1)
+		held = append(held, b)
+	}
+	if got, want := len(held), 5*4; got != want {
+		t.Errorf("published %d events while all are held; want %d, all segments full", got, want)
+	}
+	before, c := r.Stats(), r.Head()
+	if before.Exhausted != 1 || before.Published != 20 {
+		t.Errorf("Stats() = %+v; want Published 20, Exhausted 1", before)
+	}
+	if err := r.Skip(3); !errors.Is(err, ring.ErrExhausted) {
+		t.Errorf("Skip(3) = %v; want ErrExhausted", err)
+	}
+	if r.Pending(c) || r.Head() != c {
+		t.Error("a refused Skip moved the head")
+	}
+
+	for i := range held[:4] {
+		if string(held[i].Bytes) != "held" {
+			t.Errorf("held batch %d = %q; want held", i, held[i].Bytes)
+		}
+		held[i].Release()
+	}
+	publish(t, r, "again")
+	if events, skipped := readAll(r, &c); !slices.Equal(events, []string{"again"}) || skipped != 0 {
+		t.Errorf("read %q, skipped %d after recovery; want [again], 0", events, skipped)
+	}
+	for i := range held {
+		held[i].Release()
+	}
+	if got := r.Pins(); got != 0 {
+		t.Errorf("pins = %d; want 0", got)
+	}
+}
+
+// A Skip that finds no segment to go on in has still been recorded, so it must
+// not report an error: its caller would try again.
+func TestSkipIsRecordedOnceEvenWhenExhausted(t *testing.T) {
+	r := small(2)
+	c := r.Head()
+	publish(t, r, "before")
+	release := r.Claim()
+	skip(t, r, 3)
+	if got := r.Stats().Published; got != 4 {
+		t.Errorf("Published after Skip(3) = %d; want 4", got)
+	}
+	if err := r.Publish(0, []byte("refused")); !errors.Is(err, ring.ErrExhausted) {
+		t.Errorf("Publish() = %v; want ErrExhausted", err)
+	}
+	release()
+	publish(t, r, "after")
+	if events, skipped := readAll(r, &c); !slices.Equal(events, []string{"before", "after"}) || skipped != 3 {
+		t.Errorf("read %q, skipped %d; want [before after], 3", events, skipped)
+	}
+}
+
+// A publisher that slept since it saw that a segment had no successor must not
+// prepare another segment under the same ordinal (invariant 8), nor lose the one
+// it claimed meanwhile.
+func TestLatePublisherPreparesNothing(t *testing.T) {
+	r := small(2)
+	publish(t, r, "before")
+	late := r.Seal()
+	for range 100 {
+		publish(t, r, "other")
+	}
+	before, head := r.States(), r.Head()
+	for range 10 {
+		if !r.Link(late) {
+			t.Fatal("Link, late = false; want true: there is a successor already")
+		}
+		if err := r.Advance(late); err != nil {
+			t.Fatalf("Advance, late = %v; want nil", err)
+		}
+	}
+	if r.Head() != head {
+		t.Errorf("head after a late publisher = %v; want %v", r.Head(), head)
+	}
+	// The claim empties a free segment; that is all that may have changed.
+	changed := 0
+	for i, state := range r.States() {
+		if state != before[i] {
+			changed++
+		}
+	}
+	if changed > 1 {
+		t.Errorf("a late publisher changed %d segments; want 1 at most", changed)
+	}
+	segments := r.Segments()
+	for range 100 {
+		publish(t, r, "other")
+	}
+	if got := r.Segments(); got != segments {
+		t.Errorf("segments = %d; want %d: those that a late publisher gave back are used again", got, segments)
+	}
+}
+
+// Publishers that replace a segment hold the free ones for a moment. One that
+// finds none must wait for them rather than refuse its event.
+func TestPublisherHelpsASealedSegmentAlong(t *testing.T) {
+	r := small(2)
+	c := r.Head()
+	publish(t, r, "a")
+	r.Seal() // and its publisher never runs again
+	publish(t, r, "b")
+	if events, skipped := readAll(r, &c); !slices.Equal(events, []string{"a", "b"}) || skipped != 0 {
+		t.Errorf("read %q, skipped %d; want [a b], 0", events, skipped)
+	}
+}

@@ -1,0 +1,235 @@
+package session
+
+import (
+	"cmp"
+	"container/list"
+	"slices"
+	"sync"
+	"time"
+)
+
+// Memory is a Store within one process.
+type Memory struct {
+	options Options
+
+	mu      sync.Mutex // guards what follows
+	entries map[entryKey]*list.Element
+	order   *list.List // of *entry, least recently put first
+	bytes   int
+	evicted uint64
+	active  map[member]int                 // open sockets
+	stored  map[string]map[member]struct{} // user: where something is stored
+}
+
+type entryKey struct {
+	member
+	action string
+}
+
+type entry struct {
+	key   entryKey
+	event Event
+	put   time.Time
+}
+
+// entryOverhead is what an entry takes beyond its strings, about.
+const entryOverhead = 512
+
+func (e *entry) size() int {
+	return entryOverhead + len(e.event.Data) + len(e.event.Source) + len(e.event.Target) + len(e.event.TargetUser)
+}
+
+// NewMemory returns an empty store.
+func NewMemory(o Options) *Memory {
+	return &Memory{
+		options: o.withDefaults(),
+		entries: make(map[entryKey]*list.Element),
+		order:   list.New(),
+		active:  make(map[member]int),
+		stored:  make(map[string]map[member]struct{}),
+	}
+}
+
+// Put implements [Store].
+func (m *Memory) Put(e Event) {
+	if !e.Stored() {
+		return
+	}
+	key := entryKey{m.options.member(e.Practice, e.Source), e.Action}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if old := m.entries[key]; old != nil {
+		if old.Value.(*entry).event.At > e.At {
+			return
+		}
+		m.removeLocked(old)
+	}
+	new := &entry{key, e, time.Now()}
+	m.entries[key] = m.order.PushBack(new)
+	m.bytes += new.size()
+	places := m.stored[key.user]
+	if places == nil {
+		places = make(map[member]struct{})
+		m.stored[key.user] = places
+	}
+	places[key.member] = struct{}{}
+	m.trimLocked()
+}
+
+// trimLocked removes what is expired, and the oldest of what is too much.
+func (m *Memory) trimLocked() {
+	for {
+		oldest := m.order.Front()
+		if oldest == nil {
+			return
+		}
+		if !m.expiredLocked(oldest) {
+			if m.order.Len() <= m.options.MaxEvents && m.bytes <= m.options.MaxBytes {
+				return
+			}
+			m.evicted++
+		}
+		m.removeLocked(oldest)
+	}
+}
+
+func (m *Memory) expiredLocked(el *list.Element) bool {
+	return m.options.TTL > 0 && time.Since(el.Value.(*entry).put) >= m.options.TTL
+}
+
+func (m *Memory) removeLocked(el *list.Element) {
+	e := m.order.Remove(el).(*entry)
+	m.bytes -= e.size()
+	delete(m.entries, e.key)
+	for _, action := range actions {
+		if m.entries[entryKey{e.key.member, action}] != nil {
+			return
+		}
+	}
+	delete(m.stored[e.key.user], e.key.member)
+	if len(m.stored[e.key.user]) == 0 {
+		delete(m.stored, e.key.user)
+	}
+}
+
+// latestLocked appends what is stored of a member.
+func (m *Memory) latestLocked(to []Event, who member) []Event {
+	for _, action := range actions {
+		if el := m.entries[entryKey{who, action}]; el != nil && !m.expiredLocked(el) {
+			to = append(to, el.Value.(*entry).event)
+		}
+	}
+	return to
+}
+
+// Latest implements [Store].
+func (m *Memory) Latest(practice, user string) []Event {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var found []Event
+	if practice == AnyPractice {
+		for who := range m.stored[user] {
+			found = m.latestLocked(found, who)
+		}
+	} else {
+		found = m.latestLocked(nil, m.options.member(practice, user))
+	}
+	return newest(found)
+}
+
+// Replay implements [Store].
+func (m *Memory) Replay(practice string) []Event {
+	practice = m.options.member(practice, "").practice
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var found []Event
+	for who := range m.active {
+		if who.practice == practice {
+			found = m.latestLocked(found, who)
+		}
+	}
+	sortByAge(found)
+	return found
+}
+
+// Join implements [Store].
+func (m *Memory) Join(practice, user string) { m.join(m.options.member(practice, user)) }
+
+// join reports whether it was the member's first socket here.
+func (m *Memory) join(who member) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.active[who]++
+	return m.active[who] == 1
+}
+
+// Leave implements [Store].
+func (m *Memory) Leave(practice, user string) bool {
+	who := m.options.member(practice, user)
+	last := m.leave(who)
+	if last {
+		m.forget(who)
+	}
+	return last
+}
+
+// leave reports whether it was the member's last socket here.
+func (m *Memory) leave(who member) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	switch m.active[who] {
+	case 0:
+		return false
+	case 1:
+		delete(m.active, who)
+		return true
+	}
+	m.active[who]--
+	return false
+}
+
+// forget deletes what is stored of a member.
+func (m *Memory) forget(who member) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, action := range actions {
+		if el := m.entries[entryKey{who, action}]; el != nil {
+			m.removeLocked(el)
+		}
+	}
+}
+
+// MemoryStats is what a Memory holds.
+type MemoryStats struct {
+	Events  int    // stored, expired ones that nobody met since included
+	Bytes   int    // of memory, about
+	Users   int    // active, per practice
+	Evicted uint64 // events given up before their time, for want of room
+}
+
+// Stats takes a snapshot.
+func (m *Memory) Stats() MemoryStats {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return MemoryStats{m.order.Len(), m.bytes, len(m.active), m.evicted}
+}
+
+// sortByAge puts the oldest event first.
+func sortByAge(events []Event) {
+	slices.SortStableFunc(events, func(a, b Event) int {
+		return cmp.Or(cmp.Compare(a.At, b.At), cmp.Compare(a.Source, b.Source), cmp.Compare(a.Action, b.Action))
+	})
+}
+
+// newest keeps one event of each action, the latest, oldest first.
+func newest(events []Event) []Event {
+	sortByAge(events)
+	var kept []Event
+	for i, e := range events {
+		later := slices.ContainsFunc(events[i+1:], func(o Event) bool { return o.Action == e.Action })
+		if !later {
+			kept = append(kept, e)
+		}
+	}
+	return kept
+}

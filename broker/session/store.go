@@ -1,0 +1,75 @@
+package session
+
+import "time"
+
+// A Store keeps the events and the active users. Practices are compared without
+// regard to case, and an empty one is the default. Methods may be called by any
+// goroutine; none fails, see the package comment.
+type Store interface {
+	// Put makes the event the latest of its practice, user and action, unless
+	// the stored one is newer. Events that are not [Event.Stored] are ignored.
+	Put(Event)
+
+	// Latest is what is stored of a user, at most one event per action, oldest
+	// first. AnyPractice finds the user's latest wherever it is.
+	Latest(practice, user string) []Event
+
+	// Replay is what is stored of the practice's active users, oldest first.
+	Replay(practice string) []Event
+
+	// Join counts one more socket of the user.
+	Join(practice, user string)
+
+	// Leave counts one less. If it was the last one anywhere, the user is not
+	// active any more, what is stored of it is deleted, and Leave reports true.
+	// A grace period is the caller's: it leaves late.
+	Leave(practice, user string) (last bool)
+}
+
+// AnyPractice stands for all practices in [Store.Latest]. No name can contain it.
+const AnyPractice = "\xff"
+
+// Options tunes a store. The zero value is what production runs.
+type Options struct {
+	// TTL is how long an event is stored. Zero means an hour, negative for ever.
+	TTL time.Duration
+
+	// MaxEvents and MaxBytes bound what is held in memory; the oldest go
+	// first. Zero means 100,000 and 64 MiB.
+	MaxEvents int
+	MaxBytes  int
+
+	// DefaultPractice is the practice of events and users that name none.
+	// Empty means "myPracticeId".
+	DefaultPractice string
+}
+
+func (o Options) withDefaults() Options {
+	if o.TTL == 0 {
+		o.TTL = time.Hour
+	}
+	if o.MaxEvents == 0 {
+		o.MaxEvents = 100_000
+	}
+	if o.MaxBytes == 0 {
+		o.MaxBytes = 64 << 20
+	}
+	if o.DefaultPractice == "" {
+		o.DefaultPractice = "myPracticeId"
+	}
+	o.DefaultPractice = Fold(o.DefaultPractice)
+	return o
+}
+
+// A member is one user in one practice, folded.
+type member struct{ practice, user string }
+
+func (o Options) member(practice, user string) member {
+	if practice == "" {
+		return member{o.DefaultPractice, user}
+	}
+	return member{Fold(practice), user}
+}
+
+// actions are the ones whose events are stored.
+var actions = [...]string{Viewing, Updating}
