@@ -68,11 +68,11 @@ func (r *Ring) Link(at Sealed) bool { return r.link(at.f, at.st) }
 // Advance does all that a publisher does from there.
 func (r *Ring) Advance(at Sealed) error { return r.advance(at.f, at.st) }
 
-// States is the state words of all segments.
-func (r *Ring) States() []uint64 {
+// Epochs is the epoch of each segment's state.
+func (r *Ring) Epochs() []uint64 {
 	var all []uint64
 	for i := range r.segments {
-		all = append(all, r.segments[i].state.Load())
+		all = append(all, state(r.segments[i].state.Load()).epoch())
 	}
 	return all
 }

@@ -65,6 +65,7 @@ func (s *stress) run() {
 		producing.Go(func() { s.produce(p) })
 	}
 	producing.Go(s.skip)
+	producing.Go(s.skip)
 
 	reading.Go(func() { s.read("eager", s.first, func(*ring.Batch) {}) })
 	reading.Go(func() { s.read("sleeping while pinned", s.first, s.sleepPinned) })
@@ -138,7 +139,7 @@ func (s *stress) produce(producer int) {
 }
 
 func (s *stress) skip() {
-	for range s.events / 10 {
+	for range s.events / 4 {
 		n := uint64(rand.IntN(5))
 		if err := s.r.Skip(n); err == nil {
 			s.published.Add(n)
@@ -269,5 +270,35 @@ func (s *stress) watch() {
 		default:
 			time.Sleep(20 * time.Microsecond)
 		}
+	}
+}
+
+// Skips at the same moment, of different sizes, beside a publisher that may link
+// the next segment: each counts once, as what it is.
+func TestSkipsAtOnceAddUp(t *testing.T) {
+	r := small(3)
+	start := r.Head()
+	var want atomic.Uint64
+	var running sync.WaitGroup
+	for g := range 4 {
+		running.Go(func() {
+			for i := range 10_000 {
+				n := uint64(g<<20 + i&3 + 1)
+				if g == 0 {
+					if r.Publish(0, []byte("event")) == nil {
+						want.Add(1)
+					}
+				} else if r.Skip(n) == nil {
+					want.Add(n)
+				}
+			}
+		})
+	}
+	running.Wait()
+	if _, skipped := readAll(r, &start); start.Behind(r.Head()) != 0 || skipped > want.Load() {
+		t.Errorf("a reader skipped %d and ends %d behind; want %d at most, 0", skipped, start.Behind(r.Head()), want.Load())
+	}
+	if got := r.Stats().Published; got != want.Load() {
+		t.Errorf("Published = %d; want %d", got, want.Load())
 	}
 }
