@@ -1,0 +1,264 @@
+// Package config reads flags and environment variables and checks them, before
+// anything listens.
+package config
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"net/url"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"go.uber.org/zap/zapcore"
+)
+
+// A Config is what the program runs with. Durations of 0 are off where the flag
+// says so.
+type Config struct {
+	Addrs     []string // public listeners, host:port
+	AdminAddr string   // empty: metrics and probes are on the public ones
+	Version   bool     // print the version and end
+	LogLevel  zapcore.Level
+	HealthURL string // set by -healthcheck: probe this and end
+
+	Shards    int
+	ShardKey  string
+	RingBytes int
+	MaxBody   int
+
+	Loops         int
+	FlushInterval time.Duration
+	KeepAlive     time.Duration
+	Stall         time.Duration
+	MaxConsumers  int
+	Portable      bool
+
+	MaxConnections int
+	ReadTimeout    time.Duration
+	IdleTimeout    time.Duration
+	IngestRate     float64
+	ClientRate     float64
+	Origins        []string
+	TrustedProxies []netip.Prefix
+
+	Drain        time.Duration
+	DrainWindow  time.Duration
+	DrainSilence time.Duration
+}
+
+// ErrUsage wraps every error of Parse that is the user's; [flag.ErrHelp] is not one.
+var ErrUsage = errors.New("usage")
+
+// Parse reads args and, for flags that are not among them, the environment: flag
+// -max-body is variable MAX_BODY. Errors are not yet printed, help is.
+func Parse(args []string, getenv func(string) string, stderr io.Writer) (*Config, error) {
+	c := &Config{}
+	fs := flag.NewFlagSet("event_dispatcher", flag.ContinueOnError)
+	fs.SetOutput(io.Discard)
+	var port, origins, proxies string
+	var check bool
+	level := zapcore.InfoLevel
+
+	fs.StringVar(&port, "port", ":3569", "public `addresses`, comma-separated: :3569, 3569 or host:3569")
+	fs.StringVar(&c.AdminAddr, "admin-addr", "", "`address` for metrics, probes, consumer list and pprof; they are then not on the public port")
+	fs.BoolVar(&c.Version, "version", false, "print the version and exit")
+	fs.BoolVar(&check, "healthcheck", false, "ask a running instance on -port (or -admin-addr) whether it is ready, and exit 0 or 1")
+	fs.TextVar(&level, "log-level", zapcore.InfoLevel, "lowest `level` logged: debug, info, warn, error")
+
+	fs.IntVar(&c.Shards, "shards", 0, "independent logs; 0 chooses by the number of cores (1 up to 8)")
+	fs.StringVar(&c.ShardKey, "shard-key", "", "top-level JSON `member` whose value picks the shard, such as session_id; empty: the connection picks it")
+	fs.IntVar(&c.RingBytes, "ring-bytes", 64<<20, "memory for events that slow consumers have not got yet, in `bytes`")
+	fs.IntVar(&c.MaxBody, "max-body", 256<<10, "largest event accepted, in `bytes`")
+
+	fs.IntVar(&c.Loops, "loops", 0, "writer loops; 0 means half the cores, at least one")
+	fs.DurationVar(&c.FlushInterval, "flush-interval", time.Millisecond, "longest pause between two writes to a consumer under load; 0 never pauses")
+	fs.DurationVar(&c.KeepAlive, "keep-alive", 10*time.Second, "longest silence of a stream; 0 turns keep-alives off")
+	fs.DurationVar(&c.Stall, "stall-timeout", 30*time.Second, "a consumer that takes no byte for so long is dead")
+	fs.IntVar(&c.MaxConsumers, "max-consumers", 10_000, "most streams at once")
+	fs.BoolVar(&c.Portable, "portable-loops", false, "write from a goroutine per consumer, as on systems without epoll")
+
+	fs.IntVar(&c.MaxConnections, "max-connections", 8192, "most HTTP connections at once, streams not counted")
+	fs.DurationVar(&c.ReadTimeout, "read-timeout", 10*time.Second, "longest time for a request to arrive")
+	fs.DurationVar(&c.IdleTimeout, "idle-timeout", 75*time.Second, "longest wait for a connection's next request")
+	fs.Float64Var(&c.IngestRate, "ingest-rate", 0, "most events per second in all (503 beyond); 0 means no limit")
+	fs.Float64Var(&c.ClientRate, "client-rate", 0, "most events per second from one client address (429 beyond); 0 means no limit")
+	fs.StringVar(&origins, "cors-origins", "", "`origins` that may use the service from a browser, comma-separated; empty means all, without credentials")
+	fs.StringVar(&proxies, "trusted-proxies", "", "`networks` of proxies whose X-Forwarded-For is believed, comma-separated; empty means all")
+
+	fs.DurationVar(&c.Drain, "drain-timeout", 30*time.Second, "longest shutdown")
+	fs.DurationVar(&c.DrainWindow, "drain-window", 5*time.Second, "time over which the ends of streams are spread at shutdown")
+	fs.DurationVar(&c.DrainSilence, "drain-silence", 0, "silence before streams end at shutdown, for consumers that reconnect only after silence")
+
+	if err := fs.Parse(args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			usage(fs, stderr)
+			return nil, flag.ErrHelp
+		}
+		return nil, fmt.Errorf("%w: %w", ErrUsage, err)
+	}
+	if fs.NArg() > 0 {
+		return nil, fmt.Errorf("%w: unexpected argument %q", ErrUsage, fs.Arg(0))
+	}
+	if err := fromEnvironment(fs, getenv); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUsage, err)
+	}
+	c.LogLevel = level
+	if err := c.check(port, origins, proxies, check); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUsage, err)
+	}
+	return c, nil
+}
+
+// fromEnvironment sets the flags that were not given and have a variable.
+func fromEnvironment(fs *flag.FlagSet, getenv func(string) string) error {
+	given := map[string]bool{}
+	fs.Visit(func(f *flag.Flag) { given[f.Name] = true })
+	var errs []error
+	fs.VisitAll(func(f *flag.Flag) {
+		name := EnvName(f.Name)
+		value := getenv(name)
+		// A variable VERSION or HEALTHCHECK is likely to mean something else.
+		if value == "" || given[f.Name] || f.Name == "version" || f.Name == "healthcheck" {
+			return
+		}
+		if err := fs.Set(f.Name, value); err != nil {
+			errs = append(errs, fmt.Errorf("environment variable %s: invalid value %q: %w", name, value, err))
+		}
+	})
+	return errors.Join(errs...)
+}
+
+// EnvName is the environment variable of a flag.
+func EnvName(flag string) string { return strings.ToUpper(strings.ReplaceAll(flag, "-", "_")) }
+
+func usage(fs *flag.FlagSet, w io.Writer) {
+	fmt.Fprintln(w, "Usage: event_dispatcher [flags]")
+	fmt.Fprintln(w, "Players POST JSON events to /metrics or /api/events; GET /events streams them to everybody.")
+	fmt.Fprintln(w, "Every flag is also an environment variable (-max-body: MAX_BODY); the flag wins.")
+	fs.SetOutput(w)
+	fs.PrintDefaults()
+}
+
+// check validates what flags alone cannot, and splits lists.
+func (c *Config) check(port, origins, proxies string, healthcheck bool) error {
+	var err error
+	if c.Addrs, err = addresses(port); err != nil {
+		return err
+	}
+	if c.AdminAddr != "" {
+		if c.AdminAddr, err = address(c.AdminAddr); err != nil {
+			return fmt.Errorf("-admin-addr: %w", err)
+		}
+	}
+	for _, o := range list(origins) {
+		u, err := url.Parse(o)
+		if err != nil || u.Scheme == "" || u.Host == "" || u.Path != "" || u.RawQuery != "" {
+			return fmt.Errorf("-cors-origins: %q is not an origin such as https://example.org", o)
+		}
+		c.Origins = append(c.Origins, o)
+	}
+	for _, p := range list(proxies) {
+		prefix, err := netip.ParsePrefix(p)
+		if addr, e := netip.ParseAddr(p); e == nil {
+			prefix, err = addr.Prefix(addr.BitLen())
+		}
+		if err != nil {
+			return fmt.Errorf("-trusted-proxies: %q is not a network such as 10.0.0.0/8", p)
+		}
+		c.TrustedProxies = append(c.TrustedProxies, prefix)
+	}
+	for _, limit := range []struct {
+		flag          string
+		value, lowest float64
+	}{
+		{"shards", float64(c.Shards), 0},
+		{"ring-bytes", float64(c.RingBytes), 1},
+		{"max-body", float64(c.MaxBody), 1},
+		{"loops", float64(c.Loops), 0},
+		{"max-consumers", float64(c.MaxConsumers), 1},
+		{"max-connections", float64(c.MaxConnections), 1},
+		{"ingest-rate", c.IngestRate, 0},
+		{"client-rate", c.ClientRate, 0},
+		{"flush-interval", c.FlushInterval.Seconds(), 0},
+		{"keep-alive", c.KeepAlive.Seconds(), 0},
+		{"stall-timeout", c.Stall.Seconds(), 0.1},
+		{"read-timeout", c.ReadTimeout.Seconds(), 0.1},
+		{"idle-timeout", c.IdleTimeout.Seconds(), 0.1},
+		{"drain-timeout", c.Drain.Seconds(), 0},
+		{"drain-window", c.DrainWindow.Seconds(), 0},
+		{"drain-silence", c.DrainSilence.Seconds(), 0},
+	} {
+		if !(limit.value >= limit.lowest) { // NaN, too
+			return fmt.Errorf("-%s: must be at least %v", limit.flag, limit.lowest)
+		}
+	}
+	if least := c.DrainSilence + c.DrainWindow; c.Drain < least {
+		return fmt.Errorf("-drain-timeout: %v is less than -drain-silence and -drain-window together (%v)", c.Drain, least)
+	}
+	if healthcheck {
+		addr := c.Addrs[0]
+		if c.AdminAddr != "" {
+			addr = c.AdminAddr
+		}
+		c.HealthURL = "http://" + reachable(addr) + "/readyz"
+	}
+	return nil
+}
+
+func addresses(port string) ([]string, error) {
+	var addrs []string
+	for _, p := range list(port) {
+		a, err := address(p)
+		if err != nil {
+			return nil, fmt.Errorf("-port: %w", err)
+		}
+		addrs = append(addrs, a)
+	}
+	if len(addrs) == 0 {
+		return nil, errors.New("-port: no address")
+	}
+	return addrs, nil
+}
+
+// address turns 3569, :3569 or host:3569 into what net.Listen takes.
+func address(s string) (string, error) {
+	if !strings.Contains(s, ":") {
+		s = ":" + s
+	}
+	host, port, err := net.SplitHostPort(s)
+	if err != nil {
+		return "", fmt.Errorf("%q is not an address such as :3569", s)
+	}
+	if n, err := strconv.Atoi(port); err != nil || n < 0 || n > 65535 {
+		return "", fmt.Errorf("%q is not a port from 0 to 65535", port)
+	}
+	return net.JoinHostPort(host, port), nil
+}
+
+// reachable is the address at which a listener on addr answers from this host.
+func reachable(addr string) string {
+	host, port, _ := net.SplitHostPort(addr)
+	if ip, err := netip.ParseAddr(host); host == "" || err == nil && ip.IsUnspecified() {
+		host = "localhost"
+	}
+	return net.JoinHostPort(host, port)
+}
+
+func list(s string) []string {
+	var items []string
+	for item := range strings.SplitSeq(s, ",") {
+		if item = strings.TrimSpace(item); item != "" {
+			items = append(items, item)
+		}
+	}
+	return items
+}
+
+// Getenv is the process's environment.
+func Getenv(name string) string { return os.Getenv(name) }

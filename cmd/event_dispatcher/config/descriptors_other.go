@@ -1,0 +1,7 @@
+//go:build !unix
+
+package config
+
+// Descriptors is how many descriptors the process may have; ok is false if the
+// system does not say.
+func Descriptors() (limit int, ok bool) { return 0, false }

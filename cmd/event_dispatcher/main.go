@@ -1,0 +1,257 @@
+// Command event_dispatcher takes JSON events by POST and streams them, live, to
+// everybody who listens.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"runtime"
+	"runtime/debug"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/KimMachineGun/automemlimit/memlimit"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
+	"event-dispatcher/broker"
+	"event-dispatcher/cmd/event_dispatcher/config"
+	"event-dispatcher/transport"
+	"event-dispatcher/transport/stream"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	// The first signal drains. From then on signals do what they do by
+	// default, so the second one ends the process at once.
+	context.AfterFunc(ctx, stop)
+	switch err := run(ctx, os.Args[1:], os.Stderr); {
+	case err == nil || errors.Is(err, flag.ErrHelp):
+	case errors.Is(err, config.ErrUsage):
+		fmt.Fprintln(os.Stderr, "event_dispatcher:", err)
+		os.Exit(2)
+	default:
+		fmt.Fprintln(os.Stderr, "event_dispatcher:", err)
+		os.Exit(1)
+	}
+}
+
+// run serves until ctx is done, then drains. It owns what it starts: when it
+// returns, none of its goroutines is left. Tests call it too.
+func run(ctx context.Context, args []string, stderr io.Writer) error {
+	cfg, err := config.Parse(args, config.Getenv, stderr)
+	switch {
+	case err != nil:
+		return err
+	case cfg.Version:
+		_, err := fmt.Fprintln(stderr, "event_dispatcher", version(), runtime.Version())
+		return err
+	case cfg.HealthURL != "":
+		return probe(ctx, cfg.HealthURL)
+	}
+	log := newLogger(cfg.LogLevel, stderr)
+	if _, err := memlimit.Set(memlimit.WithRatio(0.9)); err != nil {
+		log.Debug("no memory limit to obey", zap.Error(err))
+	}
+
+	if cfg.Loops == 0 {
+		cfg.Loops = stream.DefaultLoops()
+	}
+	b, err := broker.New(broker.Options{
+		Shards:   cfg.Shards,
+		Bytes:    cfg.RingBytes,
+		MaxEvent: cfg.MaxBody + transport.MaxAddedBytes,
+		Readers:  cfg.Loops + 1,
+		ShardKey: cfg.ShardKey,
+	})
+	if err != nil {
+		return fmt.Errorf("%w: %w", config.ErrUsage, err)
+	}
+	if os.Getenv("GOMAXPROCS") == "" {
+		// A loop that writes to many sockets keeps a processor busy without
+		// letting the scheduler look at the network: give ingest its own.
+		before := runtime.GOMAXPROCS(0)
+		runtime.GOMAXPROCS(before + cfg.Loops)
+		defer runtime.GOMAXPROCS(before)
+	}
+	pool, err := stream.New(b, stream.Options{
+		Loops:         cfg.Loops,
+		FlushInterval: orOff(cfg.FlushInterval),
+		KeepAlive:     orOff(cfg.KeepAlive),
+		Stall:         cfg.Stall,
+		MaxConsumers:  cfg.MaxConsumers,
+		Portable:      cfg.Portable,
+		Log:           log,
+	})
+	if err != nil {
+		return fmt.Errorf("start writer loops: %w", err)
+	}
+	defer pool.Close()
+	srv := transport.New(b, pool, transport.Options{
+		MaxBody:        cfg.MaxBody,
+		MaxConnections: cfg.MaxConnections,
+		ReadTimeout:    cfg.ReadTimeout,
+		IdleTimeout:    cfg.IdleTimeout,
+		IngestRate:     cfg.IngestRate,
+		ClientRate:     cfg.ClientRate,
+		Origins:        cfg.Origins,
+		TrustedProxies: cfg.TrustedProxies,
+		Admin:          cfg.AdminAddr != "",
+		Version:        version(),
+		Log:            log,
+	})
+
+	public, admin, err := listen(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	var serving sync.WaitGroup
+	failed := make(chan error, len(public)+1)
+	for _, ln := range public {
+		log.Info("listening", zap.Stringer("address", ln.Addr()))
+		serving.Go(func() { failed <- srv.Serve(ln) })
+	}
+	if admin != nil {
+		log.Info("listening for operators", zap.Stringer("address", admin.Addr()))
+		serving.Go(func() { failed <- srv.ServeAdmin(admin) })
+	}
+	logLimits(log, cfg, b)
+
+	select {
+	case err = <-failed: // a listener broke: let the others end in order, too
+		log.Error("a listener failed", zap.Error(err))
+	case <-ctx.Done():
+		log.Info("shutting down", zap.Duration("at_most", cfg.Drain))
+	}
+
+	// Drain the way events flow: stop intake, let consumers catch up, close.
+	// ctx is already done, so the deadline needs a context of its own.
+	start := time.Now()
+	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), cfg.Drain)
+	defer cancel()
+	intake, stopIntake := context.WithTimeout(drain, 2*time.Second)
+	if e := srv.Drain(intake); e != nil {
+		log.Info("connections were still open when intake ended", zap.Error(e))
+	}
+	stopIntake()
+	pool.Drain(drain, cfg.DrainSilence, cfg.DrainWindow)
+	if admin != nil {
+		// Operators may watch until the end; they are not waited for.
+		now, cancel := context.WithCancel(drain)
+		cancel()
+		srv.CloseAdmin(now)
+	}
+	serving.Wait()
+	log.Info("shut down", zap.Duration("took", time.Since(start)))
+	return err
+}
+
+// listen opens all listeners, or none.
+func listen(ctx context.Context, cfg *config.Config) (public []net.Listener, admin net.Listener, err error) {
+	lc := net.ListenConfig{KeepAlive: 30 * time.Second}
+	for _, addr := range cfg.Addrs {
+		ln, err := lc.Listen(ctx, "tcp", addr)
+		if err != nil {
+			closeAll(public)
+			return nil, nil, err // says "listen tcp" and the address
+		}
+		public = append(public, ln)
+	}
+	if cfg.AdminAddr != "" {
+		if admin, err = lc.Listen(ctx, "tcp", cfg.AdminAddr); err != nil {
+			closeAll(public)
+			return nil, nil, err
+		}
+	}
+	return public, admin, nil
+}
+
+func closeAll(lns []net.Listener) {
+	for _, ln := range lns {
+		ln.Close()
+	}
+}
+
+// logLimits says at start what the caps are, and warns if the system's are lower.
+func logLimits(log *zap.Logger, cfg *config.Config, b *broker.Broker) {
+	fields := []zap.Field{
+		zap.String("version", version()),
+		zap.Int("max_consumers", cfg.MaxConsumers),
+		zap.Int("max_connections", cfg.MaxConnections),
+		zap.Int("max_body", cfg.MaxBody),
+		zap.Int("ring_bytes", cfg.RingBytes),
+		zap.Int("shards", b.Shards()),
+		zap.Int("loops", cfg.Loops),
+	}
+	const others = 64 // listeners, epoll sets, logs
+	if limit, ok := config.Descriptors(); ok {
+		fields = append(fields, zap.Int("descriptors", limit))
+		if need := cfg.MaxConsumers + cfg.MaxConnections + others; need > limit {
+			log.Warn("fewer descriptors than the caps allow connections: raise the limit or lower the caps", append(fields, zap.Int("needed", need))...)
+			return
+		}
+	}
+	log.Info("limits", fields...)
+}
+
+// newLogger writes JSON lines to w, and few of a kind per second.
+func newLogger(level zapcore.Level, w io.Writer) *zap.Logger {
+	enc := zap.NewProductionEncoderConfig()
+	enc.EncodeTime = zapcore.RFC3339NanoTimeEncoder
+	enc.EncodeDuration = zapcore.StringDurationEncoder
+	enc.TimeKey = "time"
+	core := zapcore.NewCore(zapcore.NewJSONEncoder(enc), zapcore.Lock(zapcore.AddSync(w)), level)
+	return zap.New(zapcore.NewSamplerWithOptions(core, time.Second, 10, 1000))
+}
+
+// probe asks a running instance whether it is ready.
+func probe(ctx context.Context, url string) error {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return err
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s answers %s", url, resp.Status)
+	}
+	return nil
+}
+
+// version is the module's, or the commit it was built from.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	if v := info.Main.Version; v != "" && v != "(devel)" {
+		return v
+	}
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" {
+			return s.Value
+		}
+	}
+	return "devel"
+}
+
+// orOff turns a flag's 0, which means off, into an option's.
+func orOff(d time.Duration) time.Duration {
+	if d == 0 {
+		return -1
+	}
+	return d
+}

@@ -1,0 +1,51 @@
+package transport
+
+import (
+	"slices"
+
+	"github.com/valyala/fasthttp"
+)
+
+// cors decides which pages of other origins may talk to the service (WHATWG
+// Fetch, "CORS protocol"). With an empty list all may, without credentials, as
+// in the original. With a list only those may, with credentials, which JSON
+// beacons need.
+type cors struct {
+	origins []string
+}
+
+// allow sets the headers of an answer to ingest and streams, errors included.
+func (c *cors) allow(req *fasthttp.RequestHeader, resp *fasthttp.ResponseHeader) {
+	for _, h := range c.headers(req) {
+		resp.Set(h.key, h.value)
+	}
+}
+
+// A header is one line of a response head.
+type header struct{ key, value string }
+
+var allowEverybody = []header{{fasthttp.HeaderAccessControlAllowOrigin, "*"}}
+
+// headers are what an answer to req carries.
+func (c *cors) headers(req *fasthttp.RequestHeader) []header {
+	if len(c.origins) == 0 {
+		return allowEverybody
+	}
+	list := []header{{fasthttp.HeaderVary, fasthttp.HeaderOrigin}}
+	if origin := string(req.Peek(fasthttp.HeaderOrigin)); slices.Contains(c.origins, origin) {
+		list = append(list,
+			header{fasthttp.HeaderAccessControlAllowOrigin, origin},
+			header{fasthttp.HeaderAccessControlAllowCredentials, "true"})
+	}
+	return list
+}
+
+// preflight answers OPTIONS. methods is what the path has.
+func (c *cors) preflight(ctx *fasthttp.RequestCtx, methods string) {
+	h := &ctx.Response.Header
+	h.Set(fasthttp.HeaderAccessControlAllowMethods, methods)
+	h.Set(fasthttp.HeaderAccessControlAllowHeaders, "content-type")
+	h.Set(fasthttp.HeaderAccessControlMaxAge, "86400")
+	h.Set(fasthttp.HeaderAllow, methods)
+	ctx.SetStatusCode(fasthttp.StatusNoContent)
+}

@@ -1,0 +1,80 @@
+package transport
+
+import (
+	"net/netip"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+)
+
+// maxLimitedClients bounds the table of clients. When it is full, clients that
+// have not sent for a while make room; if all have, newcomers share one limit.
+const maxLimitedClients = 100_000
+
+// limits says whether an event may come in by rate: that of all clients together,
+// and that of its own client.
+type limits struct {
+	total *rate.Limiter // nil: no limit
+
+	perClient rate.Limit // 0: no limit
+	burst     int
+
+	mu      sync.Mutex
+	clients map[netip.Prefix]*clientLimit
+	crowd   *rate.Limiter // of those for whom the table has no room
+}
+
+type clientLimit struct {
+	*rate.Limiter
+	seen time.Time
+}
+
+func newLimits(total, perClient float64) *limits {
+	l := &limits{perClient: rate.Limit(perClient), burst: max(1, int(perClient)), clients: map[netip.Prefix]*clientLimit{}}
+	if total > 0 {
+		l.total = rate.NewLimiter(rate.Limit(total), max(1, int(total)))
+	}
+	l.crowd = rate.NewLimiter(l.perClient, l.burst)
+	return l
+}
+
+// ofClients reports whether clients have limits, so that their address is needed.
+func (l *limits) ofClients() bool { return l.perClient > 0 }
+
+func (l *limits) allowAll(now time.Time) bool { return l.total == nil || l.total.AllowN(now, 1) }
+
+// allowClient counts an event of the client. An IPv6 client is its /64, which is
+// what one subscriber is given.
+func (l *limits) allowClient(addr netip.Addr, now time.Time) bool {
+	bits := addr.BitLen()
+	if addr.Is6() {
+		bits = 64
+	}
+	key, _ := addr.Prefix(bits) // the zero prefix for a peer without address
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	c := l.clients[key]
+	if c == nil {
+		if len(l.clients) >= maxLimitedClients {
+			l.evict(now)
+		}
+		if len(l.clients) >= maxLimitedClients {
+			return l.crowd.AllowN(now, 1)
+		}
+		c = &clientLimit{Limiter: rate.NewLimiter(l.perClient, l.burst)}
+		l.clients[key] = c
+	}
+	c.seen = now
+	return c.AllowN(now, 1)
+}
+
+// evict drops clients whose bucket has filled up again: forgetting them changes nothing.
+func (l *limits) evict(now time.Time) {
+	full := time.Duration(float64(l.burst) / float64(l.perClient) * float64(time.Second))
+	for key, c := range l.clients {
+		if now.Sub(c.seen) > full {
+			delete(l.clients, key)
+		}
+	}
+}

@@ -1,0 +1,131 @@
+package transport
+
+import (
+	"runtime"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"github.com/valyala/fasthttp"
+	"github.com/valyala/fasthttp/fasthttpadaptor"
+
+	"event-dispatcher/transport/stream"
+)
+
+// A collector turns the server's counters into metrics when it is scraped; the
+// hot path knows nothing of Prometheus.
+type collector struct {
+	server *Server
+
+	received, receivedBytes, rejected         *prometheus.Desc
+	published, delivered, skipped, bytesOut   *prometheus.Desc
+	sweeps, consumers, lagging, closed        *prometheus.Desc
+	connections                               *prometheus.Desc
+	ringEvents, ringBytes, ringMemory         *prometheus.Desc
+	ringAge, ringExhausted, latency, lag      *prometheus.Desc
+	panics, backoffs, buildInfo, ready, queue *prometheus.Desc
+}
+
+func newCollector(s *Server) *collector {
+	desc := func(name, help string, labels ...string) *prometheus.Desc {
+		return prometheus.NewDesc("dispatcher_"+name, help, labels, nil)
+	}
+	return &collector{
+		server:        s,
+		received:      desc("events_received_total", "Events that players sent, accepted or not."),
+		receivedBytes: desc("accepted_bytes_total", "Bytes of the bodies of accepted events."),
+		rejected:      desc("requests_rejected_total", "Requests refused, by reason.", "reason"),
+		published:     desc("events_published_total", "Events put into the ring, those known to be lost on the way from other instances included."),
+		delivered:     desc("events_delivered_total", "Events written to consumers, counted once per consumer."),
+		skipped:       desc("events_skipped_total", "Events that consumers were told they missed, counted once per consumer."),
+		bytesOut:      desc("stream_bytes_total", "Bytes written to consumers."),
+		sweeps:        desc("sweeps_total", "Passes of the writer loops that found events."),
+		consumers:     desc("consumers", "Open streams."),
+		lagging:       desc("consumers_lagging", "Open streams that are not up to date."),
+		closed:        desc("consumers_closed_total", "Streams closed, by reason.", "reason"),
+		connections:   desc("connections", "Open HTTP connections on the public listeners, streams not counted."),
+		ringEvents:    desc("ring_events", "Events that a slow consumer could still get."),
+		ringBytes:     desc("ring_bytes", "Bytes of the events in the ring."),
+		ringMemory:    desc("ring_memory_bytes", "Memory that the ring has allocated so far."),
+		ringAge:       desc("ring_oldest_event_age_seconds", "Age of the oldest event in the ring; 0 if it is empty."),
+		ringExhausted: desc("ring_exhausted_total", "Events refused because no part of the ring could be recycled."),
+		latency:       desc("delivery_latency_seconds", "Time from accepting an event to the end of its write to a consumer."),
+		lag:           desc("consumer_lag_events", "Events that a consumer was behind when it was written to."),
+		panics:        desc("panics_total", "Panics recovered in request handlers."),
+		backoffs:      desc("accept_backoffs_total", "Times that accepting connections failed for want of descriptors or memory, and was tried again."),
+		buildInfo:     desc("build_info", "Always 1; the labels say what is running.", "version", "go_version"),
+		ready:         desc("draining", "1 while the service shuts down."),
+		queue:         desc("loop_wait_seconds", "How long the slowest writer loop has had events waiting; 0 if none."),
+	}
+}
+
+// Describe implements [prometheus.Collector].
+func (c *collector) Describe(ch chan<- *prometheus.Desc) {
+	prometheus.DescribeByCollect(c, ch)
+}
+
+// Collect implements [prometheus.Collector].
+func (c *collector) Collect(ch chan<- prometheus.Metric) {
+	counter := func(d *prometheus.Desc, v uint64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v), labels...)
+	}
+	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+	}
+	histogram := func(d *prometheus.Desc, h stream.Histogram) {
+		ch <- prometheus.MustNewConstHistogram(d, h.Count, h.Sum, h.Buckets)
+	}
+	s := c.server
+
+	counter(c.received, s.counters.received.Load())
+	counter(c.receivedBytes, s.counters.bytes.Load())
+	for r := range reasonCount {
+		counter(c.rejected, s.rejected[r].Load(), r.String())
+	}
+	gauge(c.connections, float64(s.connections.Load()))
+
+	// The pool first: what was delivered was published before.
+	p := s.pool.Stats()
+	counter(c.delivered, p.Delivered)
+	counter(c.skipped, p.Skipped)
+	counter(c.bytesOut, p.Bytes)
+	counter(c.sweeps, p.Sweeps)
+	gauge(c.consumers, float64(p.Consumers))
+	gauge(c.lagging, float64(p.Lagging))
+	for _, why := range stream.Reasons() {
+		counter(c.closed, p.Closed[why], why.String())
+	}
+	histogram(c.latency, p.Latency)
+	histogram(c.lag, p.Lag)
+
+	b := s.broker.Stats()
+	counter(c.published, b.Published)
+	gauge(c.ringEvents, float64(b.Retained))
+	gauge(c.ringBytes, float64(b.Bytes))
+	gauge(c.ringMemory, float64(b.Allocated))
+	gauge(c.ringAge, b.OldestAge.Seconds())
+	counter(c.ringExhausted, b.Exhausted)
+
+	counter(c.panics, s.panics.Load())
+	counter(c.backoffs, s.backoffs.Load())
+	gauge(c.buildInfo, 1, s.options.Version, runtime.Version())
+	draining := 0.0
+	if s.draining.Load() {
+		draining = 1
+	}
+	gauge(c.ready, draining)
+	gauge(c.queue, s.pool.Waiting().Seconds())
+}
+
+// Registry returns a new registry with the server's metrics, those of the Go
+// runtime and those of the process.
+func (s *Server) Registry() *prometheus.Registry {
+	r := prometheus.NewRegistry()
+	r.MustRegister(newCollector(s), collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return r
+}
+
+// metricsHandler serves the Prometheus exposition.
+func (s *Server) metricsHandler() fasthttp.RequestHandler {
+	return fasthttpadaptor.NewFastHTTPHandler(promhttp.HandlerFor(s.Registry(), promhttp.HandlerOpts{}))
+}

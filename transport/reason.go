@@ -1,0 +1,97 @@
+package transport
+
+import (
+	"strconv"
+	"sync/atomic"
+
+	"github.com/valyala/fasthttp"
+)
+
+// A Reason says why a request was refused.
+type Reason uint8
+
+// The order is that of the table below.
+const (
+	reasonInvalidJSON Reason = iota
+	reasonByteOrderMark
+	reasonEmptyBody
+	reasonInvalidUTF8
+	reasonNotObject
+	reasonTooLarge
+	reasonEncoding
+	reasonMethod
+	reasonNotFound
+	reasonShards
+	reasonMalformed
+	reasonHeadersTooLarge
+	reasonTimeout
+	reasonVersion
+	reasonClientLimit
+	reasonOverloaded
+	reasonConnections
+	reasonConsumers
+	reasonDraining
+	reasonPanic
+	reasonCount
+)
+
+// refusals is the short list: label, status and text of every reason. The text
+// never contains anything that the client sent.
+var refusals = [reasonCount]struct {
+	label  string
+	status int
+	text   string
+}{
+	reasonInvalidJSON:     {"invalid_json", 400, "the body is not one valid JSON value"},
+	reasonByteOrderMark:   {"byte_order_mark", 400, "the body starts with a byte order mark"},
+	reasonEmptyBody:       {"empty_body", 400, "the body is empty"},
+	reasonInvalidUTF8:     {"invalid_utf8", 400, "the body is not valid UTF-8"},
+	reasonNotObject:       {"not_object", 400, "the event must be a JSON object"},
+	reasonTooLarge:        {"too_large", 413, "the body is larger than the limit"},
+	reasonEncoding:        {"content_encoding", 415, "the body must not be compressed"},
+	reasonMethod:          {"method", 405, "method not allowed, see Allow"},
+	reasonNotFound:        {"not_found", 404, "no such path"},
+	reasonShards:          {"shards", 400, "the query parameter shards must list existing shards, such as 0,2"},
+	reasonMalformed:       {"malformed", 400, "the request is not well-formed HTTP/1.1"},
+	reasonHeadersTooLarge: {"headers_too_large", 431, "the request headers are larger than the limit"},
+	reasonTimeout:         {"timeout", 408, "the request did not arrive in time"},
+	reasonVersion:         {"http_version", 505, "only HTTP/1.0 and HTTP/1.1 are spoken here"},
+	reasonClientLimit:     {"client_limit", 429, "this client sends more events than it may"},
+	reasonOverloaded:      {"overloaded", 503, "more events arrive than the service may take"},
+	reasonConnections:     {"connections", 503, "too many connections"},
+	reasonConsumers:       {"consumers", 503, "too many consumers"},
+	reasonDraining:        {"draining", 503, "the service is shutting down"},
+	reasonPanic:           {"panic", 500, "internal error"},
+}
+
+func (r Reason) String() string { return refusals[r].label }
+
+// retryAfter is the Retry-After of 429 and 503, in seconds (RFC 9110, section 10.2.3).
+const retryAfter = 1
+
+// refusalCounters count refusals; each has its cache line, since players that
+// are refused come in floods.
+type refusalCounters [reasonCount]struct {
+	atomic.Uint64
+	_ [56]byte
+}
+
+// reject answers with the reason's status and text. It keeps headers that are
+// already set, so CORS may come first.
+func (s *Server) reject(ctx *fasthttp.RequestCtx, r Reason) {
+	s.rejected[r].Add(1)
+	f := &refusals[r]
+	ctx.SetStatusCode(f.status)
+	ctx.Response.Header.SetContentType("text/plain; charset=utf-8")
+	ctx.Response.SetBodyString(f.label)
+	ctx.Response.AppendBodyString(": " + f.text + "\n")
+	if f.status == fasthttp.StatusTooManyRequests || f.status == fasthttp.StatusServiceUnavailable {
+		ctx.Response.Header.Set(fasthttp.HeaderRetryAfter, strconv.Itoa(retryAfter))
+	}
+}
+
+// rejectMethod answers 405 with the methods that the path has (RFC 9110, section 15.5.6).
+func (s *Server) rejectMethod(ctx *fasthttp.RequestCtx, allow string) {
+	ctx.Response.Header.Set(fasthttp.HeaderAllow, allow)
+	s.reject(ctx, reasonMethod)
+}

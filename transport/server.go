@@ -1,0 +1,369 @@
+package transport
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"runtime/debug"
+	"sync/atomic"
+	"time"
+
+	"github.com/valyala/fasthttp"
+	"go.uber.org/zap"
+
+	"event-dispatcher/broker"
+	"event-dispatcher/transport/stream"
+)
+
+// Options tunes a [Server]. Zero values mean the defaults that each names.
+type Options struct {
+	// MaxBody is the largest body accepted, in bytes. Zero means 256 KiB.
+	MaxBody int
+
+	// MaxConnections is how many HTTP connections may be open at once, streams
+	// not counted. Zero means 8192.
+	MaxConnections int
+
+	// ReadTimeout is how long a request may take to arrive. Zero means 10 s.
+	ReadTimeout time.Duration
+
+	// IdleTimeout is how long a connection may wait for its next request. Zero
+	// means 75 s, longer than load balancers keep theirs.
+	IdleTimeout time.Duration
+
+	// IngestRate is how many events per second are taken in all, ClientRate
+	// from one client. Zero means no limit.
+	IngestRate, ClientRate float64
+
+	// Origins are the pages that may talk to the service. Empty means all.
+	Origins []string
+
+	// TrustedProxies are those whose X-Forwarded-For is believed. Empty means all.
+	TrustedProxies []netip.Prefix
+
+	// Admin says that metrics and probes have a listener of their own, so the
+	// public ones do not serve them.
+	Admin bool
+
+	// Version is shown by dispatcher_build_info.
+	Version string
+
+	// Degraded lists what does not work although the service does, for
+	// /readyz. Nil means nothing.
+	Degraded func() []string
+
+	// Log gets what an operator should know; never a line per event. Nil means
+	// nobody.
+	Log *zap.Logger
+}
+
+func (o *Options) setDefaults() {
+	setDefault(&o.MaxBody, 256<<10)
+	setDefault(&o.MaxConnections, 8192)
+	setDefault(&o.ReadTimeout, 10*time.Second)
+	setDefault(&o.IdleTimeout, 75*time.Second)
+	if o.Degraded == nil {
+		o.Degraded = func() []string { return nil }
+	}
+	if o.Log == nil {
+		o.Log = zap.NewNop()
+	}
+}
+
+func setDefault[T comparable](p *T, value T) {
+	var zero T
+	if *p == zero {
+		*p = value
+	}
+}
+
+// MaxAddedBytes is the most that the service adds to a body before it is an
+// event in the ring: the frame and a member with an address.
+const MaxAddedBytes = 128
+
+// A Server answers HTTP. Its methods may be called by any goroutine.
+type Server struct {
+	// Fixed after New.
+	options Options
+	broker  *broker.Broker
+	pool    *stream.Pool
+	cors    cors
+	clients clientAddress
+	limits  *limits
+	vitals  *vitals
+	metrics fasthttp.RequestHandler
+	log     *zap.Logger
+	public  *fasthttp.Server
+	admin   *fasthttp.Server
+
+	connections atomic.Int64 // open, streams not counted
+	started     atomic.Bool
+	draining    atomic.Bool
+
+	// Counted on the way, read at scrape.
+	counters ingestCounters
+	rejected refusalCounters
+	panics   atomic.Uint64
+	backoffs atomic.Uint64
+}
+
+// New returns a server over a broker and a pool, which it does not own.
+func New(b *broker.Broker, p *stream.Pool, o Options) *Server {
+	o.setDefaults()
+	s := &Server{
+		options: o,
+		broker:  b,
+		pool:    p,
+		cors:    cors{origins: o.Origins},
+		clients: clientAddress{trusted: o.TrustedProxies},
+		limits:  newLimits(o.IngestRate, o.ClientRate),
+		vitals:  newVitals(),
+		log:     o.Log,
+	}
+	s.metrics = s.metricsHandler()
+	s.public = s.httpServer(s.route)
+	s.public.ConnState = s.countConnections
+	s.admin = s.httpServer(s.routeAdmin)
+	return s
+}
+
+// httpServer is a fasthttp server that survives what its handlers and peers do.
+func (s *Server) httpServer(route fasthttp.RequestHandler) *fasthttp.Server {
+	return &fasthttp.Server{
+		Handler:                      s.guard(route),
+		ErrorHandler:                 s.malformed,
+		ExpectHandler:                s.expect,
+		Concurrency:                  s.options.MaxConnections + s.options.MaxConnections/8 + 16, // ours comes first
+		ReadBufferSize:               16 << 10,
+		ReadTimeout:                  s.options.ReadTimeout,
+		IdleTimeout:                  s.options.IdleTimeout,
+		MaxRequestBodySize:           s.options.MaxBody,
+		DisablePreParseMultipartForm: true,
+		NoDefaultServerHeader:        true,
+		NoDefaultContentType:         true,
+		SecureErrorLogMessage:        true,
+		KeepHijackedConns:            true,
+		CloseOnShutdown:              true,
+		Logger:                       zap.NewStdLog(s.log),
+	}
+}
+
+// countConnections follows the public connections; a hijacked one is a consumer.
+func (s *Server) countConnections(_ net.Conn, state fasthttp.ConnState) {
+	switch state {
+	case fasthttp.StateNew:
+		s.connections.Add(1)
+	case fasthttp.StateClosed, fasthttp.StateHijacked:
+		s.connections.Add(-1)
+	}
+}
+
+// Serve answers on ln until Drain or a failure that is not the end of
+// descriptors or memory. It may run for several listeners at once.
+func (s *Server) Serve(ln net.Listener) error {
+	s.started.Store(true)
+	err := s.public.Serve(&listener{
+		Listener: ln,
+		open:     s.connections.Load,
+		max:      int64(s.options.MaxConnections),
+		refusal:  refusalBytes(reasonConnections),
+		backoffs: &s.backoffs,
+		refused:  &s.rejected[reasonConnections],
+		log:      s.log,
+		closed:   make(chan struct{}),
+	})
+	if err != nil {
+		return fmt.Errorf("serve %s: %w", ln.Addr(), err)
+	}
+	return nil
+}
+
+// ServeAdmin answers operators on ln, until CloseAdmin.
+func (s *Server) ServeAdmin(ln net.Listener) error {
+	if err := s.admin.Serve(ln); err != nil {
+		return fmt.Errorf("serve %s: %w", ln.Addr(), err)
+	}
+	return nil
+}
+
+// Drain stops intake: not ready, listeners closed, further events refused. It
+// returns when all connections are closed or ctx is done; what was accepted is
+// then in the ring. Streams go on: they are the pool's.
+func (s *Server) Drain(ctx context.Context) error {
+	s.draining.Store(true)
+	return s.public.ShutdownWithContext(ctx)
+}
+
+// CloseAdmin ends ServeAdmin.
+func (s *Server) CloseAdmin(ctx context.Context) error { return s.admin.ShutdownWithContext(ctx) }
+
+// guard recovers: fasthttp does not, and one bad request must not end the process.
+func (s *Server) guard(next fasthttp.RequestHandler) fasthttp.RequestHandler {
+	return func(ctx *fasthttp.RequestCtx) {
+		defer func() {
+			if p := recover(); p != nil {
+				s.panics.Add(1)
+				s.log.Error("panic in a handler", zap.Any("panic", p), zap.ByteString("stack", debug.Stack()))
+				ctx.Response.Reset()
+				s.cors.allow(&ctx.Request.Header, &ctx.Response.Header)
+				s.reject(ctx, reasonPanic)
+				ctx.SetConnectionClose()
+			}
+		}()
+		if reason, ok := wellFormed(&ctx.Request.Header); !ok {
+			s.cors.allow(&ctx.Request.Header, &ctx.Response.Header)
+			s.reject(ctx, reason)
+			ctx.SetConnectionClose()
+			return
+		}
+		next(ctx)
+	}
+}
+
+// wellFormed refuses what fasthttp lets through: other versions of HTTP, and a
+// body with two lengths, which a proxy in front may read differently (RFC 9112,
+// section 6.1).
+func wellFormed(h *fasthttp.RequestHeader) (Reason, bool) {
+	if p := h.Protocol(); string(p) != "HTTP/1.1" && string(p) != "HTTP/1.0" {
+		return reasonVersion, false
+	}
+	if h.ContentLength() == -1 { // chunked
+		for line := range bytes.SplitSeq(h.RawHeaders(), []byte("\n")) {
+			name, _, _ := bytes.Cut(line, []byte(":"))
+			if bytes.EqualFold(bytes.TrimSpace(name), []byte(fasthttp.HeaderContentLength)) {
+				return reasonMalformed, false
+			}
+		}
+	}
+	return 0, true
+}
+
+// route picks the handler by the path exactly as it was sent: //metrics and
+// /x/../metrics are other paths.
+func (s *Server) route(ctx *fasthttp.RequestCtx) {
+	path := ctx.URI().PathOriginal()
+	switch string(path) {
+	case "/metrics":
+		switch {
+		case ctx.IsPost() || ctx.IsOptions():
+			s.withCORS(ctx, ingestMethods, s.ingest)
+		case s.options.Admin:
+			s.withCORS(ctx, ingestMethods, nil)
+		case ctx.IsGet() || ctx.IsHead():
+			s.metrics(ctx)
+		default:
+			s.withCORS(ctx, "GET, HEAD, "+ingestMethods, nil)
+		}
+	case "/api/events":
+		s.withCORS(ctx, ingestMethods, s.ingestWithAddress)
+	case "/event-dispatcher", "/events":
+		s.withCORS(ctx, streamMethods, s.stream)
+	case "/health":
+		s.health(ctx)
+	case "/livez", "/readyz":
+		if s.options.Admin {
+			s.reject(ctx, reasonNotFound)
+			return
+		}
+		s.probe(ctx, string(path))
+	default:
+		s.reject(ctx, reasonNotFound)
+	}
+}
+
+// withCORS serves a path of players or consumers. methods are those it has; the
+// first is the one that next serves.
+func (s *Server) withCORS(ctx *fasthttp.RequestCtx, methods string, next fasthttp.RequestHandler) {
+	s.cors.allow(&ctx.Request.Header, &ctx.Response.Header)
+	switch {
+	case next != nil && isMethod(ctx, methods):
+		next(ctx)
+	case isPreflight(ctx, methods):
+		s.cors.preflight(ctx, methods)
+	default:
+		s.rejectMethod(ctx, methods)
+	}
+}
+
+// isMethod reports whether the request has the first of the methods.
+func isMethod(ctx *fasthttp.RequestCtx, methods string) bool {
+	method := ctx.Method()
+	return len(methods) >= len(method) && methods[:len(method)] == string(method) &&
+		(len(methods) == len(method) || methods[len(method)] == ',')
+}
+
+// isPreflight reports whether the request is answered as a CORS preflight: any
+// OPTIONS where the path lists it, elsewhere one that says what it is.
+func isPreflight(ctx *fasthttp.RequestCtx, methods string) bool {
+	return ctx.IsOptions() && (methods != streamMethods || len(ctx.Request.Header.Peek(fasthttp.HeaderAccessControlRequestMethod)) > 0)
+}
+
+// probe serves /livez and /readyz.
+func (s *Server) probe(ctx *fasthttp.RequestCtx, path string) {
+	switch {
+	case !ctx.IsGet() && !ctx.IsHead():
+		s.rejectMethod(ctx, "GET, HEAD")
+	case path == "/livez":
+		s.live(ctx)
+	default:
+		s.ready(ctx)
+	}
+}
+
+// expect answers "Expect: 100-continue" before the body comes (RFC 9110,
+// section 10.1.1).
+func (s *Server) expect(ctx *fasthttp.RequestCtx) int {
+	reason, ok := s.admit(ctx)
+	if ok && ctx.Request.Header.ContentLength() > s.options.MaxBody {
+		reason, ok = reasonTooLarge, false
+	}
+	if ok {
+		return fasthttp.StatusContinue
+	}
+	s.cors.allow(&ctx.Request.Header, &ctx.Response.Header)
+	s.reject(ctx, reason)
+	return refusals[reason].status
+}
+
+// malformed answers requests that did not even become one.
+func (s *Server) malformed(ctx *fasthttp.RequestCtx, err error) {
+	s.cors.allow(&ctx.Request.Header, &ctx.Response.Header)
+	var small *fasthttp.ErrSmallBuffer
+	var network net.Error
+	switch {
+	case errors.Is(err, fasthttp.ErrBodyTooLarge):
+		s.reject(ctx, reasonTooLarge)
+		drainBody(ctx)
+	case errors.As(err, &small):
+		s.reject(ctx, reasonHeadersTooLarge)
+	case errors.As(err, &network) && network.Timeout():
+		s.reject(ctx, reasonTimeout)
+	default:
+		s.reject(ctx, reasonMalformed)
+	}
+}
+
+// drainBody reads what is left of a body that is too large, within limits:
+// closing a socket with unread bytes resets it, and the client would not see why.
+func drainBody(ctx *fasthttp.RequestCtx) {
+	const (
+		most = 8 << 20
+		wait = time.Second
+	)
+	conn := ctx.Conn()
+	conn.SetReadDeadline(time.Now().Add(wait))
+	left := int64(most)
+	if n := ctx.Request.Header.ContentLength(); n >= 0 {
+		left = min(left, int64(n))
+	}
+	sink := make([]byte, 16<<10)
+	for left > 0 {
+		n, err := conn.Read(sink[:min(left, int64(len(sink)))])
+		if left -= int64(n); err != nil {
+			return
+		}
+	}
+}

@@ -1,0 +1,163 @@
+package stream
+
+import "time"
+
+// drainTick is how often a draining loop looks whom to end.
+const drainTick = 5 * time.Millisecond
+
+// onClock does what time asks for: keep-alives, stalled consumers, the drain.
+func (l *loop) onClock(now time.Time) {
+	if l.drainer != nil {
+		l.drainer.step(l, now)
+	} else if after := l.pool.options.KeepAlive; after > 0 {
+		for _, h := range l.herds {
+			// Early rather than late by a tick.
+			if len(h.members) > 0 && now.Sub(h.written) >= after-l.pool.options.clockTick() {
+				l.keepAlive(h, now)
+			}
+		}
+	}
+	if now.Sub(l.checked) >= l.pool.options.clockTick() {
+		l.checked = now
+		l.cutStalled(now)
+		for set, h := range l.herds {
+			if len(h.members) == 0 && !l.inUse(h) {
+				delete(l.herds, set)
+			}
+		}
+	}
+}
+
+// keepAlive writes the keep-alive to a whole herd.
+func (l *loop) keepAlive(h *herd, now time.Time) {
+	h.written = now
+	p := l.pool.options.Wire.KeepAlive
+	for k := len(h.members) - 1; k >= 0; k-- {
+		c := h.members[k]
+		n, ok := l.write(c, p)
+		if !ok {
+			continue
+		}
+		l.stats.bytes.Add(uint64(n))
+		if n < len(p) {
+			l.leaveHerd(c, 0, h.cursors[0], p[n:], false)
+		}
+	}
+}
+
+// cutStalled closes consumers whose socket has taken nothing for the stall limit.
+// Members of a herd have taken everything there was.
+func (l *loop) cutStalled(now time.Time) {
+	if l.stats.lagging.Load() == 0 {
+		return
+	}
+	for _, c := range l.slots {
+		if c == nil || c.lag == nil {
+			continue
+		}
+		switch quiet := now.Sub(c.lag.progress); {
+		case quiet >= l.pool.options.Stall:
+			l.close(c, ReasonStalled)
+		case quiet >= time.Second:
+			// A write can also fail for want of kernel memory, and then no
+			// event of the socket says when to try again.
+			l.makeReady(c)
+		}
+	}
+}
+
+// inUse reports whether a herd without members still has laggards.
+func (l *loop) inUse(h *herd) bool {
+	for _, c := range l.slots {
+		if c != nil && c.herd == h {
+			return true
+		}
+	}
+	return false
+}
+
+// A drainer ends the loop's streams: see [Pool.Drain].
+type drainer struct {
+	plan    drainPlan
+	from    time.Time // when ends begin: the silence is over
+	total   int       // consumers when ends began
+	ended   int       // of these, how many were told to leave
+	next    int       // slot to look at next
+	started bool
+	done    chan struct{}
+}
+
+func (l *loop) drain(plan drainPlan) {
+	d := &drainer{plan: plan, done: make(chan struct{})}
+	l.post(func() {
+		d.from = time.Now().Add(plan.silence)
+		l.drainer = d
+	})
+	select {
+	case <-d.done:
+	case <-l.ended:
+	}
+}
+
+// step ends as many streams as the plan wants by now.
+func (d *drainer) step(l *loop, now time.Time) {
+	if len(l.slots) == len(l.free) {
+		l.drainer = nil
+		close(d.done)
+		return
+	}
+	select {
+	case <-d.plan.deadline:
+		for _, c := range l.slots {
+			if c != nil {
+				l.close(c, ReasonDeadline)
+			}
+		}
+		return
+	default:
+	}
+	if now.Before(d.from) {
+		return
+	}
+	if !d.started {
+		d.started, d.total = true, len(l.slots)-len(l.free)
+	}
+	due := d.total
+	if d.plan.window > 0 {
+		due = min(due, 1+int(float64(d.total)*float64(now.Sub(d.from))/float64(d.plan.window)))
+	}
+	for ; d.ended < due && d.next < len(l.slots); d.next++ {
+		if c := l.slots[d.next]; c != nil {
+			d.ended++
+			d.farewell(l, c)
+		}
+	}
+	if d.ended >= d.total || d.next >= len(l.slots) {
+		// Laggards leave as soon as they have caught up with the herd.
+		for _, c := range l.slots {
+			if c != nil && c.lag == nil {
+				d.farewell(l, c)
+			}
+		}
+	}
+}
+
+// farewell ends a stream cleanly if its consumer is up to date. A laggard is
+// asked again when it has joined the herd.
+func (d *drainer) farewell(l *loop, c *consumer) {
+	if c.lag != nil || l.pending() {
+		return
+	}
+	bye := l.pool.options.Wire.AppendFarewell(nil, Jitter(minRetry, maxRetry))
+	n, ok := l.write(c, bye)
+	if !ok {
+		return
+	}
+	l.stats.bytes.Add(uint64(n))
+	if n == len(bye) {
+		l.close(c, ReasonDrained)
+		return
+	}
+	l.leaveHerd(c, 0, c.herd.cursors[0], bye[n:], false)
+	c.lag.leaving = true
+}

@@ -1,0 +1,5 @@
+//go:build !linux
+
+package stream
+
+func newEngine(p *Pool) (engine, error) { return newPortable(p) }

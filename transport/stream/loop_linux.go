@@ -1,0 +1,395 @@
+package stream
+
+import (
+	"errors"
+	"net"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"event-dispatcher/broker"
+	"event-dispatcher/broker/wake"
+)
+
+const (
+	// sweepBytes is the most a sweep takes from the ring at once.
+	sweepBytes = 256 << 10
+	// turnBytes is the most a laggard is given before the next one's turn.
+	turnBytes = 256 << 10
+	// notSentLowat keeps the backlog of a slow consumer in the ring, where it can
+	// be skipped and counted, instead of in the kernel: a consumer that stops
+	// reading holds 50 KB of kernel memory with it, 3.9 MB without.
+	notSentLowat = 16 << 10
+)
+
+func newEngine(p *Pool) (engine, error) {
+	if p.options.Portable {
+		return newPortable(p)
+	}
+	return newLoop(p)
+}
+
+// A loop is one goroutine that owns consumers, by their descriptors. Everything
+// below mailbox is touched by that goroutine only.
+type loop struct {
+	pool   *Pool
+	broker *broker.Broker
+	stats  *counters
+	poll   *poller
+	waiter *wake.Waiter
+	ended  chan struct{}
+
+	// moved is when the loop last swept or had nothing to sweep, as Unix
+	// nanoseconds. Written by the loop, read by health probes.
+	moved  atomic.Int64
+	asleep atomic.Bool // nobody to write to
+
+	mailbox struct {
+		sync.Mutex
+		orders []func()
+		closed bool // the loop has ended and takes no more orders
+	}
+
+	pace    pace
+	herds   map[broker.ShardSet]*herd
+	slots   []*consumer // by slot; nil where free
+	free    []int       // free slots
+	ready   []*consumer // laggards whose socket may take bytes
+	serving []*consumer // the ready list of the turn before, for reuse
+	checked time.Time   // when stalled consumers were last looked for
+	drainer *drainer    // set while draining
+	stopped bool
+	batch   broker.Batch
+	scratch []byte
+}
+
+func newLoop(p *Pool) (*loop, error) {
+	poll, err := newPoller()
+	if err != nil {
+		return nil, err
+	}
+	waiter, err := p.broker.Gate().Join(poll.wake)
+	if err != nil {
+		poll.close()
+		return nil, err
+	}
+	l := &loop{
+		pool:   p,
+		broker: p.broker,
+		stats:  newCounters(),
+		poll:   poll,
+		waiter: waiter,
+		ended:  make(chan struct{}),
+		pace:   pace{interval: p.options.FlushInterval},
+		herds:  map[broker.ShardSet]*herd{},
+	}
+	go l.run()
+	return l, nil
+}
+
+func (l *loop) counts() *counters { return l.stats }
+
+// post has the loop run f soon, or reports false if the loop has ended.
+func (l *loop) post(f func()) bool {
+	l.mailbox.Lock()
+	defer l.mailbox.Unlock()
+	if l.mailbox.closed {
+		return false
+	}
+	l.mailbox.orders = append(l.mailbox.orders, f)
+	l.poll.wake()
+	return true
+}
+
+func (l *loop) stop() {
+	if l.post(func() { l.stopped = true }) {
+		<-l.ended
+		l.poll.close()
+	}
+}
+
+func (l *loop) inspect() []ConsumerInfo {
+	answer := make(chan []ConsumerInfo, 1)
+	l.post(func() {
+		list := []ConsumerInfo{}
+		for _, h := range l.herds {
+			heads := make([]broker.Cursor, len(h.shards))
+			for i, shard := range h.shards {
+				heads[i] = l.broker.HeadOf(shard)
+			}
+			for _, c := range l.slots {
+				if c == nil || c.herd != h {
+					continue
+				}
+				cursors, partial := h.cursors, false
+				if c.lag != nil {
+					cursors, partial = c.lag.cursors, c.lag.event
+				}
+				list = append(list, c.info(cursors, heads, partial))
+			}
+		}
+		answer <- list
+	})
+	select {
+	case list := <-answer:
+		return list
+	case <-l.ended:
+		return nil
+	}
+}
+
+// run is the loop. Each turn: sleep until there is something to do, note what
+// the sockets say, do what was posted, sweep, let laggards catch up, look at
+// the clock.
+func (l *loop) run() {
+	defer close(l.ended)
+	defer l.waiter.Leave()
+	swept, more := false, false // by the last turn; laggards with more to write
+	for !l.stopped {
+		if pause := l.pace.pause(); pause > 0 && swept && !more {
+			// Not parked: publishers need not wake us.
+			ts := unix.NsecToTimespec(pause.Nanoseconds())
+			unix.Nanosleep(&ts, nil) // an early return costs nothing but a sweep
+		}
+		l.wait(swept || more)
+		l.takeOrders()
+		start := time.Now()
+		events := l.sweep(start)
+		now := start
+		if swept = events > 0; swept {
+			now = time.Now()
+			l.pace.sweep(events, start, now)
+		}
+		if swept || !l.behind() {
+			l.moved.Store(now.UnixNano())
+		}
+		more = l.serveReady(now)
+		l.onClock(now)
+	}
+	l.mailbox.Lock()
+	l.mailbox.closed = true
+	l.mailbox.Unlock()
+	l.takeOrders()
+}
+
+// wait takes what the sockets say. Unless busy it parks first.
+func (l *loop) wait(busy bool) {
+	timeout := time.Duration(0)
+	park := !busy
+	if park && len(l.herds) == 0 { // no consumers, so events are no news
+		l.asleep.Store(true)
+		l.poll.wait(l.sleep(), l.onSocket)
+		l.moved.Store(time.Now().UnixNano())
+		l.asleep.Store(false)
+		return
+	}
+	if park {
+		l.waiter.Announce()
+		if !l.pending() { // the second look: see package wake
+			timeout = l.sleep()
+		}
+	}
+	l.poll.wait(timeout, l.onSocket)
+	if park {
+		l.waiter.Retract()
+	}
+}
+
+// pending reports whether a sweep would find something.
+func (l *loop) pending() bool {
+	for _, h := range l.herds {
+		for i, shard := range h.shards {
+			if l.broker.Pending(shard, h.cursors[i]) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// behind reports whether a herd is behind its log, be it by a hole.
+func (l *loop) behind() bool {
+	for _, h := range l.herds {
+		for i, shard := range h.shards {
+			if h.cursors[i].Behind(l.broker.HeadOf(shard)) > 0 {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// waiting implements engine. A loop without consumers sleeps for ever, and one
+// with consumers looks at the clock now and then.
+func (l *loop) waiting() time.Duration {
+	if l.asleep.Load() {
+		return 0
+	}
+	return max(0, time.Since(time.Unix(0, l.moved.Load()))-l.pool.options.clockTick())
+}
+
+// sleep is how long nothing needs the clock.
+func (l *loop) sleep() time.Duration {
+	if l.drainer != nil {
+		return drainTick
+	}
+	if len(l.herds) == 0 {
+		return -1
+	}
+	return l.pool.options.clockTick()
+}
+
+func (l *loop) takeOrders() {
+	l.mailbox.Lock()
+	orders := l.mailbox.orders
+	l.mailbox.orders = nil
+	l.mailbox.Unlock()
+	for _, f := range orders {
+		f()
+	}
+}
+
+// add takes the consumer's descriptor out of its net.Conn: the copy stays
+// non-blocking, and the runtime's poller, buffers and finalizers are gone.
+func (l *loop) add(c *consumer, opening []byte) {
+	fd, err := detach(c.conn)
+	c.conn = nil
+	if err != nil {
+		l.pool.gone(c, ReasonError, 0)
+		return
+	}
+	setSocketOptions(fd, l.pool.options.Stall)
+	c.fd = fd
+	c.lag.rest = opening
+	if !l.post(func() { l.adopt(c) }) {
+		hangUp(fd, true)
+		l.pool.gone(c, ReasonDrained, 0)
+	}
+}
+
+func (l *loop) adopt(c *consumer) {
+	now := time.Now()
+	if n := len(l.free); n > 0 {
+		c.slot, l.free = l.free[n-1], l.free[:n-1]
+		l.slots[c.slot] = c
+	} else {
+		c.slot = len(l.slots)
+		l.slots = append(l.slots, c)
+	}
+	h := l.herds[c.shards]
+	if h == nil {
+		h = newHerd(l.broker, c.shards, now)
+		l.herds[c.shards] = h
+	}
+	c.herd, c.place = h, -1
+	c.lag.progress = now
+	l.stats.lagging.Add(1)
+	if err := l.poll.add(c.fd, c.slot); err != nil {
+		l.close(c, ReasonError)
+		return
+	}
+	l.makeReady(c)
+}
+
+// onSocket notes what a socket says.
+func (l *loop) onSocket(slot int, events uint32) {
+	c := l.slots[slot]
+	if c == nil {
+		return // closed earlier in the same round
+	}
+	switch {
+	case events&(unix.EPOLLERR|unix.EPOLLHUP) != 0:
+		l.close(c, socketError(c.fd))
+	case events&unix.EPOLLRDHUP != 0:
+		l.close(c, ReasonLeft)
+	case c.lag != nil:
+		l.makeReady(c)
+	}
+}
+
+func (l *loop) makeReady(c *consumer) {
+	if !c.lag.queued {
+		c.lag.queued = true
+		l.ready = append(l.ready, c)
+	}
+}
+
+// write hands p to the socket. It returns how much was taken; a consumer whose
+// socket failed is closed, and false returned.
+func (l *loop) write(c *consumer, p []byte) (int, bool) {
+	n, errno := send(c.fd, p)
+	switch errno {
+	case 0:
+		return n, true
+	case unix.EAGAIN, unix.EINTR, unix.ENOBUFS, unix.ENOMEM:
+		return 0, true
+	}
+	l.close(c, reasonOf(errno))
+	return 0, false
+}
+
+// close ends a consumer: the only place where one is closed (invariant 5).
+func (l *loop) close(c *consumer, why Reason) {
+	if c.lag == nil {
+		c.herd.leave(c)
+	} else {
+		l.stats.lagging.Add(-1)
+		c.lag.queued = false // serveReady skips it
+	}
+	l.slots[c.slot] = nil
+	l.free = append(l.free, c.slot)
+	hangUp(c.fd, why == ReasonDrained)
+	c.fd = -1
+	l.pool.gone(c, why, c.skipped)
+}
+
+// detach duplicates the descriptor of a connection and closes the original.
+func detach(conn net.Conn) (int, error) {
+	defer conn.Close()
+	sc, ok := conn.(syscall.Conn)
+	if !ok {
+		return -1, errors.New("stream: connection has no descriptor")
+	}
+	raw, err := sc.SyscallConn()
+	if err != nil {
+		return -1, err
+	}
+	dup := -1
+	if e := raw.Control(func(fd uintptr) { dup, err = unix.FcntlInt(fd, unix.F_DUPFD_CLOEXEC, 0) }); e != nil {
+		return -1, e
+	}
+	return dup, err
+}
+
+func setSocketOptions(fd int, stall time.Duration) {
+	// Best effort: a socket that is not TCP has neither.
+	unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, notSentLowat)
+	// A peer that vanished acknowledges nothing, yet takes keep-alives into the
+	// socket buffer for a quarter of an hour. A second more than our own limit,
+	// so that a consumer that merely stalls is counted as that.
+	unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int((stall + time.Second).Milliseconds()))
+}
+
+// socketError is the reason behind EPOLLERR or EPOLLHUP.
+func socketError(fd int) Reason {
+	code, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ERROR)
+	if err != nil || code == 0 {
+		return ReasonLeft
+	}
+	return reasonOf(syscall.Errno(code))
+}
+
+func reasonOf(errno syscall.Errno) Reason {
+	switch errno {
+	case unix.EPIPE:
+		return ReasonLeft
+	case unix.ECONNRESET:
+		return ReasonReset
+	case unix.ETIMEDOUT, unix.EHOSTUNREACH, unix.ENETUNREACH:
+		return ReasonVanished
+	}
+	return ReasonError
+}

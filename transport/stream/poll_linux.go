@@ -1,0 +1,109 @@
+package stream
+
+import (
+	"fmt"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// A poller is an epoll set and an eventfd that ends its sleep.
+type poller struct {
+	epoll, event int
+	buffer       [256]unix.EpollEvent
+}
+
+// wakeSlot marks the eventfd among the consumers' slots.
+const wakeSlot = -1
+
+func newPoller() (*poller, error) {
+	epoll, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	if err != nil {
+		return nil, fmt.Errorf("epoll_create1: %w", err)
+	}
+	event, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
+	if err != nil {
+		unix.Close(epoll)
+		return nil, fmt.Errorf("eventfd: %w", err)
+	}
+	p := &poller{epoll: epoll, event: event}
+	// Edge-triggered, so the count need never be read back: each write is an edge.
+	err = unix.EpollCtl(epoll, unix.EPOLL_CTL_ADD, event, &unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLET, Fd: wakeSlot})
+	if err != nil {
+		p.close()
+		return nil, fmt.Errorf("epoll_ctl: %w", err)
+	}
+	return p, nil
+}
+
+func (p *poller) close() {
+	unix.Close(p.epoll)
+	unix.Close(p.event)
+}
+
+// wake ends the current or the next wait. Any goroutine may call it.
+func (p *poller) wake() {
+	one := [8]byte{1}
+	unix.Write(p.event, one[:])
+}
+
+// add watches a socket. Edge-triggered: one event now if it is writable, one
+// whenever it becomes writable after a write that was cut short, one when the
+// peer has closed.
+func (p *poller) add(fd, slot int) error {
+	return unix.EpollCtl(p.epoll, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{
+		Events: unix.EPOLLOUT | unix.EPOLLRDHUP | unix.EPOLLET,
+		Fd:     int32(slot),
+	})
+}
+
+// wait calls found for every socket with news. It returns after one round, or
+// when the timeout is over; a negative one never is.
+func (p *poller) wait(timeout time.Duration, found func(slot int, events uint32)) {
+	ms := -1
+	if timeout >= 0 {
+		ms = int((timeout + time.Millisecond - 1) / time.Millisecond)
+	}
+	for {
+		n, err := unix.EpollWait(p.epoll, p.buffer[:], ms)
+		if err != nil {
+			return // EINTR: the loop comes back
+		}
+		for i := range p.buffer[:n] {
+			if e := &p.buffer[i]; e.Fd != wakeSlot {
+				found(int(e.Fd), e.Events)
+			}
+		}
+		if n < len(p.buffer) {
+			return
+		}
+		ms = 0
+	}
+}
+
+// send is write(2) without SIGPIPE. The descriptor is non-blocking, so the call
+// is short and the scheduler need not hear of it.
+func send(fd int, p []byte) (int, unix.Errno) {
+	n, _, errno := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)),
+		unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, 0, 0)
+	if errno != 0 {
+		return 0, errno
+	}
+	return int(n), 0
+}
+
+// hangUp closes a socket. A clean end is a FIN behind the last byte; bytes that
+// the peer sent and nobody read would turn it into a reset, so they are read.
+func hangUp(fd int, clean bool) {
+	if clean {
+		unix.Shutdown(fd, unix.SHUT_WR)
+		var sink [4096]byte
+		for range 16 {
+			if n, _, err := unix.Recvfrom(fd, sink[:], unix.MSG_DONTWAIT|unix.MSG_TRUNC); n <= 0 || err != nil {
+				break
+			}
+		}
+	}
+	unix.Close(fd)
+}

@@ -1,0 +1,259 @@
+package stream
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"runtime"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+
+	"event-dispatcher/broker"
+)
+
+// Options tunes a [Pool]. The zero value is what production runs.
+type Options struct {
+	// Wire is what is written besides events. Zero means SSE.
+	Wire Wire
+
+	// Loops is how many writer loops there are. Zero means [DefaultLoops].
+	Loops int
+
+	// FlushInterval is the longest pause between two sweeps under load. Zero
+	// means 1 ms, negative never pauses.
+	FlushInterval time.Duration
+
+	// KeepAlive is how long a stream may be silent. Zero means 10 s, negative
+	// never writes keep-alives.
+	KeepAlive time.Duration
+
+	// Stall is how long a consumer may take no byte at all before it is taken
+	// for dead. Zero means 30 s.
+	Stall time.Duration
+
+	// MaxConsumers is how many consumers there may be at once. Zero means 10,000.
+	MaxConsumers int
+
+	// Portable writes from a goroutine per consumer, as on systems without
+	// epoll, also where there is one.
+	Portable bool
+
+	// Log gets a line per consumer that is cut. Nil means none.
+	Log *zap.Logger
+}
+
+// DefaultLoops is half the processors, at least one: the other half is for ingest.
+func DefaultLoops() int { return max(1, runtime.NumCPU()/2) }
+
+func (o *Options) setDefaults() {
+	if o.Wire.AppendSkipped == nil {
+		o.Wire = SSE()
+	}
+	if o.Loops == 0 {
+		o.Loops = DefaultLoops()
+	}
+	if o.FlushInterval == 0 {
+		o.FlushInterval = time.Millisecond
+	}
+	if o.KeepAlive == 0 {
+		o.KeepAlive = 10 * time.Second
+	}
+	if o.Stall == 0 {
+		o.Stall = 30 * time.Second
+	}
+	if o.MaxConsumers == 0 {
+		o.MaxConsumers = 10_000
+	}
+	if o.Log == nil {
+		o.Log = zap.NewNop()
+	}
+}
+
+// clockTick is how often an idle loop looks at the clock, so how far a keep-alive
+// or a cut may be from its time.
+func (o *Options) clockTick() time.Duration {
+	tick := min(250*time.Millisecond, o.Stall/4)
+	if o.KeepAlive > 0 {
+		tick = min(tick, o.KeepAlive/4)
+	}
+	return tick
+}
+
+// Errors of [Pool.Admit].
+var (
+	ErrFull     = errors.New("stream: too many consumers")
+	ErrDraining = errors.New("stream: draining")
+)
+
+// A Pool writes events to consumers. Its methods may be called by any goroutine.
+type Pool struct {
+	// Fixed after New.
+	broker  *broker.Broker
+	options Options
+	engines []engine
+
+	ids       atomic.Uint64
+	turn      atomic.Uint64 // picks the loop of the next consumer
+	consumers atomic.Int64  // admitted and not yet closed
+	closed    [reasons]atomic.Uint64
+	draining  atomic.Bool
+}
+
+// An engine is a writer loop, or what stands for one.
+type engine interface {
+	// add hands a consumer over. The engine owns it from then on.
+	add(c *consumer, opening []byte)
+	// inspect describes the engine's consumers, all at one moment.
+	inspect() []ConsumerInfo
+	// drain ends all streams by plan and returns when none is left.
+	drain(plan drainPlan)
+	// waiting is how long events have been waiting for it; 0 if none do.
+	waiting() time.Duration
+	// stop ends the engine; its consumers must be gone.
+	stop()
+	counts() *counters
+}
+
+// New starts the loops.
+func New(b *broker.Broker, o Options) (*Pool, error) {
+	o.setDefaults()
+	p := &Pool{broker: b, options: o}
+	for range o.Loops {
+		e, err := newEngine(p)
+		if err != nil {
+			for _, e := range p.engines {
+				e.stop()
+			}
+			return nil, err
+		}
+		p.engines = append(p.engines, e)
+	}
+	return p, nil
+}
+
+// A Ticket is a place in the pool and the moment at which a stream opens. It
+// must be used once, by Serve or Forget.
+type Ticket struct {
+	pool    *Pool
+	shards  broker.ShardSet
+	cursors []broker.Cursor
+}
+
+// Admit reserves a place. The stream will carry what is published from now on.
+func (p *Pool) Admit(shards broker.ShardSet) (Ticket, error) {
+	if p.draining.Load() {
+		return Ticket{}, ErrDraining
+	}
+	if p.consumers.Add(1) > int64(p.options.MaxConsumers) {
+		p.consumers.Add(-1)
+		return Ticket{}, ErrFull
+	}
+	return Ticket{pool: p, shards: shards, cursors: p.broker.Head(shards)}, nil
+}
+
+// Forget gives the place back.
+func (t Ticket) Forget() { t.pool.consumers.Add(-1) }
+
+// Serve takes conn over: it writes opening (borrowed until then, must not be
+// modified later), then events, and closes conn in the end.
+func (t Ticket) Serve(conn net.Conn, opening []byte) {
+	p := t.pool
+	c := &consumer{
+		id:     p.ids.Add(1),
+		since:  time.Now(),
+		shards: t.shards,
+		conn:   conn,
+	}
+	if a, ok := conn.RemoteAddr().(*net.TCPAddr); ok {
+		c.addr = a.AddrPort()
+	}
+	for _, cursor := range t.cursors {
+		c.joined += cursor.Sequence()
+	}
+	c.lag = &lag{cursors: t.cursors}
+	p.engines[p.turn.Add(1)%uint64(len(p.engines))].add(c, opening)
+}
+
+// A ConsumerInfo describes one consumer at one moment.
+type ConsumerInfo struct {
+	ID        uint64         `json:"id"`
+	Addr      netip.AddrPort `json:"address"`
+	Since     time.Time      `json:"since"`
+	Shards    []int          `json:"shards"`
+	Delivered uint64         `json:"delivered"`
+	Skipped   uint64         `json:"skipped"`
+	Lag       uint64         `json:"lag"`
+	Herd      bool           `json:"up_to_date"`
+}
+
+// Inspect lists the consumers. It asks the loops, so it costs them a moment.
+func (p *Pool) Inspect() []ConsumerInfo {
+	list := []ConsumerInfo{}
+	for _, e := range p.engines {
+		list = append(list, e.inspect()...)
+	}
+	return list
+}
+
+// Range of the reconnection times that consumers are given at shutdown.
+const (
+	minRetry = 1 * time.Second
+	maxRetry = 10 * time.Second
+)
+
+// Waiting is how long the slowest loop has had events waiting without writing
+// any; 0 if none do. Seconds mean that the loop, or a publisher, is stuck.
+func (p *Pool) Waiting() time.Duration {
+	longest := time.Duration(0)
+	for _, e := range p.engines {
+		longest = max(longest, e.waiting())
+	}
+	return longest
+}
+
+// A drainPlan is how streams end at shutdown.
+type drainPlan struct {
+	silence  time.Duration // first, no byte but events for this long
+	window   time.Duration // then ends are spread over this long
+	deadline <-chan struct{}
+}
+
+// Drain admits nobody any more, delivers what was published, then keeps silent
+// for the given time (a consumer that reconnects only after silence does so in
+// it), and then ends the streams one by one over the window, each with a
+// farewell. Whoever has not caught up when ctx is done is cut.
+func (p *Pool) Drain(ctx context.Context, silence, window time.Duration) {
+	p.draining.Store(true)
+	plan := drainPlan{silence: silence, window: window, deadline: ctx.Done()}
+	done := make(chan struct{})
+	for _, e := range p.engines {
+		go func() {
+			e.drain(plan)
+			done <- struct{}{}
+		}()
+	}
+	for range p.engines {
+		<-done
+	}
+}
+
+// Close stops the loops; call Drain first.
+func (p *Pool) Close() {
+	for _, e := range p.engines {
+		e.stop()
+	}
+}
+
+// gone counts a closed consumer.
+func (p *Pool) gone(c *consumer, why Reason, skipped uint64) {
+	p.closed[why].Add(1)
+	p.consumers.Add(-1)
+	switch why {
+	case ReasonStalled, ReasonVanished, ReasonDeadline, ReasonError:
+		p.options.Log.Info("consumer cut", zap.Stringer("reason", why), zap.Uint64("consumer", c.id),
+			zap.Stringer("address", c.addr), zap.Duration("connected", time.Since(c.since)), zap.Uint64("skipped", skipped))
+	}
+}

@@ -1,0 +1,167 @@
+package stream
+
+import (
+	"sync/atomic"
+
+	"event-dispatcher/broker"
+)
+
+// A Reason says why a consumer was closed. It is a metric label and a log field.
+type Reason uint8
+
+const (
+	ReasonLeft     Reason = iota // the consumer closed its connection
+	ReasonReset                  // the consumer reset its connection
+	ReasonStalled                // it took no byte for the stall limit
+	ReasonVanished               // the kernel gave up on unacknowledged bytes
+	ReasonDrained                // clean end at shutdown
+	ReasonDeadline               // still behind when the drain's time was up
+	ReasonError                  // any other error of the socket
+	reasons
+)
+
+var reasonNames = [reasons]string{"left", "reset", "stalled", "vanished", "drained", "drain_deadline", "error"}
+
+func (r Reason) String() string { return reasonNames[r] }
+
+// Reasons are all reasons, in order.
+func Reasons() []Reason {
+	all := make([]Reason, reasons)
+	for i := range all {
+		all[i] = Reason(i)
+	}
+	return all
+}
+
+// Upper bounds of the histograms' buckets.
+var (
+	latencySeconds = []float64{1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, 0.1, 0.25, 0.5, 1, 2.5, 10}
+	lagEvents      = []float64{1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144}
+)
+
+// A histogram counts observations in buckets. One goroutine observes, any may
+// take a snapshot.
+type histogram struct {
+	bounds []uint64 // upper bounds, in the unit of the observations
+	scale  float64  // units per observation in the snapshot
+	counts []atomic.Uint64
+	sum    atomic.Uint64
+}
+
+func newHistogram(bounds []float64, scale float64) *histogram {
+	h := &histogram{scale: scale, counts: make([]atomic.Uint64, len(bounds)+1)}
+	for _, b := range bounds {
+		h.bounds = append(h.bounds, uint64(b/scale))
+	}
+	return h
+}
+
+// observe counts v n times.
+func (h *histogram) observe(v, n uint64) {
+	i := 0
+	for i < len(h.bounds) && v > h.bounds[i] {
+		i++
+	}
+	h.counts[i].Add(n)
+	h.sum.Add(v * n)
+}
+
+// A Histogram is a snapshot: cumulative counts by upper bound, as Prometheus
+// wants them.
+type Histogram struct {
+	Count   uint64
+	Sum     float64
+	Buckets map[float64]uint64
+}
+
+func (h *histogram) addTo(sum *Histogram, bounds []float64) {
+	if sum.Buckets == nil {
+		sum.Buckets = make(map[float64]uint64, len(bounds))
+	}
+	cumulative := uint64(0)
+	for i := range h.counts {
+		cumulative += h.counts[i].Load()
+		if i < len(bounds) {
+			sum.Buckets[bounds[i]] += cumulative
+		}
+	}
+	sum.Count += cumulative
+	sum.Sum += float64(h.sum.Load()) * h.scale
+}
+
+// counters are what a loop counts. The loop (or its consumers' goroutines, in
+// the portable form) writes, anyone may read.
+type counters struct {
+	delivered atomic.Uint64 // events of which the kernel took the last byte
+	skipped   atomic.Uint64 // events that consumers were told they missed
+	bytes     atomic.Uint64 // bytes that the kernel took, of any kind
+	sweeps    atomic.Uint64 // sweeps that found events
+	lagging   atomic.Int64  // consumers that are not in their herd
+	latency   *histogram    // ticks from publish to the end of the write
+	lag       *histogram    // events a consumer was behind when it was written to
+	_         [64]byte      // loops do not share a line
+}
+
+func newCounters() *counters {
+	tick := broker.Tick(1).Duration().Seconds()
+	return &counters{latency: newHistogram(latencySeconds, tick), lag: newHistogram(lagEvents, 1)}
+}
+
+// delivery counts a batch that n consumers took in full.
+func (s *counters) delivery(b *broker.Batch, n uint64, now broker.Tick) {
+	if n == 0 || b.Events == 0 {
+		return
+	}
+	s.delivered.Add(uint64(b.Events) * n)
+	s.bytes.Add(uint64(len(b.Bytes)) * n)
+	s.lag.observe(uint64(b.Events), n)
+	s.latencies(b, b.Events, n, now)
+}
+
+// latencies counts the first events of a batch, n times each.
+func (s *counters) latencies(b *broker.Batch, events int, n uint64, now broker.Tick) {
+	// Events that arrived together have the same tick: one observation a run.
+	for i := 0; i < events; {
+		at, run := b.At(i), uint64(1)
+		for i++; i < events && b.At(i) == at; i++ {
+			run++
+		}
+		age := now.Since(at)
+		if age > now { // published after now was taken, by another core
+			age = 0
+		}
+		s.latency.observe(uint64(age), n*run)
+	}
+}
+
+// Stats is one snapshot of a pool.
+type Stats struct {
+	Consumers int64
+	Lagging   int64 // of these, how many are not up to date
+	Delivered uint64
+	Skipped   uint64
+	Bytes     uint64
+	Sweeps    uint64
+	Closed    [reasons]uint64
+	Latency   Histogram // seconds from publish to the end of the write
+	Lag       Histogram // events behind, at each write
+}
+
+// Stats sums over the loops.
+func (p *Pool) Stats() Stats {
+	st := Stats{Consumers: p.consumers.Load()}
+	for i := range p.closed {
+		st.Closed[i] = p.closed[i].Load()
+	}
+	for _, e := range p.engines {
+		c := e.counts()
+		st.Lagging += c.lagging.Load()
+		st.Delivered += c.delivered.Load()
+		st.Skipped += c.skipped.Load()
+		st.Bytes += c.bytes.Load()
+		st.Sweeps += c.sweeps.Load()
+		c.latency.addTo(&st.Latency, latencySeconds)
+		c.lag.addTo(&st.Lag, lagEvents)
+	}
+	return st
+}

@@ -1,0 +1,250 @@
+package stream
+
+import (
+	"time"
+
+	"event-dispatcher/broker"
+)
+
+// sweep hands what is new to every herd, and returns how many events that was.
+func (l *loop) sweep(now time.Time) int {
+	events := 0
+	for _, h := range l.herds {
+		for i, shard := range h.shards {
+			// Once more after a full segment: the next one may hold more.
+			for range 2 {
+				if !l.broker.Read(shard, &h.cursors[i], &l.batch, sweepBytes) {
+					break
+				}
+				l.broadcast(h, i, &l.batch)
+				events += l.batch.Events
+				if len(h.members) > 0 {
+					h.written = now
+				}
+				l.batch.Release()
+			}
+		}
+	}
+	if events > 0 {
+		l.stats.sweeps.Add(1)
+	}
+	return events
+}
+
+// broadcast writes a batch of the herd's i-th shard to every member.
+func (l *loop) broadcast(h *herd, i int, b *broker.Batch) {
+	if len(h.members) == 0 {
+		return
+	}
+	if b.Skipped > 0 { // the whole herd was lapped
+		l.tellHerd(h, i, b)
+	}
+	if b.Events == 0 {
+		return
+	}
+	whole := uint64(0)
+	// Backwards, because whoever leaves is replaced by the last one.
+	for k := len(h.members) - 1; k >= 0; k-- {
+		c := h.members[k]
+		n, ok := l.write(c, b.Bytes)
+		switch {
+		case !ok:
+		case n == len(b.Bytes):
+			whole++
+		default:
+			l.fallBehind(c, i, b, n)
+		}
+	}
+	l.stats.delivery(b, whole, l.broker.Tick(time.Now()))
+}
+
+// tellHerd writes the notice that comes before a batch to every member. A member
+// that does not take it whole leaves the herd, at the start of the batch.
+func (l *loop) tellHerd(h *herd, i int, b *broker.Batch) {
+	notice := l.pool.options.Wire.AppendSkipped(l.scratch[:0], b.Skipped)
+	l.scratch = notice
+	for k := len(h.members) - 1; k >= 0; k-- {
+		c := h.members[k]
+		c.skipped += b.Skipped
+		l.stats.skipped.Add(b.Skipped)
+		n, ok := l.write(c, notice)
+		if !ok {
+			continue
+		}
+		l.stats.bytes.Add(uint64(n))
+		if n < len(notice) {
+			cursor := h.cursors[i]
+			if b.Events > 0 {
+				cursor = b.Cursor(0)
+			}
+			l.leaveHerd(c, i, cursor, notice[n:], false)
+		}
+	}
+}
+
+// fallBehind takes c, whose socket took n bytes of the batch, out of the herd.
+func (l *loop) fallBehind(c *consumer, i int, b *broker.Batch, n int) {
+	cursor, rest := l.cut(b, n)
+	l.leaveHerd(c, i, cursor, rest, len(rest) > 0)
+}
+
+// cut counts the events of the batch that went out with its first n bytes, and
+// returns the cursor to go on at and the rest of the event that was cut, which
+// that cursor has passed (invariant 1).
+func (l *loop) cut(b *broker.Batch, n int) (cursor broker.Cursor, rest []byte) {
+	events, partial := b.Cut(n)
+	l.stats.bytes.Add(uint64(n))
+	if events > 0 {
+		l.stats.delivered.Add(uint64(events))
+		l.stats.lag.observe(uint64(b.Events), 1)
+		l.stats.latencies(b, events, 1, l.broker.Tick(time.Now()))
+	}
+	if partial > 0 {
+		rest = b.Event(events)[partial:]
+		events++
+	}
+	return b.Cursor(events), rest
+}
+
+// leaveHerd makes c a laggard that stands at the herd's cursors, but for shard
+// i, where it stands at cursor. rest is copied.
+func (l *loop) leaveHerd(c *consumer, i int, cursor broker.Cursor, rest []byte, event bool) {
+	c.herd.leave(c)
+	g := &lag{
+		cursors:  append([]broker.Cursor(nil), c.herd.cursors...),
+		rest:     append([]byte(nil), rest...),
+		event:    event,
+		progress: time.Now(),
+	}
+	g.cursors[i] = cursor
+	c.lag = g
+	l.stats.lagging.Add(1)
+}
+
+// serveReady gives every laggard whose socket may take bytes a turn, and reports
+// whether one of them has more to do at once.
+func (l *loop) serveReady(now time.Time) bool {
+	l.ready, l.serving = l.serving[:0], l.ready
+	more := false
+	for _, c := range l.serving {
+		if c.lag == nil || !c.lag.queued {
+			continue // closed, or served already
+		}
+		c.lag.queued = false
+		switch l.catchUp(c, now) {
+		case outOfTurn:
+			l.makeReady(c)
+			more = true
+		case ahead:
+			l.makeReady(c)
+		}
+	}
+	clear(l.serving) // do not keep the closed ones
+	return more
+}
+
+type turn int
+
+const (
+	done      turn = iota // in the herd, closed, or waiting for its socket
+	outOfTurn             // has more to write
+	ahead                 // has read more than its herd: wait for the herd
+)
+
+// catchUp writes what a laggard is behind, at most turnBytes of it.
+func (l *loop) catchUp(c *consumer, now time.Time) turn {
+	g, h := c.lag, c.herd
+	for budget := turnBytes; ; {
+		if len(g.rest) > 0 {
+			n, ok := l.write(c, g.rest)
+			if !ok {
+				return done
+			}
+			if n > 0 {
+				g.progress = now
+				l.stats.bytes.Add(uint64(n))
+			}
+			if g.rest = g.rest[n:]; len(g.rest) > 0 {
+				return done
+			}
+			g.rest = nil
+			if g.event {
+				g.event = false
+				l.stats.delivered.Add(1)
+			}
+		}
+		if g.leaving {
+			l.close(c, ReasonDrained)
+			return done
+		}
+		if budget <= 0 {
+			return outOfTurn
+		}
+		i := l.nextShard(c)
+		if i < 0 {
+			break
+		}
+		if !l.broker.Read(h.shards[i], &g.cursors[i], &l.batch, budget) {
+			break
+		}
+		n, ok := l.serveBatch(c, i, &l.batch, now)
+		l.batch.Release()
+		if !ok {
+			return done
+		}
+		budget -= n
+	}
+	if !h.caughtUp(g.cursors) {
+		return ahead
+	}
+	c.lag = nil
+	l.stats.lagging.Add(-1)
+	h.join(c)
+	return done
+}
+
+// nextShard is the first shard in which c is behind its herd, or -1.
+func (l *loop) nextShard(c *consumer) int {
+	for i := range c.lag.cursors {
+		if c.lag.cursors[i].Behind(c.herd.cursors[i]) > 0 {
+			return i
+		}
+	}
+	return -1
+}
+
+// serveBatch writes a batch of the laggard's i-th shard, and returns how many
+// bytes went out and whether its socket may take more.
+func (l *loop) serveBatch(c *consumer, i int, b *broker.Batch, now time.Time) (int, bool) {
+	g := c.lag
+	if b.Skipped > 0 {
+		// The notice goes out first, and whole; then the batch is read again.
+		c.skipped += b.Skipped
+		l.stats.skipped.Add(b.Skipped)
+		g.rest = l.pool.options.Wire.AppendSkipped(nil, b.Skipped)
+		if b.Events > 0 {
+			g.cursors[i] = b.Cursor(0)
+		}
+		return 0, true
+	}
+	if behind := b.Cursor(0).Behind(c.herd.cursors[i]); int64(b.Events) > behind { // invariant 2
+		b.Truncate(int(behind))
+		g.cursors[i] = b.Cursor(b.Events)
+	}
+	n, ok := l.write(c, b.Bytes)
+	if !ok {
+		return 0, false
+	}
+	if n > 0 {
+		g.progress = now
+	}
+	if n == len(b.Bytes) {
+		l.stats.delivery(b, 1, l.broker.Tick(time.Now()))
+		return n, true
+	}
+	var rest []byte
+	g.cursors[i], rest = l.cut(b, n)
+	g.rest = append([]byte(nil), rest...)
+	g.event = len(rest) > 0
+	return n, false
+}

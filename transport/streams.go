@@ -1,0 +1,89 @@
+package transport
+
+import (
+	"bytes"
+	"errors"
+	"net"
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"event-dispatcher/transport/stream"
+)
+
+const streamMethods = "GET"
+
+// Range of the reconnection times given to browsers that find no place.
+const (
+	minFullRetry = 10 * time.Second
+	maxFullRetry = 60 * time.Second
+)
+
+// stream serves GET /event-dispatcher and GET /events: it takes the connection
+// away from the HTTP server and gives it to the writer loops, the response head
+// and first comment with it.
+func (s *Server) stream(ctx *fasthttp.RequestCtx) {
+	shards, err := s.broker.ParseShards(string(ctx.QueryArgs().Peek("shards")))
+	if err != nil {
+		s.reject(ctx, reasonShards)
+		return
+	}
+	// The cursor is taken here, before the consumer can see its stream open:
+	// from the answer on it gets everything.
+	ticket, err := s.pool.Admit(shards)
+	if err != nil {
+		s.refuseConsumer(ctx, err)
+		return
+	}
+	opening := s.streamHead(ctx)
+	opening = append(opening, stream.OpeningComment...)
+	ctx.HijackSetNoResponse(true)
+	ctx.Hijack(func(conn net.Conn) {
+		// The wrapper would keep the request's read buffer alive.
+		if w, ok := conn.(interface{ UnsafeConn() net.Conn }); ok {
+			conn = w.UnsafeConn()
+		}
+		ticket.Serve(conn, opening)
+	})
+}
+
+// streamHeaders are in every stream's response, besides those of CORS. The body
+// ends when the connection does, so it needs no chunks (RFC 9112, section 6.3,
+// rule 8).
+var streamHeaders = []header{
+	{fasthttp.HeaderContentType, "text/event-stream"},
+	{fasthttp.HeaderCacheControl, "no-cache, no-store, no-transform"},
+	{"X-Accel-Buffering", "no"}, // nginx: do not buffer
+	{fasthttp.HeaderConnection, "close"},
+}
+
+func (s *Server) streamHead(ctx *fasthttp.RequestCtx) []byte {
+	b := append([]byte(nil), "HTTP/1.1 200 OK\r\nDate: "...)
+	b = append(fasthttp.AppendHTTPDate(b, ctx.Time()), "\r\n"...)
+	for _, list := range [][]header{streamHeaders, s.cors.headers(&ctx.Request.Header)} {
+		for _, h := range list {
+			b = append(append(append(append(b, h.key...), ": "...), h.value...), "\r\n"...)
+		}
+	}
+	return append(b, "\r\n"...)
+}
+
+// refuseConsumer answers a consumer that finds no place. An EventSource never
+// comes back after a status other than 200 (WHATWG HTML, section 9.2.3 "Processing
+// model"); one says that it accepts event streams. It gets a stream that only
+// tells it when to try again.
+func (s *Server) refuseConsumer(ctx *fasthttp.RequestCtx, err error) {
+	reason := reasonConsumers
+	if errors.Is(err, stream.ErrDraining) {
+		reason = reasonDraining
+	}
+	if !bytes.Contains(ctx.Request.Header.Peek(fasthttp.HeaderAccept), []byte("text/event-stream")) {
+		s.reject(ctx, reason)
+		return
+	}
+	s.rejected[reason].Add(1)
+	for _, h := range streamHeaders {
+		ctx.Response.Header.Set(h.key, h.value)
+	}
+	ctx.Response.SetBody(stream.AppendRetry(nil, stream.Jitter(minFullRetry, maxFullRetry)))
+}
