@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -171,18 +172,24 @@ func (b *Backoff) Wait(ctx context.Context) {
 func (b *Backoff) Reset() { b.last = 0 }
 
 // Sharded reports whether the server is a cluster that has sharded Pub/Sub
-// (Redis 7). All instances ask the same cluster, so all come to the same answer.
+// (Redis 7). All instances ask the same cluster, so all come to the same answer;
+// it is asked for until it is given, or ctx is done.
 func Sharded(ctx context.Context, client rueidis.Client) bool {
 	if client.Mode() != rueidis.ClientModeCluster {
 		return false
 	}
-	hello, err := client.Do(ctx, client.B().Arbitrary("HELLO").Build()).AsMap()
-	if err != nil {
-		return false
+	var pause Backoff
+	for ctx.Err() == nil {
+		hello, err := client.Do(ctx, client.B().Arbitrary("HELLO").Build()).AsMap()
+		if err != nil {
+			pause.Wait(ctx)
+			continue
+		}
+		version := hello["version"]
+		text, _ := version.ToString()
+		first, _, _ := strings.Cut(text, ".")
+		major, _ := strconv.Atoi(first)
+		return major >= 7
 	}
-	version := hello["version"]
-	text, _ := version.ToString()
-	var major int
-	fmt.Sscanf(text, "%d.", &major)
-	return major >= 7
+	return false
 }

@@ -49,10 +49,10 @@ const mustEscape = ":/%{}"
 
 const hex = "0123456789ABCDEF"
 
-// escape replaces those characters, spaces and control characters by %XX.
+// escape replaces those characters and control characters by %XX.
 // Everything else stays, so that names are the original's.
 func escape(s string) string {
-	special := func(c byte) bool { return c <= ' ' || c == 0x7f || strings.IndexByte(mustEscape, c) >= 0 }
+	special := func(c byte) bool { return c < ' ' || c == 0x7f || strings.IndexByte(mustEscape, c) >= 0 }
 	clean := true
 	for i := range len(s) {
 		clean = clean && !special(s[i])

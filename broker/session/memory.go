@@ -3,6 +3,7 @@ package session
 import (
 	"cmp"
 	"container/list"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -19,11 +20,6 @@ type Memory struct {
 	evicted uint64
 	active  map[member]int                 // open sockets
 	stored  map[string]map[member]struct{} // user: where something is stored
-}
-
-type entryKey struct {
-	member
-	action string
 }
 
 type entry struct {
@@ -51,15 +47,18 @@ func NewMemory(o Options) *Memory {
 }
 
 // Put implements [Store].
-func (m *Memory) Put(e Event) {
+func (m *Memory) Put(e Event) { m.put(e, false) }
+
+// put with careful set leaves a stored event that is newer alone.
+func (m *Memory) put(e Event, careful bool) {
 	if !e.Stored() {
 		return
 	}
-	key := entryKey{m.options.member(e.Practice, e.Source), e.Action}
+	key := m.options.key(e)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if old := m.entries[key]; old != nil {
-		if old.Value.(*entry).event.At > e.At {
+		if careful && old.Value.(*entry).event.At > e.At {
 			return
 		}
 		m.removeLocked(old)
@@ -186,6 +185,34 @@ func (m *Memory) leave(who member) bool {
 	}
 	m.active[who]--
 	return false
+}
+
+// get is one stored event, and for how long it is valid; 0 is for ever.
+func (m *Memory) get(key entryKey) (e Event, ttl time.Duration, ok bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	el := m.entries[key]
+	if el == nil || m.expiredLocked(el) {
+		return Event{}, 0, false
+	}
+	if m.options.TTL > 0 {
+		ttl = m.options.TTL - time.Since(el.Value.(*entry).put)
+	}
+	return el.Value.(*entry).event, ttl, true
+}
+
+// here is the members that have sockets.
+func (m *Memory) here() []member {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Collect(maps.Keys(m.active))
+}
+
+// isHere reports whether the member has a socket.
+func (m *Memory) isHere(who member) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.active[who] > 0
 }
 
 // forget deletes what is stored of a member.

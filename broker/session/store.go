@@ -6,8 +6,8 @@ import "time"
 // regard to case, and an empty one is the default. Methods may be called by any
 // goroutine; none fails, see the package comment.
 type Store interface {
-	// Put makes the event the latest of its practice, user and action, unless
-	// the stored one is newer. Events that are not [Event.Stored] are ignored.
+	// Put makes the event the latest of its practice, user and action. Events
+	// that are not [Event.Stored] are ignored.
 	Put(Event)
 
 	// Latest is what is stored of a user, at most one event per action, oldest
@@ -70,6 +70,14 @@ func (o Options) member(practice, user string) member {
 	}
 	return member{Fold(practice), user}
 }
+
+// An entryKey names one stored event.
+type entryKey struct {
+	member
+	action string
+}
+
+func (o Options) key(e Event) entryKey { return entryKey{o.member(e.Practice, e.Source), e.Action} }
 
 // actions are the ones whose events are stored.
 var actions = [...]string{Viewing, Updating}

@@ -1,0 +1,280 @@
+package relay
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+
+	"event-dispatcher/broker/redis"
+	"event-dispatcher/broker/ring"
+
+	"github.com/redis/rueidis"
+	"go.uber.org/zap"
+)
+
+const (
+	maxEnvelope = 64 << 10               // events of an envelope end here; one event may be larger
+	maxPipeline = 16                     // messages sent before an answer is awaited
+	minGap      = time.Millisecond       // between two sendings while events trickle: they share an envelope
+	announce    = time.Second            // how often a silent instance tells its sequence
+	regather    = 3 * time.Second        // how long others may take to listen again
+	regatherGap = 50 * time.Millisecond  // between two looks whether they do
+	longAgo     = 50 * 24 * time.Hour    // half the time that ticks take to wrap
+	patience    = 500 * time.Millisecond // how long one sending may take before the relay counts as down
+)
+
+// A message is what one PUBLISH carries.
+type message struct {
+	text   []byte
+	first  uint64 // sequence of its first event
+	events int
+}
+
+// A publisher is the one reader of an outbox. It is one goroutine.
+type publisher struct {
+	// Fixed before run.
+	name    string // for logs
+	outbox  *outbox
+	channel string
+	pack    func(first uint64, b *ring.Batch) []message // in order, all of the batch
+	silence func(next uint64) []byte                    // the empty message, or nil if the channel has none
+	now     func() ring.Tick
+	maxAge  time.Duration
+	connect func(context.Context, func(error)) (rueidis.Client, error)
+	sharded bool // set when connected, if wanted
+	shard   bool // sharded Pub/Sub is wanted where there is some
+	log     *zap.Logger
+
+	// Owned by run.
+	cursor    ring.Cursor
+	batch     ring.Batch
+	next      uint64 // sequence of the next event of the outbox
+	refused   uint64 // of outbox.refused, how many are in next
+	pending   []message
+	listeners int64 // that got the last message
+
+	// Written by run, read by Stats and Drain.
+	up          atomic.Bool
+	sendingFrom atomic.Int64  // Unix ns at which the current sending began; 0: none
+	idle        atomic.Bool   // all that was offered is published or dropped
+	published   atomic.Uint64 // events that Redis took
+	messages    atomic.Uint64
+	bytes       atomic.Uint64
+	lapped      atomic.Uint64 // events dropped because the outbox was full
+	expired     atomic.Uint64 // events dropped because they were old
+	rejected    atomic.Uint64 // events dropped because Redis would not take them
+	failures    atomic.Uint64 // sendings that failed and were repeated
+}
+
+// isUp reports whether Redis takes what is published, right now.
+func (p *publisher) isUp() bool {
+	from := p.sendingFrom.Load()
+	return p.up.Load() && (from == 0 || time.Now().UnixNano()-from < int64(patience))
+}
+
+// dropped is how many events were given up, for any reason.
+func (p *publisher) dropped() uint64 {
+	return p.lapped.Load() + p.expired.Load() + p.rejected.Load() + p.outbox.refused.Load()
+}
+
+// run publishes until ctx is done.
+func (p *publisher) run(ctx context.Context) {
+	p.cursor = p.outbox.ring.Head()
+	sleeper, err := p.outbox.gate.NewSleeper()
+	if err != nil {
+		panic("relay: an outbox has one publisher: " + err.Error())
+	}
+	defer sleeper.Leave()
+	client, err := p.connect(ctx, p.complain)
+	if err != nil {
+		return
+	}
+	defer client.Close()
+	p.sharded = p.shard && redis.Sharded(ctx, client)
+	p.complain(nil)
+
+	pending := func() bool { return p.outbox.ring.Pending(p.cursor) }
+	timer := time.NewTimer(announce)
+	defer timer.Stop()
+	for ctx.Err() == nil {
+		p.collect()
+		if len(p.pending) > 0 {
+			full := len(p.pending) == maxPipeline
+			begin := time.Now()
+			p.send(ctx, client)
+			if !full { // events come slower than they go: let some gather
+				time.Sleep(minGap - time.Since(begin))
+			}
+			continue
+		}
+		p.idle.Store(!pending())
+		timer.Reset(announce)
+		select {
+		case <-ctx.Done():
+		case <-sleeper.News(pending):
+		case <-timer.C:
+			p.silent(ctx, client)
+		}
+		p.idle.Store(false)
+	}
+}
+
+// silent sends the sequence when there is nothing else to send. It shows, too,
+// whether Redis is there.
+func (p *publisher) silent(ctx context.Context, client rueidis.Client) {
+	var err error
+	if p.silence != nil {
+		_, err = p.publish(ctx, client, p.silence(p.next))
+	} else {
+		err = client.Do(ctx, client.B().Ping().Build()).Error()
+	}
+	p.complain(err)
+}
+
+// collect reads the outbox into messages, a pipeline full at most.
+func (p *publisher) collect() {
+	for len(p.pending) < maxPipeline && p.outbox.ring.Read(&p.cursor, &p.batch, maxEnvelope) {
+		p.lapped.Add(p.batch.Skipped)
+		p.next += p.batch.Skipped
+		fresh := p.firstFresh()
+		p.expired.Add(uint64(fresh))
+		p.next += uint64(fresh)
+		if fresh > 0 {
+			// Take the old ones as read: a new batch starts behind them.
+			c := p.batch.Cursor(fresh)
+			events := p.batch.Events
+			p.batch.Release()
+			p.cursor = c
+			if fresh == events || !p.outbox.ring.Read(&p.cursor, &p.batch, maxEnvelope) {
+				continue
+			}
+			p.lapped.Add(p.batch.Skipped)
+			p.next += p.batch.Skipped
+		}
+		if p.batch.Events > 0 {
+			p.pending = append(p.pending, p.pack(p.next, &p.batch)...)
+			p.next += uint64(p.batch.Events)
+		}
+		p.batch.Release()
+	}
+	// What the ring refused has no place in its order; it counts from here on.
+	refused := p.outbox.refused.Load()
+	p.next += refused - p.refused
+	p.refused = refused
+	p.outbox.read.Store(p.cursor.Sequence())
+}
+
+// firstFresh is how many events at the batch's begin are too old.
+func (p *publisher) firstFresh() int {
+	if p.maxAge <= 0 {
+		return 0
+	}
+	now, n := p.now(), 0
+	for n < p.batch.Events {
+		age := now.Since(p.batch.At(n)).Duration()
+		if age <= p.maxAge || age > longAgo { // ticks wrap: so long ago is the future
+			break
+		}
+		n++
+	}
+	return n
+}
+
+// send publishes what is pending and repeats it until there is an answer to all
+// of it, or ctx is done.
+func (p *publisher) send(ctx context.Context, client rueidis.Client) {
+	var pause redis.Backoff
+	for ctx.Err() == nil {
+		err := p.attempt(ctx, client)
+		p.complain(err)
+		if len(p.pending) == 0 {
+			return
+		}
+		p.failures.Add(1)
+		for err != nil && ctx.Err() == nil {
+			pause.Wait(ctx)
+			err = p.gather(ctx, client)
+			p.complain(err)
+		}
+	}
+}
+
+// attempt sends what is pending once, and keeps pending what must be sent again.
+func (p *publisher) attempt(ctx context.Context, client rueidis.Client) error {
+	commands := make(rueidis.Commands, len(p.pending))
+	for i, m := range p.pending {
+		commands[i] = p.command(client, m.text)
+	}
+	p.sendingFrom.Store(time.Now().UnixNano())
+	// Without a deadline: the connection has one, and the texts may be used
+	// again only when the library has let go of them.
+	replies := client.DoMulti(context.WithoutCancel(ctx), commands...)
+	p.sendingFrom.Store(0)
+
+	var failed error
+	taken := -1 // the last one that Redis took
+	for i, r := range replies {
+		if err := r.Error(); err != nil {
+			failed = err
+		} else {
+			taken = i
+			p.listeners, _ = r.AsInt64()
+		}
+	}
+	for i, m := range p.pending[:taken+1] {
+		if replies[i].Error() != nil {
+			// Later ones went out already, and showed the others a gap.
+			p.rejected.Add(uint64(m.events))
+			continue
+		}
+		p.published.Add(uint64(m.events))
+		p.messages.Add(1)
+		p.bytes.Add(uint64(len(m.text)))
+	}
+	p.pending = append(p.pending[:0], p.pending[taken+1:]...)
+	return failed
+}
+
+// gather waits, after an outage, until as many listen as before it.
+func (p *publisher) gather(ctx context.Context, client rueidis.Client) error {
+	if p.silence == nil {
+		return client.Do(ctx, client.B().Ping().Build()).Error()
+	}
+	before := p.listeners
+	for end := time.Now().Add(regather); ; {
+		n, err := p.publish(ctx, client, p.silence(p.pending[0].first))
+		if err != nil || n >= before || time.Now().After(end) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(regatherGap):
+		}
+	}
+}
+
+// publish sends one message and returns how many got it.
+func (p *publisher) publish(ctx context.Context, client rueidis.Client, text []byte) (int64, error) {
+	p.sendingFrom.Store(time.Now().UnixNano())
+	defer p.sendingFrom.Store(0)
+	return client.Do(context.WithoutCancel(ctx), p.command(client, text)).AsInt64()
+}
+
+func (p *publisher) command(client rueidis.Client, text []byte) rueidis.Completed {
+	if p.sharded {
+		return client.B().Spublish().Channel(p.channel).Message(rueidis.BinaryString(text)).Build()
+	}
+	return client.B().Publish().Channel(p.channel).Message(rueidis.BinaryString(text)).Build()
+}
+
+// complain logs that Redis went, and that it came back.
+func (p *publisher) complain(err error) {
+	switch up := err == nil; {
+	case p.up.Swap(up) == up && up:
+	case up:
+		p.log.Info("relay: publishing", zap.String("events", p.name))
+	default:
+		p.log.Warn("relay: cannot publish", zap.String("events", p.name), zap.Error(err))
+	}
+}

@@ -1,0 +1,245 @@
+package relay
+
+import (
+	"bytes"
+	"context"
+	"sync/atomic"
+	"time"
+	"unicode/utf8"
+	"unsafe"
+
+	json "github.com/goccy/go-json"
+	"go.uber.org/zap"
+)
+
+// A Sink is where events of other instances go. Its methods must not wait; they
+// are called by one goroutine.
+type Sink interface {
+	// Deliver publishes one event: valid JSON, valid UTF-8, without CR or LF.
+	// The bytes are borrowed until return. hint is what the origin gave to
+	// Offer, modulo 256: events with the same hint were in one order there.
+	Deliver(hint int, event []byte) error
+
+	// Skip says that n events of other instances were lost on their way.
+	Skip(n uint64) error
+}
+
+const (
+	maxOrigins   = 1024             // instances that are told apart at the same time
+	originMemory = 10 * time.Minute // how long a silent one is remembered
+	maxGap       = 1 << 40          // a larger one is nonsense
+	skipGap      = 500 * time.Millisecond
+)
+
+// origin is what a receiver knows about another instance.
+type origin struct {
+	next uint64 // sequence expected
+	seen time.Time
+}
+
+// A receiver turns envelopes into events for the sink. It is one goroutine.
+type receiver struct {
+	// Fixed before run.
+	self     Origin
+	sink     Sink
+	maxEvent int
+	from     *subscriber
+	log      *zap.Logger
+
+	// Owned by run.
+	origins  map[Origin]*origin
+	owed     uint64 // lost events that the sink has not been told of
+	lastSkip time.Time
+
+	// Written by run, read by Stats.
+	envelopes  atomic.Uint64
+	received   atomic.Uint64 // events that the sink took
+	duplicates atomic.Uint64 // events that had come before
+	gaps       [len(GapReasons)]atomic.Uint64
+	errors     [len(DecodeReasons)]atomic.Uint64
+	known      atomic.Int64 // origins
+}
+
+// GapReasons are why an event of another instance did not reach the sink.
+var GapReasons = [...]string{"lost", "invalid", "refused"}
+
+const (
+	gapLost    = iota // on the way: dropped by the origin, by Redis or by us
+	gapInvalid        // not JSON
+	gapRefused        // by the sink
+)
+
+// DecodeReasons are what can be wrong with a message on the firehose's channel.
+var DecodeReasons = [...]string{"foreign", "version", "truncated", "sequence", "too_large", "json", "utf8"}
+
+const (
+	badForeign = iota
+	badVersion
+	badTruncated
+	badSequence
+	badTooLarge
+	badJSON
+	badUTF8
+)
+
+// run receives until ctx is done.
+func (r *receiver) run(ctx context.Context) {
+	r.origins = make(map[Origin]*origin)
+	tick := time.NewTicker(skipGap)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			r.settle()
+			return
+		case text := <-r.from.inbox:
+			r.from.took(text)
+			r.receive(text)
+		case <-tick.C:
+		}
+		if r.owed > 0 && time.Since(r.lastSkip) >= skipGap {
+			r.settle()
+		}
+	}
+}
+
+// settle tells the sink of lost events. It is done rarely, because it costs the
+// broker a segment each time.
+func (r *receiver) settle() {
+	if r.owed == 0 {
+		return
+	}
+	r.lastSkip = time.Now()
+	if r.sink.Skip(r.owed) == nil {
+		r.owed = 0
+	}
+}
+
+// receive handles one message.
+func (r *receiver) receive(text string) {
+	// The string came from the socket for us alone. Its bytes are only read.
+	e, err := decode(unsafe.Slice(unsafe.StringData(text), len(text)))
+	if err != nil {
+		r.bad(err, len(text))
+		return
+	}
+	if e.origin == r.self {
+		return
+	}
+	r.envelopes.Add(1)
+	o := r.origin(e.origin, e.first)
+	switch ahead := e.first - o.next; {
+	case e.next() <= o.next && e.first <= o.next: // all seen before
+		r.duplicates.Add(uint64(e.count))
+		return
+	case e.first > o.next && ahead > maxGap:
+		r.bad(errSequence, len(text))
+		return
+	case e.first > o.next:
+		r.lose(gapLost, ahead)
+	}
+	seq := e.first
+	for hint, event := range e.all {
+		if seq >= o.next {
+			r.deliver(int(hint), event)
+		} else {
+			r.duplicates.Add(1)
+		}
+		seq++
+	}
+	o.next = e.next()
+}
+
+// deliver checks one event as if it were posted here.
+func (r *receiver) deliver(hint int, event []byte) {
+	why := -1
+	switch {
+	case len(event) > r.maxEvent:
+		why = badTooLarge
+	case !utf8.Valid(event):
+		why = badUTF8
+	case !json.Valid(event):
+		why = badJSON
+	}
+	if why >= 0 {
+		r.errors[why].Add(1)
+		r.log.Warn("relay: an event of another instance is not valid",
+			zap.String("reason", DecodeReasons[why]), zap.Int("bytes", len(event)))
+		r.lose(gapInvalid, 1)
+		return
+	}
+	if bytes.IndexByte(event, '\n') >= 0 || bytes.IndexByte(event, '\r') >= 0 {
+		event = oneLine(event)
+	}
+	if r.sink.Deliver(hint, event) != nil {
+		r.lose(gapRefused, 1)
+		return
+	}
+	r.received.Add(1)
+}
+
+// oneLine is a copy with spaces instead of line ends. In valid JSON they stand
+// between tokens only.
+func oneLine(event []byte) []byte {
+	event = bytes.Clone(event)
+	for i, c := range event {
+		if c == '\n' || c == '\r' {
+			event[i] = ' '
+		}
+	}
+	return event
+}
+
+func (r *receiver) lose(reason int, n uint64) {
+	r.gaps[reason].Add(n)
+	r.owed += n
+}
+
+// origin finds what is known of an instance; of a new one, first is its beginning.
+func (r *receiver) origin(id Origin, first uint64) *origin {
+	now := time.Now()
+	o := r.origins[id]
+	if o == nil {
+		if len(r.origins) >= maxOrigins {
+			r.forget(now)
+		}
+		o = &origin{next: first}
+		r.origins[id] = o
+		r.known.Store(int64(len(r.origins)))
+	}
+	o.seen = now
+	return o
+}
+
+// forget makes room: the silent ones go, or else the one silent for longest.
+func (r *receiver) forget(now time.Time) {
+	var oldest Origin
+	since := now
+	for id, o := range r.origins {
+		if now.Sub(o.seen) > originMemory {
+			delete(r.origins, id)
+		} else if !o.seen.After(since) {
+			oldest, since = id, o.seen
+		}
+	}
+	if len(r.origins) >= maxOrigins {
+		delete(r.origins, oldest)
+	}
+}
+
+// bad counts a message that is no envelope of ours. What it stood for, if
+// anything, shows as a gap before the next one.
+func (r *receiver) bad(err error, size int) {
+	reason := badForeign
+	switch err {
+	case errVersion:
+		reason = badVersion
+	case errTruncated:
+		reason = badTruncated
+	case errSequence:
+		reason = badSequence
+	}
+	r.errors[reason].Add(1)
+	r.log.Warn("relay: a message on the firehose's channel is not ours",
+		zap.String("reason", DecodeReasons[reason]), zap.Error(err), zap.Int("bytes", size))
+}

@@ -1,0 +1,204 @@
+package relay
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"event-dispatcher/broker/redis"
+	"event-dispatcher/broker/ring"
+
+	"github.com/redis/rueidis"
+	"go.uber.org/zap"
+)
+
+// Options tunes a [Relay].
+type Options struct {
+	// Server is where Redis is.
+	Server redis.Config
+
+	// Channel carries the firehose. Empty means "event-dispatcher".
+	Channel string
+
+	// SessionChannel carries the session events. Empty means the original's,
+	// "my-redis-channel".
+	SessionChannel string
+
+	// Sink takes the firehose of other instances. Required.
+	Sink Sink
+
+	// Sessions takes their session events. Nil: none are relayed.
+	Sessions SessionSink
+
+	// Tick turns a time into what callers of Offer pass; usually the broker's
+	// method. Required.
+	Tick func(time.Time) ring.Tick
+
+	// OutboxBytes is how much waits for Redis at most. Zero means 16 MiB.
+	OutboxBytes int
+
+	// MaxEvent is the largest event in bytes. Zero means 256 KiB and 256 bytes.
+	MaxEvent int
+
+	// MaxAge is how old an event may get in the outbox. Zero means 5 s,
+	// negative for ever.
+	MaxAge time.Duration
+
+	// Log, if not nil, hears of Redis coming and going and, sampled, of bad messages.
+	Log *zap.Logger
+}
+
+func (o *Options) now() ring.Tick { return o.Tick(time.Now()) }
+
+// A Relay connects one instance to the others. Its methods may be called by any
+// goroutine.
+type Relay struct {
+	options  Options
+	origin   Origin
+	firehose lane
+	sessions lane
+
+	receiver        receiver
+	sessionReceiver sessionReceiver
+
+	cancel context.CancelFunc
+	wait   sync.WaitGroup
+}
+
+// A lane is the way of one kind of events through Redis.
+type lane struct {
+	publisher  publisher
+	subscriber subscriber
+}
+
+// New returns at once and connects in the background.
+func New(o Options) *Relay {
+	if o.Sink == nil || o.Tick == nil {
+		panic("relay: Options.Sink and Options.Tick are required")
+	}
+	if o.Channel == "" {
+		o.Channel = "event-dispatcher"
+	}
+	if o.SessionChannel == "" {
+		o.SessionChannel = "my-redis-channel"
+	}
+	if o.OutboxBytes == 0 {
+		o.OutboxBytes = 16 << 20
+	}
+	if o.MaxEvent == 0 {
+		o.MaxEvent = 256<<10 + 256
+	}
+	if o.MaxAge == 0 {
+		o.MaxAge = 5 * time.Second
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	r := &Relay{options: o, origin: NewOrigin(), cancel: cancel}
+	log := redis.Sampled(o.Log)
+
+	r.firehose.init(r, "firehose", o.Channel, o.OutboxBytes, log)
+	r.firehose.publisher.pack = r.pack
+	r.firehose.publisher.silence = func(next uint64) []byte { return appendHeader(nil, r.origin, next, 0) }
+	r.firehose.publisher.shard = true
+	r.receiver = receiver{self: r.origin, sink: o.Sink, maxEvent: o.MaxEvent, from: &r.firehose.subscriber, log: log}
+	r.wait.Go(func() { r.firehose.publisher.run(ctx) })
+	r.wait.Go(func() { r.receiver.run(ctx) })
+
+	if o.Sessions != nil {
+		r.sessions.init(r, "sessions", o.SessionChannel, o.OutboxBytes/4, log)
+		r.sessions.publisher.pack = packSessions
+		r.sessionReceiver = sessionReceiver{self: r.origin.String(), sink: o.Sessions, from: &r.sessions.subscriber, log: log}
+		r.wait.Go(func() { r.sessions.publisher.run(ctx) })
+		r.wait.Go(func() { r.sessionReceiver.run(ctx) })
+	}
+	r.wait.Go(func() { r.subscribe(ctx, log) })
+	return r
+}
+
+func (l *lane) init(r *Relay, name, channel string, outboxBytes int, log *zap.Logger) {
+	o := &r.options
+	l.publisher = publisher{
+		name: name, channel: channel,
+		outbox: newOutbox(outboxBytes, o.MaxEvent),
+		now:    o.now, maxAge: o.MaxAge, log: log,
+		connect: func(ctx context.Context, failed func(error)) (rueidis.Client, error) {
+			return redis.Connect(ctx, o.Server, failed)
+		},
+	}
+	l.subscriber = subscriber{name: name, channel: channel, inbox: make(chan string, inboxMessages), log: log}
+}
+
+// subscribe runs the subscribers over one client.
+func (r *Relay) subscribe(ctx context.Context, log *zap.Logger) {
+	client, err := redis.Connect(ctx, r.options.Server, func(err error) {
+		log.Warn("relay: cannot subscribe", zap.Error(err))
+	})
+	if err != nil {
+		return
+	}
+	defer client.Close()
+	var both sync.WaitGroup
+	defer both.Wait()
+	r.firehose.subscriber.sharded = redis.Sharded(ctx, client)
+	both.Go(func() { r.firehose.subscriber.run(ctx, client) })
+	if r.options.Sessions != nil {
+		both.Go(func() { r.sessions.subscriber.run(ctx, client) })
+	}
+}
+
+// Origin is this instance's random id.
+func (r *Relay) Origin() Origin { return r.origin }
+
+// Offer hands an event, the concatenation of parts, to the other instances: raw
+// JSON without line ends, as it was accepted. The parts are copied. at is the
+// time of publishing. Events with the same shard stay in order; it is passed on
+// modulo 256. What cannot be taken is counted, and told to the others as a gap.
+func (r *Relay) Offer(shard int, at ring.Tick, parts ...[]byte) {
+	r.firehose.publisher.outbox.offer(shard, at, parts)
+}
+
+// pack makes one envelope of a batch.
+func (r *Relay) pack(first uint64, b *ring.Batch) []message {
+	text := make([]byte, 0, headerSize+4*b.Events+len(b.Bytes))
+	text = appendHeader(text, r.origin, first, b.Events)
+	for i := range b.Events {
+		text = appendLength(text, len(b.Event(i)))
+	}
+	text = append(text, b.Bytes...)
+	return []message{{text, first, b.Events}}
+}
+
+// Up reports whether this instance publishes and hears the others.
+func (r *Relay) Up() bool { return r.firehose.up() && (r.options.Sessions == nil || r.sessions.up()) }
+
+func (l *lane) up() bool { return l.publisher.isUp() && l.subscriber.subscribed.Load() }
+
+// Drain waits until all that was offered has been published, or ctx is done. The
+// caller has stopped offering.
+func (r *Relay) Drain(ctx context.Context) error {
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for {
+		if r.firehose.drained() && (r.options.Sessions == nil || r.sessions.drained()) {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+		}
+	}
+}
+
+// drained looks at the queue first: the publisher stops being idle before it
+// takes from the queue, so that what has left the queue is published if it is idle.
+func (l *lane) drained() bool {
+	p := &l.publisher
+	return p.outbox.queued() == 0 && p.idle.Load()
+}
+
+// Close stops and waits for the relay's goroutines. What waits for Redis is
+// lost: Drain first.
+func (r *Relay) Close() {
+	r.cancel()
+	r.wait.Wait()
+}

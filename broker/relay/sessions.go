@@ -1,0 +1,89 @@
+package relay
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+
+	"event-dispatcher/broker/ring"
+	"event-dispatcher/broker/session"
+
+	"go.uber.org/zap"
+)
+
+// A SessionSink is where session events of other instances go. It must not wait;
+// it is called by one goroutine.
+type SessionSink interface {
+	DeliverSession(session.Event)
+}
+
+// SessionReasons are what can be wrong with a message on the sessions' channel.
+var SessionReasons = [...]string{"json", "utf8", "field"}
+
+const (
+	badSessionJSON = iota
+	badSessionUTF8
+	badSessionField
+)
+
+// OfferSession publishes a session event to the other instances, the original
+// service's included, as one JSON message. It does not wait.
+func (r *Relay) OfferSession(e session.Event) {
+	e.Origin = r.origin.String()
+	r.sessions.publisher.outbox.offer(0, r.options.now(), [][]byte{e.JSON()})
+}
+
+// packSessions makes a message of each event.
+func packSessions(first uint64, b *ring.Batch) []message {
+	messages := make([]message, b.Events)
+	for i := range messages {
+		event := append([]byte(nil), b.Event(i)[1:]...) // without the hint
+		messages[i] = message{text: event, first: first + uint64(i), events: 1}
+	}
+	return messages
+}
+
+// A sessionReceiver turns messages into session events. It is one goroutine.
+type sessionReceiver struct {
+	self string
+	sink SessionSink
+	from *subscriber
+	log  *zap.Logger
+
+	received atomic.Uint64
+	errors   [len(SessionReasons)]atomic.Uint64
+}
+
+func (r *sessionReceiver) run(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case text := <-r.from.inbox:
+			r.from.took(text)
+			r.receive(text)
+		}
+	}
+}
+
+func (r *sessionReceiver) receive(text string) {
+	e, err := session.Decode([]byte(text))
+	if err != nil {
+		reason := badSessionJSON
+		switch {
+		case errors.Is(err, session.ErrNotUTF8):
+			reason = badSessionUTF8
+		case errors.Is(err, session.ErrField):
+			reason = badSessionField
+		}
+		r.errors[reason].Add(1)
+		r.log.Warn("relay: a message on the sessions' channel is not an event",
+			zap.String("reason", SessionReasons[reason]), zap.Error(err), zap.Int("bytes", len(text)))
+		return
+	}
+	if e.Origin == r.self {
+		return
+	}
+	r.received.Add(1)
+	r.sink.DeliverSession(e)
+}

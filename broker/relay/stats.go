@@ -1,0 +1,90 @@
+package relay
+
+// Stats is a snapshot of a [Relay]; under load its fields may be a few events apart.
+type Stats struct {
+	Up       bool
+	Origins  int // other instances heard of
+	Firehose LaneStats
+	Sessions LaneStats
+
+	Duplicates   uint64            // events that arrived again, and were passed over
+	Gaps         map[string]uint64 // events of others that did not reach the sink, by GapReasons
+	DecodeErrors map[string]uint64 // by DecodeReasons
+
+	SessionErrors map[string]uint64 // by SessionReasons
+}
+
+// LaneStats is the traffic of one kind of events.
+type LaneStats struct {
+	Up        bool
+	Queued    uint64            // events that wait for Redis
+	Published uint64            // events that Redis took
+	Messages  uint64            // in which they were
+	Bytes     uint64            // of these messages
+	Dropped   map[string]uint64 // events given up, by DropReasons
+	Failures  uint64            // sendings that had to be repeated
+	Received  uint64            // events of others that reached the sink
+	Overflows uint64            // messages that did not fit into the inbox
+	Resumed   uint64            // times the channel was subscribed to
+}
+
+// DropReasons are why an offered event was not published: the outbox was full,
+// it got too old there, Redis would not have it, the outbox would not have it.
+var DropReasons = [...]string{"full", "expired", "rejected", "refused"}
+
+func (l *lane) stats() LaneStats {
+	p, s := &l.publisher, &l.subscriber
+	if p.outbox == nil {
+		return LaneStats{}
+	}
+	return LaneStats{
+		Up:        l.up(),
+		Queued:    p.outbox.queued(),
+		Published: p.published.Load(),
+		Messages:  p.messages.Load(),
+		Bytes:     p.bytes.Load(),
+		Dropped: map[string]uint64{
+			"full":     p.lapped.Load(),
+			"expired":  p.expired.Load(),
+			"rejected": p.rejected.Load(),
+			"refused":  p.outbox.refused.Load(),
+		},
+		Failures:  p.failures.Load(),
+		Overflows: s.overflows.Load(),
+		Resumed:   s.resumed.Load(),
+	}
+}
+
+// Stats takes the snapshot.
+func (r *Relay) Stats() Stats {
+	st := Stats{
+		Up:            r.Up(),
+		Origins:       int(r.receiver.known.Load()),
+		Firehose:      r.firehose.stats(),
+		Sessions:      r.sessions.stats(),
+		Duplicates:    r.receiver.duplicates.Load(),
+		Gaps:          make(map[string]uint64),
+		DecodeErrors:  make(map[string]uint64),
+		SessionErrors: make(map[string]uint64),
+	}
+	st.Firehose.Received = r.receiver.received.Load()
+	st.Sessions.Received = r.sessionReceiver.received.Load()
+	for i, reason := range GapReasons {
+		st.Gaps[reason] = r.receiver.gaps[i].Load()
+	}
+	for i, reason := range DecodeReasons {
+		st.DecodeErrors[reason] = r.receiver.errors[i].Load()
+	}
+	for i, reason := range SessionReasons {
+		st.SessionErrors[reason] = r.sessionReceiver.errors[i].Load()
+	}
+	return st
+}
+
+// DroppedTotal is the sum over the reasons.
+func (l LaneStats) DroppedTotal() (n uint64) {
+	for _, d := range l.Dropped {
+		n += d
+	}
+	return n
+}

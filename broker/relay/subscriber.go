@@ -1,0 +1,78 @@
+package relay
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+
+	"event-dispatcher/broker/redis"
+
+	"github.com/redis/rueidis"
+	"go.uber.org/zap"
+)
+
+// A subscriber takes the messages of one channel into a bounded inbox.
+type subscriber struct {
+	name    string // for logs
+	channel string
+	sharded bool
+	inbox   chan string
+	log     *zap.Logger
+
+	subscribed atomic.Bool
+	waiting    atomic.Int64  // bytes in the inbox
+	overflows  atomic.Uint64 // messages that did not fit
+	resumed    atomic.Uint64 // times that the channel was subscribed to
+}
+
+// Bounds of an inbox.
+const (
+	inboxMessages = 1024
+	inboxBytes    = 32 << 20
+)
+
+// run subscribes, again and again, until ctx is done.
+func (s *subscriber) run(ctx context.Context, client rueidis.Client) {
+	var pause redis.Backoff
+	confirmed := rueidis.WithOnSubscriptionHook(ctx, func(sub rueidis.PubSubSubscription) {
+		if sub.Kind == "subscribe" || sub.Kind == "ssubscribe" {
+			s.subscribed.Store(true)
+			s.resumed.Add(1)
+			s.log.Info("relay: subscribed", zap.String("events", s.name))
+		}
+	})
+	for ctx.Err() == nil {
+		command := client.B().Subscribe().Channel(s.channel).Build()
+		if s.sharded {
+			command = client.B().Ssubscribe().Channel(s.channel).Build()
+		}
+		begin := time.Now()
+		err := client.Receive(confirmed, command, func(m rueidis.PubSubMessage) { s.put(m.Message) })
+		s.subscribed.Store(false)
+		if ctx.Err() != nil {
+			return
+		}
+		s.log.Warn("relay: not subscribed any more", zap.String("events", s.name), zap.Error(err))
+		if time.Since(begin) > time.Second {
+			pause.Reset()
+		}
+		pause.Wait(ctx)
+	}
+}
+
+// put never waits: the client library reads nothing while it runs, the answers
+// to its PINGs included.
+func (s *subscriber) put(text string) {
+	if s.waiting.Add(int64(len(text))) <= inboxBytes {
+		select {
+		case s.inbox <- text:
+			return
+		default:
+		}
+	}
+	s.waiting.Add(-int64(len(text)))
+	s.overflows.Add(1) // the next envelope's sequence tells how many events these were
+}
+
+// took notes that a message has left the inbox.
+func (s *subscriber) took(text string) { s.waiting.Add(-int64(len(text))) }

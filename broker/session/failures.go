@@ -1,0 +1,79 @@
+package session
+
+import (
+	"errors"
+	"strings"
+
+	"event-dispatcher/broker/redis"
+
+	"github.com/redis/rueidis"
+	"go.uber.org/zap"
+)
+
+// Reasons are the words for what can go wrong with the server.
+var Reasons = [...]string{"down", "busy", "timeout", "full", "wrong_type", "corrupt", "denied", "other"}
+
+// corrupt wraps the error of a value that is no event.
+type corrupt struct{ error }
+
+// reasonOf is an index into Reasons.
+func reasonOf(err error) int {
+	word := "other"
+	var c corrupt
+	switch {
+	case errors.Is(err, redis.ErrDown):
+		word = "down"
+	case errors.Is(err, redis.ErrBusy):
+		word = "busy"
+	case errors.Is(err, redis.ErrTimeout):
+		word = "timeout"
+	case errors.As(err, &c):
+		word = "corrupt"
+	default:
+		if e, ok := rueidis.IsRedisErr(err); ok {
+			code, _, _ := strings.Cut(e.Error(), " ")
+			switch code {
+			case "OOM":
+				word = "full"
+			case "WRONGTYPE":
+				word = "wrong_type"
+			case "NOPERM", "NOAUTH", "WRONGPASS", "READONLY", "MISCONF":
+				word = "denied"
+			}
+		}
+	}
+	for i := range Reasons {
+		if Reasons[i] == word {
+			return i
+		}
+	}
+	return len(Reasons) - 1
+}
+
+// failed counts what the server did not do, and logs it unless that is old news.
+func (s *Redis) failed(what string, err error) {
+	s.failures[reasonOf(err)].Add(1)
+	if !errors.Is(err, redis.ErrDown) {
+		s.log.Warn("sessions: redis did not "+what, zap.String("reason", Reasons[reasonOf(err)]), zap.Error(err))
+	}
+}
+
+// RedisStats is a snapshot of a [Redis].
+type RedisStats struct {
+	Up       bool
+	Missed   int // events that wait for the server
+	Mirror   MemoryStats
+	Failures map[string]uint64 // by reason, all of Reasons
+}
+
+// Stats takes a snapshot.
+func (s *Redis) Stats() RedisStats {
+	st := RedisStats{Up: s.Up(), Mirror: s.mirror.Stats(), Failures: make(map[string]uint64, len(Reasons))}
+	for i, reason := range Reasons {
+		st.Failures[reason] = s.failures[i].Load()
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	st.Missed = len(s.missed)
+	return st
+}

@@ -1,0 +1,246 @@
+package session
+
+import (
+	"context"
+	"hash/maphash"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"event-dispatcher/broker/redis"
+
+	"github.com/redis/rueidis"
+)
+
+// The scripts work on one member's sorted set: instances by the time (ms, the
+// server's clock) at which their lease ends. Each touches one key, so that they
+// work in a cluster; that they run as one makes exactly one caller the last.
+var (
+	// scriptJoin: here is the instance ARGV[1], for ARGV[2] ms.
+	scriptJoin = rueidis.NewLuaScript(`
+local t = redis.call('TIME')
+redis.call('ZADD', KEYS[1], t[1] * 1000 + math.floor(t[2] / 1000) + ARGV[2], ARGV[1])
+return 0`)
+
+	// scriptLeave takes the instance ARGV[1] out and returns 1 if no other is left.
+	scriptLeave = rueidis.NewLuaScript(`
+local t = redis.call('TIME')
+redis.call('ZREM', KEYS[1], ARGV[1])
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', t[1] * 1000 + math.floor(t[2] / 1000))
+return redis.call('EXISTS', KEYS[1]) == 0 and 1 or 0`)
+
+	// scriptReap takes out what has ended and returns 1 if that was the last.
+	scriptReap = rueidis.NewLuaScript(`
+local t = redis.call('TIME')
+local gone = redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', t[1] * 1000 + math.floor(t[2] / 1000))
+return gone > 0 and redis.call('EXISTS', KEYS[1]) == 0 and 1 or 0`)
+)
+
+// batch is how many members one call to the server covers.
+const batch = 200
+
+// Join implements [Store].
+func (s *Redis) Join(practice, user string) {
+	who := s.options.member(practice, user)
+	lock := s.lockOf(who)
+	lock.Lock()
+	defer lock.Unlock()
+	if s.mirror.join(who) {
+		s.renew([]member{who}) // if it fails, maintain repeats it
+	}
+}
+
+// Leave implements [Store]. While the server is away, this instance decides alone.
+func (s *Redis) Leave(practice, user string) bool {
+	who := s.options.member(practice, user)
+	lock := s.lockOf(who)
+	lock.Lock()
+	defer lock.Unlock()
+	if !s.mirror.leave(who) {
+		return false
+	}
+	last, err := redis.Do(s.guard, func(ctx context.Context, c rueidis.Client) (bool, error) {
+		n, err := scriptLeave.Exec(ctx, c, []string{s.keys.sockets(who)}, []string{s.options.Instance}).AsInt64()
+		if err != nil {
+			return false, err
+		}
+		if n == 1 {
+			err = s.remove(ctx, c, who)
+		}
+		return n == 1, err
+	})
+	if err != nil {
+		s.failed("remove a user", err)
+		last = true
+	}
+	if last {
+		s.mirror.forget(who)
+	}
+	return last
+}
+
+func (s *Redis) lockOf(who member) *sync.Mutex {
+	return &s.serial[maphash.Comparable(s.seed, who)%uint64(len(s.serial))]
+}
+
+// renew says that the members have sockets here.
+func (s *Redis) renew(who []member) {
+	_, err := redis.Do(s.guard, func(ctx context.Context, c rueidis.Client) (struct{}, error) {
+		lease := strconv.FormatInt(s.options.Lease.Milliseconds(), 10)
+		calls := make([]rueidis.LuaExec, len(who))
+		names := make([]string, len(who))
+		for i, w := range who {
+			calls[i] = rueidis.LuaExec{Keys: []string{s.keys.sockets(w)}, Args: []string{s.options.Instance, lease}}
+			names[i] = s.keys.name(w)
+		}
+		if err := firstError(scriptJoin.ExecMulti(ctx, c, calls...)); err != nil {
+			return struct{}{}, err
+		}
+		return struct{}{}, c.Do(ctx, c.B().Sadd().Key(s.keys.users()).Member(names...).Build()).Error()
+	})
+	if err != nil {
+		s.failed("take note of users", err)
+	}
+}
+
+// remove deletes what the server has of a member whose last lease is gone.
+func (s *Redis) remove(ctx context.Context, c rueidis.Client, who member) error {
+	var commands rueidis.Commands
+	for _, action := range actions {
+		commands = append(commands, c.B().Del().Key(s.keys.event(who, action)).Build())
+	}
+	if who.practice != s.options.DefaultPractice {
+		commands = append(commands, c.B().Srem().Key(s.keys.practices(who.user)).Member(who.practice).Build())
+	}
+	commands = append(commands,
+		c.B().Srem().Key(s.keys.users()).Member(s.keys.name(who)).Build(),
+		// Looked at after the removal: another instance that joined in between
+		// has written its lease before its SADD, so either its SADD comes after
+		// our SREM or we find the lease here.
+		c.B().Exists().Key(s.keys.sockets(who)).Build())
+	replies := c.DoMulti(ctx, commands...)
+	if err := firstError(replies); err != nil {
+		return err
+	}
+	if back, _ := replies[len(replies)-1].AsInt64(); back > 0 {
+		return c.Do(ctx, c.B().Sadd().Key(s.keys.users()).Member(s.keys.name(who)).Build()).Error()
+	}
+	return nil
+}
+
+// maintain keeps the server's view of this instance fresh and clears up after
+// instances that died.
+func (s *Redis) maintain(ctx context.Context) {
+	defer close(s.done)
+	tick := time.NewTicker(s.options.Lease / 3)
+	defer tick.Stop()
+	for {
+		back := false
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.cameUp:
+			back = true
+		case <-tick.C:
+		}
+		if !s.guard.Up() {
+			continue
+		}
+		here := s.mirror.here()
+		for chunk := range slices.Chunk(here, batch) {
+			s.renew(chunk)
+		}
+		if back {
+			// The server may have lost all, or removed our users.
+			for _, who := range here {
+				for _, action := range actions {
+					s.settle(entryKey{who, action}, false)
+				}
+			}
+		}
+		s.catchUp(ctx)
+		s.reap(ctx)
+	}
+}
+
+// catchUp writes what the server missed, unless it has something newer.
+func (s *Redis) catchUp(ctx context.Context) {
+	s.mu.Lock()
+	missed := make([]entryKey, 0, len(s.missed))
+	for key := range s.missed {
+		missed = append(missed, key)
+	}
+	s.mu.Unlock()
+	for _, key := range missed {
+		if ctx.Err() != nil || !s.guard.Up() {
+			return
+		}
+		mine, _, ok := s.mirror.get(key)
+		if !ok {
+			s.settle(key, true)
+			continue
+		}
+		theirs, err := redis.Do(s.guard, func(ctx context.Context, c rueidis.Client) ([]Event, error) {
+			return s.fetch(ctx, c, []member{key.member})
+		})
+		if err != nil {
+			return
+		}
+		newer := slices.ContainsFunc(theirs, func(e Event) bool { return e.Action == key.action && e.At > mine.At })
+		if newer {
+			s.settle(key, true)
+		} else {
+			s.store(key)
+		}
+	}
+}
+
+// reap removes the users of instances that died.
+func (s *Redis) reap(ctx context.Context) {
+	// An instance that was cut off from the server, as perhaps all were, needs
+	// the time of a lease to repeat its word.
+	since := s.upSince.Load()
+	if since == 0 || time.Since(time.Unix(0, since)) < s.options.Lease {
+		return
+	}
+	users, err := redis.Do(s.guard, s.users)
+	if err != nil {
+		s.failed("list the active users", err)
+		return
+	}
+	users = slices.DeleteFunc(users, s.mirror.isHere)
+	for chunk := range slices.Chunk(users, batch) {
+		if ctx.Err() != nil {
+			return
+		}
+		lost, err := redis.Do(s.guard, func(ctx context.Context, c rueidis.Client) ([]member, error) {
+			calls := make([]rueidis.LuaExec, len(chunk))
+			for i, who := range chunk {
+				calls[i] = rueidis.LuaExec{Keys: []string{s.keys.sockets(who)}}
+			}
+			var lost []member
+			for i, reply := range scriptReap.ExecMulti(ctx, c, calls...) {
+				n, err := reply.AsInt64()
+				if err == nil && n == 1 {
+					err = s.remove(ctx, c, chunk[i])
+					lost = append(lost, chunk[i])
+				}
+				if err != nil {
+					s.failed("clear up after an instance", err)
+				}
+			}
+			return lost, nil
+		})
+		if err != nil {
+			s.failed("clear up after an instance", err)
+			return
+		}
+		for _, who := range lost {
+			s.mirror.forget(who)
+			if s.options.Lost != nil {
+				s.options.Lost(who.practice, who.user)
+			}
+		}
+	}
+}

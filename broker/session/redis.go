@@ -1,0 +1,381 @@
+package session
+
+import (
+	"context"
+	"hash/maphash"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"event-dispatcher/broker/redis"
+
+	"github.com/redis/rueidis"
+	"go.uber.org/zap"
+)
+
+// RedisOptions tunes a [Redis] beyond what all stores have.
+type RedisOptions struct {
+	Options
+
+	// Server is where Redis is.
+	Server redis.Config
+
+	// Prefix stands before every key. Empty is the original's form.
+	Prefix string
+
+	// Instance names this process among those that share the server. Empty
+	// means a random name.
+	Instance string
+
+	// Timeout bounds each call. Zero means 500 ms.
+	Timeout time.Duration
+
+	// Lease is how long this instance's word for its users stands without
+	// being repeated. Zero means 30 s.
+	Lease time.Duration
+
+	// Lost is told of each user that this store removed because the instance
+	// with its last socket died. It is called by one goroutine and may call
+	// the store, but not Close. May be nil.
+	Lost func(practice, user string)
+
+	// Log, if not nil, hears of Redis coming and going and, sampled, of what it refuses.
+	Log *zap.Logger
+}
+
+// Redis is a Store that instances share; see the package comment.
+type Redis struct {
+	// Fixed after NewRedis.
+	options RedisOptions
+	keys    keys
+	mirror  *Memory
+	guard   *redis.Guard
+	log     *zap.Logger
+	seed    maphash.Seed
+	cancel  context.CancelFunc
+	done    chan struct{} // closed when maintain has returned
+	cameUp  chan struct{} // Redis is back: maintain now
+
+	upSince  atomic.Int64 // Unix ns; 0 while away
+	failures [len(Reasons)]atomic.Uint64
+
+	// A member's Join and Leave reach the server in the order of the counts.
+	serial [64]sync.Mutex
+
+	mu     sync.Mutex
+	missed map[entryKey]struct{} // in the mirror, not on the server
+}
+
+// NewRedis returns at once; the server may come later.
+func NewRedis(o RedisOptions) *Redis {
+	o.Options = o.Options.withDefaults()
+	if o.Timeout == 0 {
+		o.Timeout = 500 * time.Millisecond
+	}
+	if o.Lease == 0 {
+		o.Lease = 30 * time.Second
+	}
+	if o.Instance == "" {
+		o.Instance = NewID()
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	s := &Redis{
+		options: o,
+		keys:    keys{o.Prefix, o.DefaultPractice},
+		mirror:  NewMemory(o.Options),
+		log:     redis.Sampled(o.Log),
+		seed:    maphash.MakeSeed(),
+		cancel:  cancel,
+		done:    make(chan struct{}),
+		cameUp:  make(chan struct{}, 1),
+		missed:  make(map[entryKey]struct{}),
+	}
+	s.guard = redis.NewGuard(o.Server, o.Timeout, s.changed)
+	go s.maintain(ctx)
+	return s
+}
+
+// changed is told by the guard that Redis came or went.
+func (s *Redis) changed(up bool, err error) {
+	if !up {
+		s.upSince.Store(0)
+		s.log.Warn("sessions: redis is away; this instance goes on alone", zap.Error(err))
+		return
+	}
+	s.upSince.Store(time.Now().UnixNano())
+	s.log.Info("sessions: redis is here")
+	select {
+	case s.cameUp <- struct{}{}:
+	default:
+	}
+}
+
+// Up reports whether the server answers.
+func (s *Redis) Up() bool { return s.guard.Up() }
+
+// Close lets go of the server. Sockets that are still counted keep their lease
+// until it ends: Leave first.
+func (s *Redis) Close() {
+	s.cancel()
+	<-s.done
+	s.guard.Close()
+}
+
+// Put implements [Store].
+func (s *Redis) Put(e Event) {
+	if !e.Stored() {
+		return
+	}
+	e.Origin = ""
+	s.mirror.Put(e)
+	s.store(s.options.key(e))
+}
+
+// Observe tells the mirror what another instance published, so that it can
+// answer while the server is away.
+func (s *Redis) Observe(e Event) {
+	if e.At == 0 {
+		e.At = time.Now().UnixMilli()
+	}
+	e.Origin = ""
+	if e.Action == Logout {
+		if who := s.options.member(e.Practice, e.Source); !s.mirror.isHere(who) {
+			s.mirror.forget(who)
+		}
+		return
+	}
+	s.mirror.put(e, true)
+}
+
+// store writes a mirrored event to the server, and notes whether that worked.
+func (s *Redis) store(key entryKey) bool {
+	e, ttl, ok := s.mirror.get(key)
+	if !ok {
+		s.settle(key, true)
+		return true
+	}
+	name, text := s.keys.event(key.member, key.action), string(e.JSON())
+	practices := ""
+	if key.practice != s.options.DefaultPractice {
+		practices = s.keys.practices(key.user)
+	}
+	_, err := redis.Do(s.guard, func(ctx context.Context, c rueidis.Client) (struct{}, error) {
+		commands := rueidis.Commands{}
+		if ttl > 0 {
+			commands = append(commands, c.B().Set().Key(name).Value(text).PxMilliseconds(max(ttl.Milliseconds(), 1)).Build())
+		} else {
+			commands = append(commands, c.B().Set().Key(name).Value(text).Build())
+		}
+		if practices != "" {
+			commands = append(commands, c.B().Sadd().Key(practices).Member(key.practice).Build())
+			if ttl > 0 {
+				commands = append(commands, c.B().Pexpire().Key(practices).Milliseconds(max(ttl.Milliseconds(), 1)).Build())
+			}
+		}
+		return struct{}{}, firstError(c.DoMulti(ctx, commands...))
+	})
+	if err != nil {
+		s.failed("store an event", err)
+	}
+	s.settle(key, err == nil)
+	return err == nil
+}
+
+// settle notes whether the server has what the mirror has.
+func (s *Redis) settle(key entryKey, done bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if done {
+		delete(s.missed, key)
+	} else if len(s.missed) < s.options.MaxEvents {
+		s.missed[key] = struct{}{}
+	}
+}
+
+// Latest implements [Store].
+func (s *Redis) Latest(practice, user string) []Event {
+	who := s.options.member(practice, user)
+	anywhere := practice == AnyPractice
+	if anywhere {
+		who.practice = s.options.DefaultPractice
+	}
+	found, err := redis.Do(s.guard, func(ctx context.Context, c rueidis.Client) ([]Event, error) {
+		places := []member{who}
+		if anywhere {
+			list, err := c.Do(ctx, c.B().Smembers().Key(s.keys.practices(user)).Build()).AsStrSlice()
+			if _, answered := rueidis.IsRedisErr(err); answered {
+				s.failed("read a user's practices", err)
+			} else if err != nil {
+				return nil, err
+			}
+			for _, p := range list[:min(len(list), maxPractices)] {
+				places = append(places, member{p, user})
+			}
+		}
+		return s.fetch(ctx, c, places)
+	})
+	if err != nil {
+		s.failed("read a user's events", err)
+		return s.mirror.Latest(practice, user)
+	}
+	if anywhere {
+		// The latest of all: what the server missed takes part like the rest.
+		for _, e := range s.mirror.Latest(practice, user) {
+			if s.isMissed(s.options.key(e)) {
+				found = append(found, e)
+			}
+		}
+		return newest(found)
+	}
+	return newest(s.overlay(found, []member{who}))
+}
+
+// Replay implements [Store].
+func (s *Redis) Replay(practice string) []Event {
+	practice = s.options.member(practice, "").practice
+	type active struct {
+		users  []member
+		events []Event
+	}
+	found, err := redis.Do(s.guard, func(ctx context.Context, c rueidis.Client) (active, error) {
+		all, err := s.users(ctx, c)
+		if err != nil {
+			return active{}, err
+		}
+		var a active
+		for _, who := range all {
+			if who.practice == practice {
+				a.users = append(a.users, who)
+			}
+		}
+		a.events, err = s.fetch(ctx, c, a.users)
+		return a, err
+	})
+	if err != nil {
+		s.failed("read a practice's events", err)
+		return s.mirror.Replay(practice)
+	}
+	for _, who := range s.mirror.here() { // Join may not have reached the server
+		if who.practice == practice {
+			found.users = append(found.users, who)
+		}
+	}
+	events := s.overlay(found.events, found.users)
+	sortByAge(events)
+	return events
+}
+
+// overlay replaces events by those that the server missed.
+func (s *Redis) overlay(events []Event, users []member) []Event {
+	s.mu.Lock()
+	nothing := len(s.missed) == 0
+	s.mu.Unlock()
+	if nothing {
+		return events
+	}
+	latest := make(map[entryKey]Event, len(events))
+	for _, e := range events {
+		latest[s.options.key(e)] = e
+	}
+	for _, who := range users {
+		for _, action := range actions {
+			key := entryKey{who, action}
+			if !s.isMissed(key) {
+				continue
+			}
+			if e, _, ok := s.mirror.get(key); ok && e.At >= latest[key].At {
+				latest[key] = e
+			}
+		}
+	}
+	merged := make([]Event, 0, len(latest))
+	for _, e := range latest {
+		merged = append(merged, e)
+	}
+	return merged
+}
+
+func (s *Redis) isMissed(key entryKey) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, missed := s.missed[key]
+	return missed
+}
+
+// Bounds of what is read from a server where everybody may write.
+const (
+	maxUsers     = 20_000
+	maxPractices = 64
+)
+
+// fetch reads the events of members. A key with something else in it counts as
+// a failure and is passed over; an error means that the server did not answer.
+func (s *Redis) fetch(ctx context.Context, c rueidis.Client, who []member) ([]Event, error) {
+	if len(who) == 0 {
+		return nil, nil
+	}
+	commands := make(rueidis.Commands, 0, len(who)*len(actions))
+	for _, w := range who {
+		for _, action := range actions {
+			commands = append(commands, c.B().Get().Key(s.keys.event(w, action)).Build())
+		}
+	}
+	var events []Event
+	for i, reply := range c.DoMulti(ctx, commands...) {
+		text, err := reply.AsBytes()
+		if rueidis.IsRedisNil(err) {
+			continue
+		}
+		if err != nil {
+			if _, answered := rueidis.IsRedisErr(err); !answered {
+				return nil, err
+			}
+			s.failed("read an event", err)
+			continue
+		}
+		e, err := Decode(text)
+		w := who[i/len(actions)]
+		if err == nil && (!e.Stored() || e.Action != actions[i%len(actions)] || e.Source != w.user) {
+			err = ErrField
+		}
+		if err != nil {
+			s.failed("read an event", corrupt{err})
+			continue
+		}
+		e.Practice = w.practice
+		events = append(events, e)
+	}
+	return events, nil
+}
+
+// users reads the active users; names that no store made are passed over.
+func (s *Redis) users(ctx context.Context, c rueidis.Client) ([]member, error) {
+	var all []member
+	for cursor := uint64(0); ; {
+		page, err := c.Do(ctx, c.B().Sscan().Key(s.keys.users()).Cursor(cursor).Count(1000).Build()).AsScanEntry()
+		if _, answered := rueidis.IsRedisErr(err); answered {
+			s.failed("read the active users", err)
+			return nil, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		for _, name := range page.Elements {
+			if who, ok := s.keys.parse(name); ok {
+				all = append(all, who)
+			}
+		}
+		if cursor = page.Cursor; cursor == 0 || len(all) >= maxUsers {
+			return all, nil
+		}
+	}
+}
+
+func firstError(replies []rueidis.RedisResult) error {
+	for _, r := range replies {
+		if err := r.Error(); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,190 @@
+//go:build unix
+
+// Package redistest runs a real redis-server on a random loopback port for the
+// length of a test, and does to it what befalls servers: stops it, kills it,
+// starts it again. A test that needs it fails where redis-server is not
+// installed; it is never skipped.
+package redistest
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"os/exec"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/redis/rueidis"
+)
+
+// A Server is one redis-server. Its methods end the test when they fail.
+type Server struct {
+	Addr string // "127.0.0.1:port"; the same after a restart
+
+	tb   testing.TB
+	path string
+	args []string
+	cmd  *exec.Cmd
+	out  *bytes.Buffer
+	done chan struct{} // closed when cmd has ended
+}
+
+// Start runs a redis-server with nothing on disk; args are further options, such
+// as "--requirepass", "secret". It ends with the test.
+func Start(tb testing.TB, args ...string) *Server {
+	tb.Helper()
+	for try := 1; ; try++ {
+		s, err := start(tb, FreeAddr(tb), args)
+		if err == nil {
+			return s
+		}
+		if try == 5 { // somebody may have taken the port in between
+			tb.Fatalf("redis-server does not start: %v", err)
+		}
+	}
+}
+
+// StartAt is Start at an address that [FreeAddr] gave.
+func StartAt(tb testing.TB, addr string, args ...string) *Server {
+	tb.Helper()
+	s, err := start(tb, addr, args)
+	if err != nil {
+		tb.Fatalf("redis-server does not start: %v", err)
+	}
+	return s
+}
+
+// FreeAddr is a loopback address where nobody listens, for a Redis that is absent.
+func FreeAddr(tb testing.TB) string {
+	tb.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+func start(tb testing.TB, addr string, args []string) (*Server, error) {
+	tb.Helper()
+	path, err := exec.LookPath("redis-server")
+	if err != nil {
+		tb.Fatal("redis-server is not installed; this test needs a real one (Debian: apt-get install redis-server)")
+	}
+	s := &Server{tb: tb, Addr: addr, path: path, args: args}
+	if err := s.launch(); err != nil {
+		return nil, err
+	}
+	tb.Cleanup(s.Kill)
+	return s, nil
+}
+
+// launch starts the process and waits until it listens.
+func (s *Server) launch() error {
+	_, port, _ := net.SplitHostPort(s.Addr)
+	base := []string{"--port", port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", s.tb.TempDir()}
+	s.out = new(bytes.Buffer)
+	s.cmd = exec.Command(s.path, append(base, s.args...)...)
+	s.cmd.Stdout, s.cmd.Stderr = s.out, s.out
+	s.cmd.SysProcAttr = dieWithParent()
+	if err := s.cmd.Start(); err != nil {
+		return err
+	}
+	s.done = make(chan struct{})
+	go func(cmd *exec.Cmd, done chan struct{}) {
+		cmd.Wait()
+		close(done)
+	}(s.cmd, s.done)
+	for {
+		select {
+		case <-s.done:
+			return fmt.Errorf("%s", s.out)
+		case <-time.After(5 * time.Millisecond):
+		}
+		if c, err := net.Dial("tcp", s.Addr); err == nil {
+			c.Close()
+			return nil
+		}
+	}
+}
+
+// URL is the server's address as a URL; path and query may follow.
+func (s *Server) URL() string { return "redis://" + s.Addr }
+
+// Pid is the process id.
+func (s *Server) Pid() int { return s.cmd.Process.Pid }
+
+// Stop halts the process where it is (SIGSTOP): connections stay open and are
+// even accepted, but nothing is answered.
+func (s *Server) Stop() { s.signal(syscall.SIGSTOP) }
+
+// Continue ends Stop.
+func (s *Server) Continue() { s.signal(syscall.SIGCONT) }
+
+func (s *Server) signal(sig syscall.Signal) {
+	s.tb.Helper()
+	if err := s.cmd.Process.Signal(sig); err != nil {
+		s.tb.Fatalf("%v to redis-server: %v", sig, err)
+	}
+}
+
+// Kill ends the process at once and waits for it; everything stored is lost.
+func (s *Server) Kill() {
+	s.cmd.Process.Kill()
+	<-s.done
+}
+
+// Restart starts a killed server again, empty, at the same address.
+func (s *Server) Restart() {
+	s.tb.Helper()
+	if err := s.launch(); err != nil {
+		s.tb.Fatalf("redis-server does not start again: %v", err)
+	}
+}
+
+// Do sends one command over a connection of its own and returns the reply as text.
+func (s *Server) Do(args ...string) string {
+	s.tb.Helper()
+	return s.DoAs("", "", args...)
+}
+
+// DoAs is Do with a user and a password.
+func (s *Server) DoAs(user, password string, args ...string) string {
+	s.tb.Helper()
+	client, err := rueidis.NewClient(rueidis.ClientOption{
+		InitAddress: []string{s.Addr}, Username: user, Password: password,
+		ForceSingleClient: true, DisableCache: true, PipelineMultiplex: -1,
+		ReadBufferEachConn: 4096, WriteBufferEachConn: 4096,
+	})
+	if err != nil {
+		s.tb.Fatalf("redis-server at %s: %v", s.Addr, err)
+	}
+	defer client.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	reply, err := client.Do(ctx, client.B().Arbitrary(args...).Build()).ToMessage()
+	if err != nil && !rueidis.IsRedisNil(err) {
+		s.tb.Fatalf("%s: %v", strings.Join(args, " "), err)
+	}
+	return text(reply)
+}
+
+// text flattens a reply: elements are separated by spaces, nil is empty.
+func text(m rueidis.RedisMessage) string {
+	if list, err := m.ToArray(); err == nil {
+		parts := make([]string, len(list))
+		for i, e := range list {
+			parts[i] = text(e)
+		}
+		return strings.Join(parts, " ")
+	}
+	if n, err := m.ToInt64(); err == nil {
+		return strconv.FormatInt(n, 10)
+	}
+	str, _ := m.ToString()
+	return str
+}
