@@ -31,7 +31,8 @@ const MaxShards = 64
 // Options tunes a [Broker]. The zero value is what production runs.
 type Options struct {
 	// Shards is the number of independent logs. Zero means 1 on up to 8
-	// cores, then an eighth of the cores rounded down to a power of two.
+	// cores, then an eighth of the cores rounded down to a power of two, or
+	// fewer if Bytes are too few for that many.
 	Shards int
 
 	// Bytes is the memory that all shards' segments may take together,
@@ -63,21 +64,7 @@ type Broker struct {
 
 // New returns an empty broker, or an error that says which option cannot be met.
 func New(o Options) (*Broker, error) {
-	if o.Shards == 0 {
-		o.Shards = defaultShards(runtime.NumCPU())
-	}
-	if o.Bytes == 0 {
-		o.Bytes = 64 << 20
-	}
-	if o.MaxEvent == 0 {
-		o.MaxEvent = 256<<10 + 256
-	}
-	if o.Readers == 0 {
-		o.Readers = 4
-	}
-	if o.Shards < 1 || o.Shards > MaxShards {
-		return nil, fmt.Errorf("shards: %d is not between 1 and %d", o.Shards, MaxShards)
-	}
+	o = o.withDefaults(runtime.NumCPU())
 	size, err := ringSize(o)
 	if err != nil {
 		return nil, err
@@ -89,6 +76,27 @@ func New(o Options) (*Broker, error) {
 	return b, nil
 }
 
+func (o Options) withDefaults(cores int) Options {
+	if o.Bytes == 0 {
+		o.Bytes = 64 << 20
+	}
+	if o.MaxEvent == 0 {
+		o.MaxEvent = 256<<10 + 256
+	}
+	if o.Readers == 0 {
+		o.Readers = 4
+	}
+	if o.Shards == 0 {
+		// A large machine must not refuse to start with what suits a small one.
+		for o.Shards = defaultShards(cores); o.Shards > 1; o.Shards /= 2 {
+			if _, err := ringSize(o); err == nil {
+				break
+			}
+		}
+	}
+	return o
+}
+
 func defaultShards(cores int) int {
 	if cores <= 8 {
 		return 1
@@ -98,19 +106,28 @@ func defaultShards(cores int) int {
 
 // ringSize splits the byte budget: as many segments as fit, each at least four
 // times the largest event (the ring's rule) and otherwise a 64th of the budget.
+// It checks all options that are numbers.
 func ringSize(o Options) (ring.Options, error) {
-	const minWindow = 4
+	const (
+		minWindow = 4
+		maxEvent  = ring.MaxSegmentBytes / 4
+	)
+	switch {
+	case o.Shards < 1 || o.Shards > MaxShards:
+		return ring.Options{}, fmt.Errorf("shards: %d is not between 1 and %d", o.Shards, MaxShards)
+	case o.MaxEvent < 1 || o.MaxEvent > maxEvent:
+		return ring.Options{}, fmt.Errorf("max event: %d bytes is not between 1 and %d", o.MaxEvent, maxEvent)
+	case o.Readers < 1 || o.Readers > ring.MaxSegments/2:
+		return ring.Options{}, fmt.Errorf("readers: %d is not between 1 and %d", o.Readers, ring.MaxSegments/2)
+	}
 	spares := o.Readers + 2 // two for publishers that replace a segment
 	budget := o.Bytes / o.Shards
 	data := max(4*o.MaxEvent, min(budget/64, ring.MaxSegmentBytes))
-	if data > ring.MaxSegmentBytes {
-		return ring.Options{}, fmt.Errorf("max event: %d bytes is over the limit of %d", o.MaxEvent, ring.MaxSegmentBytes/4)
-	}
 	segment := ring.SegmentMemory(data)
 	window := min(budget/segment, ring.MaxSegments) - spares
 	if window < minWindow {
-		return ring.Options{}, fmt.Errorf("ring bytes: %d is too little; %d shards for events of %d bytes need at least %d",
-			o.Bytes, o.Shards, o.MaxEvent, o.Shards*segment*(minWindow+spares))
+		return ring.Options{}, fmt.Errorf("ring bytes: %d is too little; %d shards for events of %d bytes and %d readers need at least %d",
+			o.Bytes, o.Shards, o.MaxEvent, o.Readers, o.Shards*segment*(minWindow+spares))
 	}
 	return ring.Options{SegmentBytes: data, Window: window, Spares: spares}, nil
 }
