@@ -13,8 +13,10 @@ func New() Clock { return Clock{epoch: time.Now()} }
 // Now returns nanoseconds since the run began.
 func (c Clock) Now() int64 { return int64(time.Since(c.epoch)) }
 
-// Window is the part of a run that is measured: what was due in [From, To).
+// Window is the part of a run that is measured, from From to before To.
 type Window struct{ From, To int64 }
 
-// Holds reports whether t lies in the window.
-func (w Window) Holds(t int64) bool { return t >= w.From && t < w.To }
+// Holds reports whether something due at one time and done at another belongs
+// to the window. What is still waiting when the window opens does: otherwise a
+// server that falls far behind would have no latency at all.
+func (w Window) Holds(due, done int64) bool { return done >= w.From && due < w.To }

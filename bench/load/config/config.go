@@ -85,6 +85,9 @@ func (r *Rate) Set(s string) error {
 // MarshalText makes the rate a string in JSON.
 func (r Rate) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
 
+// UnmarshalText reads it back.
+func (r *Rate) UnmarshalText(b []byte) error { return r.Set(string(b)) }
+
 // Players reports whether anybody publishes.
 func (c *Config) Players() bool { return c.Conns > 0 && (c.Rate.Max || c.Rate.PerSecond > 0) }
 

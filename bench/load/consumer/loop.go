@@ -52,6 +52,9 @@ func (l *loop) run() {
 	defer runtime.UnlockOSThread()
 	l.tid.Store(int32(unix.Gettid()))
 	sock.Exact()
+	if l.latency != nil {
+		sock.Urgent()
+	}
 	for !l.all.stopped.Load() {
 		events, err := l.poller.Wait(tick)
 		if err != nil {

@@ -123,7 +123,7 @@ func (r *reception) event(data []byte, frame int) {
 	case duplicate:
 		r.faults.Duplicates++
 	}
-	if r.latency != nil && r.window.Holds(tag.Intended) {
+	if r.latency != nil && r.window.Holds(tag.Intended, r.now) {
 		_ = r.latency.RecordValue(r.now - tag.Intended)
 	}
 }

@@ -38,7 +38,7 @@ func (l *loop) attend(ln *lane, news uint32) error {
 		}
 	}
 	l.offer(ln)
-	return l.hopeless(l.opt.Clock.Now())
+	return nil
 }
 
 // end handles a connection that the other side has finished with.
@@ -82,7 +82,7 @@ func (l *loop) answers(ln *lane, b []byte) error {
 				l.refusal = firstLine(b[:a.size])
 			}
 		}
-		if l.opt.Window.Holds(intended) {
+		if l.opt.Window.Holds(intended, now) {
 			_ = l.latency.RecordValue(now - intended)
 		}
 		closes = closes || a.closes
@@ -117,13 +117,4 @@ func (l *loop) statusTotal() (n uint64) {
 func firstLine(b []byte) string {
 	line, _, _ := bytes.Cut(b, []byte("\r\n"))
 	return string(line[:min(len(line), 100)])
-}
-
-// socketError asks a socket why it failed; fallback when it does not know.
-func socketError(fd int, fallback error) error {
-	code, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ERROR)
-	if err != nil || code == 0 {
-		return fallback
-	}
-	return unix.Errno(code)
 }

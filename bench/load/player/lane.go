@@ -60,20 +60,20 @@ func (l *lane) add(run uint32, intended int64, scratch []byte) []byte {
 	return body
 }
 
-// write sends what it can and reports whether the connection still stands.
-func (l *lane) write() bool {
+// write sends what it can. An error means that the connection is no more.
+func (l *lane) write() unix.Errno {
 	for l.written < len(l.out) {
 		n, errno := sock.Send(l.fd, l.out[l.written:])
 		if errno == unix.EAGAIN {
-			return true // the poller says when there is room
+			return 0 // the poller says when there is room
 		}
 		if errno != 0 {
-			return false
+			return errno
 		}
 		l.written += n
 	}
 	l.out, l.written = l.out[:0], 0
-	return true
+	return 0
 }
 
 // close ends the connection and returns how many events were under way.

@@ -54,6 +54,9 @@ func (l *loop) run() error {
 	defer runtime.UnlockOSThread()
 	l.tid.Store(int32(unix.Gettid()))
 	sock.Exact()
+	if l.opt.Rate > 0 {
+		sock.Urgent()
+	}
 	defer l.closeAll()
 
 	for {
@@ -67,9 +70,10 @@ func (l *loop) run() error {
 		}
 		stopped := now >= l.opt.stopAt.Load()
 		if !stopped {
-			if err := l.publishDue(now); err != nil {
+			if err := l.hopeless(now); err != nil {
 				return err
 			}
+			l.publishDue(now)
 		} else if l.flying == 0 || now >= l.opt.stopAt.Load()+int64(l.opt.Grace) {
 			return l.leave()
 		}
@@ -110,28 +114,25 @@ func (l *loop) due() int64 {
 // publishDue hands each event that is due to the lane that has waited longest.
 // Without a free lane events wait, and their latency counts from when they
 // were due.
-func (l *loop) publishDue(now int64) error {
+func (l *loop) publishDue(now int64) {
 	wasStarved := l.starved
 	l.starved = false
 	// Each lane gets one turn per pass: answers must be looked at as well.
 	for turns := len(l.ready); ; turns-- {
 		due := l.due()
 		if due > now {
-			return nil
+			return
 		}
 		if len(l.ready) == 0 {
 			l.starved = true
 		}
 		if turns <= 0 || l.starved {
-			return nil
+			return
 		}
 		ln := l.ready[0]
 		l.ready = l.ready[1:]
 		ln.queued = false
 		if ln.fd < 0 && !l.connect(ln) {
-			if err := l.hopeless(now); err != nil {
-				return err
-			}
 			continue
 		}
 		if l.opt.Rate == 0 {
@@ -142,7 +143,7 @@ func (l *loop) publishDue(now int64) error {
 			}
 		} else {
 			l.add(ln, due)
-			if !wasStarved && l.opt.Window.Holds(due) {
+			if !wasStarved && l.opt.Window.Holds(due, now) {
 				_ = l.late.RecordValue(max(now-due, 0))
 			}
 			l.turn++
@@ -197,8 +198,8 @@ func (l *loop) flush(ln *lane) {
 	if len(ln.out) == 0 {
 		return
 	}
-	if !ln.write() {
-		l.lose(ln, socketError(ln.fd, unix.ECONNRESET))
+	if errno := ln.write(); errno != 0 {
+		l.lose(ln, errno)
 		return
 	}
 	if ln.unload && len(ln.out) == 0 {

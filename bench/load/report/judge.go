@@ -57,6 +57,9 @@ func (r *Report) judgeGenerator() {
 		lateLimit = time.Millisecond
 	)
 	cpu := r.CPU
+	if cpu.Cores == 0 {
+		return // the window was never reached
+	}
 	if cpu.BusyThread >= full {
 		r.LowerBound = true
 		r.Warn("a thread of the generator used %.2f of a core: figures are a lower bound of what the server can do", cpu.BusyThread)
@@ -68,7 +71,7 @@ func (r *Report) judgeGenerator() {
 	}
 	if p := r.Posts; p != nil && p.Late.P99 > float64(lateLimit.Microseconds()) {
 		r.LowerBound = true
-		r.Warn("events were published late, p99 %.2f ms, for want of CPU in the generator: figures are a lower bound", p.Late.P99/1000)
+		r.Warn("events were published late, p99 %.2f ms, because players waited for a core: latencies include that", p.Late.P99/1000)
 	}
 	if others := cpu.Machine - cpu.Server - cpu.Generator; cpu.Server > 0 && others > 0.1*float64(cpu.Cores) {
 		r.Warn("other processes and the kernel used %.2f cores meanwhile: figures are noisy", others)

@@ -103,8 +103,14 @@ type Second struct {
 	TCPBuffers int64   `json:"tcp_buffers"`
 }
 
-// Fail records why the run failed.
+// Fail records why the run failed; joined errors one by one.
 func (r *Report) Fail(err error) {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		for _, e := range joined.Unwrap() {
+			r.Fail(e)
+		}
+		return
+	}
 	if err != nil {
 		r.Errors = append(r.Errors, err.Error())
 	}

@@ -24,7 +24,7 @@ func (r *Report) WriteTable(w io.Writer) {
 			t.latency("published late", p.Late)
 		}
 	}
-	if d := r.Deliveries; d != nil && r.Posts != nil {
+	if d := r.Deliveries; d != nil && r.Posts != nil && c.Consumers > 0 {
 		t.row("deliveries", "%.0f/s  %s/s", d.Rate, size(int64(d.Bytes)))
 		t.latency("publish to receipt", d.Latency)
 		if d.Returns > 0 || len(d.Ended) > 0 {

@@ -69,10 +69,16 @@ func (r *run) measure(ctx context.Context) error {
 	r.report.Memory.Begin = first.memory
 	err = r.wait(ctx, r.window.To)
 	last, sampleErr := r.sample()
-	if sampleErr != nil && err == nil {
-		err = sampleErr
+	if sampleErr != nil {
+		// A dead server has no CPU time: the last second it was seen alive
+		// is what there is.
+		if last = r.latest; err == nil {
+			err = sampleErr
+		}
 	}
-	r.figures(first, last)
+	if last.at > first.at {
+		r.figures(first, last)
+	}
 	return err
 }
 
@@ -99,7 +105,7 @@ func (r *run) wait(ctx context.Context, until int64) error {
 			return err
 		}
 		r.second(before, now)
-		before = now
+		before, r.latest = now, now
 	}
 }
 

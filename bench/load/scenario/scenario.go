@@ -40,6 +40,7 @@ type run struct {
 	players   *player.Players
 	begin     int64
 	window    clock.Window
+	latest    sample // the last that could be taken
 }
 
 // Run plays the scenario. The report is never nil; if the run failed it says
@@ -77,7 +78,11 @@ func (r *run) play(ctx context.Context) error {
 		return err
 	}
 	err = r.measure(ctx)
-	return errors.Join(err, r.settle(ctx, err != nil))
+	settleErr := r.settle(err != nil && ctx.Err() == nil)
+	if errors.Is(err, errPlayers) && settleErr != nil {
+		err = nil // players have said it themselves
+	}
+	return errors.Join(err, settleErr)
 }
 
 func (r *run) join(ctx context.Context) error {

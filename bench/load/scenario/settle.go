@@ -1,7 +1,6 @@
 package scenario
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -16,7 +15,7 @@ var errPlayers = errors.New("players ended early")
 
 // settle stops the players, lets everybody read to the end, and balances the
 // accounts. After a failure it does not wait for what may never come.
-func (r *run) settle(ctx context.Context, failed bool) error {
+func (r *run) settle(failed bool) error {
 	var errs []error
 	rep := r.report
 	if r.players != nil {
@@ -39,7 +38,7 @@ func (r *run) settle(ctx context.Context, failed bool) error {
 	}
 	r.consumers.Release()
 	if !failed && len(errs) == 0 {
-		r.untilQuiet(ctx)
+		r.untilQuiet()
 	}
 	totals := r.book.Totals()
 	if rep.Posts != nil {
@@ -54,7 +53,7 @@ func (r *run) settle(ctx context.Context, failed bool) error {
 }
 
 // untilQuiet waits until no stream has news for a while.
-func (r *run) untilQuiet(ctx context.Context) {
+func (r *run) untilQuiet() {
 	const quiet = int64(700 * time.Millisecond)
 	// What is released now may take a moment to begin.
 	from := r.clock.Now()
@@ -65,9 +64,6 @@ func (r *run) untilQuiet(ctx context.Context) {
 		}
 		if now > deadline {
 			r.report.Warn("streams were not quiet %v after players ended: accounts were closed all the same", r.cfg.Settle)
-			return
-		}
-		if ctx.Err() != nil {
 			return
 		}
 	}

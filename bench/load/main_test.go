@@ -1,0 +1,175 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"event-dispatcher/bench/load/report"
+)
+
+// floors is where TestMain builds the programs of ../floor, which speak the
+// dispatcher's protocol.
+var floors string
+
+func TestMain(m *testing.M) {
+	os.Exit(func() int {
+		dir, err := os.MkdirTemp("", "floors")
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		defer os.RemoveAll(dir)
+		floors = dir
+		if out, err := exec.Command("go", "build", "-o", dir, "../floor/...").CombinedOutput(); err != nil {
+			fmt.Fprintf(os.Stderr, "build floors: %v\n%s", err, out)
+			return 1
+		}
+		return m.Run()
+	}())
+}
+
+// start runs a floor and returns its URL and process.
+func start(t *testing.T, floor string, args ...string) (string, *os.Process) {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := ln.Addr().(*net.TCPAddr)
+	ln.Close()
+	cmd := exec.Command(filepath.Join(floors, floor), append([]string{"-port", fmt.Sprint(addr.Port)}, args...)...)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		cmd.Process.Kill()
+		cmd.Wait()
+	})
+	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+		if c, err := net.Dial("tcp", addr.String()); err == nil {
+			c.Close()
+			return "http://" + addr.String(), cmd.Process
+		}
+	}
+	t.Fatalf("%s does not listen on %v", floor, addr)
+	return "", nil
+}
+
+// load runs the generator and returns its exit code, report and output.
+func load(t *testing.T, ctx context.Context, url, args string) (int, report.Report, string) {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "report.json")
+	var out bytes.Buffer
+	all := append([]string{"-quiet", "-url", url, "-json", file, "-warmup", "100ms", "-duration", "500ms"}, strings.Fields(args)...)
+	code := run(ctx, all, &out, &out)
+	var rep report.Report
+	if b, err := os.ReadFile(file); err == nil {
+		if err := json.Unmarshal(b, &rep); err != nil {
+			t.Fatalf("report is not JSON: %v", err)
+		}
+	}
+	return code, rep, out.String()
+}
+
+// Race detection and other work on the machine make the tests slow; rates are
+// low enough to be reached all the same.
+func TestEveryDeliveryIsAccountedFor(t *testing.T) {
+	for _, tt := range []struct {
+		floor, args string
+		check       func(r report.Report) bool
+	}{
+		{"writeloop", "-consumers 40 -rate 500 -sample 3", func(r report.Report) bool { return r.Ledger.Streams == 40 && r.Ledger.Skipped == 0 }},
+		{"writeloop", "-consumers 3 -rate 500 -sample -1", func(r report.Report) bool { return r.Deliveries.Latency.Count >= 700 }},
+		{"writeloop -per-event", "-consumers 5 -rate max -pipeline 4 -conns 4", func(r report.Report) bool { return r.Posts.Accepted > 100 }},
+		{"writeloop", "-consumers 5 -rate 300 -sessions", nil},
+		{"writeloop", "-consumers 5 -rate 300 -per-event", nil},
+		{"writeloop", "-consumers 5 -rate 500 -unload 0.2", func(r report.Report) bool { return r.Posts.Unknown > 20 }},
+		{"writeloop", "-consumers 5 -rate 0", func(r report.Report) bool { return r.Posts == nil }},
+		{"barehandler", "-consumers 0 -rate 500", func(r report.Report) bool { return r.Posts.Latency.Count >= 245 }},
+		{"nethub", "-consumers 10 -rate 300 -post /api/events", nil},
+		{"chanhub -buffer 4", "-consumers 6 -stalled 2 -rate 400 -size 60000 -sample -1", func(r report.Report) bool { return r.Ledger.Skipped > 0 }},
+		{"chanhub", "-consumers 6 -slow 2 -rate 400", nil},
+		{"chanhub", "-consumers 6 -reconnect 2 -reconnect-every 100ms -rate 400", func(r report.Report) bool { return r.Deliveries.Returns > 2 && r.Ledger.Streams > 8 }},
+	} {
+		t.Run(tt.floor+" "+tt.args, func(t *testing.T) {
+			t.Parallel()
+			words := strings.Fields(tt.floor)
+			url, server := start(t, words[0], words[1:]...)
+			code, rep, out := load(t, context.Background(), url, fmt.Sprintf("%s -pid %d", tt.args, server.Pid))
+			if l := rep.Ledger; l != nil && (l.Unexplained != 0 || l.Sent != l.Received+l.Skipped || l.Faults.Total() != 0) {
+				t.Errorf("ledger %+v", *l)
+			}
+			if code != 0 || tt.check != nil && !tt.check(rep) {
+				t.Errorf("exit code %d\n%s", code, out)
+			}
+		})
+	}
+}
+
+func TestFailuresAreToldAndPartialResultsKept(t *testing.T) {
+	ctx := context.Background()
+	t.Run("nobody listens", func(t *testing.T) {
+		t.Parallel()
+		code, _, out := load(t, ctx, "http://127.0.0.1:1", "-consumers 1")
+		if code != exitFailed || !strings.Contains(out, "connection refused") {
+			t.Errorf("exit code %d, want %d\n%s", code, exitFailed, out)
+		}
+	})
+	t.Run("no dispatcher", func(t *testing.T) {
+		t.Parallel()
+		url, _ := start(t, "barehandler")
+		code, _, out := load(t, ctx, url, "-consumers 1")
+		if code != exitFailed || !strings.Contains(out, "is not a dispatcher") {
+			t.Errorf("exit code %d, want %d\n%s", code, exitFailed, out)
+		}
+	})
+	t.Run("every event refused", func(t *testing.T) {
+		t.Parallel()
+		url, _ := start(t, "nethub")
+		code, rep, out := load(t, ctx, url, "-consumers 1 -post /wrong")
+		if code != exitFailed || rep.Posts.Accepted != 0 || !strings.Contains(out, "404") {
+			t.Errorf("exit code %d, want %d\n%s", code, exitFailed, out)
+		}
+	})
+	t.Run("rate out of reach", func(t *testing.T) {
+		t.Parallel()
+		url, _ := start(t, "barehandler")
+		code, rep, out := load(t, ctx, url, "-consumers 0 -rate 5000000")
+		if code != exitFailed || rep.Posts.Accepted == 0 || !strings.Contains(out, "rate was not reached") {
+			t.Errorf("exit code %d, want %d\n%s", code, exitFailed, out)
+		}
+	})
+	t.Run("server dies", func(t *testing.T) {
+		t.Parallel()
+		url, server := start(t, "writeloop")
+		time.AfterFunc(time.Second, func() { server.Kill() })
+		code, rep, out := load(t, ctx, url, "-consumers 10 -rate 300 -duration 20s")
+		if code != exitFailed || !rep.Partial || rep.Posts.Accepted == 0 || rep.Ledger.Received == 0 {
+			t.Errorf("exit code %d, partial %v\n%s", code, rep.Partial, out)
+		}
+	})
+	t.Run("interrupted", func(t *testing.T) {
+		t.Parallel()
+		url, _ := start(t, "writeloop")
+		ctx, cancel := context.WithTimeout(ctx, time.Second)
+		defer cancel()
+		code, rep, out := load(t, ctx, url, "-consumers 10 -rate 300 -duration 20s")
+		if code != exitInterrupted || rep.Ledger.Received == 0 || rep.Ledger.Unexplained != 0 {
+			t.Errorf("exit code %d, want %d\n%s", code, exitInterrupted, out)
+		}
+	})
+	t.Run("usage", func(t *testing.T) {
+		if code, _, out := load(t, ctx, "http://127.0.0.1:1", "-rate often"); code != exitUsage {
+			t.Errorf("exit code %d, want %d\n%s", code, exitUsage, out)
+		}
+	})
+}
