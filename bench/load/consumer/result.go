@@ -84,7 +84,7 @@ func (c *Consumers) Close(final ledger.Totals) Result {
 			if s.state == opening {
 				continue
 			}
-			e := &s.entry
+			var e *ledger.Entry
 			if s.alone(c.opt.Uniform) {
 				e = s.close()
 			} else {

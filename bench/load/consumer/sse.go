@@ -28,7 +28,6 @@ const maxFrame = 1 << 20
 type parser struct {
 	inEvent  bool // a data line was seen; its empty line is still to come
 	comments bool // a comment was seen; an empty line may follow
-	start    int  // of the frame in the buffer
 	data     []byte
 }
 

@@ -40,14 +40,18 @@ type Report struct {
 
 // Posts is the players' side.
 type Posts struct {
-	Rate     float64        `json:"per_second"` // accepted
-	Accepted uint64         `json:"accepted"`   // whole run
+	Rate      float64 `json:"per_second"` // accepted
+	Published float64 `json:"published_per_second"`
+
+	// Over the whole run.
+	Accepted uint64         `json:"accepted"`
 	Rejected uint64         `json:"rejected"`
 	Unknown  uint64         `json:"unknown"` // reset on purpose, lost or never answered
 	Unsent   uint64         `json:"unsent"`  // due, but not published
 	Statuses map[int]uint64 `json:"statuses"`
-	Latency  Latency        `json:"latency"` // intended time to answer
-	Late     Latency        `json:"late"`    // intended time to write, though a connection was free
+
+	Latency Latency `json:"latency"` // intended time to answer
+	Late    Latency `json:"late"`    // intended time to write, though a connection was free
 }
 
 // Deliveries is the consumers' side.

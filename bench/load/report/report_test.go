@@ -58,17 +58,17 @@ func TestJudge(t *testing.T) {
 		notes string
 		bound bool
 	}{
-		{"all well", Report{Config: fixed, Posts: &Posts{Rate: 1000, Accepted: 5000}, Ledger: &Ledger{}}, "", "", false},
+		{"all well", Report{Config: fixed, Posts: &Posts{Published: 1000}, Ledger: &Ledger{}}, "", "", false},
 		{"hole", Report{Config: fixed, Ledger: &Ledger{Unexplained: 3, Worst: 2}}, "3 deliveries are unexplained", "", false},
 		{"disorder", Report{Config: fixed, Ledger: &Ledger{Faults: consumer.Faults{OutOfOrder: 1}}}, "1 faults", "", false},
-		{"too slow", Report{Config: fixed, Posts: &Posts{Rate: 900, Accepted: 900}}, "rate was not reached", "", false},
-		{"as fast as it goes", Report{Config: open, Posts: &Posts{Rate: 900, Accepted: 900}}, "", "", false},
-		{"resets count as published", Report{Config: fixed, Posts: &Posts{Rate: 900, Accepted: 900, Unknown: 100}}, "", "", false},
-		{"overload", Report{Config: fixed, Posts: &Posts{Rate: 500, Accepted: 500, Rejected: 500, Statuses: map[int]uint64{503: 500}}}, "", "500 events were rejected", false},
+		{"too slow", Report{Config: fixed, Posts: &Posts{Published: 900}}, "rate was not reached", "", false},
+		{"as fast as it goes", Report{Config: open, Posts: &Posts{Published: 900}}, "", "", false},
+		{"resets count as published", Report{Config: fixed, Posts: &Posts{Rate: 900, Published: 1000, Unknown: 100}}, "", "", false},
+		{"overload", Report{Config: fixed, Posts: &Posts{Rate: 500, Published: 1000, Rejected: 500, Statuses: map[int]uint64{503: 500}}}, "", "500 events were rejected", false},
 		{"thread full", Report{Config: open, CPU: CPU{BusyThread: 0.99, Cores: 2, Machine: 1.5}}, "", "lower bound", true},
 		{"machine full", Report{Config: open, CPU: CPU{Generator: 1, Server: 1, Machine: 1.98, Cores: 2}}, "", "machine was full", true},
 		{"noise", Report{Config: open, CPU: CPU{Generator: 0.2, Server: 0.2, Machine: 1, Cores: 2}}, "", "noisy", false},
-		{"late", Report{Config: fixed, CPU: CPU{Cores: 2}, Posts: &Posts{Rate: 1000, Accepted: 1000, Late: Latency{P99: 5000}}}, "", "published late", true},
+		{"late", Report{Config: fixed, CPU: CPU{Cores: 2}, Posts: &Posts{Published: 1000, Late: Latency{P99: 5000}}}, "", "published late", true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			tt.r.Judge()

@@ -13,6 +13,7 @@ import (
 type sample struct {
 	at        int64
 	accepted  uint64
+	started   uint64
 	events    float64
 	bytes     uint64
 	server    time.Duration
@@ -24,7 +25,8 @@ type sample struct {
 
 func (r *run) sample() (s sample, err error) {
 	s.at = r.clock.Now()
-	s.accepted = r.book.Totals().Accepted
+	totals := r.book.Totals()
+	s.accepted, s.started = totals.Accepted, totals.Started
 	c := r.consumers.Stats()
 	s.events, s.bytes = c.Events, c.Bytes
 	if r.cfg.PID != 0 {
@@ -50,6 +52,10 @@ func (r *run) sample() (s sample, err error) {
 		}
 	}
 	s.memory, err = probe.ReadMemory(r.cfg.PID)
+	peak := &r.report.Memory.Peak
+	peak.Resident = max(peak.Resident, s.memory.Resident)
+	peak.TCPBuffers = max(peak.TCPBuffers, s.memory.TCPBuffers)
+	peak.Slab = max(peak.Slab, s.memory.Slab)
 	return s, err
 }
 
@@ -149,10 +155,6 @@ func (r *run) second(before, now sample) {
 		TCPBuffers: now.memory.TCPBuffers,
 	}
 	r.report.Series = append(r.report.Series, s)
-	peak := &r.report.Memory.Peak
-	peak.Resident = max(peak.Resident, s.Resident)
-	peak.TCPBuffers = max(peak.TCPBuffers, s.TCPBuffers)
-	peak.Slab = max(peak.Slab, now.memory.Slab)
 	stage := "warm-up "
 	if now.at > r.window.From {
 		stage = "measured"
@@ -170,7 +172,7 @@ func (r *run) figures(first, last sample) {
 	rep.Seconds = seconds
 	rep.Memory.End = last.memory
 	if r.players != nil {
-		rep.Posts = &report.Posts{Rate: posts / seconds}
+		rep.Posts = &report.Posts{Rate: posts / seconds, Published: float64(last.started-first.started) / seconds}
 	}
 	rep.Deliveries = &report.Deliveries{
 		Rate:  deliveries / seconds,

@@ -124,6 +124,10 @@ func sources(n int) [][4]byte {
 	return out
 }
 
+// afterglow is how long players go on after the window, so that reading the
+// figures at its end does not find them stopped already.
+const afterglow = 50 * time.Millisecond
+
 func (r *run) startPlayers() error {
 	cfg := r.cfg
 	r.begin = r.clock.Now() + int64(20*time.Millisecond)
@@ -155,6 +159,6 @@ func (r *run) startPlayers() error {
 			}
 			return event.NewFixed(cfg.Size)
 		},
-	}, r.window.To)
+	}, r.window.To+int64(afterglow))
 	return err
 }
