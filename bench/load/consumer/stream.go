@@ -165,6 +165,7 @@ func (s *stream) count() {
 	s.state = counting
 	s.discarded += uint64(len(s.rest))
 	s.rest = nil
+	s.tracks = nil // sequences pass unseen from here
 }
 
 // between reports whether a counting stream that has been silent for a while

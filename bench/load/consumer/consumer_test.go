@@ -1,0 +1,105 @@
+package consumer
+
+import (
+	"net"
+	"testing"
+	"time"
+
+	"event-dispatcher/bench/load/clock"
+	"event-dispatcher/bench/load/event"
+	"event-dispatcher/bench/load/ledger"
+	"event-dispatcher/bench/load/sock"
+)
+
+const run = 42
+
+// frame is event number seq of producer 1 as it stands in a stream.
+func frame(seq uint64) string {
+	body, _, sum := event.NewFixed(event.MinBytes).Append(nil)
+	event.Tag{Run: run, Producer: 1, Sequence: seq, Length: len(body), Sum: sum}.Put(body)
+	return "data: " + string(body) + "\n\n"
+}
+
+// listen opens one stream in the given role, on a server that says parts with
+// a pause between them, and returns what is found when the pauses are over.
+func listen(t *testing.T, role Role, accepted int, pause time.Duration, parts ...string) Result {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	said := make(chan struct{})
+	go func() {
+		defer close(said)
+		c, err := ln.Accept()
+		if err != nil {
+			return
+		}
+		t.Cleanup(func() { c.Close() })
+		c.Write([]byte("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n:\n\n"))
+		for _, part := range parts {
+			time.Sleep(pause)
+			c.Write([]byte(part))
+		}
+	}()
+	book := new(ledger.Book)
+	c, err := New(&Options{
+		Target: sock.Addr{IP: [4]byte{127, 0, 0, 1}, Port: ln.Addr().(*net.TCPAddr).Port},
+		Host:   "test", Path: "/", Sources: [][4]byte{{127, 0, 0, 1}},
+		Roles: []Role{role}, Uniform: true, Run: run, Clock: clock.New(), Book: book,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Join(5*time.Second, nil); err != nil {
+		t.Fatal(err)
+	}
+	c.Begin(clock.Window{To: int64(time.Hour)})
+	book.Start(uint64(accepted))
+	book.Accept(uint64(accepted))
+	<-said
+	time.Sleep(100 * time.Millisecond)
+	return c.Close(book.Totals())
+}
+
+func TestCountingStreamSeesCommentsAfterASilence(t *testing.T) {
+	t.Parallel()
+	r := listen(t, Counting, 6, 1100*time.Millisecond, frame(1)+frame(2)+frame(3)[:70], frame(3)[70:], ":\n\n: skipped 2\n\n", frame(6))
+	if e := r.Entries[0]; e.Received != 4 || e.Skipped != 2 || e.Unexplained() != 0 || r.Faults.Total() != 0 {
+		t.Errorf("received %d, skipped %d, unexplained %d, faults %+v; want 4, 2, 0, none", e.Received, e.Skipped, e.Unexplained(), r.Faults)
+	}
+}
+
+func TestNothingOddGoesUnnoticed(t *testing.T) {
+	damaged := []byte(frame(2))
+	damaged[100] ^= 1
+	for _, tt := range []struct {
+		name        string
+		role        Role
+		accepted    int
+		stream      string
+		unexplained uint64
+		faults      Faults
+	}{
+		{"nothing odd", Sampling, 3, frame(1) + frame(2) + frame(3), 0, Faults{}},
+		{"nothing odd, counted", Counting, 3, frame(1) + frame(2) + frame(3), 0, Faults{}},
+		{"hole", Sampling, 3, frame(1) + frame(3), 1, Faults{}},
+		{"hole, counted", Counting, 3, frame(1) + frame(3), 1, Faults{}},
+		{"hole told", Sampling, 3, frame(1) + ": skipped 1\n\n" + frame(3), 0, Faults{}},
+		{"half an event, counted", Counting, 2, frame(1) + frame(2)[:50], 1, Faults{Framing: 1}},
+		{"out of order", Sampling, 3, frame(1) + frame(3) + frame(2), 0, Faults{OutOfOrder: 1}},
+		{"twice", Sampling, 2, frame(1) + frame(2) + frame(2), 1, Faults{Duplicates: 1}},
+		{"damaged", Sampling, 2, frame(1) + string(damaged), 0, Faults{Damaged: 1}},
+		{"not from here", Sampling, 2, frame(1) + "data: {}\n\n", 0, Faults{Damaged: 1}},
+		{"broken frame", Sampling, 1, frame(1) + "data: {\n}\n\n", 0, Faults{Framing: 1}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			r := listen(t, tt.role, tt.accepted, 50*time.Millisecond, tt.stream)
+			if got := r.Entries[0].Unexplained(); got != tt.unexplained || r.Faults != tt.faults {
+				t.Errorf("unexplained %d, faults %+v; want %d, %+v", got, r.Faults, tt.unexplained, tt.faults)
+			}
+		})
+	}
+}
