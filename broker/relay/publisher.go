@@ -17,7 +17,7 @@ const (
 	maxPipeline = 16                     // messages sent before an answer is awaited
 	minGap      = time.Millisecond       // between two sendings while events trickle: they share an envelope
 	announce    = time.Second            // how often a silent instance tells its sequence
-	regather    = 3 * time.Second        // how long others may take to listen again
+	regather    = 3 * time.Second        // how long others may take to listen again, by default
 	regatherGap = 50 * time.Millisecond  // between two looks whether they do
 	longAgo     = 50 * 24 * time.Hour    // half the time that ticks take to wrap
 	patience    = 500 * time.Millisecond // how long one sending may take before the relay counts as down
@@ -40,6 +40,7 @@ type publisher struct {
 	silence func(next uint64) []byte                    // the empty message, or nil if the channel has none
 	now     func() ring.Tick
 	maxAge  time.Duration
+	others  time.Duration // how long they may take to listen again
 	connect func(context.Context, func(error)) (rueidis.Client, error)
 	sharded bool // set when connected, if wanted
 	shard   bool // sharded Pub/Sub is wanted where there is some
@@ -241,7 +242,7 @@ func (p *publisher) gather(ctx context.Context, client rueidis.Client) error {
 		return client.Do(ctx, client.B().Ping().Build()).Error()
 	}
 	before := p.listeners
-	for end := time.Now().Add(regather); ; {
+	for end := time.Now().Add(p.others); ; {
 		n, err := p.publish(ctx, client, p.silence(p.pending[0].first))
 		if err != nil || n >= before || time.Now().After(end) {
 			return err

@@ -46,6 +46,8 @@ type Options struct {
 
 	// Log, if not nil, hears of Redis coming and going and, sampled, of bad messages.
 	Log *zap.Logger
+
+	regather time.Duration // tests: give slow machines more time
 }
 
 func (o *Options) now() ring.Tick { return o.Tick(time.Now()) }
@@ -91,6 +93,9 @@ func New(o Options) *Relay {
 	if o.MaxAge == 0 {
 		o.MaxAge = 5 * time.Second
 	}
+	if o.regather == 0 {
+		o.regather = regather
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	r := &Relay{options: o, origin: NewOrigin(), cancel: cancel}
 	log := redis.Sampled(o.Log)
@@ -119,7 +124,7 @@ func (l *lane) init(r *Relay, name, channel string, outboxBytes int, log *zap.Lo
 	l.publisher = publisher{
 		name: name, channel: channel,
 		outbox: newOutbox(outboxBytes, o.MaxEvent),
-		now:    o.now, maxAge: o.MaxAge, log: log,
+		now:    o.now, maxAge: o.MaxAge, others: o.regather, log: log,
 		connect: func(ctx context.Context, failed func(error)) (rueidis.Client, error) {
 			return redis.Connect(ctx, o.Server, failed)
 		},

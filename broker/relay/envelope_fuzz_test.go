@@ -1,0 +1,83 @@
+package relay
+
+import (
+	"bytes"
+	"testing"
+	"unicode/utf8"
+
+	json "encoding/json"
+
+	"go.uber.org/zap"
+)
+
+// fuzzSink fails the test when it gets what no door would have let in.
+type fuzzSink struct {
+	t                *testing.T
+	delivered, skips uint64
+}
+
+func (s *fuzzSink) Deliver(_ int, event []byte) error {
+	if !json.Valid(event) || !utf8.Valid(event) || bytes.ContainsAny(event, "\r\n") {
+		s.t.Errorf("delivered %q", event)
+	}
+	s.delivered++
+	return nil
+}
+
+func (s *fuzzSink) Skip(n uint64) error {
+	s.skips += n
+	return nil
+}
+
+// FuzzReceive feeds any bytes to a receiver that knows one origin.
+func FuzzReceive(f *testing.F) {
+	known := Origin{1}
+	seed := func(first uint64, events ...string) []byte {
+		m := appendHeader(nil, known, first, len(events))
+		for _, e := range events {
+			m = appendLength(m, len(e)+1)
+		}
+		for _, e := range events {
+			m = append(append(m, 7), e...)
+		}
+		return m
+	}
+	f.Add([]byte(nil))
+	f.Add(seed(0))
+	f.Add(seed(10, `{"a":1}`, "[\n]", `""`))
+	f.Add(seed(9, `{"a":1}`, `x`))
+	f.Add(seed(1<<63, `1`))
+	f.Add(seed(^uint64(0), `1`, `2`))
+	f.Add(seed(5, `1`)[:35])
+	f.Fuzz(func(t *testing.T, m []byte) {
+		sink := &fuzzSink{t: t}
+		r := receiver{sink: sink, maxEvent: 1 << 16, log: zap.NewNop(), self: Origin{2},
+			origins: map[Origin]*origin{known: {next: 10}}}
+		before := bytes.Clone(m)
+		r.receive(string(m))
+		r.settle()
+		if !bytes.Equal(before, m) {
+			t.Error("the message was changed")
+		}
+		e, err := decode(m)
+		if err != nil {
+			if sink.delivered != 0 {
+				t.Errorf("%v, but %d events delivered", err, sink.delivered)
+			}
+			return
+		}
+		if e.origin != known || e.first > 10+maxGap {
+			return
+		}
+		want := uint64(0) // events and lost ones from 10 on
+		if e.next() > 10 {
+			want = e.next() - 10
+		}
+		if got := sink.delivered + sink.skips; got != want {
+			t.Errorf("first %d, count %d: %d delivered + %d skipped; want %d", e.first, e.count, sink.delivered, sink.skips, want)
+		}
+		if r.origins[known].next < 10 {
+			t.Error("the sequence went back")
+		}
+	})
+}

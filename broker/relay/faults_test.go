@@ -1,0 +1,167 @@
+//go:build unix
+
+package relay
+
+import (
+	"testing"
+	"time"
+)
+
+// outage publishes on a what a small outbox cannot hold, while fault lasts, and
+// checks the sums afterwards. Events of 1 KB; 2 MiB of outbox.
+type outage struct {
+	a, b   *instance
+	seen   inOrder
+	posted uint64
+}
+
+// newOutage starts two instances; aURL and bURL are usually the same.
+func newOutage(t *testing.T, aURL, bURL string, maxAge time.Duration) *outage {
+	o := &outage{seen: inOrder{t: t}}
+	options := Options{OutboxBytes: 1 << 20, MaxEvent: 16 << 10, MaxAge: maxAge, regather: soon}
+	o.a = newInstance(t, aURL, options, nil)
+	o.b = newInstance(t, bURL, options, o.seen.see)
+	up(t, o.a, o.b)
+	return o
+}
+
+func (o *outage) post(n int) {
+	for range n {
+		o.posted++
+		o.a.post(event(o.posted, 1000))
+	}
+}
+
+// settled posts one more event and waits until it has come through, and all
+// that was lost before it is told.
+func (o *outage) settled(t *testing.T) {
+	t.Helper()
+	up(t, o.a, o.b)
+	o.post(1)
+	eventually(t, "the last event", func() bool { return o.seen.last.Load() == o.posted })
+	eventually(t, "received + skipped = published", func() bool { return o.b.received.Load()+o.b.skipped.Load() >= o.posted })
+	if r, s := o.b.received.Load(), o.b.skipped.Load(); r+s != o.posted || o.seen.bad.Load() != 0 {
+		t.Errorf("received %d + skipped %d of %d published, %d out of order or twice", r, s, o.posted, o.seen.bad.Load())
+	}
+	if got := o.a.received.Load(); got != o.posted {
+		t.Errorf("the origin's own consumer got %d of %d", got, o.posted)
+	}
+	if l := o.a.relay.Stats().Firehose; l.Published+l.DroppedTotal() != o.posted {
+		t.Errorf("published %d + dropped %v of %d offered", l.Published, l.Dropped, o.posted)
+	}
+	t.Logf("posted %d, received %d, skipped %d, dropped %v, duplicates passed over %d",
+		o.posted, o.b.received.Load(), o.b.skipped.Load(), o.a.relay.Stats().Firehose.Dropped, o.b.relay.Stats().Duplicates)
+}
+
+// Fault 10.
+func TestRedisStoppedGapsEqualDrops(t *testing.T) {
+	server := startRedis(t)
+	o := newOutage(t, server.URL(), server.URL(), -1)
+	o.post(100)
+	eventually(t, "events before", func() bool { return o.b.received.Load() == 100 })
+
+	server.Stop()
+	o.post(10_000) // ten times the outbox
+	eventually(t, "local delivery", func() bool { return o.a.received.Load() == o.posted })
+	eventually(t, "degraded", func() bool { return !o.a.relay.Up() && !o.b.relay.Up() })
+	server.Continue()
+
+	o.settled(t)
+	dropped := o.a.relay.Stats().Firehose.DroppedTotal()
+	if gaps := o.b.relay.Stats().Gaps["lost"]; gaps != dropped || dropped == 0 {
+		t.Errorf("gaps of %d events, %d dropped; want the same, not 0", gaps, dropped)
+	}
+}
+
+// Fault 11.
+func TestRedisKilledAndRestarted(t *testing.T) {
+	server := startRedis(t)
+	o := newOutage(t, server.URL(), server.URL(), -1)
+	o.post(2000)
+	server.Kill()
+	o.post(5000)
+	eventually(t, "degraded", func() bool { return !o.a.relay.Up() && !o.b.relay.Up() })
+	o.post(5000)
+	begin := time.Now()
+	server.Restart()
+	eventually(t, "subscribed again", func() bool {
+		return o.a.relay.firehose.subscriber.subscribed.Load() && o.b.relay.firehose.subscriber.subscribed.Load()
+	})
+	t.Logf("subscribed %v after the start", time.Since(begin))
+	o.settled(t)
+}
+
+// Fault 12.
+func TestSubscribersKickedAgainAndAgain(t *testing.T) {
+	server := startRedis(t)
+	o := newOutage(t, server.URL(), server.URL(), -1)
+	for range 5 {
+		before := o.b.relay.Stats().Firehose.Resumed
+		o.post(500)
+		server.Do("CLIENT", "KILL", "TYPE", "pubsub")
+		o.post(500)
+		eventually(t, "subscribed again", func() bool { return o.b.relay.Stats().Firehose.Resumed > before })
+	}
+	o.settled(t)
+}
+
+// Fault 13.
+func TestPartitionDoesNotReplayTheOldAsNew(t *testing.T) {
+	server := startRedis(t)
+	server.Do("ACL", "SETUSER", "a", "on", ">a", "~*", "&*", "+@all")
+	server.Do("ACL", "SETUSER", "b", "on", ">b", "~*", "&*", "+@all")
+	const maxAge = time.Second
+	o := newOutage(t, "redis://a:a@"+server.Addr, "redis://b:b@"+server.Addr, maxAge)
+	o.post(100)
+	eventually(t, "events before", func() bool { return o.b.received.Load()+o.b.relay.Stats().Gaps["lost"] >= 100 })
+
+	server.Do("ACL", "SETUSER", "a", "off")
+	server.Do("CLIENT", "KILL", "USER", "a")
+	eventually(t, "a alone", func() bool { return !o.a.relay.Up() })
+	o.post(1) // may get stuck on its way, and is then sent again
+	for o.a.relay.Stats().Firehose.Queued > 0 {
+		time.Sleep(time.Millisecond)
+	}
+	stuck := o.posted
+	o.post(500)
+	received := o.b.received.Load()
+	eventually(t, "a serves its own", func() bool { return o.a.received.Load() == o.posted })
+	time.Sleep(maxAge + maxAge/2) // now they are old
+	server.Do("ACL", "SETUSER", "a", "on")
+
+	up(t, o.a, o.b)
+	eventually(t, "dropped for age", func() bool { return o.a.relay.Stats().Firehose.Dropped["expired"] >= o.posted-stuck })
+	o.settled(t)
+	if late := o.b.received.Load() - received; late > 2 {
+		t.Errorf("%d events arrived after the partition; want the one stuck on its way and the new one at most", late)
+	}
+}
+
+func TestSlowRedisCostsLatencyOnly(t *testing.T) {
+	server := startRedis(t)
+	o := newOutage(t, server.URL(), server.URL(), -1)
+	o.post(100)
+	server.Do("CLIENT", "PAUSE", "300", "ALL")
+	o.post(100)
+	o.settled(t)
+	if skipped := o.b.skipped.Load(); skipped != 0 {
+		t.Errorf("%d events skipped; 300 ms fit into the outbox", skipped)
+	}
+}
+
+func TestARestartedInstanceIsANewOrigin(t *testing.T) {
+	server := startRedis(t)
+	o := newOutage(t, server.URL(), server.URL(), -1)
+	o.post(1000)
+	o.settled(t)
+	skipped, received := o.b.skipped.Load(), o.b.received.Load()
+	o.a.relay.Close()
+	again := newInstance(t, server.URL(), Options{}, nil)
+	eventually(t, "up", again.relay.Up)
+	eventually(t, "heard of", func() bool { return o.b.relay.Stats().Origins == 2 })
+	again.post(event(o.posted+1, 100))
+	eventually(t, "its event", func() bool { return o.b.received.Load() == received+1 })
+	if s := o.b.skipped.Load(); s != skipped {
+		t.Errorf("%d events skipped; a new origin begins where it begins", s-skipped)
+	}
+}

@@ -1,0 +1,180 @@
+//go:build unix
+
+package relay
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"event-dispatcher/broker"
+	"event-dispatcher/broker/redis"
+	"event-dispatcher/broker/session"
+	"event-dispatcher/internal/redistest"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// soon is far more than anything here takes on an idle machine: tests wait for
+// conditions, and a slow machine only makes them slow.
+const soon = 60 * time.Second
+
+func eventually(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(soon); !ok(); {
+		if time.Now().After(end) {
+			t.Fatalf("%s: not within %v", what, soon)
+		}
+		time.Sleep(2 * time.Millisecond)
+	}
+}
+
+// An instance is a broker with a relay, as in one process of the product, and
+// one consumer that keeps up.
+type instance struct {
+	broker *broker.Broker
+	relay  *Relay
+
+	// Counted by the consumer.
+	received atomic.Uint64
+	skipped  atomic.Uint64
+	onEvent  func(event []byte)
+
+	mu       sync.Mutex
+	sessions []session.Event
+}
+
+func (i *instance) Deliver(hint int, event []byte) error {
+	return i.broker.Publish(i.broker.Pick(event, uint64(hint)), i.broker.Tick(time.Now()), event)
+}
+
+func (i *instance) Skip(n uint64) error { return i.broker.Skip(0, n) }
+
+func (i *instance) DeliverSession(e session.Event) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.sessions = append(i.sessions, e)
+}
+
+func (i *instance) sessionEvents() []session.Event {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return append([]session.Event(nil), i.sessions...)
+}
+
+// post does what the transport does with an accepted event.
+func (i *instance) post(event []byte) {
+	at := i.broker.Tick(time.Now())
+	if err := i.broker.Publish(0, at, event); err != nil {
+		panic(err)
+	}
+	i.relay.Offer(0, at, event)
+}
+
+func config(t testing.TB, url string) redis.Config {
+	t.Helper()
+	c, err := redis.Parse(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// newInstance starts an instance; onEvent, which may be nil, sees each event
+// that its consumer reads.
+func newInstance(t testing.TB, url string, o Options, onEvent func([]byte)) *instance {
+	t.Helper()
+	b, err := broker.New(broker.Options{Shards: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := &instance{broker: b, onEvent: onEvent}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	cursor := b.HeadOf(0)
+	go func() { defer close(done); i.consume(ctx, cursor) }()
+
+	o.Server, o.Sink, o.Sessions, o.Tick = config(t, url), i, i, b.Tick
+	i.relay = New(o)
+	t.Cleanup(func() {
+		i.relay.Close()
+		cancel()
+		<-done
+	})
+	return i
+}
+
+// consume reads until ctx is done.
+func (i *instance) consume(ctx context.Context, cursor broker.Cursor) {
+	sleeper, err := i.broker.Gate().NewSleeper()
+	if err != nil {
+		panic(err)
+	}
+	defer sleeper.Leave()
+	var batch broker.Batch
+	for ctx.Err() == nil {
+		if !i.broker.Read(0, &cursor, &batch, 1<<20) {
+			select {
+			case <-ctx.Done():
+			case <-sleeper.News(func() bool { return i.broker.Pending(0, cursor) }):
+			}
+			continue
+		}
+		i.skipped.Add(batch.Skipped)
+		if i.onEvent != nil {
+			for k := range batch.Events {
+				i.onEvent(batch.Event(k))
+			}
+		}
+		i.received.Add(uint64(batch.Events))
+		batch.Release()
+	}
+}
+
+// up waits until the instances hear each other.
+func up(t testing.TB, instances ...*instance) {
+	t.Helper()
+	for _, i := range instances {
+		eventually(t, "relay up", func() bool {
+			return i.relay.Up() && i.relay.Stats().Origins >= len(instances)-1
+		})
+	}
+}
+
+// event is a JSON document of about the given size that carries a number.
+func event(n uint64, size int) []byte {
+	e := fmt.Appendf(nil, `{"n":%d,"pad":"`, n)
+	if pad := size - len(e) - 2; pad > 0 {
+		e = append(e, bytes.Repeat([]byte{'x'}, pad)...)
+	}
+	return append(e, `"}`...)
+}
+
+func numberOf(t testing.TB, e []byte) (n uint64) {
+	if _, err := fmt.Sscanf(string(e), `{"n":%d,`, &n); err != nil {
+		t.Errorf("event %.40q: %v", e, err)
+	}
+	return n
+}
+
+// An inOrder checks that events come in order and none twice.
+type inOrder struct {
+	t    testing.TB
+	last atomic.Uint64
+	bad  atomic.Uint64
+}
+
+func (o *inOrder) see(e []byte) {
+	n := numberOf(o.t, e)
+	if last := o.last.Swap(n); n <= last {
+		o.bad.Add(1)
+	}
+}
+
+func startRedis(t testing.TB, args ...string) *redistest.Server { return redistest.Start(t, args...) }

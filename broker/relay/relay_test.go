@@ -1,0 +1,303 @@
+//go:build unix
+
+package relay
+
+import (
+	"bytes"
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"event-dispatcher/broker/redis"
+	"event-dispatcher/broker/session"
+	"event-dispatcher/internal/redistest"
+)
+
+func TestEventsReachEveryOtherInstanceOnceAndInOrder(t *testing.T) {
+	server := startRedis(t)
+	seen := [3]inOrder{}
+	var all [3]*instance
+	for k := range all {
+		seen[k].t = t
+		all[k] = newInstance(t, server.URL(), Options{}, seen[k].see)
+	}
+	up(t, all[:]...)
+
+	const n = 5000
+	for k := range uint64(n) {
+		all[0].post(event(k+1, 200))
+	}
+	for k, i := range all {
+		eventually(t, "all events", func() bool { return i.received.Load() == n })
+		if bad, skipped := seen[k].bad.Load(), i.skipped.Load(); bad != 0 || skipped != 0 {
+			t.Errorf("instance %d: %d events out of order, %d skipped; want none", k, bad, skipped)
+		}
+	}
+	if st := all[0].relay.Stats(); st.Firehose.Received != 0 || st.Firehose.DroppedTotal() != 0 {
+		t.Errorf("origin: received %d of its own, dropped %v; want none", st.Firehose.Received, st.Firehose.Dropped)
+	}
+}
+
+func TestManyEventsShareAnEnvelope(t *testing.T) {
+	server := startRedis(t)
+	a, b := newInstance(t, server.URL(), Options{}, nil), newInstance(t, server.URL(), Options{}, nil)
+	up(t, a, b)
+	const n = 20_000
+	for k := range uint64(n) {
+		a.post(event(k, 100))
+	}
+	eventually(t, "all events", func() bool { return b.received.Load() == n })
+	if st := a.relay.Stats().Firehose; st.Messages > n/20 {
+		t.Errorf("%d events took %d messages; want at most a 20th", n, st.Messages)
+	}
+}
+
+func TestAnEventLargerThanAnEnvelopeTravelsAlone(t *testing.T) {
+	server := startRedis(t)
+	got := make(chan int, 1)
+	a := newInstance(t, server.URL(), Options{}, nil)
+	b := newInstance(t, server.URL(), Options{}, func(e []byte) { got <- len(e) })
+	up(t, a, b)
+	const size = 200 << 10
+	a.post(event(1, size))
+	if n := <-got; n != size {
+		t.Errorf("an event of %d bytes arrived with %d", size, n)
+	}
+}
+
+func TestPartsAndHintArrive(t *testing.T) {
+	server := startRedis(t)
+	type arrival struct {
+		hint  int
+		event string
+	}
+	arrived := make(chan arrival, 2)
+	a := newInstance(t, server.URL(), Options{}, nil)
+	sink := sinkFunc(func(hint int, event []byte) error {
+		arrived <- arrival{hint, string(event)}
+		return nil
+	})
+	b := New(Options{Server: config(t, server.URL()), Sink: sink, Tick: a.broker.Tick})
+	defer b.Close()
+	eventually(t, "up", func() bool { return a.relay.Up() && b.Up() })
+	a.relay.Offer(259, a.broker.Tick(time.Now()), []byte(`{"a":1`), []byte(`,"user_ip":"`), []byte("::1"), []byte(`"}`))
+	if got, want := <-arrived, (arrival{3, `{"a":1,"user_ip":"::1"}`}); got != want {
+		t.Errorf("arrived %+v; want %+v", got, want)
+	}
+}
+
+type sinkFunc func(int, []byte) error
+
+func (f sinkFunc) Deliver(hint int, event []byte) error { return f(hint, event) }
+func (f sinkFunc) Skip(uint64) error                    { return nil }
+
+func TestSessionEventsTravelAsOneJSONMessageEach(t *testing.T) {
+	server := startRedis(t)
+	a, b := newInstance(t, server.URL(), Options{}, nil), newInstance(t, server.URL(), Options{}, nil)
+	up(t, a, b)
+	sent := session.Event{
+		ID: session.NewID(), Source: "alice", Target: "id_123", Data: `it's "<&>" ☃`,
+		Action: session.Updating, Type: session.UserSession, Practice: "p", At: 5,
+	}
+	a.relay.OfferSession(sent)
+	eventually(t, "the event", func() bool { return len(b.sessionEvents()) == 1 })
+	got := b.sessionEvents()[0]
+	if got.Origin != a.relay.Origin().String() {
+		t.Errorf("origin %q; want that of the sender", got.Origin)
+	}
+	if got.Origin = ""; got != sent {
+		t.Errorf("got %+v; want %+v", got, sent)
+	}
+
+	// What the original service publishes has its six members only.
+	const original = `{"eventId":"e1","sourceId":"bob","targetId":"c","data":null,"eventAction":"VIEWING_CARD","type":"USER_SESSION_EVENT"}`
+	server.Do("PUBLISH", "my-redis-channel", original)
+	for _, i := range []*instance{a, b} {
+		eventually(t, "the original's event", func() bool {
+			all := i.sessionEvents()
+			return len(all) > 0 && all[len(all)-1].Source == "bob"
+		})
+	}
+	if n := len(a.sessionEvents()); n != 1 {
+		t.Errorf("the sender got %d events; its own must not come back", n)
+	}
+}
+
+func TestForeignMessagesAreCountedAndCostNothingElse(t *testing.T) {
+	server := startRedis(t)
+	a, b := newInstance(t, server.URL(), Options{}, nil), newInstance(t, server.URL(), Options{}, nil)
+	up(t, a, b)
+
+	foreign := NewOrigin()
+	envelopeOf := func(first uint64, events ...string) string {
+		m := appendHeader(nil, foreign, first, len(events))
+		for _, e := range events {
+			m = appendLength(m, len(e)+1)
+		}
+		for _, e := range events {
+			m = append(append(m, 0), e...)
+		}
+		return string(m)
+	}
+	for _, m := range []string{
+		"", "hello", strings.Repeat("x", 1000), // foreign
+		"evd2" + strings.Repeat("\x00", 60),        // another version
+		envelopeOf(0, `{"a":1}`)[:headerSize+5],    // truncated
+		envelopeOf(0, `{"a":1}`) + "more",          // too long
+		string(appendHeader(nil, foreign, 0, 1e9)), // a count that is not there
+		envelopeOf(^uint64(0), `{}`),               // sequence past the end
+		envelopeOf(0, `{"a":1}`, `{"a":`, "\"\xff\"", `{"b":2}`),
+	} {
+		server.Do("PUBLISH", "event-dispatcher", m)
+	}
+	server.Do("PUBLISH", "my-redis-channel", "not json")
+	server.Do("PUBLISH", "my-redis-channel", `{"eventId":1}`)
+	server.Do("PUBLISH", "my-redis-channel", "{\"eventId\":\"\xff\"}")
+	server.Do("PUBLISH", "my-redis-channel", `{"eventId":"x","sourceId":"","eventAction":"VIEWING_CARD","type":"USER_SESSION_EVENT"}`)
+	a.post([]byte(`{"last":1}`))
+
+	eventually(t, "the events", func() bool { return b.received.Load() == 3 && b.skipped.Load() == 2 })
+	eventually(t, "the counts", func() bool {
+		st := b.relay.Stats()
+		want := map[string]uint64{"foreign": 3, "version": 1, "truncated": 3, "sequence": 1, "json": 1, "utf8": 1, "too_large": 0}
+		for reason, n := range want {
+			if st.DecodeErrors[reason] != n {
+				return false
+			}
+		}
+		return st.SessionErrors["json"] == 2 && st.SessionErrors["utf8"] == 1 && st.SessionErrors["field"] == 1 && st.Gaps["invalid"] == 2
+	})
+}
+
+func TestLineEndsFromOutsideBecomeSpaces(t *testing.T) {
+	server := startRedis(t)
+	got := make(chan string, 1)
+	a := newInstance(t, server.URL(), Options{}, nil)
+	b := newInstance(t, server.URL(), Options{}, func(e []byte) { got <- string(e) })
+	up(t, a, b)
+	a.relay.Offer(0, a.broker.Tick(time.Now()), []byte("{\r\n\"a\":\n1}"))
+	if e := <-got; e != `{  "a": 1}` {
+		t.Errorf("got %q; want spaces for line ends", e)
+	}
+}
+
+func TestRedisAbsentAtStart(t *testing.T) {
+	addr := redistest.FreeAddr(t)
+	a := newInstance(t, "redis://"+addr, Options{}, nil)
+	b := newInstance(t, "redis://"+addr, Options{}, nil)
+	a.post(event(1, 100))
+	eventually(t, "local delivery", func() bool { return a.received.Load() == 1 })
+	if a.relay.Up() {
+		t.Error("Up() = true without a Redis")
+	}
+	redistest.StartAt(t, addr)
+	up(t, a, b)
+	a.post(event(2, 100))
+	// The first one may have come, too: it was waiting.
+	eventually(t, "delivery afterwards", func() bool { return b.received.Load() >= 1 })
+}
+
+func TestWrongPasswordIsReportedAndHealsByItself(t *testing.T) {
+	server := startRedis(t, "--requirepass", "secret")
+	wrong := newInstance(t, "redis://:wrong@"+server.Addr, Options{}, nil)
+	right := newInstance(t, "redis://:secret@"+server.Addr, Options{}, nil)
+	eventually(t, "right password", right.relay.Up)
+	wrong.post(event(1, 100))
+	eventually(t, "local delivery", func() bool { return wrong.received.Load() == 1 })
+	if wrong.relay.Up() {
+		t.Error("Up() = true with a wrong password")
+	}
+	server.DoAs("", "secret", "CONFIG", "SET", "requirepass", "wrong")
+	eventually(t, "once the password is right", wrong.relay.Up)
+}
+
+func TestUserOfAnAccessList(t *testing.T) {
+	server := startRedis(t, "--user", "relay", "on", ">pw", "~*", "&*", "+@all", "--user", "default", "off")
+	a := newInstance(t, "redis://relay:pw@"+server.Addr, Options{}, nil)
+	b := newInstance(t, "redis://relay:pw@"+server.Addr+"/", Options{}, nil)
+	up(t, a, b)
+	a.post(event(1, 100))
+	eventually(t, "delivery", func() bool { return b.received.Load() == 1 })
+}
+
+func TestClusterUsesShardedChannels(t *testing.T) {
+	server := startRedis(t, "--cluster-enabled", "yes")
+	server.Do("CLUSTER", "ADDSLOTSRANGE", "0", "16383")
+	eventually(t, "cluster", func() bool { return strings.Contains(server.Do("CLUSTER", "INFO"), "cluster_state:ok") })
+	a, b := newInstance(t, server.URL(), Options{}, nil), newInstance(t, server.URL(), Options{}, nil)
+	up(t, a, b)
+	a.post(event(1, 100))
+	a.relay.OfferSession(session.Event{ID: "1", Source: "u", Action: session.Viewing, Type: session.UserSession})
+	eventually(t, "delivery", func() bool { return b.received.Load() == 1 && len(b.sessionEvents()) == 1 })
+	if got := server.Do("PUBSUB", "SHARDCHANNELS"); got != "event-dispatcher" {
+		t.Errorf("sharded channels %q; want the firehose's", got)
+	}
+}
+
+func TestDrainPublishesWhatWasOffered(t *testing.T) {
+	server := startRedis(t)
+	a, b := newInstance(t, server.URL(), Options{}, nil), newInstance(t, server.URL(), Options{}, nil)
+	up(t, a, b)
+	const n = 20_000
+	for k := range uint64(n) {
+		a.post(event(k, 300))
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), soon)
+	defer cancel()
+	if err := a.relay.Drain(ctx); err != nil {
+		t.Fatalf("Drain: %v", err)
+	}
+	a.relay.Close()
+	eventually(t, "all events", func() bool { return b.received.Load() == n })
+}
+
+func TestCloseReturnsWhileRedisIsStopped(t *testing.T) {
+	server := startRedis(t)
+	a := newInstance(t, server.URL(), Options{}, nil)
+	eventually(t, "up", a.relay.Up)
+	server.Stop()
+	defer server.Continue()
+	a.post(event(1, 100))
+	done := make(chan struct{})
+	go func() { a.relay.Close(); close(done) }()
+	select {
+	case <-done:
+	case <-time.After(soon):
+		t.Error("Close waits for a Redis that is stopped")
+	}
+}
+
+func TestEnvelopeRoundTrip(t *testing.T) {
+	origin := NewOrigin()
+	events := [][]byte{[]byte(`1`), []byte(`{"a":"b"}`), bytes.Repeat([]byte("9"), 70_000)}
+	m := appendHeader(nil, origin, 42, len(events))
+	for _, e := range events {
+		m = appendLength(m, len(e)+1)
+	}
+	for k, e := range events {
+		m = append(append(m, byte(k)), e...)
+	}
+	got, err := decode(m)
+	if err != nil || got.origin != origin || got.first != 42 || got.next() != 45 {
+		t.Fatalf("decode = %v, %v, %d, %d", err, got.origin, got.first, got.next())
+	}
+	k := 0
+	for hint, e := range got.all {
+		if int(hint) != k || !bytes.Equal(e, events[k]) {
+			t.Errorf("event %d: hint %d, %d bytes", k, hint, len(e))
+		}
+		k++
+	}
+}
+
+func TestParseKeepsThePasswordToItself(t *testing.T) {
+	for _, address := range []string{
+		"redis://user:hunter2@host:port/0", "http://user:hunter2@host", "redis://user:hunter2@ho st/x",
+		"redis://user:hunter2@host/x/y/z", "redis-sentinel://:hunter2@host", "hunter2", "",
+	} {
+		if _, err := redis.Parse(address); err == nil || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("Parse(%q): %v; want an error without the password", address, err)
+		}
+	}
+}
