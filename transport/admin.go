@@ -34,18 +34,3 @@ func (s *Server) routeAdmin(ctx *fasthttp.RequestCtx) {
 		s.reject(ctx, reasonNotFound)
 	}
 }
-
-// refusalBytes is a whole response, for connections that never become a request.
-func refusalBytes(r Reason) []byte {
-	var resp fasthttp.Response
-	f := &refusals[r]
-	resp.SetStatusCode(f.status)
-	resp.Header.SetContentType("text/plain; charset=utf-8")
-	resp.Header.Set(fasthttp.HeaderAccessControlAllowOrigin, "*")
-	resp.Header.Set(fasthttp.HeaderRetryAfter, "1")
-	resp.Header.SetConnectionClose()
-	resp.SetBodyString(f.label + ": " + f.text + "\n")
-	var b bytes.Buffer
-	resp.WriteTo(&b) // a buffer takes everything
-	return b.Bytes()
-}

@@ -4,6 +4,9 @@ import (
 	"bytes"
 	"net"
 	"net/netip"
+	"slices"
+	"strings"
+	"unsafe"
 
 	"github.com/valyala/fasthttp"
 )
@@ -18,32 +21,40 @@ type clientAddress struct {
 // trusted proxies the first entry is taken, as in the original; with one, the
 // last entry that is not itself a trusted proxy. What is not an address is not
 // believed: then it is the peer.
+//
+// A proxy may append to the last header line or add one of its own (RFC 9110,
+// section 5.3): all lines together are the list.
 func (a *clientAddress) of(ctx *fasthttp.RequestCtx) netip.Addr {
 	peer := peerAddress(ctx.RemoteAddr())
-	header := ctx.Request.Header.Peek(fasthttp.HeaderXForwardedFor)
-	if len(header) == 0 {
+	lines := ctx.Request.Header.PeekAll(fasthttp.HeaderXForwardedFor)
+	if len(lines) == 0 {
 		return peer
 	}
 	if len(a.trusted) == 0 {
-		first, _, _ := bytes.Cut(header, []byte{','})
+		first, _, _ := bytes.Cut(lines[0], []byte{','})
 		if addr, ok := parseForwarded(first); ok {
 			return addr
 		}
 		return peer
 	}
 	client := peer
-	for len(header) > 0 && a.trusts(client) {
-		last := header
-		if i := bytes.LastIndexByte(header, ','); i >= 0 {
-			header, last = header[:i], header[i+1:]
-		} else {
-			header = nil
+	for _, line := range slices.Backward(lines) {
+		for more := true; more; {
+			if !a.trusts(client) {
+				return client
+			}
+			entry := line
+			if i := bytes.LastIndexByte(line, ','); i >= 0 {
+				line, entry = line[:i], line[i+1:]
+			} else {
+				more = false
+			}
+			addr, ok := parseForwarded(entry)
+			if !ok {
+				return client
+			}
+			client = addr
 		}
-		addr, ok := parseForwarded(last)
-		if !ok {
-			break
-		}
-		client = addr
 	}
 	return client
 }
@@ -64,19 +75,23 @@ func parseForwarded(entry []byte) (netip.Addr, bool) {
 	if len(entry) == 0 || len(entry) > 64 {
 		return netip.Addr{}, false
 	}
-	text := string(entry)
-	if addr, err := netip.ParseAddr(text); err == nil {
-		return addr.Unmap().WithZone(""), true
-	}
-	if ap, err := netip.ParseAddrPort(text); err == nil {
-		return ap.Addr().Unmap().WithZone(""), true
-	}
-	if n := len(text); text[0] == '[' && text[n-1] == ']' {
-		if addr, err := netip.ParseAddr(text[1 : n-1]); err == nil {
-			return addr.Unmap().WithZone(""), true
+	// Only errors keep the text, and they are dropped here.
+	text := unsafe.String(&entry[0], len(entry))
+	var addr netip.Addr
+	var err error
+	switch {
+	case text[0] == '[' && text[len(text)-1] == ']':
+		if addr, err = netip.ParseAddr(text[1 : len(text)-1]); err == nil && addr.Is4() {
+			return netip.Addr{}, false
 		}
+	case text[0] == '[' || strings.Count(text, ":") == 1:
+		var ap netip.AddrPort
+		ap, err = netip.ParseAddrPort(text)
+		addr = ap.Addr()
+	default:
+		addr, err = netip.ParseAddr(text)
 	}
-	return netip.Addr{}, false
+	return addr.Unmap().WithZone(""), err == nil
 }
 
 // peerAddress is the address of the connection's other end; zero if it has none.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"sync/atomic"
+	"time"
 	"unicode/utf8"
 
 	"github.com/goccy/go-json"
@@ -67,10 +68,16 @@ func (s *Server) ingestWithAddress(ctx *fasthttp.RequestCtx) {
 // answers and reports false if the event is refused.
 func (s *Server) takeEvent(ctx *fasthttp.RequestCtx) ([]byte, bool) {
 	s.counters.received.Add(1)
-	reason, ok := s.admit(ctx)
-	if !ok {
+	if reason, ok := s.admit(ctx); !ok {
 		s.reject(ctx, reason)
 		return nil, false
+	}
+	// A request that expects to be asked for its body was counted before it was.
+	if s.limits.any() && !ctx.Request.MayContinue() {
+		if reason, ok := s.withinLimits(ctx); !ok {
+			s.reject(ctx, reason)
+			return nil, false
+		}
 	}
 	body := ctx.PostBody()
 	if reason, ok := checkEvent(body); !ok {
@@ -89,10 +96,16 @@ func (s *Server) admit(ctx *fasthttp.RequestCtx) (Reason, bool) {
 	if enc := ctx.Request.Header.ContentEncoding(); len(enc) > 0 && !bytes.EqualFold(enc, []byte("identity")) {
 		return reasonEncoding, false
 	}
-	if s.limits.ofClients() && !s.limits.allowClient(s.clients.of(ctx), ctx.Time()) {
+	return 0, true
+}
+
+// withinLimits counts the event against the rates of its client and of all.
+func (s *Server) withinLimits(ctx *fasthttp.RequestCtx) (Reason, bool) {
+	now := time.Now() // ctx has none yet while the body is expected
+	if s.limits.ofClients() && !s.limits.allowClient(s.clients.of(ctx), now) {
 		return reasonClientLimit, false
 	}
-	if !s.limits.allowAll(ctx.Time()) {
+	if !s.limits.allowAll(now) {
 		return reasonOverloaded, false
 	}
 	return 0, true

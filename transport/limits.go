@@ -23,6 +23,7 @@ type limits struct {
 	mu      sync.Mutex
 	clients map[netip.Prefix]*clientLimit
 	crowd   *rate.Limiter // of those for whom the table has no room
+	evicted time.Time     // when room was last looked for
 }
 
 type clientLimit struct {
@@ -38,6 +39,9 @@ func newLimits(total, perClient float64) *limits {
 	l.crowd = rate.NewLimiter(l.perClient, l.burst)
 	return l
 }
+
+// any reports whether there is a limit at all.
+func (l *limits) any() bool { return l.total != nil || l.perClient > 0 }
 
 // ofClients reports whether clients have limits, so that their address is needed.
 func (l *limits) ofClients() bool { return l.perClient > 0 }
@@ -69,8 +73,13 @@ func (l *limits) allowClient(addr netip.Addr, now time.Time) bool {
 	return c.AllowN(now, 1)
 }
 
-// evict drops clients whose bucket has filled up again: forgetting them changes nothing.
+// evict drops clients whose bucket has filled up again: forgetting them changes
+// nothing. It walks the whole table, so not for every newcomer of a flood.
 func (l *limits) evict(now time.Time) {
+	if now.Sub(l.evicted) < time.Second {
+		return
+	}
+	l.evicted = now
 	full := time.Duration(float64(l.burst) / float64(l.perClient) * float64(time.Second))
 	for key, c := range l.clients {
 		if now.Sub(c.seen) > full {

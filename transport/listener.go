@@ -16,9 +16,11 @@ import (
 // before a byte of them is read.
 type listener struct {
 	net.Listener
-	open     func() int64 // connections now
-	max      int64
-	refusal  []byte // what a connection over the cap is answered
+	open     *connections
+	refusing *connections
+	max      int           // most open connections; 0 means no limit
+	slack    time.Duration // see conn
+	refusal  []byte        // what a connection over the cap is answered
 	backoffs *atomic.Uint64
 	refused  interface{ Add(uint64) uint64 }
 	log      *zap.Logger
@@ -29,22 +31,21 @@ type listener struct {
 const (
 	minBackoff = 5 * time.Millisecond
 	maxBackoff = time.Second
+
+	// maxRefusing is how many refused connections may linger at once.
+	maxRefusing = 128
 )
 
 // Accept returns an error only when the listener is closed or broken.
 func (l *listener) Accept() (net.Conn, error) {
 	backoff := minBackoff
 	for {
-		conn, err := l.Listener.Accept()
+		nc, err := l.Listener.Accept()
 		switch {
-		case err == nil && l.open() < l.max:
-			return conn, nil
+		case err == nil && (l.max == 0 || l.open.len() < l.max):
+			return l.open.add(nc, l.slack), nil
 		case err == nil:
-			l.refused.Add(1)
-			// The socket buffer of a new connection is empty, so this does not wait.
-			conn.SetWriteDeadline(time.Now().Add(time.Second))
-			conn.Write(l.refusal)
-			conn.Close()
+			l.refuse(nc)
 		case isTemporary(err):
 			l.backoffs.Add(1)
 			l.log.Warn("accept failed, will try again", zap.Error(err), zap.Duration("after", backoff))
@@ -60,11 +61,26 @@ func (l *listener) Accept() (net.Conn, error) {
 	}
 }
 
-// Close also ends a back-off.
-func (l *listener) Close() error {
-	if l.once.CompareAndSwap(false, true) {
-		close(l.closed)
+// refuse answers a connection over the cap.
+func (l *listener) refuse(nc net.Conn) {
+	l.refused.Add(1)
+	// The socket buffer of a new connection is empty, so this does not wait.
+	nc.SetWriteDeadline(time.Now().Add(time.Second))
+	if _, err := nc.Write(l.refusal); err != nil || l.refusing.len() >= maxRefusing {
+		nc.Close()
+		return
 	}
+	c := l.refusing.add(nc, 0)
+	c.linger.Store(true)
+	go c.Close()
+}
+
+// Close also ends a back-off. Closing again does nothing.
+func (l *listener) Close() error {
+	if !l.once.CompareAndSwap(false, true) {
+		return nil
+	}
+	close(l.closed)
 	return l.Listener.Close()
 }
 

@@ -82,7 +82,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	for r := range reasonCount {
 		counter(c.rejected, s.rejected[r].Load(), r.String())
 	}
-	gauge(c.connections, float64(s.connections.Load()))
+	gauge(c.connections, float64(s.public.open.len()))
 
 	// The pool first: what was delivered was published before.
 	p := s.pool.Stats()

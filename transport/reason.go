@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"bytes"
 	"strconv"
 	"sync/atomic"
 
@@ -23,6 +24,7 @@ const (
 	reasonNotFound
 	reasonShards
 	reasonMalformed
+	reasonIncomplete
 	reasonHeadersTooLarge
 	reasonTimeout
 	reasonVersion
@@ -53,6 +55,7 @@ var refusals = [reasonCount]struct {
 	reasonNotFound:        {"not_found", 404, "no such path"},
 	reasonShards:          {"shards", 400, "the query parameter shards must list existing shards, such as 0,2"},
 	reasonMalformed:       {"malformed", 400, "the request is not well-formed HTTP/1.1"},
+	reasonIncomplete:      {"incomplete", 400, "the connection ended before the request did"},
 	reasonHeadersTooLarge: {"headers_too_large", 431, "the request headers are larger than the limit"},
 	reasonTimeout:         {"timeout", 408, "the request did not arrive in time"},
 	reasonVersion:         {"http_version", 505, "only HTTP/1.0 and HTTP/1.1 are spoken here"},
@@ -94,4 +97,20 @@ func (s *Server) reject(ctx *fasthttp.RequestCtx, r Reason) {
 func (s *Server) rejectMethod(ctx *fasthttp.RequestCtx, allow string) {
 	ctx.Response.Header.Set(fasthttp.HeaderAllow, allow)
 	s.reject(ctx, reasonMethod)
+}
+
+// refusalBytes is a whole response, for connections that never become a request.
+func (s *Server) refusalBytes(r Reason) []byte {
+	var none fasthttp.RequestHeader
+	var resp fasthttp.Response
+	f := &refusals[r]
+	resp.SetStatusCode(f.status)
+	s.cors.allow(&none, &resp.Header)
+	resp.Header.SetContentType("text/plain; charset=utf-8")
+	resp.Header.Set(fasthttp.HeaderRetryAfter, strconv.Itoa(retryAfter))
+	resp.Header.SetConnectionClose()
+	resp.SetBodyString(f.label + ": " + f.text + "\n")
+	var b bytes.Buffer
+	resp.WriteTo(&b) // a buffer takes everything
+	return b.Bytes()
 }

@@ -5,10 +5,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"runtime/debug"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/valyala/fasthttp"
@@ -96,12 +98,11 @@ type Server struct {
 	vitals  *vitals
 	metrics fasthttp.RequestHandler
 	log     *zap.Logger
-	public  *fasthttp.Server
-	admin   *fasthttp.Server
+	public  front
+	admin   front
 
-	connections atomic.Int64 // open, streams not counted
-	started     atomic.Bool
-	draining    atomic.Bool
+	started  atomic.Bool
+	draining atomic.Bool
 
 	// Counted on the way, read at scrape.
 	counters ingestCounters
@@ -124,9 +125,9 @@ func New(b *broker.Broker, p *stream.Pool, o Options) *Server {
 		log:     o.Log,
 	}
 	s.metrics = s.metricsHandler()
-	s.public = s.httpServer(s.route)
-	s.public.ConnState = s.countConnections
-	s.admin = s.httpServer(s.routeAdmin)
+	s.public.http = s.httpServer(s.route)
+	s.public.http.ExpectHandler = s.expect
+	s.admin.http = s.httpServer(s.routeAdmin)
 	return s
 }
 
@@ -135,7 +136,6 @@ func (s *Server) httpServer(route fasthttp.RequestHandler) *fasthttp.Server {
 	return &fasthttp.Server{
 		Handler:                      s.guard(route),
 		ErrorHandler:                 s.malformed,
-		ExpectHandler:                s.expect,
 		Concurrency:                  s.options.MaxConnections + s.options.MaxConnections/8 + 16, // ours comes first
 		ReadBufferSize:               16 << 10,
 		ReadTimeout:                  s.options.ReadTimeout,
@@ -147,58 +147,54 @@ func (s *Server) httpServer(route fasthttp.RequestHandler) *fasthttp.Server {
 		SecureErrorLogMessage:        true,
 		KeepHijackedConns:            true,
 		CloseOnShutdown:              true,
-		Logger:                       zap.NewStdLog(s.log),
-	}
-}
-
-// countConnections follows the public connections; a hijacked one is a consumer.
-func (s *Server) countConnections(_ net.Conn, state fasthttp.ConnState) {
-	switch state {
-	case fasthttp.StateNew:
-		s.connections.Add(1)
-	case fasthttp.StateClosed, fasthttp.StateHijacked:
-		s.connections.Add(-1)
+		Logger:                       httpLog{s.log},
 	}
 }
 
 // Serve answers on ln until Drain or a failure that is not the end of
-// descriptors or memory. It may run for several listeners at once.
+// descriptors or memory. It may run for several listeners at once. It closes ln.
 func (s *Server) Serve(ln net.Listener) error {
 	s.started.Store(true)
-	err := s.public.Serve(&listener{
-		Listener: ln,
-		open:     s.connections.Load,
-		max:      int64(s.options.MaxConnections),
-		refusal:  refusalBytes(reasonConnections),
-		backoffs: &s.backoffs,
-		refused:  &s.rejected[reasonConnections],
-		log:      s.log,
-		closed:   make(chan struct{}),
-	})
-	if err != nil {
+	l := s.listener(ln, &s.public)
+	l.max = s.options.MaxConnections
+	l.slack = s.options.IdleTimeout / 4
+	l.refusal = s.refusalBytes(reasonConnections)
+	l.refused = &s.rejected[reasonConnections]
+	if err := s.public.serve(l); err != nil {
 		return fmt.Errorf("serve %s: %w", ln.Addr(), err)
 	}
 	return nil
 }
 
-// ServeAdmin answers operators on ln, until CloseAdmin.
+// ServeAdmin answers operators on ln, until CloseAdmin. It closes ln.
 func (s *Server) ServeAdmin(ln net.Listener) error {
-	if err := s.admin.Serve(ln); err != nil {
+	if err := s.admin.serve(s.listener(ln, &s.admin)); err != nil {
 		return fmt.Errorf("serve %s: %w", ln.Addr(), err)
 	}
 	return nil
+}
+
+func (s *Server) listener(ln net.Listener, f *front) *listener {
+	return &listener{
+		Listener: ln,
+		open:     &f.open,
+		refusing: &f.refusing,
+		backoffs: &s.backoffs,
+		log:      s.log,
+		closed:   make(chan struct{}),
+	}
 }
 
 // Drain stops intake: not ready, listeners closed, further events refused. It
-// returns when all connections are closed or ctx is done; what was accepted is
-// then in the ring. Streams go on: they are the pool's.
+// returns when all connections are closed; those still open when ctx is done are
+// cut. What was accepted is then in the ring. Streams go on: they are the pool's.
 func (s *Server) Drain(ctx context.Context) error {
 	s.draining.Store(true)
-	return s.public.ShutdownWithContext(ctx)
+	return s.public.shutdown(ctx)
 }
 
 // CloseAdmin ends ServeAdmin.
-func (s *Server) CloseAdmin(ctx context.Context) error { return s.admin.ShutdownWithContext(ctx) }
+func (s *Server) CloseAdmin(ctx context.Context) error { return s.admin.shutdown(ctx) }
 
 // guard recovers: fasthttp does not, and one bad request must not end the process.
 func (s *Server) guard(next fasthttp.RequestHandler) fasthttp.RequestHandler {
@@ -217,6 +213,7 @@ func (s *Server) guard(next fasthttp.RequestHandler) fasthttp.RequestHandler {
 			s.cors.allow(&ctx.Request.Header, &ctx.Response.Header)
 			s.reject(ctx, reason)
 			ctx.SetConnectionClose()
+			lingerOnClose(ctx)
 			return
 		}
 		next(ctx)
@@ -316,54 +313,58 @@ func (s *Server) probe(ctx *fasthttp.RequestCtx, path string) {
 // expect answers "Expect: 100-continue" before the body comes (RFC 9110,
 // section 10.1.1).
 func (s *Server) expect(ctx *fasthttp.RequestCtx) int {
-	reason, ok := s.admit(ctx)
-	if ok && ctx.Request.Header.ContentLength() > s.options.MaxBody {
-		reason, ok = reasonTooLarge, false
+	if takesEvents(ctx) {
+		if reason, ok := s.admit(ctx); !ok {
+			return s.refuseBody(ctx, reason)
+		}
+		if reason, ok := s.withinLimits(ctx); !ok {
+			return s.refuseBody(ctx, reason)
+		}
 	}
-	if ok {
-		return fasthttp.StatusContinue
+	if ctx.Request.Header.ContentLength() > s.options.MaxBody {
+		return s.refuseBody(ctx, reasonTooLarge)
+	}
+	return fasthttp.StatusContinue
+}
+
+// refuseBody refuses a request whose body has not come yet.
+func (s *Server) refuseBody(ctx *fasthttp.RequestCtx, reason Reason) int {
+	if takesEvents(ctx) {
+		s.counters.received.Add(1)
 	}
 	s.cors.allow(&ctx.Request.Header, &ctx.Response.Header)
 	s.reject(ctx, reason)
+	lingerOnClose(ctx) // some send it anyway
 	return refusals[reason].status
+}
+
+// takesEvents reports whether the request is for one of the handlers of events.
+func takesEvents(ctx *fasthttp.RequestCtx) bool {
+	path := ctx.URI().PathOriginal()
+	return ctx.IsPost() && (string(path) == "/metrics" || string(path) == "/api/events")
 }
 
 // malformed answers requests that did not even become one.
 func (s *Server) malformed(ctx *fasthttp.RequestCtx, err error) {
 	s.cors.allow(&ctx.Request.Header, &ctx.Response.Header)
+	s.reject(ctx, reasonOf(err))
+	lingerOnClose(ctx)
+}
+
+// reasonOf is why fasthttp could not read a request.
+func reasonOf(err error) Reason {
 	var small *fasthttp.ErrSmallBuffer
 	var network net.Error
 	switch {
 	case errors.Is(err, fasthttp.ErrBodyTooLarge):
-		s.reject(ctx, reasonTooLarge)
-		drainBody(ctx)
+		return reasonTooLarge
 	case errors.As(err, &small):
-		s.reject(ctx, reasonHeadersTooLarge)
+		return reasonHeadersTooLarge
 	case errors.As(err, &network) && network.Timeout():
-		s.reject(ctx, reasonTimeout)
-	default:
-		s.reject(ctx, reasonMalformed)
+		return reasonTimeout
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed),
+		errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+		return reasonIncomplete
 	}
-}
-
-// drainBody reads what is left of a body that is too large, within limits:
-// closing a socket with unread bytes resets it, and the client would not see why.
-func drainBody(ctx *fasthttp.RequestCtx) {
-	const (
-		most = 8 << 20
-		wait = time.Second
-	)
-	conn := ctx.Conn()
-	conn.SetReadDeadline(time.Now().Add(wait))
-	left := int64(most)
-	if n := ctx.Request.Header.ContentLength(); n >= 0 {
-		left = min(left, int64(n))
-	}
-	sink := make([]byte, 16<<10)
-	for left > 0 {
-		n, err := conn.Read(sink[:min(left, int64(len(sink)))])
-		if left -= int64(n); err != nil {
-			return
-		}
-	}
+	return reasonMalformed
 }

@@ -35,15 +35,24 @@ func (s *Server) stream(ctx *fasthttp.RequestCtx) {
 		s.refuseConsumer(ctx, err)
 		return
 	}
+	// fasthttp does not call the hijack handler if the connection fails before.
+	c, counted := ctx.Conn().(*conn)
+	if counted {
+		forget := ticket.Forget
+		c.abandoned.Store(&forget)
+	}
 	opening := s.streamHead(ctx)
 	opening = append(opening, stream.OpeningComment...)
 	ctx.HijackSetNoResponse(true)
-	ctx.Hijack(func(conn net.Conn) {
+	ctx.Hijack(func(nc net.Conn) {
 		// The wrapper would keep the request's read buffer alive.
-		if w, ok := conn.(interface{ UnsafeConn() net.Conn }); ok {
-			conn = w.UnsafeConn()
+		if w, ok := nc.(interface{ UnsafeConn() net.Conn }); ok {
+			nc = w.UnsafeConn()
 		}
-		ticket.Serve(conn, opening)
+		if counted {
+			nc = c.release()
+		}
+		ticket.Serve(nc, opening)
 	})
 }
 
