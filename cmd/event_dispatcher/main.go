@@ -52,7 +52,7 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 	case err != nil:
 		return err
 	case cfg.Version:
-		_, err := fmt.Fprintln(stderr, "event_dispatcher", version(), runtime.Version())
+		_, err := fmt.Println("event_dispatcher", version(), runtime.Version())
 		return err
 	case cfg.HealthURL != "":
 		return probe(ctx, cfg.HealthURL)
@@ -220,7 +220,9 @@ func probe(ctx context.Context, url string) error {
 	if err != nil {
 		return err
 	}
-	resp, err := http.DefaultClient.Do(req)
+	// No proxy, whatever the environment says: the instance is next door.
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	resp, err := client.Do(req)
 	if err != nil {
 		return err
 	}

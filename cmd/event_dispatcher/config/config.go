@@ -161,7 +161,7 @@ func (c *Config) check(port, origins, proxies string, healthcheck bool) error {
 		if err != nil || u.Scheme == "" || u.Host == "" || u.Path != "" || u.RawQuery != "" {
 			return fmt.Errorf("-cors-origins: %q is not an origin such as https://example.org", o)
 		}
-		c.Origins = append(c.Origins, o)
+		c.Origins = append(c.Origins, strings.ToLower(o)) // as browsers write it
 	}
 	for _, p := range list(proxies) {
 		prefix, err := netip.ParsePrefix(p)
@@ -173,29 +173,43 @@ func (c *Config) check(port, origins, proxies string, healthcheck bool) error {
 		}
 		c.TrustedProxies = append(c.TrustedProxies, prefix)
 	}
+	const (
+		many = 1 << 24 // more than any system has descriptors
+		long = 24 * time.Hour
+	)
 	for _, limit := range []struct {
-		flag          string
-		value, lowest float64
+		flag                   string
+		value, lowest, highest float64
 	}{
-		{"shards", float64(c.Shards), 0},
-		{"ring-bytes", float64(c.RingBytes), 1},
-		{"max-body", float64(c.MaxBody), 1},
-		{"loops", float64(c.Loops), 0},
-		{"max-consumers", float64(c.MaxConsumers), 1},
-		{"max-connections", float64(c.MaxConnections), 1},
-		{"ingest-rate", c.IngestRate, 0},
-		{"client-rate", c.ClientRate, 0},
-		{"flush-interval", c.FlushInterval.Seconds(), 0},
-		{"keep-alive", c.KeepAlive.Seconds(), 0},
-		{"stall-timeout", c.Stall.Seconds(), 0.1},
-		{"read-timeout", c.ReadTimeout.Seconds(), 0.1},
-		{"idle-timeout", c.IdleTimeout.Seconds(), 0.1},
-		{"drain-timeout", c.Drain.Seconds(), 0},
-		{"drain-window", c.DrainWindow.Seconds(), 0},
-		{"drain-silence", c.DrainSilence.Seconds(), 0},
+		{"shards", float64(c.Shards), 0, 64},
+		{"ring-bytes", float64(c.RingBytes), 1, 1 << 46},
+		{"max-body", float64(c.MaxBody), 1, 1 << 30},
+		{"loops", float64(c.Loops), 0, 1024},
+		{"max-consumers", float64(c.MaxConsumers), 1, many},
+		{"max-connections", float64(c.MaxConnections), 1, many},
+		{"ingest-rate", c.IngestRate, 0, 1e12},
+		{"client-rate", c.ClientRate, 0, 1e12},
 	} {
-		if !(limit.value >= limit.lowest) { // NaN, too
-			return fmt.Errorf("-%s: must be at least %v", limit.flag, limit.lowest)
+		if !(limit.value >= limit.lowest && limit.value <= limit.highest) { // NaN, too
+			return fmt.Errorf("-%s: must be from %.0f to %.0f", limit.flag, limit.lowest, limit.highest)
+		}
+	}
+	for _, limit := range []struct {
+		flag                   string
+		value, lowest, highest time.Duration
+		off                    bool // 0 turns it off
+	}{
+		{"flush-interval", c.FlushInterval, 0, time.Second, false},
+		{"keep-alive", c.KeepAlive, 10 * time.Millisecond, long, true},
+		{"stall-timeout", c.Stall, 100 * time.Millisecond, long, false},
+		{"read-timeout", c.ReadTimeout, 100 * time.Millisecond, long, false},
+		{"idle-timeout", c.IdleTimeout, 100 * time.Millisecond, long, false},
+		{"drain-timeout", c.Drain, 0, long, false},
+		{"drain-window", c.DrainWindow, 0, long, false},
+		{"drain-silence", c.DrainSilence, 0, long, false},
+	} {
+		if (limit.value < limit.lowest || limit.value > limit.highest) && !(limit.off && limit.value == 0) {
+			return fmt.Errorf("-%s: must be from %v to %v", limit.flag, limit.lowest, limit.highest)
 		}
 	}
 	if least := c.DrainSilence + c.DrainWindow; c.Drain < least {
@@ -235,7 +249,7 @@ func address(s string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("%q is not an address such as :3569", s)
 	}
-	if n, err := strconv.Atoi(port); err != nil || n < 0 || n > 65535 {
+	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
 		return "", fmt.Errorf("%q is not a port from 0 to 65535", port)
 	}
 	return net.JoinHostPort(host, port), nil
