@@ -89,27 +89,28 @@ func (r *Ring) Read(c *Cursor, b *Batch, maxBytes int) bool {
 			b.Skipped += oldest.seq - c.seq
 			*c = oldest
 		}
-		st := state(s.state.Load())
-		n := st.events()
-		k, end := int(c.slot), int(c.start)
-		for k < n && (k == int(c.slot) || end-int(c.start) < maxBytes) {
-			e := s.entry(k)
+		// The index tells where to stop; the state would too, but loading it
+		// takes its cache line from the publishers (BenchmarkPublishWithReaders).
+		slot, start := int(c.slot), int(c.start)
+		k, end := slot, start
+		for index := s.index; k < len(index) && (k == slot || end-start < maxBytes); k++ {
+			e := entry(index[k].Load())
 			if e == 0 {
-				break // a hole
+				break // a hole, or the end
 			}
 			end = e.end()
-			k++
 		}
 		b.from = *c
-		if k > int(c.slot) {
+		if k > slot {
 			b.seg = s
-			b.Events = k - int(c.slot)
-			b.Bytes = s.data[c.start:end:end] // invariant 2
+			b.Events = k - slot
+			b.Bytes = s.data[start:end:end] // invariant 2
 			*c = Cursor{ref: c.ref, slot: uint32(k), start: uint32(end), seq: c.seq + uint64(b.Events)}
 			return true
 		}
+		// A segment that has a successor is sealed: its state is final.
 		next := ref(s.next.Load())
-		if k < n || st.phase() < sealed || !next.follows(c.ref.ordinal()) {
+		if !next.follows(c.ref.ordinal()) || k < state(s.state.Load()).events() {
 			s.unpin()
 			return b.Skipped > 0
 		}
