@@ -60,6 +60,7 @@ func (c *Consumers) Close(final ledger.Totals) Result {
 		r.Err = *err
 	}
 	like := c.complete()
+	var closed []*stream
 	for _, l := range c.loops {
 		if l.latency != nil {
 			r.Latency = l.latency
@@ -84,19 +85,24 @@ func (c *Consumers) Close(final ledger.Totals) Result {
 			if s.state == opening {
 				continue
 			}
-			var e *ledger.Entry
 			if s.alone(c.opt.Uniform) {
-				e = s.close()
+				s.close()
 			} else {
-				e = s.closeLike(like)
+				s.closeLike(like)
 			}
-			e.Settle(final)
-			r.Entries = append(r.Entries, e)
-			r.Faults.Add(s.faults)
+			s.entry.Settle(final)
+			r.Entries = append(r.Entries, &s.entry)
+			closed = append(closed, s)
 		}
 		l.poller.Close()
 	}
 	ledger.Tighten(r.Entries)
+	for _, s := range closed {
+		if c.opt.Uniform {
+			s.infer()
+		}
+		r.Faults.Add(s.faults)
+	}
 	return r
 }
 

@@ -63,7 +63,8 @@ type Faults struct {
 	Foreign    uint64 `json:"foreign"`      // events of another run
 	OutOfOrder uint64 `json:"out_of_order"` // per producer
 	Duplicates uint64 `json:"duplicates"`
-	Framing    uint64 `json:"framing"` // streams given up because of what they said
+	// Streams given up because of what they said, or whose bytes do not add up.
+	Framing uint64 `json:"framing"`
 }
 
 // Add adds g to f.
@@ -178,31 +179,27 @@ func (s *stream) between(uniform bool) bool {
 // did not parse, it counted in frames of one length.
 func (s *stream) alone(uniform bool) bool { return s.discarded == 0 || uniform }
 
-// close turns the stream's state into the entry of the ledger.
-func (s *stream) close() *ledger.Entry {
+// close turns the stream's state into the entry of the ledger; infer explains
+// what remains.
+func (s *stream) close() {
 	s.entry.Received = s.events
 	if s.discarded > 0 {
 		s.entry.Received += s.discarded / uint64(s.frame)
-		if s.discarded%uint64(s.frame) != 0 {
-			s.faults.Framing++
-		}
 	}
-	return &s.entry
 }
 
 // closeLike closes a stream whose frames differ in length against one that
 // parsed all of them: the same bytes are the same events.
-func (s *stream) closeLike(like *stream) *ledger.Entry {
+func (s *stream) closeLike(like *stream) {
 	if like != nil && s.framed+s.discarded == like.framed {
 		s.entry.Received = like.events
-		return &s.entry
+		return
 	}
 	s.faults.Framing++
 	s.entry.Received = s.events
 	if like != nil && like.framed > 0 {
 		s.entry.Received += s.discarded * like.events / like.framed
 	}
-	return &s.entry
 }
 
 func (r Role) String() string {

@@ -58,6 +58,7 @@ type Entry struct {
 
 	Received uint64 // events
 	Skipped  uint64 // reported by the server
+	Inferred uint64 // of these, known from the length of the reports only
 	Missing  uint64 // sequences jumped over, parsed streams only
 
 	min, max uint64

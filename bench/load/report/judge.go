@@ -25,6 +25,12 @@ func (r *Report) judgeLedger() {
 	if n := l.Faults.Total(); n > 0 {
 		r.Fail(fmt.Errorf("ledger: %d faults: %+v", n, l.Faults))
 	}
+	if l.Faults.Framing > 0 {
+		r.Warn("streams that only count may have been lapped too often to tell; -sample -1 reads every notice")
+	}
+	if l.Inferred > 0 {
+		r.Warn("%d of the skipped events are inferred from the length of notices on streams that only count; -sample -1 reads them all", l.Inferred)
+	}
 	if l.Unread > 0 {
 		r.Warn("%d streams stalled for ever and are not balanced", l.Unread)
 	}

@@ -71,6 +71,7 @@ type Ledger struct {
 	Sent        uint64          `json:"sent"`   // owed to all streams together
 	Received    uint64          `json:"received"`
 	Skipped     uint64          `json:"skipped"`
+	Inferred    uint64          `json:"skipped_inferred"` // of these, from the length of notices that nobody read
 	Unexplained uint64          `json:"unexplained"`
 	Worst       uint64          `json:"unexplained_worst_stream"`
 	Faults      consumer.Faults `json:"faults"`

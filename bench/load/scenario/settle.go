@@ -90,6 +90,7 @@ func (r *run) balance(result consumer.Result) error {
 		l.Sent += e.Owed()
 		l.Received += e.Received
 		l.Skipped += e.Skipped
+		l.Inferred += e.Inferred
 		l.Unexplained += e.Unexplained()
 		l.Worst = max(l.Worst, e.Unexplained())
 	}
