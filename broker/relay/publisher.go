@@ -73,11 +73,6 @@ func (p *publisher) isUp() bool {
 	return p.up.Load() && (from == 0 || time.Now().UnixNano()-from < int64(patience))
 }
 
-// dropped is how many events were given up, for any reason.
-func (p *publisher) dropped() uint64 {
-	return p.lapped.Load() + p.expired.Load() + p.rejected.Load() + p.outbox.refused.Load()
-}
-
 // run publishes until ctx is done.
 func (p *publisher) run(ctx context.Context) {
 	p.cursor = p.outbox.ring.Head()

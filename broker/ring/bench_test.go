@@ -57,6 +57,36 @@ func BenchmarkPublish(b *testing.B) {
 	}
 }
 
+// BenchmarkPublishWindow shows what the size of the window costs: 64 MiB is what
+// production has by default. Of first=true every page is touched for the first
+// time, as in a process that has just started.
+func BenchmarkPublishWindow(b *testing.B) {
+	event := make([]byte, benchBytes)
+	for _, window := range []int{8, 64} {
+		b.Run(fmt.Sprintf("MiB=%d/first=false", window), func(b *testing.B) {
+			r := ring.New(ring.Options{Window: window})
+			for range 2 * window << 20 / benchBytes {
+				segmented{r}.publish(event)
+			}
+			b.SetBytes(benchBytes)
+			for b.Loop() {
+				segmented{r}.publish(event)
+			}
+		})
+	}
+	b.Run("MiB=64/first=true", func(b *testing.B) {
+		const events = 64 << 20 / benchBytes
+		b.SetBytes(events * benchBytes)
+		for b.Loop() {
+			r := ring.New(ring.Options{})
+			for range events {
+				segmented{r}.publish(event)
+			}
+		}
+		b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*events), "ns/event")
+	})
+}
+
 // BenchmarkPublishFrame is a publish as the stream's frames make it: three parts.
 func BenchmarkPublishFrame(b *testing.B) {
 	l := newSegmented()

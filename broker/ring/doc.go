@@ -45,7 +45,8 @@
 //  5. A reservation succeeds only if the event fits: bytes never pass the end of
 //     the data plane, events never pass the end of the index plane.
 //  6. A reader pins one segment at a time. Readers that pin at the same time need
-//     a spare segment each, so that recycling never waits for them.
+//     a spare segment each, so that recycling never waits for them. When the
+//     spares run out the window shrinks: the oldest events go, not the newest.
 //  7. A segment's state carries the low bits of its ordinal (the epoch), and the
 //     link to the next segment carries the whole of it. A compare-and-swap by a
 //     publisher that slept through a recycling therefore fails.

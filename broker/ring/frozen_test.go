@@ -206,3 +206,42 @@ func TestPublisherHelpsASealedSegmentAlong(t *testing.T) {
 		t.Errorf("read %q, skipped %d; want [a b], 0", events, skipped)
 	}
 }
+
+// More publishers are frozen than there are spares: the window shrinks, new
+// events are still taken, and the window grows back.
+func TestShortageCostsTheOldestEventsNotTheNewest(t *testing.T) {
+	r := ring.New(ring.Options{SegmentBytes: 64, Window: 8, Spares: 1})
+	r.Poison()
+	c := r.Head()
+	var holes []ring.Reservation
+	for range 5 {
+		hole, err := r.Reserve(16)
+		if err != nil {
+			t.Fatalf("Reserve() = %v; want nil", err)
+		}
+		copy(hole.Bytes(), "half")
+		holes = append(holes, hole)
+		publish(t, r, "other", "other", "other")
+	}
+	for range 200 {
+		publish(t, r, "other")
+	}
+	if got := r.Stats(); got.Exhausted != 0 || got.Retained > 4*4 {
+		t.Errorf("Stats() in the shortage = %+v; want Exhausted 0, and at most 4 of 9 segments retained", got)
+	}
+	for i, hole := range holes {
+		if got := string(hole.Bytes()[:4]); got != "half" {
+			t.Errorf("memory of frozen publisher %d holds %q; want %q", i, got, "half")
+		}
+		hole.Commit(0, []byte("full"))
+	}
+	for range 200 {
+		publish(t, r, "other")
+	}
+	if got := r.Stats(); got.Retained <= 7*4 {
+		t.Errorf("Stats() after the shortage = %+v; want a window of 8 segments again", got)
+	}
+	if events, skipped := readAll(r, &c); len(events)+int(skipped) != 420 {
+		t.Errorf("read %d, skipped %d; want 420 together", len(events), skipped)
+	}
+}

@@ -10,8 +10,8 @@ import (
 var (
 	// ErrTooLarge: the event is larger than [Ring.MaxEvent], or empty.
 	ErrTooLarge = errors.New("ring: event too large for a segment")
-	// ErrExhausted: every segment is in the window, pinned by a reader, or
-	// still written to by a preempted publisher. Nothing was stored.
+	// ErrExhausted: all segments but the latest two are pinned by readers or
+	// held by preempted publishers. Nothing was stored.
 	ErrExhausted = errors.New("ring: no segment can be recycled")
 )
 
@@ -29,7 +29,8 @@ type Options struct {
 	SegmentBytes int
 
 	// Window is how many segments are retained, the active one included; at
-	// least 2. Zero means 64.
+	// least 2. Zero means 64. While the spares do not suffice, the window is
+	// shorter.
 	Window int
 
 	// Spares is how many segments there are beyond the window: one for each
@@ -77,7 +78,7 @@ func New(o Options) *Ring {
 	if o.SegmentBytes < 4 || o.SegmentBytes > MaxSegmentBytes {
 		panic("ring: SegmentBytes out of range")
 	}
-	if o.Window < 2 || o.Spares < 1 || o.Window+o.Spares > MaxSegments {
+	if o.Window < minWindow || o.Spares < 1 || o.Window+o.Spares > MaxSegments {
 		panic("ring: Window or Spares out of range")
 	}
 	r := &Ring{

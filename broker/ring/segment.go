@@ -114,12 +114,15 @@ func (r *Ring) advance(f ref, st state) error {
 		if r.link(f, st) {
 			break
 		}
-		// Other publishers may hold the free segments for a moment: each that
-		// loses the race for the link gives one back. So wait, but not for long.
 		if try == patience {
 			r.exhausted.Add(1)
 			return ErrExhausted
 		}
+		// All spares are pinned, or held by publishers that are preempted.
+		// Rather give up the oldest events than the new one. If those are
+		// pinned too: publishers that lose the race for the link give a
+		// segment back, so wait, but not for long.
+		r.retire(minWindow)
 		runtime.Gosched()
 	}
 	next := ref(s.next.Load())
@@ -130,12 +133,17 @@ func (r *Ring) advance(f ref, st state) error {
 	shut := makeState(closed, next.ordinal())
 	r.at(next).state.CompareAndSwap(uint64(shut), uint64(shut.with(open)))
 	r.active.CompareAndSwap(uint64(f), uint64(next))
-	r.retire()
+	for r.retire(r.window) {
+	}
 	return nil
 }
 
-// patience is how often a publisher that finds no free segment looks again.
-const patience = 16
+const (
+	// patience is how often a publisher that finds no free segment looks again.
+	patience = 16
+	// minWindow is what the window may shrink to while there is a shortage.
+	minWindow = 2
+)
 
 // link gives the sealed segment at f a successor, unless it has one already. It
 // reports false if no segment can be claimed.
@@ -162,12 +170,13 @@ func (r *Ring) link(f ref, st state) bool {
 	return true
 }
 
-// retire moves the oldest segments out of the window while it is too long.
-func (r *Ring) retire() {
+// retire moves the oldest segment out of the window if the window is longer than
+// that, and reports whether it was.
+func (r *Ring) retire(window int) bool {
 	for {
 		o, a := ref(r.oldest.Load()), ref(r.active.Load())
-		if (a.ordinal()-o.ordinal())&ordinalMax < uint64(r.window) {
-			return
+		if (a.ordinal()-o.ordinal())&ordinalMax < uint64(window) {
+			return false
 		}
 		s := r.at(o)
 		next := ref(s.next.Load())
@@ -177,6 +186,7 @@ func (r *Ring) retire() {
 		// The one that moves oldest retires the segment.
 		if r.oldest.CompareAndSwap(uint64(o), uint64(next)) {
 			s.release()
+			return true
 		}
 	}
 }

@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"hash/maphash"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -233,6 +234,7 @@ func (s *Redis) Latest(practice, user string) []Event {
 // Replay implements [Store].
 func (s *Redis) Replay(practice string) []Event {
 	practice = s.options.member(practice, "").practice
+	here := s.mirror.here() // word of these may not have reached the server
 	type active struct {
 		users  []member
 		events []Event
@@ -243,8 +245,10 @@ func (s *Redis) Replay(practice string) []Event {
 			return active{}, err
 		}
 		var a active
-		for _, who := range all {
-			if who.practice == practice {
+		seen := make(map[member]bool)
+		for _, who := range slices.Concat(here, all) {
+			if who.practice == practice && !seen[who] {
+				seen[who] = true
 				a.users = append(a.users, who)
 			}
 		}
@@ -254,11 +258,6 @@ func (s *Redis) Replay(practice string) []Event {
 	if err != nil {
 		s.failed("read a practice's events", err)
 		return s.mirror.Replay(practice)
-	}
-	for _, who := range s.mirror.here() { // Join may not have reached the server
-		if who.practice == practice {
-			found.users = append(found.users, who)
-		}
 	}
 	events := s.overlay(found.events, found.users)
 	sortByAge(events)

@@ -17,6 +17,10 @@
 // was set, it sees the bit and wakes the reader. If it comes before, then so does
 // the store of the event, and the reader's second look finds the event. A third
 // case does not exist.
+//
+// Of several publishers that see the bit, one takes it and makes the call. If it
+// is preempted in between, the reader sleeps until it runs again, as it would if
+// that publisher had been preempted before its commit.
 package wake
 
 import (

@@ -1,0 +1,24 @@
+//go:build unix && !race
+
+package relay
+
+import (
+	"testing"
+	"time"
+
+	"event-dispatcher/broker/ring"
+)
+
+func TestOfferDoesNotAllocate(t *testing.T) {
+	o := newOutbox(1<<20, 4<<10)
+	at := ring.Tick(time.Now().Unix())
+	e, ip := event(1, 512), []byte("::1")
+	for range 10_000 { // every segment has memory after this
+		o.offer(0, at, [][]byte{e})
+	}
+	r := &Relay{}
+	r.firehose.publisher.outbox = o
+	if n := testing.AllocsPerRun(1000, func() { r.Offer(3, at, e, ip, e) }); n != 0 {
+		t.Errorf("Offer allocates %v times; want 0", n)
+	}
+}

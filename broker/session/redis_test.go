@@ -1,0 +1,234 @@
+//go:build unix
+
+package session
+
+import (
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"event-dispatcher/internal/redistest"
+)
+
+func TestRedisNamesAreTheOriginals(t *testing.T) {
+	server := redistest.Start(t)
+	s := newRedis(t, server, RedisOptions{})
+	s.Join("", "alice")
+	e := stored("", "alice", Updating, "d")
+	e.Origin = "me"
+	s.Put(e)
+	if got := server.Do("SMEMBERS", "users"); got != "alice" {
+		t.Errorf("users = %q; want alice", got)
+	}
+	got, err := Decode([]byte(server.Do("GET", "alice:UPDATING_CARD")))
+	e.Origin = ""
+	if err != nil || got != e {
+		t.Errorf("alice:UPDATING_CARD = %+v, %v; want %+v", got, err, e)
+	}
+	if ttl := server.Do("TTL", "alice:UPDATING_CARD"); ttl != "3600" && ttl != "3599" && ttl != "3598" {
+		t.Errorf("TTL = %s; want an hour", ttl)
+	}
+
+	// What the original stored is found, and its active users count.
+	server.Do("SET", "bob:VIEWING_CARD", `{"eventId":"1","sourceId":"bob","targetId":"c","data":"b","eventAction":"VIEWING_CARD","type":"USER_SESSION_EVENT"}`)
+	server.Do("SADD", "users", "bob")
+	expect(t, "Latest of the original's", s.Latest("", "bob"), "b")
+	expect(t, "Replay", s.Replay(""), "b d")
+	s.Leave("", "alice")
+	if got := server.Do("KEYS", "*alice*") + server.Do("SMEMBERS", "users"); got != "bob" {
+		t.Errorf("after Leave %q is left; want bob only", got)
+	}
+}
+
+func TestAUserIsActiveWhileAnyInstanceHasASocket(t *testing.T) {
+	server := redistest.Start(t)
+	a, b := newRedis(t, server, RedisOptions{}), newRedis(t, server, RedisOptions{})
+	a.Join("", "alice")
+	b.Join("", "alice")
+	a.Put(stored("", "alice", Updating, "x"))
+	if a.Leave("", "alice") {
+		t.Error("Leave at a = true; b has a socket")
+	}
+	expect(t, "Replay at b", b.Replay(""), "x")
+	expect(t, "Replay at a", a.Replay(""), "x")
+	if !b.Leave("", "alice") {
+		t.Error("Leave at b = false; it was the last socket")
+	}
+	expect(t, "Replay at a afterwards", a.Replay(""), "")
+}
+
+func TestExactlyOneInstanceIsTheLast(t *testing.T) {
+	server := redistest.Start(t)
+	instances := make([]*Redis, 3)
+	for k := range instances {
+		instances[k] = newRedis(t, server, RedisOptions{})
+	}
+	for range 20 {
+		for _, s := range instances {
+			s.Join("", "alice")
+		}
+		var all sync.WaitGroup
+		var mu sync.Mutex
+		last := 0
+		for _, s := range instances {
+			all.Go(func() {
+				if s.Leave("", "alice") {
+					mu.Lock()
+					last++
+					mu.Unlock()
+				}
+			})
+		}
+		all.Wait()
+		if last != 1 {
+			t.Fatalf("%d instances were the last; want 1", last)
+		}
+	}
+}
+
+// Fault 15: the users of an instance that died do not stay for ever.
+func TestTheUsersOfADeadInstanceAreRemovedOnce(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	const lease = 3 * time.Second // a machine may be slow, but not that slow
+	var mu sync.Mutex
+	var lost []string
+	note := func(practice, user string) {
+		mu.Lock()
+		defer mu.Unlock()
+		lost = append(lost, practice+"/"+user)
+	}
+	a := newRedis(t, server, RedisOptions{Lease: lease, Lost: note})
+	b := newRedis(t, server, RedisOptions{Lease: lease, Lost: note})
+	dead := newRedis(t, server, RedisOptions{Lease: lease})
+	dead.Join("", "alice")
+	dead.Join("other", "bob")
+	dead.Join("", "carol")
+	a.Join("", "carol")
+	b.Join("", "dora")
+	dead.Put(stored("", "alice", Updating, "x"))
+	dead.Close() // says nothing to anybody
+
+	eventually(t, "removal", func() bool {
+		mu.Lock()
+		defer mu.Unlock()
+		return len(lost) == 2
+	})
+	time.Sleep(lease) // nobody else follows
+	mu.Lock()
+	got := strings.Join(lost, " ")
+	mu.Unlock()
+	if got != "mypracticeid/alice other/bob" && got != "other/bob mypracticeid/alice" {
+		t.Errorf("lost %q; want alice and bob, once", got)
+	}
+	if left := server.Do("KEYS", "*alice*"); left != "" {
+		t.Errorf("%q is left of alice", left)
+	}
+	for _, user := range []string{"carol", "dora"} {
+		if server.Do("SISMEMBER", "users", user) != "1" {
+			t.Errorf("%s is not active any more", user)
+		}
+	}
+}
+
+func TestWhatRedisMissesIsAnsweredHereAndWrittenLater(t *testing.T) {
+	server := redistest.Start(t)
+	s := newRedis(t, server, RedisOptions{Lease: 300 * time.Millisecond, Timeout: time.Second})
+	s.Join("", "alice")
+	s.Put(stored("", "alice", Viewing, "before"))
+
+	server.Kill()
+	eventually(t, "away", func() bool { return !s.Up() })
+	s.Put(stored("", "alice", Updating, "during"))
+	s.Join("p", "bob")
+	s.Put(stored("p", "bob", Updating, "bob"))
+	expect(t, "Latest without Redis", s.Latest("", "alice"), "before during")
+	expect(t, "Replay without Redis", s.Replay("p"), "bob")
+
+	server.Restart()
+	eventually(t, "all is written", func() bool { return s.Up() && s.Stats().Missed == 0 })
+	other := newRedis(t, server, RedisOptions{})
+	eventually(t, "another instance sees it", func() bool {
+		return said(other.Replay("")) == "before during" && said(other.Replay("p")) == "bob" && said(other.Latest(AnyPractice, "bob")) == "bob"
+	})
+}
+
+func TestCallsTakeABoundedTimeWhileRedisIsStopped(t *testing.T) {
+	server := redistest.Start(t)
+	s := newRedis(t, server, RedisOptions{Timeout: 50 * time.Millisecond})
+	s.Join("", "alice")
+	server.Stop()
+	begin := time.Now()
+	const calls = 1000
+	for range calls {
+		s.Put(stored("", "alice", Updating, "x"))
+		expect(t, "Latest", s.Latest("", "alice"), "x")
+	}
+	took := time.Since(begin)
+	if took > soon {
+		t.Errorf("%d calls took %v", 2*calls, took)
+	}
+	if st := s.Stats(); st.Failures["timeout"] > calls/10 || st.Failures["down"] == 0 {
+		t.Errorf("failures %v; after the first ones nobody should wait", st.Failures)
+	}
+	server.Continue()
+	eventually(t, "back", func() bool { return s.Up() })
+	expect(t, "Latest", s.Latest("", "alice"), "x")
+}
+
+func TestWrongTypesAndCorruptValuesAreCountedAndPassedOver(t *testing.T) {
+	server := redistest.Start(t)
+	s := newRedis(t, server, RedisOptions{})
+	s.Join("", "ok")
+	s.Put(stored("", "ok", Updating, "fine"))
+	server.Do("SADD", "users", "list", "broken", "liar", "bad%zz", "a/b/c", "")
+	server.Do("LPUSH", "list:UPDATING_CARD", "x")
+	server.Do("SET", "broken:VIEWING_CARD", `{"eventId":`)
+	server.Do("SET", "liar:VIEWING_CARD", `{"eventId":"1","sourceId":"ok","targetId":"c","data":"b","eventAction":"VIEWING_CARD","type":"USER_SESSION_EVENT"}`)
+	expect(t, "Replay", s.Replay(""), "fine")
+	if f := s.Stats().Failures; f["wrong_type"] != 1 || f["corrupt"] != 2 {
+		t.Errorf("failures %v; want 1 of wrong type, 2 corrupt", f)
+	}
+
+	server.Do("DEL", "users")
+	server.Do("SET", "users", "not a set")
+	server.Do("SET", "alice:SOCKETS", "not a sorted set")
+	s.Join("", "alice")
+	s.Put(stored("", "alice", Updating, "still"))
+	expect(t, "Replay without a set of users", s.Replay(""), "fine still")
+	if !s.Leave("", "alice") {
+		t.Error("Leave = false; this instance decides alone")
+	}
+	if f := s.Stats().Failures; f["wrong_type"] < 3 || !s.Up() {
+		t.Errorf("failures %v, up %v; want more of wrong type, and up", f, s.Up())
+	}
+}
+
+func TestFullRedisLosesNothingHere(t *testing.T) {
+	server := redistest.Start(t, "--maxmemory-policy", "noeviction")
+	s := newRedis(t, server, RedisOptions{Lease: 300 * time.Millisecond})
+	s.Put(stored("", "alice", Updating, "old"))
+	server.Do("CONFIG", "SET", "maxmemory", "1")
+	s.Put(stored("", "alice", Updating, "new"))
+	expect(t, "Latest", s.Latest("", "alice"), "new")
+	if f := s.Stats().Failures; f["full"] == 0 {
+		t.Errorf("failures %v; want some because Redis is full", f)
+	}
+	server.Do("CONFIG", "SET", "maxmemory", "0")
+	eventually(t, "written later", func() bool {
+		return strings.Contains(server.Do("GET", "alice:UPDATING_CARD"), `"new"`) && s.Stats().Missed == 0
+	})
+}
+
+func TestObserveFillsTheMirror(t *testing.T) {
+	s := newRedisAt(t, "redis://"+redistest.FreeAddr(t), RedisOptions{})
+	s.Observe(stored("", "alice", Updating, "x"))
+	expect(t, "Latest", s.Latest("", "alice"), "x")
+	old := stored("", "alice", Updating, "old")
+	old.At = 1
+	s.Observe(old)
+	expect(t, "Latest after an older one", s.Latest("", "alice"), "x")
+	s.Observe(stored("", "alice", Logout, ""))
+	expect(t, "Latest after logout", s.Latest("", "alice"), "")
+}

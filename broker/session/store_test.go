@@ -1,0 +1,286 @@
+//go:build unix
+
+package session
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"event-dispatcher/broker/redis"
+	"event-dispatcher/internal/redistest"
+
+	"go.uber.org/goleak"
+)
+
+// A cluster client refreshes its view of the cluster once more, a second after Close.
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/redis/rueidis.(*call).DelayDo.func1"))
+}
+
+// soon is far more than anything here takes: tests wait for conditions.
+const soon = 60 * time.Second
+
+func eventually(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(soon); !ok(); {
+		if time.Now().After(end) {
+			t.Fatalf("%s: not within %v", what, soon)
+		}
+		time.Sleep(2 * time.Millisecond)
+	}
+}
+
+func newRedis(t testing.TB, server *redistest.Server, o RedisOptions) *Redis {
+	t.Helper()
+	s := newRedisAt(t, server.URL(), o)
+	eventually(t, "store up", s.Up)
+	return s
+}
+
+func newRedisAt(t testing.TB, url string, o RedisOptions) *Redis {
+	t.Helper()
+	config, err := redis.Parse(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.Server = config
+	if o.Timeout == 0 {
+		o.Timeout = 10 * time.Second // a slow machine is no failure
+	}
+	s := NewRedis(o)
+	t.Cleanup(s.Close)
+	return s
+}
+
+// claims are what every implementation promises.
+var claims = []struct {
+	name    string
+	options Options
+	test    func(*testing.T, Store)
+}{
+	{"LatestIsTheLastPutOfEachAction", Options{}, latestIsTheLastPutOfEachAction},
+	{"WhatIsNewsOnlyIsNotStored", Options{}, whatIsNewsOnlyIsNotStored},
+	{"PracticesAreApartAndIgnoreCase", Options{}, practicesAreApartAndIgnoreCase},
+	{"ReplayIsOfActiveUsersOldestFirst", Options{}, replayIsOfActiveUsersOldestFirst},
+	{"OnlyTheLastSocketEndsAUser", Options{}, onlyTheLastSocketEndsAUser},
+	{"StrangeNamesDoNotCollide", Options{}, strangeNamesDoNotCollide},
+	{"StoredEventsExpire", Options{TTL: 300 * time.Millisecond}, storedEventsExpire},
+	{"ManyUsersAtOnce", Options{}, manyUsersAtOnce},
+}
+
+func TestStore(t *testing.T) {
+	server := redistest.Start(t)
+	cluster := redistest.Start(t, "--cluster-enabled", "yes")
+	cluster.Do("CLUSTER", "ADDSLOTSRANGE", "0", "16383")
+	eventually(t, "cluster", func() bool { return strings.Contains(cluster.Do("CLUSTER", "INFO"), "cluster_state:ok") })
+	for _, c := range claims {
+		t.Run(c.name, func(t *testing.T) {
+			t.Run("memory", func(t *testing.T) { c.test(t, NewMemory(c.options)) })
+			shared := RedisOptions{Options: c.options, Prefix: c.name + ":"}
+			t.Run("redis", func(t *testing.T) { c.test(t, newRedis(t, server, shared)) })
+			t.Run("cluster", func(t *testing.T) { c.test(t, newRedis(t, cluster, shared)) })
+			t.Run("absent", func(t *testing.T) {
+				c.test(t, newRedisAt(t, "redis://"+redistest.FreeAddr(t), shared))
+			})
+		})
+	}
+}
+
+var clock int64 = 1_000_000
+
+// stored makes a session event, each newer than the one before.
+func stored(practice, user, action, data string) Event {
+	clock++
+	return Event{
+		ID: NewID(), Source: user, Target: "card", Data: data,
+		Action: action, Type: UserSession, Practice: practice, At: clock,
+	}
+}
+
+// said is the data of events, in order.
+func said(events []Event) string {
+	var all []string
+	for _, e := range events {
+		all = append(all, e.Data)
+	}
+	return strings.Join(all, " ")
+}
+
+func expect(t *testing.T, what string, got []Event, want string) {
+	t.Helper()
+	if s := said(got); s != want {
+		t.Errorf("%s = %q; want %q", what, s, want)
+	}
+}
+
+func latestIsTheLastPutOfEachAction(t *testing.T, s Store) {
+	expect(t, "Latest of nobody", s.Latest("", "alice"), "")
+	s.Put(stored("", "alice", Updating, "u1"))
+	s.Put(stored("", "alice", Viewing, "v1"))
+	s.Put(stored("", "alice", Updating, "u2"))
+	s.Put(stored("", "bob", Updating, "b1"))
+	expect(t, "Latest", s.Latest("", "alice"), "v1 u2")
+	expect(t, "Latest of the default practice", s.Latest("MYPRACTICEID", "alice"), "v1 u2")
+	expect(t, "Latest of a practice without her", s.Latest("other", "alice"), "")
+}
+
+func whatIsNewsOnlyIsNotStored(t *testing.T, s Store) {
+	notice := stored("", "alice", Updating, "notice")
+	notice.Type = DataNotification
+	s.Put(notice)
+	s.Put(stored("", "alice", Logout, "logout"))
+	expect(t, "Latest", s.Latest("", "alice"), "")
+}
+
+func practicesAreApartAndIgnoreCase(t *testing.T, s Store) {
+	s.Join("A", "alice")
+	s.Join("b", "alice")
+	s.Put(stored("a", "alice", Updating, "in-a"))
+	s.Put(stored("B", "alice", Updating, "in-b"))
+	expect(t, "Latest in A", s.Latest("A", "alice"), "in-a")
+	expect(t, "Latest in b", s.Latest("b", "alice"), "in-b")
+	expect(t, "Latest anywhere", s.Latest(AnyPractice, "alice"), "in-b")
+	expect(t, "Replay of a", s.Replay("a"), "in-a")
+	expect(t, "Replay of B", s.Replay("B"), "in-b")
+	if !s.Leave("a", "alice") {
+		t.Error("Leave of A = false; want true, it was the last socket there")
+	}
+	expect(t, "Latest in A after Leave", s.Latest("a", "alice"), "")
+	expect(t, "Replay of b after leaving a", s.Replay("b"), "in-b")
+	expect(t, "Latest anywhere after leaving a", s.Latest(AnyPractice, "alice"), "in-b")
+	if !s.Leave("B", "alice") {
+		t.Error("Leave of B = false; want true")
+	}
+}
+
+func replayIsOfActiveUsersOldestFirst(t *testing.T, s Store) {
+	s.Join("", "alice")
+	s.Put(stored("", "bob", Updating, "b1"))
+	s.Put(stored("", "alice", Updating, "a2"))
+	s.Put(stored("", "bob", Viewing, "b3"))
+	s.Put(stored("", "carol", Viewing, "c4"))
+	expect(t, "Replay with alice", s.Replay(""), "a2")
+	s.Join("", "bob")
+	expect(t, "Replay with both", s.Replay(""), "b1 a2 b3")
+	s.Leave("", "alice")
+	s.Leave("", "bob")
+	expect(t, "Replay with nobody", s.Replay(""), "")
+}
+
+func onlyTheLastSocketEndsAUser(t *testing.T, s Store) {
+	s.Put(stored("", "dora", Updating, "d1"))
+	s.Join("", "dora")
+	s.Join("", "dora")
+	if s.Leave("", "dora") {
+		t.Error("first Leave of two = true")
+	}
+	expect(t, "Latest with a socket left", s.Latest("", "dora"), "d1")
+	if !s.Leave("", "dora") {
+		t.Error("second Leave of two = false")
+	}
+	expect(t, "Latest without", s.Latest("", "dora"), "")
+	if s.Leave("", "dora") {
+		t.Error("Leave of a user without sockets = true")
+	}
+}
+
+func strangeNamesDoNotCollide(t *testing.T, s Store) {
+	names := []string{
+		"a", "a:UPDATING_CARD", "a%3AUPDATING_CARD", "a/b", "b", "a%2Fb", "A", "%", "%25", ":", "/", "//", "{a}", "a}b{",
+		"users", "a:SOCKETS", "a:PRACTICES", "ünïcödé", "unicode", "名前", " a", "a ", "\x00", "\r\nDEL a", "*", "a*", "?",
+		strings.Repeat("x", MaxName), strings.Repeat("x", MaxName-1), strings.Repeat(":", MaxName),
+	}
+	for k, name := range names {
+		s.Join("", name)
+		s.Put(stored("", name, Updating, fmt.Sprint("d", k)))
+		s.Join("a", name)
+		s.Put(stored("a", name, Updating, fmt.Sprint("a", k)))
+	}
+	for k, name := range names {
+		expect(t, fmt.Sprintf("Latest of %q", name), s.Latest("", name), fmt.Sprint("d", k))
+		expect(t, fmt.Sprintf("Latest in a of %q", name), s.Latest("a", name), fmt.Sprint("a", k))
+	}
+	if n := len(s.Replay("")); n != len(names) {
+		t.Errorf("Replay has %d events; want %d", n, len(names))
+	}
+	for _, name := range names {
+		if !s.Leave("a", name) || !s.Leave("", name) {
+			t.Errorf("Leave of %q = false; want true", name)
+		}
+		expect(t, fmt.Sprintf("Latest of %q", name), s.Latest("", name), "")
+	}
+}
+
+func storedEventsExpire(t *testing.T, s Store) {
+	s.Join("", "erin")
+	defer s.Leave("", "erin")
+	s.Put(stored("", "erin", Updating, "e1"))
+	eventually(t, "expiry", func() bool { return len(s.Latest("", "erin"))+len(s.Replay("")) == 0 })
+}
+
+func manyUsersAtOnce(t *testing.T, s Store) {
+	const users, rounds = 8, 20
+	var all sync.WaitGroup
+	lasts := make([]int, users)
+	events := make([]Event, users)
+	for u := range users {
+		events[u] = stored("", fmt.Sprint("user", u), Updating, "x")
+	}
+	var mu sync.Mutex
+	for range 2 {
+		for u := range users {
+			all.Go(func() {
+				for range rounds {
+					name := fmt.Sprint("user", u)
+					s.Join("", name)
+					s.Put(events[u])
+					s.Replay("")
+					s.Latest("", name)
+					if s.Leave("", name) {
+						mu.Lock()
+						lasts[u]++
+						mu.Unlock()
+					}
+				}
+			})
+		}
+	}
+	all.Wait()
+	for u, n := range lasts {
+		if n < 1 || n > 2*rounds {
+			t.Errorf("user %d: last %d times; want between 1 and %d", u, n, 2*rounds)
+		}
+	}
+	if left := s.Replay(""); len(left) != 0 {
+		t.Errorf("Replay after all left: %d events", len(left))
+	}
+}
+
+func TestMemoryIsBoundedAndGivesUpTheOldest(t *testing.T) {
+	m := NewMemory(Options{MaxEvents: 3})
+	for k := range 5 {
+		m.Put(stored("", fmt.Sprint("u", k), Updating, fmt.Sprint(k)))
+	}
+	var left []string
+	for k := range 5 {
+		left = append(left, said(m.Latest("", fmt.Sprint("u", k))))
+	}
+	if want := []string{"", "", "2", "3", "4"}; !slices.Equal(left, want) {
+		t.Errorf("left %q; want %q", left, want)
+	}
+	if st := m.Stats(); st.Events != 3 || st.Evicted != 2 || len(m.stored) != 3 {
+		t.Errorf("stats %+v, %d users", st, len(m.stored))
+	}
+
+	m = NewMemory(Options{MaxBytes: 100_000})
+	for k := range 50 {
+		m.Put(stored("", fmt.Sprint("u", k), Updating, strings.Repeat("x", 10_000)))
+	}
+	if st := m.Stats(); st.Bytes > 100_000 || st.Events < 8 {
+		t.Errorf("stats %+v; want about 9 events in 100,000 bytes", st)
+	}
+}
