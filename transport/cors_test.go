@@ -1,0 +1,112 @@
+package transport
+
+import "testing"
+
+// Every kind of answer of ingest and streams, by the request that gets it.
+var corsRequests = map[string]string{
+	"200":            request("POST", "/metrics", "{}"),
+	"invalid":        request("POST", "/api/events", "{"),
+	"method":         request("DELETE", "/events", ""),
+	"stream method":  request("POST", "/event-dispatcher", "{}"),
+	"shards":         request("GET", "/events?shards=9", ""),
+	"health":         request("GET", "/health", ""),
+	"preflight":      request("OPTIONS", "/metrics", ""),
+	"malformed":      "POST /metrics HTTP/1.1\r\nHost: a\r\nContent-Length: x\r\n\r\n",
+	"version":        "POST /metrics HTTP/1.2\r\nHost: a\r\n\r\n",
+	"two lengths":    "POST /metrics HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+	"expect refused": request("POST", "/metrics", "{}", "Expect: 100-continue", "Content-Encoding: gzip"),
+}
+
+func TestEveryOriginMayReadEveryAnswer(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	for name, req := range corsRequests {
+		h := s.send(withHeader(req, "Origin: https://evil.example")).header
+		if got := h.Values("Access-Control-Allow-Origin"); len(got) != 1 || got[0] != "*" {
+			t.Errorf("%s: Access-Control-Allow-Origin = %q; want *", name, got)
+		}
+		if got := h.Get("Access-Control-Allow-Credentials"); got != "" {
+			t.Errorf("%s: Access-Control-Allow-Credentials = %q; want none", name, got)
+		}
+	}
+	head := s.listen("/events", "Origin: https://evil.example").head.header
+	if got := head.Get("Access-Control-Allow-Origin"); got != "*" {
+		t.Errorf("stream: Access-Control-Allow-Origin = %q; want *", got)
+	}
+}
+
+func TestOnlyListedOriginsMayReadAnswers(t *testing.T) {
+	t.Parallel()
+	const listed = "https://player.example"
+	s := start(t, func(o *setup) { o.Origins = []string{"https://other.example:8443", listed} })
+	for origin, want := range map[string]string{
+		"Origin: " + listed:                  listed,
+		"Origin: https://other.example:8443": "https://other.example:8443",
+		"Origin: https://other.example":      "",
+		"Origin: https://player.example.net": "",
+		"Origin: http://player.example":      "",
+		"Origin: null":                       "",
+		"Origin:":                            "",
+		"X-None: 1":                          "",
+	} {
+		check := func(name string, a answer) {
+			t.Helper()
+			if got := a.header.Get("Access-Control-Allow-Origin"); got != want {
+				t.Errorf("%s with %s: Access-Control-Allow-Origin = %q; want %q", name, origin, got, want)
+			}
+			if got := a.header.Get("Access-Control-Allow-Credentials"); (got == "true") != (want != "") {
+				t.Errorf("%s with %s: Access-Control-Allow-Credentials = %q; want it with a listed origin only", name, origin, got)
+			}
+			if got := a.header.Get("Vary"); got != "Origin" {
+				t.Errorf("%s with %s: Vary = %q; want Origin", name, origin, got)
+			}
+		}
+		for name, req := range corsRequests {
+			// A request that cannot be read has no origin.
+			if want == "" || name != "malformed" {
+				check(name, s.send(withHeader(req, origin)))
+			}
+		}
+		c := s.listen("/events", origin)
+		check("stream", c.head)
+		c.conn.Close()
+	}
+}
+
+func TestPreflightAllowsWhatBeaconsNeed(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	for _, tt := range []struct {
+		target  string
+		headers []string
+		status  int
+		methods string
+	}{
+		{"/metrics", nil, 204, "POST, OPTIONS"},
+		{"/api/events", []string{"Access-Control-Request-Method: POST", "Access-Control-Request-Headers: content-type"}, 204, "POST, OPTIONS"},
+		{"/events", []string{"Access-Control-Request-Method: GET"}, 204, "GET"},
+		{"/event-dispatcher", []string{"Access-Control-Request-Method: GET"}, 204, "GET"},
+		{"/events", nil, 405, ""},
+	} {
+		a := s.send(request("OPTIONS", tt.target, "", append(tt.headers, "Origin: https://a.example")...))
+		if got := a.header.Get("Access-Control-Allow-Methods"); a.status != tt.status || got != tt.methods {
+			t.Errorf("OPTIONS %s = %d, Access-Control-Allow-Methods %q; want %d, %q", tt.target, a.status, got, tt.status, tt.methods)
+		}
+		if tt.status != 204 {
+			continue
+		}
+		if got := a.header.Get("Access-Control-Allow-Headers"); got != "content-type" || a.body != "" {
+			t.Errorf("OPTIONS %s: Access-Control-Allow-Headers %q, body %q; want content-type, none", tt.target, got, a.body)
+		}
+	}
+}
+
+// withHeader adds a line to the head of a request.
+func withHeader(req, line string) string {
+	for i := range req {
+		if req[i] == '\n' {
+			return req[:i+1] + line + "\r\n" + req[i+1:]
+		}
+	}
+	panic("no line in " + req)
+}

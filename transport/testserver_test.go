@@ -1,0 +1,269 @@
+package transport
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"event-dispatcher/broker"
+	"event-dispatcher/transport/stream"
+)
+
+// patience is how long a test waits for what must happen. Machines that are busy
+// with other things are slow, so it says nothing about how long things take.
+const patience = 30 * time.Second
+
+// setup is what a testServer is made of.
+type setup struct {
+	Options
+	pool   stream.Options
+	broker broker.Options
+}
+
+// testServer is a server on a loopback port of its own.
+type testServer struct {
+	*Server
+	t    testing.TB
+	addr string
+}
+
+// start serves until the test ends.
+func start(t testing.TB, change ...func(*setup)) *testServer {
+	t.Helper()
+	o := setup{broker: broker.Options{Bytes: 16 << 20}}
+	for _, f := range change {
+		f(&o)
+	}
+	b, err := broker.New(o.broker)
+	if err != nil {
+		t.Fatalf("broker.New(%+v) = %v; want nil", o.broker, err)
+	}
+	p, err := stream.New(b, o.pool)
+	if err != nil {
+		t.Fatalf("stream.New(%+v) = %v; want nil", o.pool, err)
+	}
+	s := New(b, p, o.Options)
+	addr := s.serveOn(t, loopback(t), s.Serve)
+	t.Cleanup(func() {
+		now, cancel := context.WithCancel(context.Background())
+		cancel()
+		s.Drain(now)
+		s.CloseAdmin(now)
+		p.Drain(now, 0, 0)
+		p.Close()
+	})
+	return &testServer{Server: s, t: t, addr: addr}
+}
+
+func loopback(t testing.TB) net.Listener {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ln
+}
+
+// serveOn has serve answer on ln, and holds it to end without an error.
+func (s *Server) serveOn(t testing.TB, ln net.Listener, serve func(net.Listener) error) string {
+	served := make(chan error, 1)
+	go func() { served <- serve(ln) }()
+	t.Cleanup(func() {
+		if err := <-served; err != nil {
+			t.Errorf("serve = %v; want nil", err)
+		}
+	})
+	return ln.Addr().String()
+}
+
+// dial opens a connection that the test's end closes and patience limits.
+func (s *testServer) dial() *net.TCPConn {
+	s.t.Helper()
+	return dialTo(s.t, s.addr)
+}
+
+func dialTo(t testing.TB, addr string) *net.TCPConn {
+	t.Helper()
+	c, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	c.SetDeadline(time.Now().Add(patience))
+	return c.(*net.TCPConn)
+}
+
+// An answer is a response, read whole.
+type answer struct {
+	status int
+	header http.Header
+	body   string
+}
+
+// reason is the first word of a refusal.
+func (a answer) reason() string {
+	word, _, ok := strings.Cut(a.body, ":")
+	if !ok {
+		return ""
+	}
+	return word
+}
+
+// readAnswer reads the next response to a request of the given method.
+func readAnswer(t testing.TB, br *bufio.Reader, method string) answer {
+	t.Helper()
+	resp, err := http.ReadResponse(br, &http.Request{Method: method})
+	if err != nil {
+		t.Fatalf("reading the response: %v", err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatalf("reading the body: %v", err)
+	}
+	return answer{resp.StatusCode, resp.Header, string(body)}
+}
+
+// send writes a request, byte by byte as given, and returns its answer.
+func (s *testServer) send(request string) answer {
+	s.t.Helper()
+	a, _ := sendTo(s.t, s.addr, request)
+	return a
+}
+
+// sendTo also returns what follows the answer, until the server closes; it asks
+// for the end by closing its own side.
+func sendTo(t testing.TB, addr, request string) (a answer, rest string) {
+	t.Helper()
+	c := dialTo(t, addr)
+	defer c.Close()
+	go func() { // the answer may come before the request is written
+		io.WriteString(c, request)
+		c.CloseWrite()
+	}()
+	br := bufio.NewReader(c)
+	method, _, _ := strings.Cut(request, " ")
+	a = readAnswer(t, br, method)
+	left, _ := io.ReadAll(br)
+	return a, string(left)
+}
+
+// request is the text of a request with a body. Headers are whole lines.
+func request(method, target, body string, headers ...string) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s %s HTTP/1.1\r\nHost: test\r\n", method, target)
+	for _, h := range headers {
+		b.WriteString(h + "\r\n")
+	}
+	if body != "" || method == "POST" {
+		fmt.Fprintf(&b, "Content-Length: %d\r\n", len(body))
+	}
+	return b.String() + "\r\n" + body
+}
+
+// post publishes, and holds the server to answer 200.
+func (s *testServer) post(path, body string, headers ...string) {
+	s.t.Helper()
+	if a := s.send(request("POST", path, body, headers...)); a.status != 200 || a.body != "" {
+		s.t.Fatalf("POST %s %.80q = %d %q; want 200 without a body", path, body, a.status, a.body)
+	}
+}
+
+// A consumer is one open stream.
+type consumer struct {
+	t    testing.TB
+	conn *net.TCPConn
+	br   *bufio.Reader
+	head answer // without a body
+}
+
+// listen opens a stream and reads its head and first comment.
+func (s *testServer) listen(target string, headers ...string) *consumer {
+	s.t.Helper()
+	c := &consumer{t: s.t, conn: s.dial()}
+	c.br = bufio.NewReader(c.conn)
+	io.WriteString(c.conn, request("GET", target, "", headers...))
+	resp, err := http.ReadResponse(c.br, &http.Request{Method: "GET"})
+	if err != nil {
+		s.t.Fatalf("GET %s: %v", target, err)
+	}
+	c.head = answer{status: resp.StatusCode, header: resp.Header}
+	if first := c.block(); !strings.HasPrefix(first, ":") {
+		s.t.Fatalf("the first block of GET %s = %q; want a comment", target, first)
+	}
+	return c
+}
+
+// block reads up to and including the next empty line.
+func (c *consumer) block() string {
+	c.t.Helper()
+	b, err := c.next()
+	if err != nil {
+		c.t.Fatalf("the stream after %q: %v; want a block", b, err)
+	}
+	return b
+}
+
+func (c *consumer) next() (string, error) {
+	var b strings.Builder
+	for {
+		line, err := c.br.ReadString('\n')
+		b.WriteString(line)
+		if err != nil || line == "\n" {
+			return b.String(), err
+		}
+	}
+}
+
+// event returns the data of the next event, passing over comments.
+func (c *consumer) event() string {
+	c.t.Helper()
+	for {
+		b := c.block()
+		if strings.HasPrefix(b, ":") {
+			continue
+		}
+		data, ok := strings.CutPrefix(b, "data: ")
+		data, end := strings.CutSuffix(data, "\n\n")
+		if !ok || !end || strings.ContainsAny(data, "\r\n") {
+			c.t.Fatalf("block = %q; want one data line and an empty one", b)
+		}
+		return data
+	}
+}
+
+// eventually waits until ok reports true.
+func eventually(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); !ok(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("still not so after %v: %s", patience, what)
+		}
+	}
+}
+
+// metrics returns the server's own metrics: name, or name{value of the label}.
+func (s *testServer) gather() map[string]float64 {
+	s.t.Helper()
+	families, err := s.Registry().Gather()
+	if err != nil {
+		s.t.Fatalf("Gather() = %v; want nil", err)
+	}
+	values := map[string]float64{}
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			name := f.GetName()
+			if l := m.GetLabel(); len(l) == 1 {
+				name += "{" + l[0].GetValue() + "}"
+			}
+			values[name] = m.GetCounter().GetValue() + m.GetGauge().GetValue()
+		}
+	}
+	return values
+}
