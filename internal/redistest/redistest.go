@@ -11,7 +11,10 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"os"
 	"os/exec"
+	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -27,6 +30,7 @@ type Server struct {
 
 	tb   testing.TB
 	path string
+	mode []string // arguments before all others
 	args []string
 	cmd  *exec.Cmd
 	out  *bytes.Buffer
@@ -38,7 +42,7 @@ type Server struct {
 func Start(tb testing.TB, args ...string) *Server {
 	tb.Helper()
 	for try := 1; ; try++ {
-		s, err := start(tb, FreeAddr(tb), args)
+		s, err := start(tb, FreeAddr(tb), nil, slices.Concat(inMemory, args))
 		if err == nil {
 			return s
 		}
@@ -51,12 +55,31 @@ func Start(tb testing.TB, args ...string) *Server {
 // StartAt is Start at an address that [FreeAddr] gave.
 func StartAt(tb testing.TB, addr string, args ...string) *Server {
 	tb.Helper()
-	s, err := start(tb, addr, args)
+	s, err := start(tb, addr, nil, slices.Concat(inMemory, args))
 	if err != nil {
 		tb.Fatalf("redis-server does not start: %v", err)
 	}
 	return s
 }
+
+// StartSentinel runs a Sentinel that watches a server under a name.
+func StartSentinel(tb testing.TB, name string, master *Server) *Server {
+	tb.Helper()
+	host, port, _ := net.SplitHostPort(master.Addr)
+	file := filepath.Join(tb.TempDir(), "sentinel.conf")
+	conf := fmt.Sprintf("sentinel monitor %s %s %s 1\nsentinel down-after-milliseconds %[1]s 1000\n", name, host, port)
+	if err := os.WriteFile(file, []byte(conf), 0o600); err != nil {
+		tb.Fatal(err)
+	}
+	s, err := start(tb, FreeAddr(tb), []string{file, "--sentinel"}, nil)
+	if err != nil {
+		tb.Fatalf("redis-server does not start as a Sentinel: %v", err)
+	}
+	return s
+}
+
+// inMemory keeps a server off the disk.
+var inMemory = []string{"--save", "", "--appendonly", "no"}
 
 // FreeAddr is a loopback address where nobody listens, for a Redis that is absent.
 func FreeAddr(tb testing.TB) string {
@@ -69,13 +92,13 @@ func FreeAddr(tb testing.TB) string {
 	return l.Addr().String()
 }
 
-func start(tb testing.TB, addr string, args []string) (*Server, error) {
+func start(tb testing.TB, addr string, mode, args []string) (*Server, error) {
 	tb.Helper()
 	path, err := exec.LookPath("redis-server")
 	if err != nil {
 		tb.Fatal("redis-server is not installed; this test needs a real one (Debian: apt-get install redis-server)")
 	}
-	s := &Server{tb: tb, Addr: addr, path: path, args: args}
+	s := &Server{tb: tb, Addr: addr, path: path, mode: mode, args: args}
 	if err := s.launch(); err != nil {
 		return nil, err
 	}
@@ -86,9 +109,9 @@ func start(tb testing.TB, addr string, args []string) (*Server, error) {
 // launch starts the process and waits until it listens.
 func (s *Server) launch() error {
 	_, port, _ := net.SplitHostPort(s.Addr)
-	base := []string{"--port", port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", s.tb.TempDir()}
+	base := []string{"--port", port, "--bind", "127.0.0.1", "--dir", s.tb.TempDir()}
 	s.out = new(bytes.Buffer)
-	s.cmd = exec.Command(s.path, append(base, s.args...)...)
+	s.cmd = exec.Command(s.path, slices.Concat(s.mode, base, s.args)...)
 	s.cmd.Stdout, s.cmd.Stderr = s.out, s.out
 	s.cmd.SysProcAttr = dieWithParent()
 	if err := s.cmd.Start(); err != nil {
