@@ -1,0 +1,74 @@
+//go:build unix
+
+package redis
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
+	"math/big"
+	"net"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"event-dispatcher/internal/redistest"
+)
+
+func TestTLSIsVerifiedUnlessToldOtherwise(t *testing.T) {
+	cert, key := selfSigned(t)
+	addr := redistest.FreeAddr(t)
+	_, port, _ := net.SplitHostPort(addr)
+	redistest.StartAt(t, addr, "--port", "0", "--tls-port", port, "--tls-auth-clients", "no",
+		"--tls-cert-file", cert, "--tls-key-file", key, "--requirepass", "p")
+	open := func(query string) (g *Guard, failure chan error) {
+		config, err := Parse("rediss://:p@" + addr + query)
+		if err != nil {
+			t.Fatal(err)
+		}
+		failure = make(chan error, 1)
+		g = NewGuard(config, soon, func(_ bool, err error) {
+			select {
+			case failure <- err:
+			default:
+			}
+		})
+		t.Cleanup(g.Close)
+		return g, failure
+	}
+	trusting, _ := open("?skip_verify=true")
+	eventually(t, "up with skip_verify", trusting.Up)
+	_, failure := open("")
+	if err := <-failure; err == nil {
+		t.Error("connected to a server whose certificate nobody signed")
+	}
+}
+
+// selfSigned writes a certificate that nobody trusts, and its key.
+func selfSigned(t *testing.T) (certFile, keyFile string) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour)}
+	cert, err := x509.CreateCertificate(rand.Reader, &template, &template, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write := func(name, kind string, data []byte) string {
+		path := filepath.Join(t.TempDir(), name)
+		if err := os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: data}), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	return write("cert.pem", "CERTIFICATE", cert), write("key.pem", "PRIVATE KEY", der)
+}
