@@ -1,6 +1,10 @@
 package stream
 
-import "time"
+import (
+	"time"
+
+	"event-dispatcher/broker"
+)
 
 // drainTick is how often a draining loop looks whom to end.
 const drainTick = 5 * time.Millisecond
@@ -45,8 +49,8 @@ func (l *loop) keepAlive(h *herd, now time.Time) {
 	}
 }
 
-// cutStalled closes consumers whose socket has taken nothing for the stall limit.
-// Members of a herd have taken everything there was.
+// cutStalled closes consumers that made no progress for the stall limit. Members
+// of a herd have taken everything there was.
 func (l *loop) cutStalled(now time.Time) {
 	if l.stats.lagging.Load() == 0 {
 		return
@@ -55,7 +59,19 @@ func (l *loop) cutStalled(now time.Time) {
 		if c == nil || c.lag == nil {
 			continue
 		}
-		switch quiet := now.Sub(c.lag.progress); {
+		g := c.lag
+		if g.queued { // has taken everything, too: it waits for a hole to be filled
+			l.keepWaiting(g, now)
+			continue
+		}
+		// A slow one may take long to make room for more, but acknowledges.
+		if left := unacknowledged(c.fd); left != g.unacked {
+			if left < g.unacked {
+				g.progress = now
+			}
+			g.unacked = left
+		}
+		switch quiet := now.Sub(g.progress); {
 		case quiet >= l.pool.options.Stall:
 			l.close(c, ReasonStalled)
 		case quiet >= time.Second:
@@ -63,6 +79,14 @@ func (l *loop) cutStalled(now time.Time) {
 			// event of the socket says when to try again.
 			l.makeReady(c)
 		}
+	}
+}
+
+// keepWaiting has a laggard that waits for the log get its keep-alives.
+func (l *loop) keepWaiting(g *lag, now time.Time) {
+	after := l.pool.options.KeepAlive
+	if after > 0 && l.drainer == nil && len(g.rest) == 0 && now.Sub(g.progress) >= after-l.pool.options.clockTick() {
+		g.rest = l.pool.options.Wire.KeepAlive // shared, but only ever resliced
 	}
 }
 
@@ -79,11 +103,13 @@ func (l *loop) inUse(h *herd) bool {
 // A drainer ends the loop's streams: see [Pool.Drain].
 type drainer struct {
 	plan    drainPlan
-	from    time.Time // when ends begin: the silence is over
-	total   int       // consumers when ends began
-	ended   int       // of these, how many were told to leave
-	next    int       // slot to look at next
+	from    time.Time       // when ends begin: the silence is over
+	goals   []broker.Cursor // by shard, the end of its log when ends began
+	total   int             // consumers when ends began
+	ended   int             // of these, how many were told to leave
+	next    int             // slot to look at next
 	started bool
+	over    bool // there were no consumers left; any that come now are late
 	done    chan struct{}
 }
 
@@ -102,8 +128,10 @@ func (l *loop) drain(plan drainPlan) {
 // step ends as many streams as the plan wants by now.
 func (d *drainer) step(l *loop, now time.Time) {
 	if len(l.slots) == len(l.free) {
-		l.drainer = nil
-		close(d.done)
+		if !d.over {
+			d.over = true
+			close(d.done)
+		}
 		return
 	}
 	select {
@@ -121,6 +149,7 @@ func (d *drainer) step(l *loop, now time.Time) {
 	}
 	if !d.started {
 		d.started, d.total = true, len(l.slots)-len(l.free)
+		d.goals = l.broker.Head(l.broker.AllShards())
 	}
 	due := d.total
 	if d.plan.window > 0 {
@@ -142,10 +171,22 @@ func (d *drainer) step(l *loop, now time.Time) {
 	}
 }
 
+// reached reports whether a herd has got everything that was published before
+// ends began, be it behind a hole. What other instances still publish does not
+// keep a stream open.
+func (d *drainer) reached(h *herd) bool {
+	for i, shard := range h.shards {
+		if h.cursors[i].Behind(d.goals[shard]) > 0 {
+			return false
+		}
+	}
+	return true
+}
+
 // farewell ends a stream cleanly if its consumer is up to date. A laggard is
 // asked again when it has joined the herd.
 func (d *drainer) farewell(l *loop, c *consumer) {
-	if c.lag != nil || l.pending() {
+	if c.lag != nil || !d.reached(c.herd) {
 		return
 	}
 	bye := l.pool.options.Wire.AppendFarewell(nil, Jitter(minRetry, maxRetry))

@@ -36,7 +36,8 @@ type lag struct {
 	event    bool            // rest ends an event, which then counts as delivered
 	queued   bool            // in the loop's ready list
 	leaving  bool            // ends after rest
-	progress time.Time       // when the socket last took a byte
+	progress time.Time       // when the socket last took, or the peer acknowledged, a byte
+	unacked  int             // bytes in the kernel at the last look
 }
 
 // A herd is the consumers of one loop and one set of shards that are up to date.

@@ -2,6 +2,7 @@ package stream
 
 import (
 	"fmt"
+	"sync"
 	"time"
 	"unsafe"
 
@@ -12,6 +13,9 @@ import (
 type poller struct {
 	epoll, event int
 	buffer       [256]unix.EpollEvent
+
+	closing sync.Mutex // guards closed
+	closed  bool
 }
 
 // wakeSlot marks the eventfd among the consumers' slots.
@@ -38,14 +42,23 @@ func newPoller() (*poller, error) {
 }
 
 func (p *poller) close() {
+	p.closing.Lock()
+	defer p.closing.Unlock()
+	p.closed = true
 	unix.Close(p.epoll)
 	unix.Close(p.event)
 }
 
-// wake ends the current or the next wait. Any goroutine may call it.
+// wake ends the current or the next wait. Any goroutine may call it, also after
+// close: a publisher may be on its way to a loop that has ended, and by then the
+// number of the descriptor may be somebody else's.
 func (p *poller) wake() {
-	one := [8]byte{1}
-	unix.Write(p.event, one[:])
+	p.closing.Lock()
+	defer p.closing.Unlock()
+	if !p.closed {
+		one := [8]byte{1}
+		unix.Write(p.event, one[:])
+	}
 }
 
 // add watches a socket. Edge-triggered: one event now if it is writable, one
@@ -93,13 +106,23 @@ func send(fd int, p []byte) (int, unix.Errno) {
 	return int(n), 0
 }
 
+// unacknowledged is how many bytes the kernel holds that the peer has not
+// acknowledged, sent or not.
+func unacknowledged(fd int) int {
+	n, err := unix.IoctlGetInt(fd, unix.SIOCOUTQ)
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
 // hangUp closes a socket. A clean end is a FIN behind the last byte; bytes that
 // the peer sent and nobody read would turn it into a reset, so they are read.
 func hangUp(fd int, clean bool) {
 	if clean {
 		unix.Shutdown(fd, unix.SHUT_WR)
 		var sink [4096]byte
-		for range 16 {
+		for range 256 {
 			if n, _, err := unix.Recvfrom(fd, sink[:], unix.MSG_DONTWAIT|unix.MSG_TRUNC); n <= 0 || err != nil {
 				break
 			}

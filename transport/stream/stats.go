@@ -126,11 +126,7 @@ func (s *counters) latencies(b *broker.Batch, events int, n uint64, now broker.T
 		for i++; i < events && b.At(i) == at; i++ {
 			run++
 		}
-		age := now.Since(at)
-		if age > now { // published after now was taken, by another core
-			age = 0
-		}
-		s.latency.observe(uint64(age), n*run)
+		s.latency.observe(uint64(now.Since(at)), n*run)
 	}
 }
 
