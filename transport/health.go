@@ -117,7 +117,7 @@ func (s *Server) ready(ctx *fasthttp.RequestCtx) {
 }
 
 // wedged reports whether events wait for a writer loop that does not come.
-func (s *Server) wedged() bool { return s.pool.Waiting() > wedgedAfter }
+func (s *Server) wedged() bool { return s.waiting() > wedgedAfter }
 
 func writeJSON(ctx *fasthttp.RequestCtx, v any) {
 	body, err := json.Marshal(v)

@@ -114,7 +114,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 		draining = 1
 	}
 	gauge(c.ready, draining)
-	gauge(c.queue, s.pool.Waiting().Seconds())
+	gauge(c.queue, s.waiting().Seconds())
 }
 
 // Registry returns a new registry with the server's metrics, those of the Go

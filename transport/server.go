@@ -92,6 +92,7 @@ type Server struct {
 	options Options
 	broker  *broker.Broker
 	pool    *stream.Pool
+	waiting func() time.Duration // the pool's
 	cors    cors
 	clients clientAddress
 	limits  *limits
@@ -118,6 +119,7 @@ func New(b *broker.Broker, p *stream.Pool, o Options) *Server {
 		options: o,
 		broker:  b,
 		pool:    p,
+		waiting: p.Waiting,
 		cors:    cors{origins: o.Origins},
 		clients: clientAddress{trusted: o.TrustedProxies},
 		limits:  newLimits(o.IngestRate, o.ClientRate),
@@ -145,7 +147,6 @@ func (s *Server) httpServer(route fasthttp.RequestHandler) *fasthttp.Server {
 		NoDefaultServerHeader:        true,
 		NoDefaultContentType:         true,
 		SecureErrorLogMessage:        true,
-		KeepHijackedConns:            true,
 		CloseOnShutdown:              true,
 		Logger:                       httpLog{s.log},
 	}

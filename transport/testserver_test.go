@@ -7,7 +7,9 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/textproto"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -29,8 +31,9 @@ type setup struct {
 // testServer is a server on a loopback port of its own.
 type testServer struct {
 	*Server
-	t    testing.TB
-	addr string
+	t       testing.TB
+	addr    string
+	serving sync.WaitGroup
 }
 
 // start serves until the test ends.
@@ -49,7 +52,7 @@ func start(t testing.TB, change ...func(*setup)) *testServer {
 		t.Fatalf("stream.New(%+v) = %v; want nil", o.pool, err)
 	}
 	s := New(b, p, o.Options)
-	addr := s.serveOn(t, loopback(t), s.Serve)
+	ts := &testServer{Server: s, t: t}
 	t.Cleanup(func() {
 		now, cancel := context.WithCancel(context.Background())
 		cancel()
@@ -57,8 +60,10 @@ func start(t testing.TB, change ...func(*setup)) *testServer {
 		s.CloseAdmin(now)
 		p.Drain(now, 0, 0)
 		p.Close()
+		ts.serving.Wait()
 	})
-	return &testServer{Server: s, t: t, addr: addr}
+	ts.addr = ts.serveOn(loopback(t), s.Serve)
+	return ts
 }
 
 func loopback(t testing.TB) net.Listener {
@@ -70,13 +75,12 @@ func loopback(t testing.TB) net.Listener {
 	return ln
 }
 
-// serveOn has serve answer on ln, and holds it to end without an error.
-func (s *Server) serveOn(t testing.TB, ln net.Listener, serve func(net.Listener) error) string {
-	served := make(chan error, 1)
-	go func() { served <- serve(ln) }()
-	t.Cleanup(func() {
-		if err := <-served; err != nil {
-			t.Errorf("serve = %v; want nil", err)
+// serveOn has serve answer on ln until the test ends, and holds it to end then
+// without an error.
+func (s *testServer) serveOn(ln net.Listener, serve func(net.Listener) error) string {
+	s.serving.Go(func() {
+		if err := serve(ln); err != nil {
+			s.t.Errorf("serve = %v; want nil", err)
 		}
 	})
 	return ln.Addr().String()
@@ -189,11 +193,17 @@ func (s *testServer) listen(target string, headers ...string) *consumer {
 	c := &consumer{t: s.t, conn: s.dial()}
 	c.br = bufio.NewReader(c.conn)
 	io.WriteString(c.conn, request("GET", target, "", headers...))
-	resp, err := http.ReadResponse(c.br, &http.Request{Method: "GET"})
+	head := textproto.NewReader(c.br)
+	status, err := head.ReadLine()
 	if err != nil {
 		s.t.Fatalf("GET %s: %v", target, err)
 	}
-	c.head = answer{status: resp.StatusCode, header: resp.Header}
+	header, err := head.ReadMIMEHeader()
+	if err != nil {
+		s.t.Fatalf("GET %s: %v", target, err)
+	}
+	fmt.Sscanf(status, "HTTP/1.1 %d", &c.head.status)
+	c.head.header = http.Header(header)
 	if first := c.block(); !strings.HasPrefix(first, ":") {
 		s.t.Fatalf("the first block of GET %s = %q; want a comment", target, first)
 	}
