@@ -44,7 +44,7 @@ func (l *loop) keepAlive(h *herd, now time.Time) {
 		}
 		l.stats.bytes.Add(uint64(n))
 		if n < len(p) {
-			l.leaveHerd(c, 0, h.cursors[0], p[n:], false)
+			l.leaveHerd(c, 0, h.cursors[0], p[n:])
 		}
 	}
 }
@@ -199,6 +199,6 @@ func (d *drainer) farewell(l *loop, c *consumer) {
 		l.close(c, ReasonDrained)
 		return
 	}
-	l.leaveHerd(c, 0, c.herd.cursors[0], bye[n:], false)
+	l.leaveHerd(c, 0, c.herd.cursors[0], bye[n:])
 	c.lag.leaving = true
 }

@@ -34,6 +34,7 @@ type lag struct {
 	cursors  []broker.Cursor // one per shard, in the herd's order
 	rest     []byte          // goes out before anything else (invariant 1)
 	event    bool            // rest ends an event, which then counts as delivered
+	at       broker.Tick     // when that event was published
 	queued   bool            // in the loop's ready list
 	leaving  bool            // ends after rest
 	progress time.Time       // when the socket last took, or the peer acknowledged, a byte

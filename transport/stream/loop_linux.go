@@ -86,6 +86,7 @@ func newLoop(p *Pool) (*loop, error) {
 		pace:   pace{interval: p.options.FlushInterval},
 		herds:  map[broker.ShardSet]*herd{},
 	}
+	l.moved.Store(time.Now().UnixNano())
 	go l.run()
 	return l, nil
 }
@@ -173,6 +174,11 @@ func (l *loop) run() {
 	l.mailbox.closed = true
 	l.mailbox.Unlock()
 	l.takeOrders()
+	for _, c := range l.slots { // came after the drain, or there was none
+		if c != nil {
+			l.close(c, ReasonDeadline)
+		}
+	}
 }
 
 // wait takes what the sockets say. Unless busy it parks first.
@@ -233,7 +239,7 @@ func (l *loop) waiting() time.Duration {
 
 // sleep is how long nothing needs the clock.
 func (l *loop) sleep() time.Duration {
-	if l.drainer != nil {
+	if l.drainer != nil && len(l.slots) > len(l.free) {
 		return drainTick
 	}
 	if len(l.herds) == 0 {

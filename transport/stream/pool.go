@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"runtime"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -79,7 +80,7 @@ func (o *Options) clockTick() time.Duration {
 	if o.KeepAlive > 0 {
 		tick = min(tick, o.KeepAlive/4)
 	}
-	return tick
+	return max(tick, time.Millisecond)
 }
 
 // Errors of [Pool.Admit].
@@ -100,6 +101,7 @@ type Pool struct {
 	consumers atomic.Int64  // admitted and not yet closed
 	closed    [reasons]atomic.Uint64
 	draining  atomic.Bool
+	ending    sync.Mutex // held by Drain
 }
 
 // An engine is a writer loop, or what stands for one.
@@ -112,7 +114,7 @@ type engine interface {
 	drain(plan drainPlan)
 	// waiting is how long events have been waiting for it; 0 if none do.
 	waiting() time.Duration
-	// stop ends the engine; its consumers must be gone.
+	// stop ends the engine, and cuts the consumers that it still has.
 	stop()
 	counts() *counters
 }
@@ -168,7 +170,7 @@ func (t Ticket) Serve(conn net.Conn, opening []byte) {
 		conn:   conn,
 	}
 	if a, ok := conn.RemoteAddr().(*net.TCPAddr); ok {
-		c.addr = a.AddrPort()
+		c.addr = netip.AddrPortFrom(a.AddrPort().Addr().Unmap(), uint16(a.Port))
 	}
 	for _, cursor := range t.cursors {
 		c.joined += cursor.Sequence()
@@ -227,6 +229,8 @@ type drainPlan struct {
 // farewell. Whoever has not caught up when ctx is done is cut.
 func (p *Pool) Drain(ctx context.Context, silence, window time.Duration) {
 	p.draining.Store(true)
+	p.ending.Lock() // one at a time; a second one finds nobody left
+	defer p.ending.Unlock()
 	plan := drainPlan{silence: silence, window: window, deadline: ctx.Done()}
 	done := make(chan struct{})
 	for _, e := range p.engines {
@@ -240,7 +244,7 @@ func (p *Pool) Drain(ctx context.Context, silence, window time.Duration) {
 	}
 }
 
-// Close stops the loops; call Drain first.
+// Close stops the loops; call Drain first. Consumers that are still there are cut.
 func (p *Pool) Close() {
 	for _, e := range p.engines {
 		e.stop()

@@ -77,21 +77,22 @@ func (l *loop) tellHerd(h *herd, i int, b *broker.Batch) {
 			if b.Events > 0 {
 				cursor = b.Cursor(0)
 			}
-			l.leaveHerd(c, i, cursor, notice[n:], false)
+			l.leaveHerd(c, i, cursor, notice[n:])
 		}
 	}
 }
 
 // fallBehind takes c, whose socket took n bytes of the batch, out of the herd.
 func (l *loop) fallBehind(c *consumer, i int, b *broker.Batch, n int) {
-	cursor, rest := l.cut(b, n)
-	l.leaveHerd(c, i, cursor, rest, len(rest) > 0)
+	cursor, rest, at := l.cut(b, n)
+	l.leaveHerd(c, i, cursor, rest)
+	c.lag.event, c.lag.at = len(rest) > 0, at
 }
 
 // cut counts the events of the batch that went out with its first n bytes, and
-// returns the cursor to go on at and the rest of the event that was cut, which
-// that cursor has passed (invariant 1).
-func (l *loop) cut(b *broker.Batch, n int) (cursor broker.Cursor, rest []byte) {
+// returns the cursor to go on at, and the rest and publish time of the event that
+// was cut, which that cursor has passed (invariant 1).
+func (l *loop) cut(b *broker.Batch, n int) (cursor broker.Cursor, rest []byte, at broker.Tick) {
 	events, partial := b.Cut(n)
 	l.stats.bytes.Add(uint64(n))
 	if events > 0 {
@@ -100,20 +101,19 @@ func (l *loop) cut(b *broker.Batch, n int) (cursor broker.Cursor, rest []byte) {
 		l.stats.latencies(b, events, 1, l.broker.Tick(time.Now()))
 	}
 	if partial > 0 {
-		rest = b.Event(events)[partial:]
+		rest, at = b.Event(events)[partial:], b.At(events)
 		events++
 	}
-	return b.Cursor(events), rest
+	return b.Cursor(events), rest, at
 }
 
 // leaveHerd makes c a laggard that stands at the herd's cursors, but for shard
 // i, where it stands at cursor. rest is copied.
-func (l *loop) leaveHerd(c *consumer, i int, cursor broker.Cursor, rest []byte, event bool) {
+func (l *loop) leaveHerd(c *consumer, i int, cursor broker.Cursor, rest []byte) {
 	c.herd.leave(c)
 	g := &lag{
 		cursors:  append([]broker.Cursor(nil), c.herd.cursors...),
 		rest:     append([]byte(nil), rest...),
-		event:    event,
 		progress: time.Now(),
 	}
 	g.cursors[i] = cursor
@@ -171,6 +171,7 @@ func (l *loop) catchUp(c *consumer, now time.Time) turn {
 			if g.event {
 				g.event = false
 				l.stats.delivered.Add(1)
+				l.stats.latency.observe(uint64(l.broker.Tick(time.Now()).Since(g.at)), 1)
 			}
 		}
 		if g.leaving {
@@ -243,7 +244,7 @@ func (l *loop) serveBatch(c *consumer, i int, b *broker.Batch, now time.Time) (i
 		return n, true
 	}
 	var rest []byte
-	g.cursors[i], rest = l.cut(b, n)
+	g.cursors[i], rest, g.at = l.cut(b, n)
 	g.rest = append([]byte(nil), rest...)
 	g.event = len(rest) > 0
 	return n, false

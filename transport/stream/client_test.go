@@ -1,0 +1,329 @@
+package stream
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	"event-dispatcher/broker"
+)
+
+// An event of the tests says who published it as which, and carries padding that
+// shows where it was torn.
+type event struct {
+	shard    int
+	producer int    // 0: number is the sequence in the shard
+	number   uint64 // grows within shard and producer
+	size     int    // of the padding
+}
+
+func appendFrame(dst []byte, e event) []byte {
+	dst = append(dst, EventPrefix...)
+	dst = appendEvent(dst, e)
+	return append(dst, EventSuffix...)
+}
+
+func appendEvent(dst []byte, e event) []byte {
+	dst = fmt.Appendf(dst, `{"shard":%d,"producer":%d,"number":%d,"size":%d,"pad":"`, e.shard, e.producer, e.number, e.size)
+	letter := 'a' + byte(e.number%26)
+	for range e.size {
+		dst = append(dst, letter)
+	}
+	return append(dst, `"}`...)
+}
+
+// parseEvent reads one back; ok is false if a single byte is not as it was published.
+func parseEvent(data []byte) (e event, ok bool) {
+	rest := data
+	field := func(name string) (n uint64) {
+		_, tail, found := bytes.Cut(rest, []byte(`"`+name+`":`))
+		end := bytes.IndexByte(tail, ',')
+		if !found || end < 0 {
+			return 0
+		}
+		n, _ = strconv.ParseUint(string(tail[:end]), 10, 64)
+		rest = tail[end:]
+		return n
+	}
+	e = event{shard: int(field("shard")), producer: int(field("producer")), number: field("number"), size: int(field("size"))}
+	return e, e.size <= len(data) && bytes.Equal(appendEvent(nil, e), data)
+}
+
+// books are what a client has seen.
+type books struct {
+	received, skipped uint64
+	notices           int
+	keepAlives        []uint64 // for each, how many events came before it
+	retries           int
+	bytes             uint64
+	partial           bool   // in the middle of a block
+	wrong             string // the first thing that must not be
+	end               error  // io.EOF after a clean end
+}
+
+// A client reads a stream and keeps its books.
+type client struct {
+	conn   *net.TCPConn
+	shards broker.ShardSet
+	joined uint64         // sum of the sequences when its stream was opened
+	first  map[int]uint64 // by shard: sequence when its stream was opened
+	chunk  int            // bytes per read
+	pause  func()         // before each read
+	gate   sync.Mutex     // held while it does not read
+	done   chan struct{}  // closed when its stream has ended
+
+	mu   sync.Mutex
+	seen books
+	last map[[2]int]uint64 // number of the last event, by shard and producer
+	gaps uint64            // sequences left out so far
+	line []byte            // the unfinished line
+	open bool              // a block has begun
+}
+
+type joinOptions struct {
+	shards  broker.ShardSet // zero means all
+	buffer  int             // of the sockets, in bytes; zero means the system's
+	chunk   int             // bytes per read; zero means many
+	pause   func()          // before each read
+	stalled bool            // reads nothing until resume
+}
+
+// join opens a stream.
+func (r *rig) join(o joinOptions) *client {
+	r.t.Helper()
+	if o.shards == 0 {
+		o.shards = r.broker.AllShards()
+	}
+	ticket, err := r.pool.Admit(o.shards)
+	if err != nil {
+		r.t.Fatalf("Admit() = %v; want nil", err)
+	}
+	return r.serve(ticket, o)
+}
+
+func (r *rig) serve(ticket Ticket, o joinOptions) *client {
+	r.t.Helper()
+	c := &client{shards: ticket.shards, chunk: o.chunk, pause: o.pause, done: make(chan struct{}),
+		first: map[int]uint64{}, last: map[[2]int]uint64{}}
+	i := 0
+	for shard := range c.shards.All() {
+		c.first[shard] = ticket.cursors[i].Sequence()
+		c.joined += c.first[shard]
+		i++
+	}
+	if c.chunk == 0 {
+		c.chunk = 64 << 10
+	}
+	var server *net.TCPConn
+	c.conn, server = r.connect()
+	if o.buffer > 0 {
+		c.conn.SetReadBuffer(o.buffer)
+		server.SetWriteBuffer(o.buffer)
+	}
+	if o.stalled {
+		c.gate.Lock()
+	}
+	go c.read()
+	r.t.Cleanup(func() {
+		c.conn.Close()
+		c.gate.TryLock() // a reader that stalls must end
+		c.gate.Unlock()
+		<-c.done
+	})
+	ticket.Serve(server, []byte(OpeningComment))
+	return c
+}
+
+// connect makes a connection over loopback.
+func (r *rig) connect() (near, far *net.TCPConn) {
+	r.t.Helper()
+	r.joining.Lock()
+	defer r.joining.Unlock()
+	conn, err := net.Dial("tcp", r.ln.Addr().String())
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	accepted, err := r.ln.Accept()
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return conn.(*net.TCPConn), accepted.(*net.TCPConn)
+}
+
+func (c *client) stall()  { c.gate.Lock() }
+func (c *client) resume() { c.gate.Unlock() }
+
+// books is what the client has seen so far.
+func (c *client) books() books {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	seen := c.seen
+	seen.keepAlives = append([]uint64(nil), seen.keepAlives...)
+	seen.partial = c.open || len(c.line) > 0
+	return seen
+}
+
+// wantEnd waits for the end of the stream: EOF between blocks.
+func (c *client) wantEnd(t testing.TB) {
+	t.Helper()
+	<-c.done
+	if got := c.books(); got.end != io.EOF || got.partial || got.wrong != "" {
+		t.Errorf("stream ended with %v, in the middle of a block %v, wrong %q; want EOF, false, none", got.end, got.partial, got.wrong)
+	}
+}
+
+// awaitEvents waits until the client has received so many.
+func (c *client) awaitEvents(t testing.TB, n uint64) {
+	t.Helper()
+	eventually(t, func() string {
+		got := c.books()
+		if got.wrong != "" {
+			t.Fatal(got.wrong)
+		}
+		if got.received < n {
+			return fmt.Sprintf("received %d; want %d (ended: %v)", got.received, n, got.end)
+		}
+		return ""
+	})
+}
+
+func (c *client) read() {
+	defer close(c.done)
+	buf := make([]byte, c.chunk)
+	for {
+		if c.pause != nil {
+			c.pause()
+		}
+		c.gate.Lock()
+		c.gate.Unlock()
+		n, err := c.conn.Read(buf)
+		c.mu.Lock()
+		c.take(buf[:n])
+		c.seen.end = err
+		c.mu.Unlock()
+		if err != nil {
+			return
+		}
+	}
+}
+
+// take is a parser of event streams that takes nothing but what a pool may
+// write: blocks of one line, each followed by an empty one.
+func (c *client) take(p []byte) {
+	c.seen.bytes += uint64(len(p))
+	for len(p) > 0 {
+		line, rest, ended := bytes.Cut(p, []byte("\n"))
+		c.line = append(c.line, line...)
+		p = rest
+		if !ended {
+			return
+		}
+		switch {
+		case c.open && len(c.line) == 0:
+			c.open = false
+		case c.open:
+			c.complain("a second line in a block: %.80q", c.line)
+		default:
+			c.open = true
+			c.takeLine(string(c.line))
+		}
+		c.line = c.line[:0]
+	}
+}
+
+func (c *client) takeLine(line string) {
+	if number, ok := strings.CutPrefix(line, ": skipped "); ok {
+		n, err := strconv.ParseUint(number, 10, 64)
+		if err != nil || n == 0 {
+			c.complain("notice %q: want a number above 0", line)
+		}
+		c.seen.skipped += n
+		c.seen.notices++
+	} else if data, ok := strings.CutPrefix(line, EventPrefix); ok {
+		c.takeEvent([]byte(data))
+	} else if line == ":" {
+		c.seen.keepAlives = append(c.seen.keepAlives, c.seen.received)
+	} else if strings.HasPrefix(line, "retry: ") {
+		c.seen.retries++
+	} else if line+"\n\n" != OpeningComment || c.seen.received+c.seen.skipped > 0 {
+		c.complain("unexpected line %.80q", line)
+	}
+}
+
+func (c *client) takeEvent(data []byte) {
+	e, ok := parseEvent(data)
+	first, mine := c.first[e.shard]
+	switch {
+	case !ok:
+		c.complain("torn event %.200q", data)
+	case !mine:
+		c.complain("event %+v of a shard that was not asked for", e)
+	}
+	key := [2]int{e.shard, e.producer}
+	last, again := c.last[key]
+	switch {
+	case again && e.number <= last:
+		c.complain("event %+v after number %d", e, last)
+	case e.producer == 0:
+		// The number is the sequence, so what is missing is known: it was
+		// told before, and with one shard to the number.
+		next := first
+		if again {
+			next = last + 1
+		}
+		if e.number < next {
+			c.complain("event %+v is older than the stream, which begins at %d", e, next)
+		}
+		c.gaps += e.number - next
+		if c.gaps > c.seen.skipped || c.shards.Len() == 1 && c.gaps != c.seen.skipped {
+			c.complain("event %+v: %d left out so far; told of %d", e, c.gaps, c.seen.skipped)
+		}
+	}
+	c.last[key] = e.number
+	c.seen.received++
+}
+
+func (c *client) complain(format string, args ...any) {
+	if c.seen.wrong == "" {
+		c.seen.wrong = fmt.Sprintf("after %d events: ", c.seen.received) + fmt.Sprintf(format, args...)
+	}
+}
+
+func TestParserFindsWhatMustNotBe(t *testing.T) {
+	t.Parallel()
+	frame := func(number uint64) string {
+		return string(appendFrame(nil, event{number: number, size: 5}))
+	}
+	for _, tt := range []struct {
+		name, stream, wrong string
+	}{
+		{"all that is allowed", OpeningComment + frame(3) + ":\n\n" + ": skipped 2\n\n" + frame(6) + "retry: 1000\n\n", ""},
+		{"half an event, then a notice", frame(3)[:20] + ": skipped 2\n\n", "torn"},
+		{"half an event, then an event", frame(3)[:30] + frame(4), "torn"},
+		{"an event without its end", strings.TrimSuffix(frame(3), "\n") + frame(4), "second line"},
+		{"a duplicate", frame(3) + frame(3), "after number"},
+		{"an event that was there before", frame(2), "older"},
+		{"a gap that was not told", frame(3) + frame(5), "left out"},
+		{"a gap that was told wrongly", frame(3) + ": skipped 3\n\n" + frame(5), "left out"},
+		{"a gap told too late", frame(3) + frame(5) + ": skipped 1\n\n", "left out"},
+		{"a wrong byte", strings.Replace(frame(3), "ddd", "dxd", 1), "torn"},
+	} {
+		c := &client{shards: 1, first: map[int]uint64{0: 3}, last: map[[2]int]uint64{}}
+		for i := range tt.stream { // byte by byte
+			c.take([]byte{tt.stream[i]})
+		}
+		if got := c.books().wrong; (got == "") != (tt.wrong == "") || !strings.Contains(got, tt.wrong) {
+			t.Errorf("%s: wrong = %q; want %q", tt.name, got, tt.wrong)
+		}
+	}
+}
+
+// isReset reports whether err is what a client sees of a connection that was
+// cut, not ended.
+func isReset(err error) bool { return err != nil && !errors.Is(err, io.EOF) }

@@ -1,0 +1,42 @@
+package stream
+
+// freeze stops an engine until thaw is called.
+func freeze(e engine) (thaw func()) {
+	l, ok := e.(*loop)
+	if !ok {
+		return freezePortable(e)
+	}
+	stopped, going := make(chan struct{}), make(chan struct{})
+	l.post(func() {
+		close(stopped)
+		<-going
+	})
+	<-stopped
+	return func() { close(going) }
+}
+
+// draining reports whether an engine has begun to end streams.
+func draining(e engine) bool {
+	l, ok := e.(*loop)
+	if !ok {
+		return drainingPortable(e)
+	}
+	answer := make(chan bool, 1)
+	if !l.post(func() { answer <- l.drainer != nil && (l.drainer.started || l.drainer.over) }) {
+		return false
+	}
+	return <-answer
+}
+
+// silent reports whether an engine writes no keep-alives any more.
+func silent(e engine) bool {
+	l, ok := e.(*loop)
+	if !ok {
+		return silentPortable(e)
+	}
+	answer := make(chan bool, 1)
+	if !l.post(func() { answer <- l.drainer != nil }) {
+		return false
+	}
+	return <-answer
+}
