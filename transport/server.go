@@ -139,6 +139,7 @@ func (s *Server) httpServer(route fasthttp.RequestHandler) *fasthttp.Server {
 		Handler:                      s.guard(route),
 		ErrorHandler:                 s.malformed,
 		Concurrency:                  s.options.MaxConnections + s.options.MaxConnections/8 + 16, // ours comes first
+		MaxIdleWorkerDuration:        workerIdle,
 		ReadBufferSize:               16 << 10,
 		ReadTimeout:                  s.options.ReadTimeout,
 		IdleTimeout:                  s.options.IdleTimeout,
@@ -221,22 +222,43 @@ func (s *Server) guard(next fasthttp.RequestHandler) fasthttp.RequestHandler {
 	}
 }
 
-// wellFormed refuses what fasthttp lets through: other versions of HTTP, and a
-// body with two lengths, which a proxy in front may read differently (RFC 9112,
-// section 6.1).
+// wellFormed refuses what fasthttp lets through and a proxy in front may read
+// differently: other versions of HTTP, a body with two lengths (RFC 9112, section
+// 6.1), codings other than chunked (6.1), folded lines (5.2), names with spaces
+// (5.1). It reads the head as it came: of an empty chunked body, for one, fasthttp
+// keeps no trace.
 func wellFormed(h *fasthttp.RequestHeader) (Reason, bool) {
 	if p := h.Protocol(); string(p) != "HTTP/1.1" && string(p) != "HTTP/1.0" {
 		return reasonVersion, false
 	}
-	if h.ContentLength() == -1 { // chunked
-		for line := range bytes.SplitSeq(h.RawHeaders(), []byte("\n")) {
-			name, _, _ := bytes.Cut(line, []byte(":"))
-			if bytes.EqualFold(bytes.TrimSpace(name), []byte(fasthttp.HeaderContentLength)) {
-				return reasonMalformed, false
+	length, coding := false, false
+	for raw := h.RawHeaders(); len(raw) > 0; {
+		line := raw
+		if i := bytes.IndexByte(raw, '\n'); i >= 0 {
+			line, raw = raw[:i], raw[i+1:]
+		} else {
+			raw = nil
+		}
+		name, value, _ := bytes.Cut(line, []byte{':'})
+		if len(name) == 0 || name[0] == '\r' {
+			continue // the end
+		}
+		if bytes.IndexByte(name, ' ') >= 0 || name[0] == '\t' {
+			return reasonMalformed, false
+		}
+		switch len(name) {
+		case len(fasthttp.HeaderContentLength):
+			length = length || bytes.EqualFold(name, []byte(fasthttp.HeaderContentLength))
+		case len(fasthttp.HeaderTransferEncoding):
+			if bytes.EqualFold(name, []byte(fasthttp.HeaderTransferEncoding)) {
+				coding = true
+				if !bytes.EqualFold(bytes.TrimSpace(value), []byte("chunked")) {
+					return reasonMalformed, false
+				}
 			}
 		}
 	}
-	return 0, true
+	return reasonMalformed, !(length && coding)
 }
 
 // route picks the handler by the path exactly as it was sent: //metrics and
