@@ -9,9 +9,11 @@ import (
 	"net"
 	"net/netip"
 	"runtime/debug"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"time"
+	"unsafe"
 
 	"github.com/valyala/fasthttp"
 	"go.uber.org/zap"
@@ -97,6 +99,7 @@ type Server struct {
 	clients clientAddress
 	limits  *limits
 	vitals  *vitals
+	tidier  tidier
 	metrics fasthttp.RequestHandler
 	log     *zap.Logger
 	public  front
@@ -224,41 +227,44 @@ func (s *Server) guard(next fasthttp.RequestHandler) fasthttp.RequestHandler {
 
 // wellFormed refuses what fasthttp lets through and a proxy in front may read
 // differently: other versions of HTTP, a body with two lengths (RFC 9112, section
-// 6.1), codings other than chunked (6.1), folded lines (5.2), names with spaces
-// (5.1). It reads the head as it came: of an empty chunked body, for one, fasthttp
-// keeps no trace.
+// 6.1), codings other than chunked (6.1), folded lines (5.2). It reads the head as
+// it came: of an empty chunked body, for one, fasthttp keeps no trace.
 func wellFormed(h *fasthttp.RequestHeader) (Reason, bool) {
 	if p := h.Protocol(); string(p) != "HTTP/1.1" && string(p) != "HTTP/1.0" {
 		return reasonVersion, false
 	}
 	length, coding := false, false
 	for raw := h.RawHeaders(); len(raw) > 0; {
-		line := raw
-		if i := bytes.IndexByte(raw, '\n'); i >= 0 {
-			line, raw = raw[:i], raw[i+1:]
-		} else {
-			raw = nil
-		}
-		name, value, _ := bytes.Cut(line, []byte{':'})
-		if len(name) == 0 || name[0] == '\r' {
-			continue // the end
-		}
-		if bytes.IndexByte(name, ' ') >= 0 || name[0] == '\t' {
+		switch raw[0] {
+		case ' ', '\t':
 			return reasonMalformed, false
-		}
-		switch len(name) {
-		case len(fasthttp.HeaderContentLength):
-			length = length || bytes.EqualFold(name, []byte(fasthttp.HeaderContentLength))
-		case len(fasthttp.HeaderTransferEncoding):
-			if bytes.EqualFold(name, []byte(fasthttp.HeaderTransferEncoding)) {
+		case 'c', 'C':
+			_, ok := headerValue(raw, fasthttp.HeaderContentLength)
+			length = length || ok
+		case 't', 'T':
+			if value, ok := headerValue(raw, fasthttp.HeaderTransferEncoding); ok {
 				coding = true
-				if !bytes.EqualFold(bytes.TrimSpace(value), []byte("chunked")) {
+				if !bytes.EqualFold(value, []byte("chunked")) {
 					return reasonMalformed, false
 				}
 			}
 		}
+		i := bytes.IndexByte(raw, '\n')
+		if i < 0 {
+			break
+		}
+		raw = raw[i+1:]
 	}
 	return reasonMalformed, !(length && coding)
+}
+
+// headerValue is the value of the line at the start of raw, if name is its name.
+func headerValue(raw []byte, name string) ([]byte, bool) {
+	if len(raw) <= len(name) || raw[len(name)] != ':' || !strings.EqualFold(unsafe.String(&raw[0], len(name)), name) {
+		return nil, false
+	}
+	line, _, _ := bytes.Cut(raw[len(name)+1:], []byte{'\n'})
+	return bytes.TrimSpace(line), true
 }
 
 // route picks the handler by the path exactly as it was sent: //metrics and

@@ -35,6 +35,7 @@ func (s *Server) stream(ctx *fasthttp.RequestCtx) {
 		s.refuseConsumer(ctx, err)
 		return
 	}
+	s.tidier.handshake()
 	// fasthttp does not call the hijack handler if the connection fails before.
 	c, counted := ctx.Conn().(*conn)
 	if counted {
@@ -52,7 +53,7 @@ func (s *Server) stream(ctx *fasthttp.RequestCtx) {
 		if counted {
 			nc = c.release()
 		}
-		ticket.Serve(nc, opening)
+		<-ticket.Serve(nc, opening) // then the HTTP server closes its connection
 	})
 }
 

@@ -247,7 +247,7 @@ func (c *client) takeLine(line string) {
 		c.seen.notices++
 	} else if data, ok := strings.CutPrefix(line, EventPrefix); ok {
 		c.takeEvent([]byte(data))
-	} else if line == ":" {
+	} else if strings.Trim(line, " ") == ":" {
 		c.seen.keepAlives = append(c.seen.keepAlives, c.seen.received)
 	} else if strings.HasPrefix(line, "retry: ") {
 		c.seen.retries++

@@ -67,6 +67,7 @@ type loop struct {
 }
 
 func newLoop(p *Pool) (*loop, error) {
+	reserveDescriptors(2*p.options.MaxConsumers + 1024) // while joining, a consumer has two
 	poll, err := newPoller()
 	if err != nil {
 		return nil, err
@@ -260,12 +261,12 @@ func (l *loop) takeOrders() {
 
 // add takes the consumer's descriptor out of its net.Conn: the copy stays
 // non-blocking, and the runtime's poller, buffers and finalizers are gone.
-func (l *loop) add(c *consumer, opening []byte) {
+func (l *loop) add(c *consumer, opening []byte) <-chan struct{} {
 	fd, err := detach(c.conn)
 	c.conn = nil
 	if err != nil {
 		l.pool.gone(c, ReasonError, 0)
-		return
+		return released
 	}
 	setSocketOptions(fd, l.pool.options.Stall)
 	c.fd = fd
@@ -274,6 +275,7 @@ func (l *loop) add(c *consumer, opening []byte) {
 		hangUp(fd, true)
 		l.pool.gone(c, ReasonDrained, 0)
 	}
+	return released
 }
 
 func (l *loop) adopt(c *consumer) {

@@ -106,8 +106,9 @@ type Pool struct {
 
 // An engine is a writer loop, or what stands for one.
 type engine interface {
-	// add hands a consumer over. The engine owns it from then on.
-	add(c *consumer, opening []byte)
+	// add hands a consumer over. The engine owns it from then on, but for the
+	// net.Conn, which it owns until the channel is closed.
+	add(c *consumer, opening []byte) (released <-chan struct{})
 	// inspect describes the engine's consumers, all at one moment.
 	inspect() []ConsumerInfo
 	// drain ends all streams by plan and returns when none is left.
@@ -159,9 +160,11 @@ func (p *Pool) Admit(shards broker.ShardSet) (Ticket, error) {
 // Forget gives the place back.
 func (t Ticket) Forget() { t.pool.consumers.Add(-1) }
 
-// Serve takes conn over: it writes opening (borrowed until then, must not be
-// modified later), then events, and closes conn in the end.
-func (t Ticket) Serve(conn net.Conn, opening []byte) {
+// Serve takes the socket over: it writes opening (which must not be modified any
+// more), then events, and closes the socket in the end. The caller must leave
+// conn alone until released is closed, and may then close it: where loops hold a
+// descriptor of their own, that is at once.
+func (t Ticket) Serve(conn net.Conn, opening []byte) (released <-chan struct{}) {
 	p := t.pool
 	c := &consumer{
 		id:     p.ids.Add(1),
@@ -176,8 +179,15 @@ func (t Ticket) Serve(conn net.Conn, opening []byte) {
 		c.joined += cursor.Sequence()
 	}
 	c.lag = &lag{cursors: t.cursors}
-	p.engines[p.turn.Add(1)%uint64(len(p.engines))].add(c, opening)
+	return p.engines[p.turn.Add(1)%uint64(len(p.engines))].add(c, opening)
 }
+
+// released is a channel that is closed already.
+var released = func() <-chan struct{} {
+	c := make(chan struct{})
+	close(c)
+	return c
+}()
 
 // A ConsumerInfo describes one consumer at one moment.
 type ConsumerInfo struct {

@@ -140,19 +140,24 @@ func (e *portable) cutLocked() {
 	}
 }
 
-func (e *portable) add(c *consumer, opening []byte) {
+func (e *portable) add(c *consumer, opening []byte) <-chan struct{} {
 	e.mu.Lock()
 	if e.stopped {
 		e.mu.Unlock()
 		c.conn.Close()
 		e.pool.gone(c, ReasonDrained, 0)
-		return
+		return released
 	}
 	e.consumers[c] = struct{}{}
 	c.lag.leaving = e.over
 	e.running.Add(1)
 	e.mu.Unlock()
-	go e.serve(c, opening)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		e.serve(c, opening)
+	}()
+	return done
 }
 
 func (e *portable) inspect() []ConsumerInfo {

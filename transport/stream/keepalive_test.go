@@ -1,0 +1,131 @@
+package stream
+
+import (
+	"testing"
+	"time"
+)
+
+func TestSilentStreamsGetKeepAlives(t *testing.T) {
+	eachEngine(t, func(t *testing.T, o Options) {
+		o.KeepAlive = 80 * time.Millisecond
+		r := newRig(t, roomy(2), o)
+		start := time.Now()
+		// The last one's shard is silent while the others' is not.
+		all := []*client{r.join(joinOptions{}), r.join(joinOptions{shards: 0b01}), r.join(joinOptions{shards: 0b10})}
+		const want = 4
+		for i, c := range all {
+			eventually(t, func() string {
+				r.publish(0, 10)
+				if i < 2 || len(c.books().keepAlives) >= want {
+					return ""
+				}
+				return "no keep-alives while another shard has events"
+			})
+		}
+		for _, c := range all {
+			eventually(t, func() string {
+				if len(c.books().keepAlives) >= want {
+					return ""
+				}
+				return "no keep-alives while there are no events"
+			})
+			// A tick early at most, and one more at once for who joins a herd that was silent.
+			each := o.KeepAlive - r.pool.options.clockTick()
+			if got := len(c.books().keepAlives); time.Duration(got-1)*each > time.Since(start) {
+				t.Errorf("%d keep-alives in %v; want one per %v at most", got, time.Since(start), each)
+			}
+		}
+		r.settle(all...)
+		r.wantBooksBalanced(all...)
+	})
+}
+
+// A keep-alive means that nothing was published meanwhile.
+func TestNoKeepAliveWhileEventsFlow(t *testing.T) {
+	eachEngine(t, func(t *testing.T, o Options) {
+		o.KeepAlive = 120 * time.Millisecond
+		r := newRig(t, roomy(1), o)
+		c := r.join(joinOptions{})
+		c.awaitOpening(t)
+		var began, ended []time.Time // of publishing, by event
+		for i := range 60 {
+			if i%20 == 19 {
+				time.Sleep(2 * o.KeepAlive)
+			}
+			began = append(began, time.Now())
+			r.publish(0, 10)
+			ended = append(ended, time.Now())
+			time.Sleep(10 * time.Millisecond)
+		}
+		r.settle(c)
+		least := o.KeepAlive - r.pool.options.clockTick()
+		early := 0
+		for _, events := range c.books().keepAlives {
+			if events == 0 || events >= 60 {
+				continue
+			}
+			if events%20 == 19 {
+				early++
+			}
+			if gap := ended[events].Sub(began[events-1]); gap < least {
+				t.Errorf("keep-alive between events %d and %d, which were published %v apart; want %v at least", events-1, events, gap, least)
+			}
+		}
+		if early == 0 {
+			t.Errorf("keep-alives after %v events; want some in the pauses of %v", c.books().keepAlives, 2*o.KeepAlive)
+		}
+	})
+}
+
+// awaitOpening waits until the stream has begun.
+func (c *client) awaitOpening(t testing.TB) {
+	t.Helper()
+	eventually(t, func() string {
+		if c.books().bytes < uint64(len(OpeningComment)) {
+			return "the stream does not begin"
+		}
+		return ""
+	})
+}
+
+func TestNegativeKeepAliveIsOff(t *testing.T) {
+	eachEngine(t, func(t *testing.T, o Options) {
+		o.Stall = 40 * time.Millisecond // the clock ticks, and an idle consumer is not stalled
+		r := newRig(t, roomy(1), o)
+		c := r.join(joinOptions{})
+		c.awaitOpening(t)
+		bytes := r.pool.Stats().Bytes
+		time.Sleep(5 * o.Stall)
+		if got := r.pool.Stats(); got.Bytes != bytes || got.Consumers != 1 {
+			t.Errorf("Stats() = %d bytes, %d consumers after %v of nothing; want %d, 1", got.Bytes, got.Consumers, 5*o.Stall, bytes)
+		}
+	})
+}
+
+// A stalled consumer takes part of a keep-alive at most, and then goes on with the
+// rest of it.
+func TestKeepAliveThatIsCutGoesOnWhereItWas(t *testing.T) {
+	eachEngine(t, func(t *testing.T, o Options) {
+		o.KeepAlive = 4 * time.Millisecond
+		long := make([]byte, 0, 5003) // so that it is cut
+		long = append(long, ':')
+		for len(long) < 5001 {
+			long = append(long, ' ')
+		}
+		o.Wire = SSE()
+		o.Wire.KeepAlive = append(long, "\n\n"...)
+		r := newRig(t, roomy(1), o)
+		c := r.join(joinOptions{buffer: 4 << 10, stalled: true})
+		eventually(t, func() string {
+			if r.pool.Stats().Lagging == 0 {
+				return "keep-alives do not fill the socket"
+			}
+			return ""
+		})
+		for range 10 {
+			r.publish(0, 100)
+		}
+		c.resume()
+		c.awaitEvents(t, 10)
+	})
+}
