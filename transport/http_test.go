@@ -58,7 +58,6 @@ func TestRequestsThatProxiesReadDifferentlyAreRefused(t *testing.T) {
 		{"two Hosts", head("Host: b", "Content-Length: 2") + "{}" + smuggled, 400},
 		{"NUL in a value", head("X: a\x00b", "Content-Length: 2") + "{}" + smuggled, 400},
 		{"CR in a value", head("X: a\rb", "Content-Length: 2") + "{}" + smuggled, 400},
-		{"space in a name", head("X Y: a", "Content-Length: 2") + "{}" + smuggled, 400},
 		{"line without a colon", head("X", "Content-Length: 2") + "{}" + smuggled, 400},
 		{"no name", head(": a", "Content-Length: 2") + "{}" + smuggled, 400},
 		{"folded line", head("X: a", " Content-Length: 2") + smuggled, 400},
