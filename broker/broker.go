@@ -2,7 +2,7 @@ package broker
 
 import (
 	"fmt"
-	"hash/maphash"
+	"hash/crc32"
 	"math/bits"
 	"runtime"
 	"time"
@@ -58,7 +58,6 @@ type Broker struct {
 	rings []*ring.Ring
 	gate  wake.Gate
 	key   string
-	seed  maphash.Seed
 	epoch time.Time // ticks count from here
 }
 
@@ -69,7 +68,7 @@ func New(o Options) (*Broker, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &Broker{key: o.ShardKey, seed: maphash.MakeSeed(), epoch: time.Now()}
+	b := &Broker{key: o.ShardKey, epoch: time.Now()}
 	for range o.Shards {
 		b.rings = append(b.rings, ring.New(size))
 	}
@@ -153,6 +152,10 @@ func (b *Broker) Skip(shard int, n uint64) error {
 	return nil
 }
 
+// The hash of a shard key is the same in every process, so that a key has the
+// same shard on all instances.
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
 // Pick chooses the shard of an event: by its shard key if the broker has one and
 // the event has that member, otherwise by the producer's connection.
 func (b *Broker) Pick(event []byte, conn uint64) int {
@@ -161,7 +164,7 @@ func (b *Broker) Pick(event []byte, conn uint64) int {
 	}
 	if b.key != "" {
 		if value, ok := jsonkey.Find(event, b.key); ok {
-			return int(maphash.Bytes(b.seed, value) % uint64(len(b.rings)))
+			return int(crc32.Checksum(value, castagnoli) % uint32(len(b.rings)))
 		}
 	}
 	return int(conn % uint64(len(b.rings)))
