@@ -240,7 +240,7 @@ func (l *loop) waiting() time.Duration {
 
 // sleep is how long nothing needs the clock.
 func (l *loop) sleep() time.Duration {
-	if l.drainer != nil && len(l.slots) > len(l.free) {
+	if l.drainer != nil && (!l.drainer.over || len(l.slots) > len(l.free)) {
 		return drainTick
 	}
 	if len(l.herds) == 0 {
