@@ -122,13 +122,15 @@ func TestSlowConsumerIsNeverCut(t *testing.T) {
 	})
 }
 
-func TestGoroutinesReturnToTheirBaseline(t *testing.T) {
+// Not parallel, so that nobody else opens descriptors meanwhile.
+func TestGoroutinesAndDescriptorsReturnToTheirBaseline(t *testing.T) {
+	goroutines, fds := runtime.NumGoroutine(), descriptors(t)
 	for _, portable := range []bool{false, true} {
-		before := runtime.NumGoroutine()
 		joinAndLeave(t, Options{Portable: portable, Loops: 2, KeepAlive: -1}, 1000)
 		eventually(t, func() string {
-			if n := runtime.NumGoroutine(); n > before {
-				return fmt.Sprintf("portable=%v: %d goroutines after Close; want %d as before", portable, n, before)
+			if g, d := runtime.NumGoroutine(), descriptors(t); g > goroutines || d != fds {
+				return fmt.Sprintf("portable=%v: %d goroutines and %d descriptors after Close; want %d and %d as before",
+					portable, g, d, goroutines, fds)
 			}
 			return ""
 		})
@@ -150,7 +152,7 @@ func joinAndLeave(t *testing.T, o Options, consumers int) {
 					return
 				default:
 					r.publish(0, 100)
-					runtime.Gosched()
+					time.Sleep(time.Millisecond)
 				}
 			}
 		})

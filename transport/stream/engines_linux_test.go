@@ -1,5 +1,10 @@
 package stream
 
+import (
+	"os"
+	"testing"
+)
+
 // freeze stops an engine until thaw is called.
 func freeze(e engine) (thaw func()) {
 	l, ok := e.(*loop)
@@ -39,4 +44,13 @@ func silent(e engine) bool {
 		return false
 	}
 	return <-answer
+}
+
+// descriptors is how many this process has open.
+func descriptors(t *testing.T) int {
+	list, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(list)
 }

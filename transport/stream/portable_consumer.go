@@ -56,10 +56,7 @@ func (e *portable) stream(c *consumer, opening []byte, gone <-chan Reason) Reaso
 		}
 		before := time.Now() // the look for events: a keep-alive never stands in for one
 		if e.collect(c, &take) {
-			e.stats.lagging.Add(1)
-			why, ok := e.write(c, take.bytes)
-			e.stats.lagging.Add(-1)
-			if !ok {
+			if why, ok := e.write(c, take.bytes); !ok {
 				return why
 			}
 			e.took(c, &take)
@@ -193,6 +190,8 @@ func reasonOfRead(err error) Reason {
 
 // write hands p to the socket, however long it takes as long as it makes progress.
 func (e *portable) write(c *consumer, p []byte) (Reason, bool) {
+	e.stats.lagging.Add(1)
+	defer e.stats.lagging.Add(-1)
 	for len(p) > 0 {
 		c.conn.SetWriteDeadline(time.Now().Add(e.pool.options.Stall))
 		n, err := c.conn.Write(p)
