@@ -1,8 +1,10 @@
 package transport
 
 import (
+	"errors"
 	"io"
 	"net"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -19,25 +21,51 @@ type conn struct {
 	open *connections
 
 	// How long a write may take beyond the read deadline at its time; 0 means
-	// for ever. Only the serving goroutine touches writeBy.
+	// for ever. Only the serving goroutine touches these.
 	slack   time.Duration
 	writeBy time.Time
+	readBy  time.Time // the read deadline
+	armed   time.Time // the one that the socket has: readBy, or before it
 
 	linger    atomic.Bool
 	abandoned atomic.Pointer[func()] // run by Close
 }
 
-// SetReadDeadline is called by fasthttp once or twice per request. It also keeps
-// the write deadline ahead, with a call of its own only every now and then: a
-// deadline per answer would cost as much as a third of an event's validation.
+// SetReadDeadline is called by fasthttp twice per request: for its first byte,
+// and for the rest. Setting a deadline costs as much as half of an event's
+// validation, so the socket keeps one that is not later than the new one, and
+// Read deals with a deadline that was too early. The write deadline is kept ahead
+// of the read deadline in passing.
 func (c *conn) SetReadDeadline(t time.Time) error {
-	if c.slack > 0 && t.Add(c.slack/2).After(c.writeBy) {
-		c.writeBy = t.Add(c.slack)
+	c.readBy = t
+	if !c.armed.IsZero() && !t.IsZero() && !c.armed.After(t) {
+		return nil
+	}
+	return c.arm()
+}
+
+func (c *conn) arm() error {
+	c.armed = c.readBy
+	if c.slack > 0 && c.readBy.Add(c.slack/2).After(c.writeBy) {
+		c.writeBy = c.readBy.Add(c.slack)
 		if err := c.Conn.SetWriteDeadline(c.writeBy); err != nil {
 			return err
 		}
 	}
-	return c.Conn.SetReadDeadline(t)
+	return c.Conn.SetReadDeadline(c.readBy)
+}
+
+// Read waits until the read deadline, whatever the socket's is.
+func (c *conn) Read(p []byte) (int, error) {
+	for {
+		n, err := c.Conn.Read(p)
+		if n > 0 || !errors.Is(err, os.ErrDeadlineExceeded) || !time.Now().Before(c.readBy) {
+			return n, err
+		}
+		if err := c.arm(); err != nil {
+			return 0, err
+		}
+	}
 }
 
 // lingerOnClose has Close take in what the client still sends, because closing a
@@ -77,6 +105,19 @@ func (c *conn) release() net.Conn {
 	c.open.remove(c)
 	return c.Conn
 }
+
+// take is release for those who keep the connection when the HTTP server, which
+// closes what it has served, lets go of it.
+func (c *conn) take() net.Conn {
+	nc := c.release()
+	c.Conn = taken{}
+	return nc
+}
+
+// taken stands where a connection was. Only the HTTP server's last Close finds it.
+type taken struct{ net.Conn }
+
+func (taken) Close() error { return nil }
 
 // connections are the open ones of a server.
 type connections struct {

@@ -17,25 +17,27 @@ type cors struct {
 // allow sets the headers of an answer to ingest and streams, errors included.
 func (c *cors) allow(req *fasthttp.RequestHeader, resp *fasthttp.ResponseHeader) {
 	for _, h := range c.headers(req) {
-		resp.Set(h.key, h.value)
+		resp.SetCanonical(h.key, h.value)
 	}
 }
 
-// A header is one line of a response head.
-type header struct{ key, value string }
+// A header is one line of a response head. Its key is in canonical form.
+type header struct{ key, value []byte }
 
-var allowEverybody = []header{{fasthttp.HeaderAccessControlAllowOrigin, "*"}}
+func newHeader(key, value string) header { return header{[]byte(key), []byte(value)} }
+
+var allowEverybody = []header{newHeader(fasthttp.HeaderAccessControlAllowOrigin, "*")}
 
 // headers are what an answer to req carries.
 func (c *cors) headers(req *fasthttp.RequestHeader) []header {
 	if len(c.origins) == 0 {
 		return allowEverybody
 	}
-	list := []header{{fasthttp.HeaderVary, fasthttp.HeaderOrigin}}
+	list := []header{newHeader(fasthttp.HeaderVary, fasthttp.HeaderOrigin)}
 	if origin := string(req.Peek(fasthttp.HeaderOrigin)); slices.Contains(c.origins, origin) {
 		list = append(list,
-			header{fasthttp.HeaderAccessControlAllowOrigin, origin},
-			header{fasthttp.HeaderAccessControlAllowCredentials, "true"})
+			newHeader(fasthttp.HeaderAccessControlAllowOrigin, origin),
+			newHeader(fasthttp.HeaderAccessControlAllowCredentials, "true"))
 	}
 	return list
 }

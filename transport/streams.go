@@ -61,10 +61,10 @@ func (s *Server) stream(ctx *fasthttp.RequestCtx) {
 // ends when the connection does, so it needs no chunks (RFC 9112, section 6.3,
 // rule 8).
 var streamHeaders = []header{
-	{fasthttp.HeaderContentType, "text/event-stream"},
-	{fasthttp.HeaderCacheControl, "no-cache, no-store, no-transform"},
-	{"X-Accel-Buffering", "no"}, // nginx: do not buffer
-	{fasthttp.HeaderConnection, "close"},
+	newHeader(fasthttp.HeaderContentType, "text/event-stream"),
+	newHeader(fasthttp.HeaderCacheControl, "no-cache, no-store, no-transform"),
+	newHeader("X-Accel-Buffering", "no"), // nginx: do not buffer
+	newHeader(fasthttp.HeaderConnection, "close"),
 }
 
 func (s *Server) streamHead(ctx *fasthttp.RequestCtx) []byte {
@@ -93,7 +93,7 @@ func (s *Server) refuseConsumer(ctx *fasthttp.RequestCtx, err error) {
 	}
 	s.rejected[reason].Add(1)
 	for _, h := range streamHeaders {
-		ctx.Response.Header.Set(h.key, h.value)
+		ctx.Response.Header.SetCanonical(h.key, h.value)
 	}
 	ctx.Response.SetBody(stream.AppendRetry(nil, stream.Jitter(minFullRetry, maxFullRetry)))
 }
