@@ -1,0 +1,54 @@
+# `make help` lists the targets.
+
+GO         ?= go
+STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
+FUZZTIME   ?= 10s
+PLATFORMS   = linux/amd64 linux/arm64 darwin/arm64 windows/amd64
+
+.PHONY: help run build test needs unit race e2e lint cross fuzz bench bench-quick clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /	/' | expand -t 14
+
+run: ## run the dispatcher on :3569
+	$(GO) run cmd/event_dispatcher/main.go
+
+build: ## build ./event_dispatcher
+	CGO_ENABLED=0 $(GO) build -trimpath -o event_dispatcher cmd/event_dispatcher/main.go
+
+test: needs lint unit race e2e ## everything that must pass; installs what the tests need
+
+needs: ## install what the tests need through the system's package manager
+	@sh scripts/needs.sh
+
+unit: ## tests as production builds them, the allocation tests among them
+	$(GO) test ./...
+	cd bench && $(GO) test ./...
+
+race: ## tests under the race detector
+	$(GO) test -race ./...
+
+e2e: ## real browsers and clients of other languages against the built program
+	$(GO) test ./e2e/...
+
+lint: ## gofmt, vet and staticcheck
+	@sh scripts/lint.sh $(STATICCHECK)
+
+cross: ## build for every platform, without cgo
+	@for p in $(PLATFORMS); do \
+		echo "build $$p"; \
+		CGO_ENABLED=0 GOOS=$${p%/*} GOARCH=$${p#*/} $(GO) build -o /dev/null ./cmd/event_dispatcher || exit 1; \
+		CGO_ENABLED=0 GOOS=$${p%/*} GOARCH=$${p#*/} $(GO) vet ./... || exit 1; \
+	done
+
+fuzz: ## every fuzz target for FUZZTIME
+	@sh scripts/fuzz.sh $(FUZZTIME)
+
+bench: ## the whole benchmark run, about 12 minutes; results in bench/results
+	cd bench && $(GO) run ./run
+
+bench-quick: ## a look at the numbers in 90 seconds
+	cd bench && $(GO) run ./run -quick
+
+clean: ## remove what was built
+	rm -rf event_dispatcher bench/bin

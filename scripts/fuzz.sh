@@ -1,0 +1,10 @@
+#!/bin/sh
+# Runs every fuzz target of the main module for $1 each.
+set -eu
+
+grep -rlE '^func Fuzz' --include='*_test.go' . | xargs -n1 dirname | sort -u | while read -r dir; do
+	for target in $(grep -hoE '^func Fuzz[A-Za-z0-9_]+' "$dir"/*_test.go | cut -d' ' -f2); do
+		echo "fuzz $dir $target"
+		go test "$dir" -run '^$' -fuzz "^$target\$" -fuzztime "$1"
+	done
+done
