@@ -208,6 +208,7 @@ func (c *client) read() {
 		c.seen.end = err
 		c.mu.Unlock()
 		if err != nil {
+			c.conn.Close()
 			return
 		}
 	}

@@ -136,6 +136,9 @@ func (d *drainer) step(l *loop, now time.Time) {
 	}
 	select {
 	case <-d.plan.deadline:
+		if d.over { // who comes late is ended, or cut by stop
+			break
+		}
 		for _, c := range l.slots {
 			if c != nil {
 				l.close(c, ReasonDeadline)

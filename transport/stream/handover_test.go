@@ -44,7 +44,7 @@ func serveDuringTheEnd(t *testing.T, portable bool) {
 		for range consumers / 3 {
 			<-clients
 		}
-		r.pool.Drain(t.Context(), 0, 0)
+		r.drain(0, 0)
 		for range consumers / 3 {
 			<-clients
 		}
@@ -54,6 +54,6 @@ func serveDuringTheEnd(t *testing.T, portable bool) {
 			t.Errorf("Stats().Consumers = %d after Close; want 0", n)
 		}
 		r.pool.Close() // again: harmless
-		r.pool.Drain(t.Context(), 0, 0)
+		r.drain(0, 0)
 	})
 }

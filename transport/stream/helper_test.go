@@ -99,6 +99,16 @@ func expired() context.Context {
 	return ctx
 }
 
+// drain drains the pool. It is to end by itself.
+func (r *rig) drain(silence, window time.Duration) {
+	r.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	if r.pool.Drain(ctx, silence, window); ctx.Err() != nil {
+		r.t.Errorf("Drain(%v, %v) took %v; want it to end by itself", silence, window, patience)
+	}
+}
+
 // publish appends one event of about the given size, whose number is its
 // sequence. It waits while no segment can be recycled.
 func (r *rig) publish(shard, size int) {

@@ -68,7 +68,7 @@ func private[T any](t testing.TB, of reflect.Value, name string) *T {
 func TestNobodyPassesAHole(t *testing.T) {
 	eachEngine(t, func(t *testing.T, o Options) {
 		o.KeepAlive = 40 * time.Millisecond
-		o.Stall = 500 * time.Millisecond
+		o.Stall = 300 * time.Millisecond
 		r := newRig(t, roomy(1), o)
 		before := r.join(joinOptions{})
 		r.publish(0, 10)
@@ -145,7 +145,7 @@ func TestDrainWaitsForEventsBehindAHole(t *testing.T) {
 		r.publish(0, 10) // accepted, but nobody can see it yet
 		drained := make(chan struct{})
 		go func() {
-			r.pool.Drain(t.Context(), 0, 0)
+			r.drain(0, 0)
 			close(drained)
 		}()
 		eventually(t, func() string {

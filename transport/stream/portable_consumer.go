@@ -11,6 +11,9 @@ import (
 	"event-dispatcher/broker"
 )
 
+// lingerTime is how long a consumer that was sent away may take to hang up.
+const lingerTime = time.Second
+
 // serve writes to one consumer until it is gone.
 func (e *portable) serve(c *consumer, opening []byte) {
 	defer e.running.Done()
@@ -23,7 +26,12 @@ func (e *portable) serve(c *consumer, opening []byte) {
 	}()
 	why := e.stream(c, opening, gone)
 	if t, ok := c.conn.(interface{ CloseWrite() error }); ok && why == ReasonDrained {
+		// Closed with bytes unread, or still to come, the connection would be
+		// reset and take the end of the stream with it.
 		t.CloseWrite()
+		c.conn.SetReadDeadline(time.Now().Add(lingerTime))
+		for range gone {
+		}
 	}
 	c.conn.Close()
 	for range gone { // until the reader has ended
