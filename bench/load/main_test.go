@@ -96,7 +96,8 @@ func TestEveryDeliveryIsAccountedFor(t *testing.T) {
 		{"writeloop", "-consumers 5 -rate 0", func(r report.Report) bool { return r.Posts == nil }},
 		{"barehandler", "-consumers 0 -rate 500", func(r report.Report) bool { return r.Posts.Latency.Count >= 245 }},
 		{"nethub", "-consumers 10 -rate 300 -post /api/events", nil},
-		{"chanhub -buffer 4", "-consumers 6 -stalled 2 -rate 400 -size 60000 -sample -1", func(r report.Report) bool { return r.Ledger.Skipped > 0 }},
+		{"chanhub -buffer 4", "-consumers 6 -stalled 2 -rate 400 -size 60000 -sample -1", func(r report.Report) bool { return r.Ledger.Skipped > 0 && r.Ledger.SkippedBy["stalling"] > 0 }},
+		{"chanhub -buffer 4", "-consumers 6 -stalled 2 -stall-at-once -warmup 0s -rate 400 -size 60000 -sample -1", func(r report.Report) bool { return r.Ledger.SkippedBy["stalling"] > 0 }},
 		{"chanhub", "-consumers 6 -slow 2 -rate 400", nil},
 		{"chanhub", "-consumers 6 -reconnect 2 -reconnect-every 100ms -rate 400", func(r report.Report) bool { return r.Deliveries.Returns > 2 && r.Ledger.Streams > 8 }},
 	} {

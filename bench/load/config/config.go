@@ -39,6 +39,7 @@ type Config struct {
 	Stalled         int           `json:"stalled,omitempty"`
 	StallFor        time.Duration `json:"stall_for_ns,omitempty"`
 	StallForever    bool          `json:"stall_forever,omitempty"`
+	StallAtOnce     bool          `json:"stall_at_once,omitempty"`
 	Slow            int           `json:"slow,omitempty"`
 	SlowRate        int           `json:"slow_rate,omitempty"`
 	Reconnect       int           `json:"reconnect,omitempty"`
@@ -124,6 +125,7 @@ func Parse(args []string, stderr io.Writer) (*Config, error) {
 	f.IntVar(&c.Stalled, "stalled", 0, "consumers that stop reading when measuring begins")
 	f.DurationVar(&c.StallFor, "stall-for", 0, "how long they do; 0 is until players have ended")
 	f.BoolVar(&c.StallForever, "stall-forever", false, "they never read again, and are left out of the ledger")
+	f.BoolVar(&c.StallAtOnce, "stall-at-once", false, "they stop before the first event, not only when measuring begins")
 	f.IntVar(&c.Slow, "slow", 0, "consumers that read slowly")
 	f.IntVar(&c.SlowRate, "slow-rate", 8000, "bytes per second that each of them reads")
 	f.IntVar(&c.Reconnect, "reconnect", 0, "consumers that leave and come back")

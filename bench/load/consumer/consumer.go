@@ -39,6 +39,7 @@ type Options struct {
 	SlowRate     int           // bytes per second
 	StallFor     time.Duration // 0: until Release
 	StallForever bool          // not even Release ends it
+	StallAtOnce  bool          // from the first event, not only when measuring begins
 	ReturnEvery  time.Duration
 
 	Run   uint32
@@ -161,7 +162,11 @@ func (c *Consumers) join(l *loop, role Role) error {
 
 // Begin tells when measuring happens and when stalling begins.
 func (c *Consumers) Begin(window clock.Window) {
-	c.plan.Store(&plan{window: window, stallFrom: window.From})
+	p := &plan{window: window, stallFrom: window.From}
+	if c.opt.StallAtOnce {
+		p.stallFrom = 0
+	}
+	c.plan.Store(p)
 }
 
 func (c *Consumers) measured() clock.Window {

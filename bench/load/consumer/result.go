@@ -45,9 +45,10 @@ type Result struct {
 	Entries []*ledger.Entry
 	Faults  Faults
 	Ended   map[Role]int // streams ended by the server
-	EndErr  string       // why the first of them ended
-	Unread  int          // streams that stall for ever: nobody knows
-	Returns int64        // streams that left and came back
+	Skipped map[Role]uint64
+	EndErr  string // why the first of them ended
+	Unread  int    // streams that stall for ever: nobody knows
+	Returns int64  // streams that left and came back
 	Err     error
 }
 
@@ -55,7 +56,7 @@ type Result struct {
 func (c *Consumers) Close(final ledger.Totals) Result {
 	c.stopped.Store(true)
 	c.wg.Wait()
-	r := Result{Ended: make(map[Role]int), Returns: c.returns.Load()}
+	r := Result{Ended: make(map[Role]int), Skipped: make(map[Role]uint64), Returns: c.returns.Load()}
 	if err := c.returnErr.Load(); err != nil {
 		r.Err = *err
 	}
@@ -101,6 +102,7 @@ func (c *Consumers) Close(final ledger.Totals) Result {
 		if c.opt.Uniform {
 			s.infer()
 		}
+		r.Skipped[s.role] += s.entry.Skipped
 		r.Faults.Add(s.faults)
 	}
 	return r

@@ -75,6 +75,8 @@ type Ledger struct {
 	Unexplained uint64          `json:"unexplained"`
 	Worst       uint64          `json:"unexplained_worst_stream"`
 	Faults      consumer.Faults `json:"faults"`
+	// SkippedBy divides Skipped among the kinds of consumers.
+	SkippedBy map[string]uint64 `json:"skipped_by"`
 }
 
 // CPU is time in seconds per second of measuring, so cores.

@@ -94,7 +94,7 @@ func (r *run) join(ctx context.Context) error {
 		Threads:  cfg.ConsumerThreads,
 		Gap:      cfg.Gap,
 		Uniform:  cfg.Uniform(),
-		SlowRate: cfg.SlowRate, StallFor: cfg.StallFor, StallForever: cfg.StallForever,
+		SlowRate: cfg.SlowRate, StallFor: cfg.StallFor, StallForever: cfg.StallForever, StallAtOnce: cfg.StallAtOnce,
 		ReturnEvery: cfg.ReconnectEvery,
 		Run:         r.id, Clock: r.clock, Book: &r.book,
 	})

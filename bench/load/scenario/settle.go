@@ -94,6 +94,10 @@ func (r *run) balance(result consumer.Result) error {
 		l.Unexplained += e.Unexplained()
 		l.Worst = max(l.Worst, e.Unexplained())
 	}
+	l.SkippedBy = make(map[string]uint64)
+	for role, n := range result.Skipped {
+		l.SkippedBy[role.String()] = n
+	}
 	rep.Ledger = l
 	if healthy > 0 {
 		return errors.Join(result.Err, fmt.Errorf("consumers: the server ended %d streams that read as they should, first: %s", healthy, result.EndErr))

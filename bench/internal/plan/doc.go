@@ -1,0 +1,104 @@
+// Package plan holds, as data, what is measured and what it is measured
+// against: scenarios, the servers that play in them, and targets.
+//
+// A scenario with a ceiling is played ceiling, product, ceiling, product, …,
+// ceiling, so that each run of the product stands between two of the ceiling
+// and slow drifts of the machine cancel out.
+package plan
+
+import (
+	"slices"
+	"time"
+)
+
+// Subject is a server that a scenario is played against.
+type Subject struct {
+	Name    string
+	Program string   // in bench/bin
+	Args    []string // {port} stands for the port
+	Load    []string // added to the scenario's flags; later ones win
+}
+
+// Scenario is one load.
+type Scenario struct {
+	Name  string // of files; lower case
+	Title string // for people
+	Note  string // what a reader of the figures should know
+
+	Load             []string // flags of bench/load: all but time, server, and files
+	Warmup, Duration time.Duration
+	Settle           time.Duration // 0: what bench/load takes by default
+	Repetitions      int
+
+	Ceiling *Subject // nil: the scenario has none
+	Product Subject
+	Rivals  []Subject // played once, at the end; they may fail
+
+	// Bench makes the scenario a run of go test -bench instead of a load.
+	Bench *GoBench
+
+	// Quick says how the scenario is played when time is short; nil: not at all.
+	Quick *Quick
+}
+
+// Quick is a shorter version of a scenario.
+type Quick struct {
+	Repetitions      int
+	Warmup, Duration time.Duration
+	Load             []string // added to the scenario's flags
+}
+
+// GoBench is microbenchmarks of the product's module.
+type GoBench struct {
+	Package string
+	Pattern string
+	// Figures names results: "BenchmarkPublish/bytes=512 ns/op" to a figure.
+	Figures map[string]string
+}
+
+// Target is a promise about one figure of one scenario.
+type Target struct {
+	Title    string
+	Scenario string // Any: every load scenario
+	Figure   string
+	Against  string // Value, Ceiling, or the name of another scenario
+	Least    bool   // the figure must be at least Limit, not at most
+	Limit    float64
+	Scale    float64 // figures are multiplied by it for people; 0 is 1
+	Unit     string
+	Worst    bool // every run counts, not the median
+}
+
+// What a figure is judged against, besides other scenarios.
+const (
+	Value   = ""
+	Ceiling = "ceiling"
+)
+
+// Any stands for all scenarios.
+const Any = "*"
+
+// Find returns the scenario with that name, or nil.
+func Find(scenarios []Scenario, name string) *Scenario {
+	for i := range scenarios {
+		if scenarios[i].Name == name {
+			return &scenarios[i]
+		}
+	}
+	return nil
+}
+
+// Shorten returns the scenarios that have a quick version, as that.
+func Shorten(scenarios []Scenario) []Scenario {
+	var short []Scenario
+	for _, s := range scenarios {
+		if s.Quick == nil {
+			continue
+		}
+		s.Repetitions, s.Warmup, s.Duration = s.Quick.Repetitions, s.Quick.Warmup, s.Quick.Duration
+		s.Load = slices.Concat(s.Load, s.Quick.Load)
+		s.Rivals = nil
+		short = append(short, s)
+	}
+	return short
+}

@@ -1,0 +1,154 @@
+package plan
+
+import (
+	"strings"
+	"time"
+)
+
+// ProductName is the subject that targets are about.
+const ProductName = "product"
+
+var (
+	product     = Subject{Name: ProductName, Program: "event_dispatcher", Args: []string{"-port", "127.0.0.1:{port}"}}
+	bareHandler = &Subject{Name: "bare handler", Program: "barehandler", Args: []string{"-port", "{port}"}}
+	writeLoop   = &Subject{Name: "write loop", Program: "writeloop", Args: []string{"-port", "{port}"}}
+	writeEach   = &Subject{Name: "write per event", Program: "writeloop", Args: []string{"-port", "{port}", "-per-event"}}
+	netHub      = Subject{Name: "nethub", Program: "nethub", Args: []string{"-port", "{port}"}}
+	chanHub     = Subject{Name: "chanhub", Program: "chanhub", Args: []string{"-port", "{port}"}}
+)
+
+// with returns the product started with more flags.
+func with(args ...string) Subject {
+	s := product
+	s.Args = append(append([]string{}, product.Args...), args...)
+	return s
+}
+
+func flags(s string) []string { return strings.Fields(s) }
+
+const ms, s = time.Millisecond, time.Second
+
+// Scenarios returns all of them, in the order they are played.
+func Scenarios() []Scenario {
+	return []Scenario{
+		{
+			Name: "publish", Title: "publish and read, inside the process",
+			Note: "go test -bench in broker/ring; the raw file is what benchstat reads. The mutex is a ring of bytes behind a lock, the rival of the same run.",
+			Bench: &GoBench{
+				Package: "./broker/ring",
+				Pattern: `^Benchmark(Publish|Read)$/^bytes=512$|^BenchmarkPublishParallel$/^rival=(ring|mutex)$/^shards=1$`,
+				Figures: map[string]string{
+					"BenchmarkPublish/bytes=512 ns/op":                    "publish_ns",
+					"BenchmarkPublish/bytes=512 allocs/op":                "publish_allocs",
+					"BenchmarkPublishParallel/rival=ring/shards=1 ns/op":  "publish_contended_ns",
+					"BenchmarkPublishParallel/rival=mutex/shards=1 ns/op": "publish_mutex_ns",
+					"BenchmarkRead/bytes=512 ns/event":                    "read_ns",
+				},
+			},
+			Repetitions: 5, Duration: 200 * ms,
+			Quick: &Quick{Repetitions: 2, Warmup: 0, Duration: 100 * ms},
+		},
+		{
+			Name: "ingest", Title: "ingest: 32 connections, as fast as they go, no consumers",
+			Load:   flags("-consumers 0 -conns 32 -rate max -size 512"),
+			Warmup: 1500 * ms, Duration: 3 * s, Repetitions: 5,
+			Ceiling: bareHandler, Product: product,
+			Quick: &Quick{Repetitions: 1, Warmup: 1 * s, Duration: 1500 * ms},
+		},
+		{
+			Name: "ingest-paced", Title: "ingest: 32 connections, 40,000 POST/s (open loop), no consumers",
+			Load:   flags("-consumers 0 -conns 32 -rate 40000 -size 512"),
+			Warmup: 1500 * ms, Duration: 3 * s, Repetitions: 3,
+			Ceiling: bareHandler, Product: product,
+		},
+		{
+			Name: "ingest-pipelined", Title: "ingest: 32 connections, 16 events under way on each, no consumers",
+			Load:   flags("-consumers 0 -conns 32 -pipeline 16 -rate max -size 512"),
+			Warmup: 1500 * ms, Duration: 3 * s, Repetitions: 5,
+			Ceiling: bareHandler, Product: product,
+			Quick: &Quick{Repetitions: 1, Warmup: 1 * s, Duration: 1500 * ms},
+		},
+		{
+			Name: "ingest-connections", Title: "ingest: a new connection for every event",
+			Load:   flags("-consumers 0 -conns 32 -per-event -rate max -size 512"),
+			Warmup: 1 * s, Duration: 3 * s, Repetitions: 3,
+			Ceiling: bareHandler, Product: product,
+		},
+		{
+			Name: "production", Title: "production shape: full-rate POST of session events, 2 consumers, one of them slow",
+			Note:   "The slow consumer reads 64 KB/s and is skipped ahead. The write loop cannot play: its slowest consumer sets the pace.",
+			Load:   flags("-consumers 2 -sample 1 -slow 1 -slow-rate 64000 -conns 32 -rate max -sessions"),
+			Warmup: 2 * s, Duration: 4 * s, Repetitions: 3,
+			Product: product, Rivals: []Subject{chanHub},
+		},
+		{
+			Name: "two-consumers", Title: "full-rate POST, 2 consumers, nothing skipped",
+			Load:   flags("-consumers 2 -sample 0 -conns 32 -rate max -size 512"),
+			Warmup: 1500 * ms, Duration: 3 * s, Repetitions: 5,
+			Ceiling: writeLoop, Product: product, Rivals: []Subject{chanHub},
+			Quick: &Quick{Repetitions: 1, Warmup: 1500 * ms, Duration: 1500 * ms},
+		},
+		{
+			Name: "100x1000", Title: "100 consumers × 1,000 events/s",
+			Load:   flags("-consumers 100 -sample 2 -rate 1000 -size 512"),
+			Warmup: 1 * s, Duration: 4 * s, Repetitions: 3,
+			Product: product, Rivals: []Subject{chanHub, netHub},
+			Quick: &Quick{Repetitions: 1, Warmup: 1 * s, Duration: 2 * s},
+		},
+		{
+			Name: "100x2000", Title: "100 consumers × 2,000 events/s",
+			Load:   flags("-consumers 100 -sample 2 -rate 2000 -size 512"),
+			Warmup: 1 * s, Duration: 3 * s, Repetitions: 3,
+			Ceiling: writeEach, Product: product,
+			Quick: &Quick{Repetitions: 1, Warmup: 500 * ms, Duration: 2 * s},
+		},
+		{
+			Name: "1000x200", Title: "1,000 consumers × 200 events/s",
+			Note:   "One event takes the loop most of the time until the next, so there are few to batch: this is the cost of a delivery by itself.",
+			Load:   flags("-consumers 1000 -sample 2 -rate 200 -size 512"),
+			Warmup: 1 * s, Duration: 3 * s, Repetitions: 3,
+			Ceiling: writeLoop, Product: product, Rivals: []Subject{chanHub, netHub},
+			Quick: &Quick{Repetitions: 1, Warmup: 500 * ms, Duration: 2 * s},
+		},
+		{
+			Name: "1000x2000", Title: "1,000 consumers × 2,000 events/s",
+			Load:   flags("-consumers 1000 -sample 2 -rate 2000 -size 512"),
+			Warmup: 1500 * ms, Duration: 4 * s, Repetitions: 3,
+			Product: product, Rivals: []Subject{chanHub},
+			Quick: &Quick{Repetitions: 1, Warmup: 1 * s, Duration: 2 * s},
+		},
+		{
+			Name: "1000x12000", Title: "1,000 consumers × 12,000 events/s",
+			Note:   "12 million deliveries, 6 GB, per second are near what the machine can copy: the rate may be the machine's, not the product's.",
+			Load:   flags("-consumers 1000 -sample 1 -rate 12000 -size 512"),
+			Warmup: 1500 * ms, Duration: 4 * s, Repetitions: 3,
+			Product: product,
+			Quick:   &Quick{Repetitions: 1, Warmup: 1 * s, Duration: 2 * s},
+		},
+		{
+			Name: "10000-idle", Title: "10,000 idle consumers",
+			Note:   "Memory is compared with the fresh process, 7 s after the last join, when the garbage of the handshakes is gone.",
+			Load:   flags("-consumers 10000 -sample 1 -rate 0"),
+			Warmup: 7 * s, Duration: 1 * s, Repetitions: 2,
+			Product: product,
+			Quick:   &Quick{Repetitions: 1, Warmup: 6500 * ms, Duration: 500 * ms},
+		},
+		{
+			Name: "1000-stalled", Title: "1,000 stalled consumers and full-rate POST for a minute",
+			Note:   "Stalled consumers read nothing from the first event on; at the end they do, so that their books are balanced, too (not in a quick run). The product runs with -stall-timeout 10m, because it would cut them after 30 s and have less to carry.",
+			Load:   flags("-consumers 1002 -sample 2 -stalled 1000 -stall-at-once -rate max -size 512"),
+			Warmup: 4 * s, Duration: 60 * s, Settle: 60 * s, Repetitions: 1,
+			Product: with("-stall-timeout", "10m"),
+			Quick:   &Quick{Repetitions: 1, Warmup: 3 * s, Duration: 4 * s, Load: flags("-stall-forever")},
+		},
+		{
+			Name: "100-stalled", Title: "100 stalled consumers beside 100 healthy ones, 5,000 events/s",
+			Note:   "The ceiling is the product itself with the 100 healthy consumers alone.",
+			Load:   flags("-consumers 200 -sample 4 -stalled 100 -stall-at-once -rate 5000 -size 512"),
+			Warmup: 1500 * ms, Duration: 4 * s, Settle: 30 * s, Repetitions: 3,
+			Ceiling: &Subject{Name: "nobody stalls", Program: product.Program, Args: product.Args, Load: flags("-consumers 100 -stalled 0")},
+			Product: product,
+			Quick:   &Quick{Repetitions: 1, Warmup: 1 * s, Duration: 2 * s},
+		},
+	}
+}

@@ -1,0 +1,165 @@
+// Package figures turns records of runs into figures, ratios and verdicts.
+package figures
+
+import (
+	"maps"
+	"slices"
+
+	"event-dispatcher/bench/load/report"
+	"event-dispatcher/bench/run/trial"
+)
+
+// Of computes the figures of one run. What the run does not show is absent.
+//
+//	post_rate, post_cpu_us, post_p50_ms, post_p99_ms     accepted per second; server CPU; intended time to answer
+//	post_allocs, delivery_allocs                         product only: heap allocations between two scrapes, their own taken out
+//	delivery_rate, delivery_cpu_us, delivery_p50/p99_ms  of all consumers; intended time to receipt
+//	events_per_sweep                                     product only, between two scrapes
+//	skipped, healthy_skipped, unexplained                from the ledger
+//	idle_bytes, idle_kernel_bytes                        per consumer, nobody publishes
+//	growth_bytes                                         most resident memory since measuring began
+func Of(r *trial.Record) map[string]float64 {
+	f := make(map[string]float64)
+	rep := r.Report
+	if rep == nil {
+		return f
+	}
+	consumers := rep.Config.Consumers
+	posts(f, rep)
+	if d := rep.Deliveries; d != nil && consumers > 0 && rep.Posts != nil {
+		f["delivery_rate"] = d.Rate
+		if rep.CPU.PerDelivery > 0 {
+			f["delivery_cpu_us"] = rep.CPU.PerDelivery
+		}
+		if d.Latency.Count > 0 {
+			f["delivery_p50_ms"], f["delivery_p99_ms"] = d.Latency.P50/1000, d.Latency.P99/1000
+		}
+	}
+	if l := rep.Ledger; l != nil && rep.Posts != nil {
+		f["skipped"], f["unexplained"] = float64(l.Skipped), float64(l.Unexplained)
+		f["healthy_skipped"] = float64(l.SkippedBy["counting"] + l.SkippedBy["sampling"])
+	}
+	if rep.Posts == nil && consumers > 0 && rep.Memory.PerConsumer.Resident > 0 {
+		f["idle_bytes"] = float64(rep.Memory.PerConsumer.Resident)
+		f["idle_kernel_bytes"] = float64(rep.Memory.PerConsumer.TCPBuffers + rep.Memory.PerConsumer.Slab)
+	}
+	product(f, &r.Server)
+	return f
+}
+
+func posts(f map[string]float64, rep *report.Report) {
+	p := rep.Posts
+	if p == nil || rep.Seconds == 0 {
+		return
+	}
+	f["post_rate"] = p.Rate
+	if rep.Config.Consumers == 0 && rep.CPU.PerPost > 0 {
+		f["post_cpu_us"] = rep.CPU.PerPost
+	}
+	if p.Latency.Count > 0 {
+		f["post_p50_ms"], f["post_p99_ms"] = p.Latency.P50/1000, p.Latency.P99/1000
+	}
+	begin, most := rep.Memory.Begin.Resident, rep.Memory.End.Resident
+	for _, s := range rep.Series {
+		if s.At > rep.Config.Warmup.Seconds() {
+			most = max(most, s.Resident)
+		}
+	}
+	f["growth_bytes"] = float64(max(most-begin, 0))
+}
+
+// product computes what needs the scrapes in the window.
+func product(f map[string]float64, s *trial.ServerSide) {
+	early, late := s.Scraped(trial.ScrapeEarly), s.Scraped(trial.ScrapeLate)
+	first, second := s.Scraped(trial.ScrapeBefore), s.Scraped(trial.ScrapeAgain)
+	if early == nil || late == nil || first == nil || second == nil {
+		return
+	}
+	const mallocs = "go_memstats_mallocs_total"
+	more := func(name string) float64 { return late[name] - early[name] }
+	allocs := max(more(mallocs)-(second[mallocs]-first[mallocs]), 0)
+	published, delivered := more("dispatcher_events_published_total"), more("dispatcher_events_delivered_total")
+	if published > 0 {
+		f["post_allocs"] = allocs / published
+	}
+	if delivered > 0 {
+		f["delivery_allocs"] = allocs / delivered
+	}
+	if sweeps := more("dispatcher_sweeps_total"); sweeps > 0 && delivered > 0 {
+		f["events_per_sweep"] = published / sweeps
+	}
+}
+
+// Range sums up repetitions.
+type Range struct {
+	Min    float64 `json:"min"`
+	Median float64 `json:"median"`
+	Max    float64 `json:"max"`
+	N      int     `json:"n"`
+}
+
+// RangeOf returns the range of values, the zero Range if there are none.
+func RangeOf(values []float64) Range {
+	n := len(values)
+	if n == 0 {
+		return Range{}
+	}
+	v := slices.Sorted(slices.Values(values))
+	return Range{Min: v[0], Median: (v[(n-1)/2] + v[n/2]) / 2, Max: v[n-1], N: n}
+}
+
+// Scaled returns the range in another unit.
+func (r Range) Scaled(by float64) Range {
+	return Range{r.Min * by, r.Median * by, r.Max * by, r.N}
+}
+
+// Values returns a figure of all usable runs of a role.
+func Values(records []*trial.Record, role, figure string) []float64 {
+	var values []float64
+	for _, r := range records {
+		if v, ok := r.Figures[figure]; ok && r.Role == role && r.Usable() {
+			values = append(values, v)
+		}
+	}
+	return values
+}
+
+// Ratios compares each run of the product with the mean of the ceiling's runs
+// right before and right after it; if one of them is missing, with the other.
+// The records are those of one scenario in the order they were played.
+func Ratios(records []*trial.Record, figure string) []float64 {
+	var ratios []float64
+	value := func(i int, role string) (float64, bool) {
+		if i < 0 || i >= len(records) || records[i].Role != role || !records[i].Usable() {
+			return 0, false
+		}
+		v, ok := records[i].Figures[figure]
+		return v, ok && v > 0
+	}
+	for i := range records {
+		v, ok := value(i, trial.Product)
+		if !ok {
+			continue
+		}
+		before, ok1 := value(i-1, trial.Ceiling)
+		after, ok2 := value(i+1, trial.Ceiling)
+		switch {
+		case ok1 && ok2:
+			ratios = append(ratios, v/((before+after)/2))
+		case ok1 || ok2:
+			ratios = append(ratios, v/(before+after))
+		}
+	}
+	return ratios
+}
+
+// Names returns the figures that any of the records has.
+func Names(records []*trial.Record) []string {
+	names := make(map[string]bool)
+	for _, r := range records {
+		for name := range r.Figures {
+			names[name] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(names))
+}

@@ -1,0 +1,160 @@
+package summary
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"strings"
+
+	"event-dispatcher/bench/run/figures"
+	"event-dispatcher/bench/run/trial"
+)
+
+// A Column of the table of a scenario. Columns that no subject fills are left
+// out.
+type Column struct {
+	Title, Figure string
+	Scale         float64
+}
+
+// Columns in the order they are shown.
+var Columns = []Column{
+	{"ns/publish", "publish_ns", 1},
+	{"ns/publish, contended", "publish_contended_ns", 1},
+	{"ns/publish, mutex, contended", "publish_mutex_ns", 1},
+	{"allocs/publish", "publish_allocs", 1},
+	{"ns/event read", "read_ns", 1},
+	{"POST/s", "post_rate", 1},
+	{"µs CPU/POST", "post_cpu_us", 1},
+	{"POST p50 ms", "post_p50_ms", 1},
+	{"POST p99 ms", "post_p99_ms", 1},
+	{"deliveries/s", "delivery_rate", 1},
+	{"µs CPU/delivery", "delivery_cpu_us", 1},
+	{"receipt p50 ms", "delivery_p50_ms", 1},
+	{"receipt p99 ms", "delivery_p99_ms", 1},
+	{"events/sweep", "events_per_sweep", 1},
+	{"skipped", "skipped", 1},
+	{"healthy skipped", "healthy_skipped", 1},
+	{"unexplained", "unexplained", 1},
+	{"KiB/consumer", "idle_bytes", 1. / (1 << 10)},
+	{"kernel KiB/consumer", "idle_kernel_bytes", 1. / (1 << 10)},
+	{"growth MiB", "growth_bytes", 1. / (1 << 20)},
+}
+
+// Shown returns the columns that the scenario fills.
+func (s *Scenario) Shown() []Column {
+	var shown []Column
+	for _, c := range Columns {
+		for _, sub := range s.Subjects {
+			if r, ok := sub.Figures[c.Figure]; ok && (r.Max != 0 || strings.HasSuffix(c.Figure, "skipped") || c.Figure == "unexplained" || c.Figure == "publish_allocs") {
+				shown = append(shown, c)
+				break
+			}
+		}
+	}
+	return shown
+}
+
+// Cell writes a range: the median, and between which values it lies.
+func Cell(r figures.Range) string {
+	switch {
+	case r.N == 0:
+		return "–"
+	case r.N == 1 || r.Min == r.Max:
+		return figures.Number(r.Median)
+	}
+	return fmt.Sprintf("%s (%s–%s)", figures.Number(r.Median), figures.Number(r.Min), figures.Number(r.Max))
+}
+
+// WriteMarkdown stores the summary in a file, ready to be pasted.
+func (s *Summary) WriteMarkdown(name string) error {
+	var b bytes.Buffer
+	m := s.Meta
+	fmt.Fprintf(&b, "# Benchmark %s, %s\n\n", m.Date.Format("2006-01-02"), m.Host)
+	fmt.Fprintf(&b, "%s, %d cores, %.1f GiB, Linux %s, %s, commit %s. Command: `%s`. Load average %s before, %s after; took %.0f s.\n",
+		m.CPU, m.Cores, float64(m.Memory)/(1<<30), m.Kernel, m.Go, m.Commit, strings.Join(m.Command, " "), m.LoadBefore, m.LoadAfter, m.Seconds)
+	fmt.Fprintf(&b, "Median (minimum–maximum) of the runs. Raw records are in `raw/`, plots in `report.html`.\n\n")
+	fmt.Fprintf(&b, "## Targets\n\n| quantity | target | measured | |\n|---|---|---|---|\n")
+	for _, v := range s.Verdicts {
+		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", v.Title, v.Target, strings.TrimSpace(Cell(v.Measured)+" "+v.Unit), Outcome(v))
+	}
+	for i := range s.Scenarios {
+		s.Scenarios[i].markdown(&b)
+	}
+	if len(s.Failures) > 0 {
+		fmt.Fprintf(&b, "\n## Failed runs\n\n")
+		for _, f := range s.Failures {
+			fmt.Fprintf(&b, "- %s\n", f)
+		}
+	}
+	return os.WriteFile(name, b.Bytes(), 0o644)
+}
+
+// Outcome is the last column of the table of targets.
+func Outcome(v figures.Verdict) string {
+	text := string(v.Outcome)
+	if v.Outcome == figures.NotMet {
+		text = "**" + text + "**"
+	}
+	if v.LowerBound {
+		text += " ¹"
+	}
+	return text
+}
+
+func (s *Scenario) markdown(b *bytes.Buffer) {
+	fmt.Fprintf(b, "\n## %s: %s\n\n", s.Name, s.Title)
+	if s.Load != "" {
+		fmt.Fprintf(b, "`load %s`\n", s.Load)
+	}
+	if s.Note != "" {
+		fmt.Fprintf(b, "%s\n", s.Note)
+	}
+	columns := s.Shown()
+	fmt.Fprintf(b, "\n| subject | runs |")
+	for _, c := range columns {
+		fmt.Fprintf(b, " %s |", c.Title)
+	}
+	fmt.Fprintf(b, "\n|---|---|%s\n", strings.Repeat("---|", len(columns)))
+	for _, sub := range s.Subjects {
+		fmt.Fprintf(b, "| %s | %s |", sub.Name, sub.RunsText())
+		for _, c := range columns {
+			fmt.Fprintf(b, " %s |", Cell(sub.Figures[c.Figure].Scaled(c.Scale)))
+		}
+		fmt.Fprintln(b)
+	}
+	for _, sub := range s.Subjects {
+		if sub.Failed > 0 {
+			fmt.Fprintf(b, "\n%s failed: %s\n", sub.Name, sub.Errors[0])
+		}
+	}
+	for _, figure := range []struct{ name, title string }{
+		{"post_cpu_us", "CPU per POST"}, {"delivery_cpu_us", "CPU per delivery"}, {"post_rate", "POST rate"}, {"delivery_p99_ms", "receipt p99"},
+	} {
+		if r := figures.RangeOf(figures.Ratios(s.Records, figure.name)); r.N > 0 {
+			fmt.Fprintf(b, "\nProduct / %s, %s: %s ×\n", s.ceiling(), figure.title, Cell(r))
+		}
+	}
+}
+
+// ceiling is the name of the subject that the product is compared with.
+func (s *Scenario) ceiling() string {
+	for _, sub := range s.Subjects {
+		if sub.Role == trial.Ceiling {
+			return sub.Name
+		}
+	}
+	return "ceiling"
+}
+
+// RunsText says how many runs there were, and what is wrong with them.
+func (s Subject) RunsText() string {
+	text := fmt.Sprint(s.Runs)
+	if s.LowerBound {
+		text += " ¹"
+	}
+	if s.Failed > 0 {
+		text += fmt.Sprintf(", %d failed", s.Failed)
+	}
+	return text
+}
