@@ -2,8 +2,10 @@ package transport
 
 import (
 	"bytes"
+	"net/http/pprof"
 
 	"github.com/valyala/fasthttp"
+	"github.com/valyala/fasthttp/fasthttpadaptor"
 	"github.com/valyala/fasthttp/pprofhandler"
 
 	"event-dispatcher/transport/stream"
@@ -13,6 +15,8 @@ import (
 type consumerList struct {
 	Consumers []stream.ConsumerInfo `json:"consumers"`
 }
+
+var pprofIndex = fasthttpadaptor.NewFastHTTPHandlerFunc(pprof.Index)
 
 // routeAdmin serves what is for operators only.
 func (s *Server) routeAdmin(ctx *fasthttp.RequestCtx) {
@@ -28,7 +32,9 @@ func (s *Server) routeAdmin(ctx *fasthttp.RequestCtx) {
 		s.probe(ctx, string(path))
 	case string(path) == "/consumers":
 		writeJSON(ctx, consumerList{s.pool.Inspect()})
-	case bytes.HasPrefix(path, []byte("/debug/pprof/")):
+	case string(path) == "/debug/pprof/":
+		pprofIndex(ctx) // pprofhandler has it elsewhere
+	case bytes.HasPrefix(path, []byte("/debug/pprof/")) && bytes.Equal(path, ctx.Path()):
 		pprofhandler.PprofHandler(ctx)
 	default:
 		s.reject(ctx, reasonNotFound)

@@ -1,8 +1,6 @@
 package transport
 
 import (
-	"slices"
-
 	"github.com/valyala/fasthttp"
 )
 
@@ -11,35 +9,49 @@ import (
 // in the original. With a list only those may, with credentials, which JSON
 // beacons need.
 type cors struct {
-	origins []string
+	listed map[string][]header // what each listed origin is answered; nil: no list
+}
+
+func newCORS(origins []string) cors {
+	if len(origins) == 0 {
+		return cors{}
+	}
+	c := cors{listed: map[string][]header{}}
+	for _, o := range origins {
+		c.listed[o] = []header{
+			varyByOrigin,
+			{fasthttp.HeaderAccessControlAllowOrigin, o},
+			{fasthttp.HeaderAccessControlAllowCredentials, "true"},
+		}
+	}
+	return c
 }
 
 // allow sets the headers of an answer to ingest and streams, errors included.
 func (c *cors) allow(req *fasthttp.RequestHeader, resp *fasthttp.ResponseHeader) {
 	for _, h := range c.headers(req) {
-		resp.SetCanonical(h.key, h.value)
+		resp.Set(h.key, h.value)
 	}
 }
 
-// A header is one line of a response head. Its key is in canonical form.
-type header struct{ key, value []byte }
+// A header is one line of a response head.
+type header struct{ key, value string }
 
-func newHeader(key, value string) header { return header{[]byte(key), []byte(value)} }
-
-var allowEverybody = []header{newHeader(fasthttp.HeaderAccessControlAllowOrigin, "*")}
+var (
+	varyByOrigin   = header{fasthttp.HeaderVary, fasthttp.HeaderOrigin}
+	allowEverybody = []header{{fasthttp.HeaderAccessControlAllowOrigin, "*"}}
+	allowNobody    = []header{varyByOrigin}
+)
 
 // headers are what an answer to req carries.
 func (c *cors) headers(req *fasthttp.RequestHeader) []header {
-	if len(c.origins) == 0 {
+	if c.listed == nil {
 		return allowEverybody
 	}
-	list := []header{newHeader(fasthttp.HeaderVary, fasthttp.HeaderOrigin)}
-	if origin := string(req.Peek(fasthttp.HeaderOrigin)); slices.Contains(c.origins, origin) {
-		list = append(list,
-			newHeader(fasthttp.HeaderAccessControlAllowOrigin, origin),
-			newHeader(fasthttp.HeaderAccessControlAllowCredentials, "true"))
+	if list, ok := c.listed[string(req.Peek(fasthttp.HeaderOrigin))]; ok {
+		return list
 	}
-	return list
+	return allowNobody
 }
 
 // preflight answers OPTIONS. methods is what the path has.

@@ -97,7 +97,7 @@ func TestTheBooksBalance(t *testing.T) {
 	})
 	reading := []*consumer{s.listen("/events"), s.listen("/events")}
 	stalled := s.listen("/events")
-	stalled.conn.SetReadBuffer(4 << 10)
+	stalled.conn.SetReadBuffer(32 << 10)
 	for _, c := range reading {
 		go io.Copy(io.Discard, c.br)
 	}

@@ -123,24 +123,25 @@ func New(b *broker.Broker, p *stream.Pool, o Options) *Server {
 		broker:  b,
 		pool:    p,
 		waiting: p.Waiting,
-		cors:    cors{origins: o.Origins},
+		cors:    newCORS(o.Origins),
 		clients: clientAddress{trusted: o.TrustedProxies},
 		limits:  newLimits(o.IngestRate, o.ClientRate),
 		vitals:  newVitals(),
 		log:     o.Log,
 	}
 	s.metrics = s.metricsHandler()
-	s.public.http = s.httpServer(s.route)
+	s.public.http = s.httpServer(s.route, &s.cors)
 	s.public.http.ExpectHandler = s.expect
-	s.admin.http = s.httpServer(s.routeAdmin)
+	s.admin.http = s.httpServer(s.routeAdmin, nil)
 	return s
 }
 
 // httpServer is a fasthttp server that survives what its handlers and peers do.
-func (s *Server) httpServer(route fasthttp.RequestHandler) *fasthttp.Server {
+// Answers to requests that do not get as far as route have the headers of cors.
+func (s *Server) httpServer(route fasthttp.RequestHandler, cors *cors) *fasthttp.Server {
 	return &fasthttp.Server{
-		Handler:                      s.guard(route),
-		ErrorHandler:                 s.malformed,
+		Handler:                      s.guard(route, cors),
+		ErrorHandler:                 func(ctx *fasthttp.RequestCtx, err error) { s.refuse(ctx, reasonOf(err), cors) },
 		Concurrency:                  s.options.MaxConnections + s.options.MaxConnections/8 + 16, // ours comes first
 		MaxIdleWorkerDuration:        workerIdle,
 		ReadBufferSize:               16 << 10,
@@ -202,23 +203,18 @@ func (s *Server) Drain(ctx context.Context) error {
 func (s *Server) CloseAdmin(ctx context.Context) error { return s.admin.shutdown(ctx) }
 
 // guard recovers: fasthttp does not, and one bad request must not end the process.
-func (s *Server) guard(next fasthttp.RequestHandler) fasthttp.RequestHandler {
+func (s *Server) guard(next fasthttp.RequestHandler, cors *cors) fasthttp.RequestHandler {
 	return func(ctx *fasthttp.RequestCtx) {
 		defer func() {
 			if p := recover(); p != nil {
 				s.panics.Add(1)
 				s.log.Error("panic in a handler", zap.Any("panic", p), zap.ByteString("stack", debug.Stack()))
 				ctx.Response.Reset()
-				s.cors.allow(&ctx.Request.Header, &ctx.Response.Header)
-				s.reject(ctx, reasonPanic)
-				ctx.SetConnectionClose()
+				s.refuse(ctx, reasonPanic, cors)
 			}
 		}()
 		if reason, ok := wellFormed(&ctx.Request.Header); !ok {
-			s.cors.allow(&ctx.Request.Header, &ctx.Response.Header)
-			s.reject(ctx, reason)
-			ctx.SetConnectionClose()
-			lingerOnClose(ctx)
+			s.refuse(ctx, reason, cors)
 			return
 		}
 		next(ctx)
@@ -361,9 +357,7 @@ func (s *Server) refuseBody(ctx *fasthttp.RequestCtx, reason Reason) int {
 	if takesEvents(ctx) {
 		s.counters.received.Add(1)
 	}
-	s.cors.allow(&ctx.Request.Header, &ctx.Response.Header)
-	s.reject(ctx, reason)
-	lingerOnClose(ctx) // some send it anyway
+	s.refuse(ctx, reason, &s.cors) // some send it anyway
 	return refusals[reason].status
 }
 
@@ -373,10 +367,13 @@ func takesEvents(ctx *fasthttp.RequestCtx) bool {
 	return ctx.IsPost() && (string(path) == "/metrics" || string(path) == "/api/events")
 }
 
-// malformed answers requests that did not even become one.
-func (s *Server) malformed(ctx *fasthttp.RequestCtx, err error) {
-	s.cors.allow(&ctx.Request.Header, &ctx.Response.Header)
-	s.reject(ctx, reasonOf(err))
+// refuse rejects a request after which the connection is of no use.
+func (s *Server) refuse(ctx *fasthttp.RequestCtx, reason Reason, cors *cors) {
+	if cors != nil {
+		cors.allow(&ctx.Request.Header, &ctx.Response.Header)
+	}
+	s.reject(ctx, reason)
+	ctx.SetConnectionClose()
 	lingerOnClose(ctx)
 }
 
