@@ -159,14 +159,17 @@ func splitObject(event []byte) (head, tail []byte, empty, ok bool) {
 	return event[:end], event[end:], before[len(before)-1] == '{', true
 }
 
-// publish puts the event, in up to three parts, into the ring, and answers. The
-// ring copies: nothing of the request is kept.
+// publish puts the event, in up to three parts, into the ring, offers it to the
+// other instances, and answers. All copy: nothing of the request is kept.
 func (s *Server) publish(ctx *fasthttp.RequestCtx, head, member, tail []byte) {
-	shard := s.broker.Pick(head, ctx.ConnID())
-	err := s.broker.Publish(shard, s.broker.Tick(ctx.Time()), eventPrefix, head, member, tail, eventSuffix)
+	shard, at := s.broker.Pick(head, ctx.ConnID()), s.broker.Tick(ctx.Time())
+	err := s.broker.Publish(shard, at, eventPrefix, head, member, tail, eventSuffix)
 	switch {
 	case err == nil:
 		s.counters.bytes.Add(uint64(len(head) + len(member) + len(tail)))
+		if s.relay != nil { // a concrete type, so that the parts do not escape
+			s.relay.Offer(shard, at, head, member, tail)
+		}
 	case errors.Is(err, broker.ErrTooLarge):
 		s.reject(ctx, reasonTooLarge)
 	default:

@@ -122,6 +122,12 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 func (s *Server) Registry() *prometheus.Registry {
 	r := prometheus.NewRegistry()
 	r.MustRegister(newCollector(s), collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	if s.relay != nil {
+		r.MustRegister(newRelayCollector(s.relay))
+	}
+	if s.options.Sessions != nil {
+		r.MustRegister(newSessionCollector(s.options.Sessions, s.options.SessionStore))
+	}
 	return r
 }
 

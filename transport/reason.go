@@ -33,6 +33,19 @@ const (
 	reasonConnections
 	reasonConsumers
 	reasonDraining
+	reasonUsername
+	reasonCardID
+	reasonData
+	reasonPractice
+	reasonAction
+	reasonEventType
+	reasonTargetUser
+	reasonUserPath
+	reasonUpgrade
+	reasonSocketVersion
+	reasonHandshake
+	reasonOrigin
+	reasonSockets
 	reasonPanic
 	reasonCount
 )
@@ -64,6 +77,19 @@ var refusals = [reasonCount]struct {
 	reasonConnections:     {"connections", 503, "too many connections"},
 	reasonConsumers:       {"consumers", 503, "too many consumers"},
 	reasonDraining:        {"draining", 503, "the service is shutting down"},
+	reasonUsername:        {"username", 400, "username must be a string of 1 to 256 bytes"},
+	reasonCardID:          {"card_id", 400, "cardId must be a string of 1 to 256 bytes"},
+	reasonData:            {"data", 400, "data must be a string"},
+	reasonPractice:        {"practice_id", 400, "practiceId must be a string of at most 256 bytes"},
+	reasonAction:          {"action", 400, "action must be UPDATING_CARD or VIEWING_CARD"},
+	reasonEventType:       {"type", 400, "type must be USER_SESSION_EVENT or DATA_NOTIFICATION_EVENT"},
+	reasonTargetUser:      {"target_user", 400, "targetUser must be a string of at most 256 bytes"},
+	reasonUserPath:        {"user_path", 400, "names in the path must have 1 to 256 bytes of UTF-8, percent-encoded where needed"},
+	reasonUpgrade:         {"upgrade_required", 426, "this path is for WebSocket"},
+	reasonSocketVersion:   {"websocket_version", 426, "only version 13 of WebSocket is spoken here"},
+	reasonHandshake:       {"handshake", 400, "Sec-WebSocket-Key must be 16 bytes in base64"},
+	reasonOrigin:          {"origin", 403, "pages of this origin may not open session sockets"},
+	reasonSockets:         {"sockets", 503, "too many sockets"},
 	reasonPanic:           {"panic", 500, "internal error"},
 }
 
@@ -85,12 +111,22 @@ func (s *Server) reject(ctx *fasthttp.RequestCtx, r Reason) {
 	s.rejected[r].Add(1)
 	f := &refusals[r]
 	ctx.SetStatusCode(f.status)
-	ctx.Response.Header.SetContentType("text/plain; charset=utf-8")
-	ctx.Response.SetBodyString(f.label)
-	ctx.Response.AppendBodyString(": " + f.text + "\n")
+	if bytes.HasPrefix(ctx.Request.Header.RequestURI(), []byte(sessionPrefix)) {
+		writeJSON(ctx, refusal{f.label, f.text})
+	} else {
+		ctx.Response.Header.SetContentType("text/plain; charset=utf-8")
+		ctx.Response.SetBodyString(f.label)
+		ctx.Response.AppendBodyString(": " + f.text + "\n")
+	}
 	if f.status == fasthttp.StatusTooManyRequests || f.status == fasthttp.StatusServiceUnavailable {
 		ctx.Response.Header.Set(fasthttp.HeaderRetryAfter, strconv.Itoa(retryAfter))
 	}
+}
+
+// A refusal is the body of an answer that says no, on the paths of sessions.
+type refusal struct {
+	Error   string `json:"error"`
+	Message string `json:"message"`
 }
 
 // rejectMethod answers 405 with the methods that the path has (RFC 9110, section 15.5.6).

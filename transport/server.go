@@ -19,7 +19,9 @@ import (
 	"go.uber.org/zap"
 
 	"event-dispatcher/broker"
+	"event-dispatcher/broker/relay"
 	"event-dispatcher/transport/stream"
+	"event-dispatcher/transport/ws"
 )
 
 // Options tunes a [Server]. Zero values mean the defaults that each names.
@@ -59,6 +61,19 @@ type Options struct {
 	// /readyz. Nil means nothing.
 	Degraded func() []string
 
+	// Relay takes accepted events to other instances. Nil: there are none.
+	Relay *relay.Relay
+
+	// Sessions has the sockets of users' screens. Nil: there are none.
+	Sessions *ws.Hub
+
+	// SessionStore tells what is stored of them, for metrics.
+	SessionStore SessionStore
+
+	// SocketOrigins are the pages, besides those of the service's own host,
+	// that may open session sockets. "*" is all.
+	SocketOrigins []string
+
 	// Log gets what an operator should know; never a line per event. Nil means
 	// nobody.
 	Log *zap.Logger
@@ -70,7 +85,7 @@ func (o *Options) setDefaults() {
 	setDefault(&o.ReadTimeout, 10*time.Second)
 	setDefault(&o.IdleTimeout, 75*time.Second)
 	if o.Degraded == nil {
-		o.Degraded = func() []string { return nil }
+		o.Degraded = o.withoutRedis
 	}
 	if o.Log == nil {
 		o.Log = zap.NewNop()
@@ -94,6 +109,7 @@ type Server struct {
 	options Options
 	broker  *broker.Broker
 	pool    *stream.Pool
+	relay   *relay.Relay         // may be nil
 	waiting func() time.Duration // the pool's
 	cors    cors
 	clients clientAddress
@@ -122,6 +138,7 @@ func New(b *broker.Broker, p *stream.Pool, o Options) *Server {
 		options: o,
 		broker:  b,
 		pool:    p,
+		relay:   o.Relay,
 		waiting: p.Waiting,
 		cors:    newCORS(o.Origins),
 		clients: clientAddress{trusted: o.TrustedProxies},
@@ -292,7 +309,9 @@ func (s *Server) route(ctx *fasthttp.RequestCtx) {
 		}
 		s.probe(ctx, string(path))
 	default:
-		s.reject(ctx, reasonNotFound)
+		if s.options.Sessions == nil || !s.routeSessions(ctx, path) {
+			s.reject(ctx, reasonNotFound)
+		}
 	}
 }
 
@@ -364,7 +383,7 @@ func (s *Server) refuseBody(ctx *fasthttp.RequestCtx, reason Reason) int {
 // takesEvents reports whether the request is for one of the handlers of events.
 func takesEvents(ctx *fasthttp.RequestCtx) bool {
 	path := ctx.URI().PathOriginal()
-	return ctx.IsPost() && (string(path) == "/metrics" || string(path) == "/api/events")
+	return ctx.IsPost() && (string(path) == "/metrics" || string(path) == "/api/events" || string(path) == submitPath)
 }
 
 // refuse rejects a request after which the connection is of no use.

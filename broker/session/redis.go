@@ -341,7 +341,9 @@ func (s *Redis) fetch(ctx context.Context, c rueidis.Client, who []member) ([]Ev
 			s.failed("read an event", corrupt{err})
 			continue
 		}
-		e.Practice = w.practice
+		if Fold(e.Practice) != w.practice { // the original writes none
+			e.Practice = w.practice
+		}
 		events = append(events, e)
 	}
 	return events, nil

@@ -23,9 +23,12 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"event-dispatcher/broker"
+	"event-dispatcher/broker/relay"
+	"event-dispatcher/broker/session"
 	"event-dispatcher/cmd/event_dispatcher/config"
 	"event-dispatcher/transport"
 	"event-dispatcher/transport/stream"
+	"event-dispatcher/transport/ws"
 )
 
 func main() {
@@ -95,6 +98,8 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 		return fmt.Errorf("start writer loops: %w", err)
 	}
 	defer pool.Close()
+	shared := share(cfg, b, log)
+	defer shared.close()
 	srv := transport.New(b, pool, transport.Options{
 		MaxBody:        cfg.MaxBody,
 		MaxConnections: cfg.MaxConnections,
@@ -106,6 +111,10 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 		TrustedProxies: cfg.TrustedProxies,
 		Admin:          cfg.AdminAddr != "",
 		Version:        version(),
+		Relay:          shared.relay,
+		Sessions:       shared.hub,
+		SessionStore:   shared.stats,
+		SocketOrigins:  cfg.SocketPages,
 		Log:            log,
 	})
 
@@ -142,7 +151,11 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 		log.Info("connections were still open when intake ended", zap.Error(e))
 	}
 	stopIntake()
+	shared.drain(drain, log)
+	var ending sync.WaitGroup
+	ending.Go(func() { shared.hub.Drain(drain, cfg.DrainWindow) })
 	pool.Drain(drain, cfg.DrainSilence, cfg.DrainWindow)
+	ending.Wait()
 	if admin != nil {
 		// Operators may watch until the end; they are not waited for.
 		now, cancel := context.WithCancel(drain)
@@ -152,6 +165,77 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 	serving.Wait()
 	log.Info("shut down", zap.Duration("took", time.Since(start)))
 	return err
+}
+
+// sharing is what concerns users' screens and other instances.
+type sharing struct {
+	hub   *ws.Hub
+	relay *relay.Relay // nil: this instance is alone
+	stats transport.SessionStore
+	close func()
+}
+
+// share starts the sessions, and the relay if there is a Redis; neither waits for it.
+func share(cfg *config.Config, b *broker.Broker, log *zap.Logger) *sharing {
+	s := &sharing{hub: ws.New(ws.Options{
+		DefaultPractice: cfg.Practice,
+		MaxSockets:      cfg.MaxSockets,
+		Grace:           orOff(cfg.Grace),
+		Ping:            cfg.Ping,
+		Stall:           cfg.Stall,
+		Log:             log,
+	})}
+	options := session.Options{TTL: orOff(cfg.SessionTTL), DefaultPractice: cfg.Practice}
+	if cfg.Redis == nil {
+		store := session.NewMemory(options)
+		s.hub.Tie(store, func(session.Event) {})
+		s.stats.Memory = store.Stats
+		s.close = s.hub.Close
+		return s
+	}
+	store := session.NewRedis(session.RedisOptions{
+		Options: options,
+		Server:  *cfg.Redis,
+		Prefix:  cfg.RedisPrefix,
+		Lost:    s.hub.Logout,
+		Log:     log,
+	})
+	s.stats.Redis = store.Stats
+	s.relay = relay.New(relay.Options{
+		Server:         *cfg.Redis,
+		Channel:        cfg.Channel,
+		SessionChannel: cfg.SessionChannel,
+		Sink:           transport.Relayed{Broker: b},
+		Sessions:       s.hub,
+		Tick:           b.Tick,
+		OutboxBytes:    cfg.OutboxBytes,
+		MaxEvent:       cfg.MaxBody + transport.MaxAddedBytes,
+		Log:            log,
+	})
+	s.hub.Tie(store, s.relay.OfferSession)
+	s.close = func() {
+		s.hub.Close()
+		s.relay.Close()
+		store.Close()
+	}
+	return s
+}
+
+// drain waits until the other instances have what was accepted here: not long if
+// Redis is away.
+func (s *sharing) drain(ctx context.Context, log *zap.Logger) {
+	if s.relay == nil {
+		return
+	}
+	patience := 5 * time.Second
+	if !s.relay.Up() {
+		patience = time.Second
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	if err := s.relay.Drain(ctx); err != nil {
+		log.Warn("events were left that Redis did not take", zap.Error(err))
+	}
 }
 
 // listen opens all listeners, or none.
@@ -186,6 +270,7 @@ func logLimits(log *zap.Logger, cfg *config.Config, b *broker.Broker) {
 		zap.String("version", version()),
 		zap.Int("max_consumers", cfg.MaxConsumers),
 		zap.Int("max_connections", cfg.MaxConnections),
+		zap.Int("max_sockets", cfg.MaxSockets),
 		zap.Int("max_body", cfg.MaxBody),
 		zap.Int("ring_bytes", cfg.RingBytes),
 		zap.Int("shards", b.Shards()),
@@ -194,7 +279,7 @@ func logLimits(log *zap.Logger, cfg *config.Config, b *broker.Broker) {
 	const others = 64 // listeners, epoll sets, logs
 	if limit, ok := config.Descriptors(); ok {
 		fields = append(fields, zap.Int("descriptors", limit))
-		if need := cfg.MaxConsumers + cfg.MaxConnections + others; need > limit {
+		if need := cfg.MaxConsumers + cfg.MaxConnections + cfg.MaxSockets + others; need > limit {
 			log.Warn("fewer descriptors than the caps allow connections: raise the limit or lower the caps", append(fields, zap.Int("needed", need))...)
 			return
 		}

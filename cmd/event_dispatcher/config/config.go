@@ -9,7 +9,6 @@ import (
 	"io"
 	"net"
 	"net/netip"
-	"net/url"
 	"os"
 	"strconv"
 	"strings"
@@ -50,6 +49,8 @@ type Config struct {
 	Drain        time.Duration
 	DrainWindow  time.Duration
 	DrainSilence time.Duration
+
+	Shared
 }
 
 // ErrUsage wraps every error of Parse that is the user's; [flag.ErrHelp] is not one.
@@ -61,7 +62,7 @@ func Parse(args []string, getenv func(string) string, stderr io.Writer) (*Config
 	c := &Config{}
 	fs := flag.NewFlagSet("event_dispatcher", flag.ContinueOnError)
 	fs.SetOutput(io.Discard)
-	var port, origins, proxies string
+	var port, origins, proxies, redis, pages string
 	var check bool
 	level := zapcore.InfoLevel
 
@@ -91,6 +92,8 @@ func Parse(args []string, getenv func(string) string, stderr io.Writer) (*Config
 	fs.StringVar(&origins, "cors-origins", "", "`origins` that may use the service from a browser, comma-separated; empty means all, without credentials")
 	fs.StringVar(&proxies, "trusted-proxies", "", "`networks` of proxies whose X-Forwarded-For is believed, comma-separated; empty means all")
 
+	c.Shared.flags(fs, &redis, &pages)
+
 	fs.DurationVar(&c.Drain, "drain-timeout", 30*time.Second, "longest shutdown")
 	fs.DurationVar(&c.DrainWindow, "drain-window", 5*time.Second, "time over which the ends of streams are spread at shutdown")
 	fs.DurationVar(&c.DrainSilence, "drain-silence", 0, "silence before streams end at shutdown, for consumers that reconnect only after silence")
@@ -109,7 +112,7 @@ func Parse(args []string, getenv func(string) string, stderr io.Writer) (*Config
 		return nil, fmt.Errorf("%w: %w", ErrUsage, err)
 	}
 	c.LogLevel = level
-	if err := c.check(port, origins, proxies, check); err != nil {
+	if err := errors.Join(c.check(port, origins, proxies, check), c.Shared.check(redis, pages)); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUsage, err)
 	}
 	return c, nil
@@ -157,8 +160,7 @@ func (c *Config) check(port, origins, proxies string, healthcheck bool) error {
 		}
 	}
 	for _, o := range list(origins) {
-		u, err := url.Parse(o)
-		if err != nil || u.Scheme == "" || u.Host == "" || u.Path != "" || u.RawQuery != "" {
+		if !isOrigin(o) {
 			return fmt.Errorf("-cors-origins: %q is not an origin such as https://example.org", o)
 		}
 		c.Origins = append(c.Origins, strings.ToLower(o)) // as browsers write it
@@ -186,6 +188,8 @@ func (c *Config) check(port, origins, proxies string, healthcheck bool) error {
 		{"max-body", float64(c.MaxBody), 1, 1 << 30},
 		{"loops", float64(c.Loops), 0, 1024},
 		{"max-consumers", float64(c.MaxConsumers), 1, many},
+		{"max-sockets", float64(c.MaxSockets), 1, many},
+		{"redis-outbox-bytes", float64(c.OutboxBytes), 1, 1 << 40},
 		{"max-connections", float64(c.MaxConnections), 1, many},
 		{"ingest-rate", c.IngestRate, 0, 1e12},
 		{"client-rate", c.ClientRate, 0, 1e12},
@@ -204,6 +208,9 @@ func (c *Config) check(port, origins, proxies string, healthcheck bool) error {
 		{"stall-timeout", c.Stall, 100 * time.Millisecond, long, false},
 		{"read-timeout", c.ReadTimeout, 100 * time.Millisecond, long, false},
 		{"idle-timeout", c.IdleTimeout, 100 * time.Millisecond, long, false},
+		{"session-ttl", c.SessionTTL, time.Second, 365 * long, true},
+		{"session-grace", c.Grace, 0, long, false},
+		{"socket-ping", c.Ping, 10 * time.Millisecond, long, false},
 		{"drain-timeout", c.Drain, 0, long, false},
 		{"drain-window", c.DrainWindow, 0, long, false},
 		{"drain-silence", c.DrainSilence, 0, long, false},

@@ -1,0 +1,49 @@
+// Package ws speaks WebSocket: the session sockets of users' screens, a [Hub] of
+// them, and the frames and the reading half of streams over WebSocket.
+//
+// It promises, for the session sockets of one instance:
+//
+//   - A socket gets, first, what is stored of the practice's active users, oldest
+//     first, then every event for it that is published from the moment at which
+//     its handshake was answered: none twice, none missing, all sockets in the
+//     same order.
+//   - An event is encoded once, whatever the number of sockets.
+//   - Nothing that a peer does, or does not do, holds up anybody else. A socket
+//     that does not take its events in time loses the oldest and is told how
+//     many: a ping frame with the payload "skipped N".
+//   - A user whose last socket closed, and who does not come back within the
+//     grace, is gone: exactly one event says so, among all instances.
+//
+// The way of an event:
+//
+//	Submit ─▶ store ─▶ deliver ─▶ queue of each socket ─▶ flush ─▶ connection
+//	                      ▲   └─▶ other instances
+//	DeliverSession ───────┘
+//
+// # A socket
+//
+// A socket has a goroutine that reads; the library in it parses frames, and knows
+// what is wrong with them. It is the only goroutine of an idle socket. What goes
+// out is written by flush, which runs while there is something: one at a time per
+// socket, whole frames only. Control frames that the library wants written go
+// through the same door (type line), so no frame ever stands within another.
+//
+// # No gap and no duplicate
+//
+// A socket is entered into its room before its handshake is answered, and the store is
+// read after that. An event is stored before it is published. So an event that
+// the store did not have yet was published after the socket was entered, and is
+// in its queue. What is in both is recognized by its eventId; an event may be on
+// its way from another instance for a while longer, so the ids are kept for
+// inFlight.
+//
+// # Invariants
+//
+//  1. At most one flush runs per socket: writing is set before it starts, under
+//     the socket's lock, and it clears it, under that lock, when it finds nothing.
+//  2. A frame's bytes are never modified.
+//  3. The close frame is the last frame: after closed nothing is taken to be written.
+//  4. Locks are taken in the order hub, socket, user; nobody calls the store, the
+//     relay or the network with one held.
+//  5. A socket that was joined in the store leaves it once, after the grace.
+package ws

@@ -1,0 +1,128 @@
+package ws
+
+import (
+	"errors"
+	"io"
+	"sync"
+	"syscall"
+	"unicode/utf8"
+
+	"github.com/fasthttp/websocket"
+)
+
+// maxMessage is the largest message that a client may send. It is read and ignored.
+const maxMessage = 64 << 10
+
+// buffers are for reading messages; a socket has one only while it reads one.
+var buffers = sync.Pool{New: func() any { return new([4096]byte) }}
+
+// read takes in what the peer sends until the connection ends, and returns why.
+// heard is called for everything that arrives, pong for a ping's payload. The
+// library answers close frames and breaches of the protocol.
+func read(c *websocket.Conn, heard func(), pong func(payload string)) Reason {
+	c.SetReadLimit(maxMessage)
+	c.SetPongHandler(func(string) error { heard(); return nil })
+	c.SetPingHandler(func(payload string) error { heard(); pong(payload); return nil })
+	for {
+		kind, message, err := c.NextReader()
+		if err != nil {
+			return reasonOf(err)
+		}
+		heard()
+		valid, err := ignore(message, kind == websocket.TextMessage)
+		if !valid {
+			c.NetConn().Write(closeFrame(codeNotUTF8, "not valid UTF-8"))
+			return ReasonNotUTF8
+		}
+		if err != nil {
+			return reasonOf(err)
+		}
+	}
+}
+
+// ignore reads a message to its end and reports whether it is valid UTF-8, if it
+// is a text. It looks at each part as it comes: the first wrong byte is the last
+// one read (RFC 6455, section 8.1).
+func ignore(message io.Reader, text bool) (valid bool, err error) {
+	buffer := buffers.Get().(*[4096]byte)
+	defer buffers.Put(buffer)
+	kept := 0 // bytes of a character that is not whole yet
+	for {
+		n, err := message.Read(buffer[kept:])
+		if text {
+			rest, ok := checkUTF8(buffer[:kept+n])
+			if !ok {
+				return false, nil
+			}
+			kept = copy(buffer[:], rest)
+		}
+		switch err {
+		case nil:
+		case io.EOF:
+			return kept == 0, nil
+		default:
+			return true, err
+		}
+	}
+}
+
+// checkUTF8 returns what may be the beginning of a character at the end of p.
+func checkUTF8(p []byte) (rest []byte, ok bool) {
+	if utf8.Valid(p) {
+		return nil, true
+	}
+	for i := max(0, len(p)-utf8.UTFMax+1); i < len(p); i++ {
+		if utf8.RuneStart(p[i]) && !utf8.FullRune(p[i:]) {
+			return p[i:], utf8.Valid(p[:i])
+		}
+	}
+	return nil, false
+}
+
+// A Reason says why a socket was closed. It is a metric label and a log field.
+type Reason uint8
+
+const (
+	ReasonLeft     Reason = iota // the peer closed
+	ReasonReset                  // the peer reset its connection
+	ReasonSilent                 // it answered none of two pings
+	ReasonStalled                // it took no byte for the stall limit
+	ReasonProtocol               // a frame that the protocol forbids (1002)
+	ReasonNotUTF8                // a text that is not UTF-8 (1007)
+	ReasonTooBig                 // a message over the limit (1009)
+	ReasonDrained                // shutdown (1001)
+	ReasonDeadline               // still open when the drain's time was up
+	ReasonError                  // any other error of the connection
+	reasons
+)
+
+var reasonNames = [reasons]string{"left", "reset", "silent", "stalled", "protocol", "not_utf8", "too_big", "drained", "drain_deadline", "error"}
+
+func (r Reason) String() string { return reasonNames[r] }
+
+// Reasons are all reasons, in order.
+func Reasons() []Reason {
+	all := make([]Reason, reasons)
+	for i := range all {
+		all[i] = Reason(i)
+	}
+	return all
+}
+
+// reasonOf is why reading ended. What the library found wrong itself has no type.
+func reasonOf(err error) Reason {
+	var closed *websocket.CloseError
+	var errno syscall.Errno
+	var network interface{ Timeout() bool }
+	switch {
+	case errors.As(err, &closed), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return ReasonLeft
+	case errors.Is(err, websocket.ErrReadLimit):
+		return ReasonTooBig
+	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+		return ReasonReset
+	case errors.As(err, &errno), errors.As(err, &network):
+		return ReasonError
+	}
+	return ReasonProtocol
+}

@@ -1,0 +1,370 @@
+package ws
+
+import (
+	"errors"
+	"io"
+	"maps"
+	"net"
+	"os"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"event-dispatcher/broker/session"
+)
+
+// Bounds of a socket's queue. A socket that takes its frames keeps it empty.
+const (
+	maxQueue      = 64      // frames
+	maxQueueBytes = 1 << 20 // but one frame may be larger
+)
+
+// Patience at the end of a connection.
+const (
+	closeWait   = 2 * time.Second // for the peer's close frame
+	lingerWait  = time.Second     // for what it still sends
+	lingerBytes = 8 << 20
+)
+
+// A socket is one screen. One goroutine reads it; another writes while there is
+// something to write.
+type socket struct {
+	// Fixed after register.
+	hub  *Hub
+	conn net.Conn
+	user *user
+
+	missed  atomic.Int32 // pings since something was heard
+	pingDue time.Time    // owned by the hub's clock
+
+	mu       sync.Mutex          // guards what follows
+	upgraded bool                // the handshake is answered
+	open     bool                // the replay is decided; until then live frames wait
+	opening  []byte              // the replay's frames
+	replayed map[string]struct{} // ids of its events
+	opened   time.Time
+	queue    []*frame
+	queued   int    // bytes of the queue
+	skipped  uint64 // events that the socket was not told yet it missed
+	pong     []byte // answer to the latest ping (RFC 6455, section 5.5.3)
+	ping     bool
+	last     []byte // close frame: nothing follows it
+	closed   bool   // the close frame is written, or cannot be
+	writing  bool   // flush runs
+	ending   bool   // the reader has ended
+	why      Reason // of the end, if it is ours
+	ours     bool
+	flushed  chan struct{} // closed by flush when ending
+}
+
+// upgrade lets frames out.
+func (s *socket) upgrade() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.upgraded = true
+	s.writeLocked()
+}
+
+// push queues a frame, skipping the oldest ones if they are too many: the newest
+// are the ones that matter to a screen.
+func (s *socket) push(f *frame) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ending || s.last != nil || s.hasReplayedLocked(f.id) {
+		return
+	}
+	f.refs.Add(1)
+	s.queue = append(s.queue, f)
+	s.queued += len(f.bytes)
+	for len(s.queue) > 1 && (len(s.queue) > maxQueue || s.queued > maxQueueBytes || s.hub.held.Load() > s.hub.options.QueueBytes) {
+		s.dropLocked()
+	}
+	s.writeLocked()
+}
+
+// dropLocked skips the oldest frame.
+func (s *socket) dropLocked() {
+	s.takeLocked().release()
+	s.skipped++
+	s.hub.counters.skipped.Add(1)
+}
+
+// takeLocked takes the oldest frame out.
+func (s *socket) takeLocked() *frame {
+	f := s.queue[0]
+	s.queue[0] = nil
+	if s.queue = s.queue[1:]; len(s.queue) == 0 {
+		s.queue = nil // idle sockets keep no array
+	}
+	s.queued -= len(f.bytes)
+	return f
+}
+
+func (s *socket) hasReplayedLocked(id string) bool {
+	_, has := s.replayed[id]
+	if has {
+		s.hub.counters.duplicates.Add(1)
+	}
+	return has
+}
+
+// begin ends the wait for the replay: its events go out, then those that came
+// meanwhile, without those that were in both.
+func (s *socket) begin(events []session.Event) {
+	now := time.Now()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(events) > 0 {
+		s.replayed = make(map[string]struct{}, len(events))
+	}
+	for _, e := range events {
+		switch {
+		case e.TargetUser != "" && e.TargetUser != s.user.name:
+		case s.user.gotLately(e.ID, now):
+			s.hub.counters.guarded.Add(1)
+		default:
+			text := e.JSON()
+			s.opening = append(AppendTextHeader(s.opening, len(text)), text...)
+			s.replayed[e.ID] = struct{}{}
+		}
+	}
+	s.hub.counters.replayed.Add(uint64(len(s.replayed)))
+	waiting := s.queue
+	s.queue, s.queued = nil, 0
+	for _, f := range waiting {
+		if s.hasReplayedLocked(f.id) {
+			f.release()
+			continue
+		}
+		s.queue = append(s.queue, f)
+		s.queued += len(f.bytes)
+	}
+	s.open, s.opened = true, now
+	s.writeLocked()
+}
+
+// forgetReplay lets go of the replayed ids once nothing on its way from another
+// instance can bring them again.
+func (s *socket) forgetReplay(now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.open && len(s.replayed) > 0 && now.Sub(s.opened) > inFlight {
+		s.replayed = nil
+	}
+}
+
+// control takes a frame that the library wants to go out: an answer to a close
+// frame or to a breach of the protocol. Pongs come another way.
+func (s *socket) control(frame []byte) {
+	if frame[0] != opClose {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.endLocked(frame, true)
+}
+
+func (s *socket) answer(payload string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.pong = append(appendHeader(s.pong[:0:0], opPong, len(payload)), payload...)
+	s.writeLocked()
+}
+
+func (s *socket) askPing() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ping = true
+	s.writeLocked()
+}
+
+// end closes the socket from our side, after what is queued.
+func (s *socket) end(code int, text string, why Reason) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.ours && s.last == nil {
+		s.why, s.ours = why, true
+		s.endLocked(closeFrame(code, text), false)
+	}
+}
+
+// endLocked sets the close frame; with now set, nothing goes out before it.
+func (s *socket) endLocked(frame []byte, now bool) {
+	if s.last == nil {
+		s.last = append([]byte(nil), frame...)
+	}
+	if now {
+		s.clearLocked()
+	}
+	s.writeLocked()
+}
+
+func (s *socket) clearLocked() {
+	for len(s.queue) > 0 {
+		s.takeLocked().release()
+	}
+	s.opening = nil
+}
+
+// writeLocked has flush run if there is anything for it.
+func (s *socket) writeLocked() {
+	if s.writing || s.closed || !s.upgraded || !s.open && s.last == nil {
+		return
+	}
+	if s.pong != nil || s.ping || s.opening != nil || s.queue != nil || s.last != nil || s.skipped > 0 {
+		s.writing = true
+		go s.flush()
+	}
+}
+
+// flush writes until there is nothing left. There is never more than one.
+func (s *socket) flush() {
+	for {
+		s.mu.Lock()
+		p, wrote := s.nextLocked()
+		if p == nil {
+			s.writing = false
+			if s.ending {
+				close(s.flushed)
+			}
+			s.mu.Unlock()
+			return
+		}
+		ending := s.ending
+		s.mu.Unlock()
+		err := s.write(p, ending)
+		wrote(err == nil)
+		if err == nil {
+			s.hub.counters.bytes.Add(uint64(len(p)))
+			continue
+		}
+		why := reasonOf(err)
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			why = ReasonStalled
+		}
+		s.mu.Lock()
+		if !s.ours {
+			s.why, s.ours = why, true
+		}
+		s.closed = true
+		s.clearLocked()
+		s.mu.Unlock()
+		s.conn.Close() // the reader ends, too
+	}
+}
+
+// nextLocked takes what goes out next, nil if nothing does, and what to do when
+// it has or has not.
+func (s *socket) nextLocked() (p []byte, wrote func(ok bool)) {
+	switch {
+	case s.closed:
+	case s.pong != nil:
+		p, s.pong = s.pong, nil
+		return p, func(bool) {}
+	case s.ping:
+		s.ping = false
+		s.missed.Add(1) // now, not when it was due: a slow socket is not a dead one
+		return pingFrame, func(bool) {}
+	case !s.open: // and so ended before its replay
+		s.clearLocked()
+		return s.closeLocked()
+	case s.opening != nil:
+		p, s.opening = s.opening, nil
+		ids := s.replayed
+		return p, func(ok bool) {
+			if ok {
+				s.user.got(time.Now(), maps.Keys(ids))
+			}
+		}
+	case s.skipped > 0:
+		p, s.skipped = AppendSkipped(nil, s.skipped), 0
+		return p, func(bool) {}
+	case s.queue != nil:
+		f := s.takeLocked()
+		return f.bytes, func(ok bool) {
+			if ok {
+				s.user.got(time.Now(), slices.Values([]string{f.id}))
+				s.hub.counters.delivered.Add(1)
+			}
+			f.release()
+		}
+	case s.last != nil:
+		return s.closeLocked()
+	}
+	return nil, nil
+}
+
+// closeLocked takes the close frame. The peer answers with its own; then, or if it
+// does not, reading ends.
+func (s *socket) closeLocked() (p []byte, wrote func(ok bool)) {
+	s.closed = true
+	return s.last, func(bool) { s.conn.SetReadDeadline(time.Now().Add(closeWait)) }
+}
+
+var pingFrame = AppendPing(nil, "")
+
+// write hands p to the connection, however long it takes as long as it makes
+// progress.
+func (s *socket) write(p []byte, ending bool) error {
+	patience := s.hub.options.Stall
+	if ending {
+		patience = closeWait
+	}
+	for {
+		s.conn.SetWriteDeadline(time.Now().Add(patience))
+		n, err := s.conn.Write(p)
+		if p = p[n:]; len(p) == 0 {
+			return nil
+		}
+		if !(n > 0 && !ending && errors.Is(err, os.ErrDeadlineExceeded)) {
+			return err
+		}
+	}
+}
+
+// finish closes the connection after its reader has ended, and returns why.
+func (s *socket) finish(why Reason) Reason {
+	s.mu.Lock()
+	if s.ours {
+		why = s.why
+	}
+	s.ending = true
+	s.clearLocked()
+	wait := s.writing
+	if wait {
+		s.flushed = make(chan struct{})
+		s.conn.SetWriteDeadline(time.Now().Add(closeWait))
+	}
+	s.mu.Unlock()
+	if wait {
+		<-s.flushed
+	}
+	// Unread bytes would turn the end into a reset, and the close frame be lost.
+	if half, ok := s.conn.(interface{ CloseWrite() error }); ok && half.CloseWrite() == nil && why != ReasonDeadline {
+		s.conn.SetReadDeadline(time.Now().Add(lingerWait))
+		io.CopyN(io.Discard, s.conn, lingerBytes)
+	}
+	s.conn.Close()
+	return why
+}
+
+// cut closes the connection at once.
+func (s *socket) cut(why Reason) {
+	s.mu.Lock()
+	if !s.ours {
+		s.why = why
+	}
+	s.ours, s.why = true, why
+	s.closed = true
+	s.mu.Unlock()
+	s.conn.Close()
+}
+
+// limitKernelBuffer keeps the backlog of a slow socket in its queue, where it can
+// be skipped and counted.
+func limitKernelBuffer(conn net.Conn) {
+	if tcp, ok := conn.(*net.TCPConn); ok {
+		tcp.SetWriteBuffer(32 << 10)
+	}
+}
