@@ -20,8 +20,8 @@ func newCORS(origins []string) cors {
 	for _, o := range origins {
 		c.listed[o] = []header{
 			varyByOrigin,
-			{fasthttp.HeaderAccessControlAllowOrigin, o},
-			{fasthttp.HeaderAccessControlAllowCredentials, "true"},
+			newHeader(fasthttp.HeaderAccessControlAllowOrigin, o),
+			newHeader(fasthttp.HeaderAccessControlAllowCredentials, "true"),
 		}
 	}
 	return c
@@ -30,16 +30,18 @@ func newCORS(origins []string) cors {
 // allow sets the headers of an answer to ingest and streams, errors included.
 func (c *cors) allow(req *fasthttp.RequestHeader, resp *fasthttp.ResponseHeader) {
 	for _, h := range c.headers(req) {
-		resp.Set(h.key, h.value)
+		resp.SetCanonical(h.key, h.value)
 	}
 }
 
-// A header is one line of a response head.
-type header struct{ key, value string }
+// A header is one line of a response head. Its key is in canonical form.
+type header struct{ key, value []byte }
+
+func newHeader(key, value string) header { return header{[]byte(key), []byte(value)} }
 
 var (
-	varyByOrigin   = header{fasthttp.HeaderVary, fasthttp.HeaderOrigin}
-	allowEverybody = []header{{fasthttp.HeaderAccessControlAllowOrigin, "*"}}
+	varyByOrigin   = newHeader(fasthttp.HeaderVary, fasthttp.HeaderOrigin)
+	allowEverybody = []header{newHeader(fasthttp.HeaderAccessControlAllowOrigin, "*")}
 	allowNobody    = []header{varyByOrigin}
 )
 
