@@ -245,6 +245,8 @@ func TestClientThatResetsAfterItsBodyHarmsNobody(t *testing.T) {
 		conn.SetLinger(0)
 		conn.Close()
 	}
+	s.send(request("GET", "/livez", "")) // accepted after all of them
+	eventually(t, "the connections are gone", func() bool { return s.public.open.len() == 0 })
 	s.post("/metrics", `"after"`)
 	delivered := 0
 	for got := c.event(); got != `"after"`; got = c.event() {
@@ -252,7 +254,6 @@ func TestClientThatResetsAfterItsBodyHarmsNobody(t *testing.T) {
 			t.Fatalf("event = %s; want a whole one", got)
 		}
 	}
-	eventually(t, "the connections are gone", func() bool { return s.public.open.len() == 0 })
 	m := s.gather()
 	if got := m["dispatcher_events_published_total"]; int(got) != delivered+1 || m["dispatcher_panics_total"] != 0 {
 		t.Errorf("published, panics = %v, %v; want the %d delivered, 0", got, m["dispatcher_panics_total"], delivered+1)
