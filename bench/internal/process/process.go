@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -37,7 +38,7 @@ type Server struct {
 // considered.
 func FreePort(skip ...int) (int, error) {
 	for port := firstPort; port <= lastPort; port++ {
-		if contains(skip, port) {
+		if slices.Contains(skip, port) {
 			continue
 		}
 		ln, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
@@ -48,19 +49,11 @@ func FreePort(skip ...int) (int, error) {
 	return 0, fmt.Errorf("no free port from %d to %d", firstPort, lastPort)
 }
 
-func contains(ports []int, port int) bool {
-	for _, p := range ports {
-		if p == port {
-			return true
-		}
-	}
-	return false
-}
-
 // Start runs program, in whose args {port} stands for a port it finds, and
 // returns when it listens. The error of one that does not says what it logged.
-func Start(ctx context.Context, program string, args []string) (*Server, error) {
-	port, err := FreePort()
+// Ports in reserved are left to others.
+func Start(ctx context.Context, program string, args []string, reserved ...int) (*Server, error) {
+	port, err := FreePort(reserved...)
 	if err != nil {
 		return nil, err
 	}

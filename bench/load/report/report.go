@@ -35,7 +35,7 @@ type Report struct {
 	Ledger     *Ledger     `json:"ledger,omitempty"`
 	CPU        CPU         `json:"cpu"`
 	Memory     Usage       `json:"memory"`
-	Series     []Second    `json:"series"`
+	Series     []Step      `json:"series"`
 }
 
 // Posts is the players' side.
@@ -96,12 +96,12 @@ type Usage struct {
 	Joined      probe.Memory `json:"joined"`   // consumers there, no events yet
 	Begin       probe.Memory `json:"begin"`    // measuring begins
 	End         probe.Memory `json:"end"`      // measuring ends
-	Peak        probe.Memory `json:"peak"`     // seen once a second
+	Peak        probe.Memory `json:"peak"`     // seen in any step
 	PerConsumer probe.Memory `json:"per_consumer"`
 }
 
-// Second is one step of the time series.
-type Second struct {
+// Step is one step of the time series, a quarter of a second.
+type Step struct {
 	At         float64 `json:"at"` // seconds since players began
 	Posts      float64 `json:"posts_per_second"`
 	Deliveries float64 `json:"deliveries_per_second"`

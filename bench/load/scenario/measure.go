@@ -88,29 +88,36 @@ func (r *run) measure(ctx context.Context) error {
 	return err
 }
 
-// wait follows the run until an instant, second by second.
+// wait follows the run until an instant, step by step, and tells about it
+// every second.
 func (r *run) wait(ctx context.Context, until int64) error {
+	const step = 250 * time.Millisecond
 	before, err := r.sample()
 	if err != nil {
 		return err
 	}
+	told := before
 	for {
 		left := time.Duration(until - r.clock.Now())
 		if left <= 0 {
 			return nil
 		}
-		second := before.at + int64(time.Second)
-		if err := r.watch(ctx, min(left, time.Duration(second-r.clock.Now()))); err != nil {
+		next := before.at + int64(step)
+		if err := r.watch(ctx, min(left, time.Duration(next-r.clock.Now()))); err != nil {
 			return err
 		}
-		if r.clock.Now() < second {
+		if r.clock.Now() < next {
 			continue
 		}
 		now, err := r.sample()
 		if err != nil {
 			return err
 		}
-		r.second(before, now)
+		r.report.Series = append(r.report.Series, r.difference(before, now))
+		if now.at-told.at > int64(time.Second-step/2) {
+			r.tell(r.difference(told, now))
+			told = now
+		}
 		before, r.latest = now, now
 	}
 }
@@ -144,9 +151,9 @@ func (r *run) watch(ctx context.Context, d time.Duration) error {
 	}
 }
 
-func (r *run) second(before, now sample) {
+func (r *run) difference(before, now sample) report.Step {
 	seconds := float64(now.at-before.at) / 1e9
-	s := report.Second{
+	return report.Step{
 		At:         float64(now.at-r.begin) / 1e9,
 		Posts:      float64(now.accepted-before.accepted) / seconds,
 		Deliveries: (now.events - before.events) / seconds,
@@ -154,9 +161,12 @@ func (r *run) second(before, now sample) {
 		Resident:   now.memory.Resident,
 		TCPBuffers: now.memory.TCPBuffers,
 	}
-	r.report.Series = append(r.report.Series, s)
+}
+
+// tell writes a line of progress.
+func (r *run) tell(s report.Step) {
 	stage := "warm-up "
-	if now.at > r.window.From {
+	if r.begin+int64(s.At*1e9) > r.window.From {
 		stage = "measured"
 	}
 	fmt.Fprintf(r.progress, "%s %5.1f s  %8.0f POST/s  %10.0f deliveries/s  server %.2f cores, %d MiB\n",

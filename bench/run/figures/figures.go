@@ -12,12 +12,12 @@ import (
 // Of computes the figures of one run. What the run does not show is absent.
 //
 //	post_rate, post_cpu_us, post_p50_ms, post_p99_ms     accepted per second; server CPU; intended time to answer
-//	post_allocs, delivery_allocs                         product only: heap allocations between two scrapes, their own taken out
+//	post_allocs, delivery_allocs                         product only: heap allocations between two scrapes, what a scrape allocates included
 //	delivery_rate, delivery_cpu_us, delivery_p50/p99_ms  of all consumers; intended time to receipt
 //	events_per_sweep                                     product only, between two scrapes
 //	skipped, healthy_skipped, unexplained                from the ledger
 //	idle_bytes, idle_kernel_bytes                        per consumer, nobody publishes
-//	growth_bytes                                         most resident memory since measuring began
+//	growth_bytes                                         beside stalled consumers: most resident memory since measuring began
 func Of(r *trial.Record) map[string]float64 {
 	f := make(map[string]float64)
 	rep := r.Report
@@ -59,6 +59,9 @@ func posts(f map[string]float64, rep *report.Report) {
 	if p.Latency.Count > 0 {
 		f["post_p50_ms"], f["post_p99_ms"] = p.Latency.P50/1000, p.Latency.P99/1000
 	}
+	if rep.Config.Stalled == 0 {
+		return
+	}
 	begin, most := rep.Memory.Begin.Resident, rep.Memory.End.Resident
 	for _, s := range rep.Series {
 		if s.At > rep.Config.Warmup.Seconds() {
@@ -71,13 +74,14 @@ func posts(f map[string]float64, rep *report.Report) {
 // product computes what needs the scrapes in the window.
 func product(f map[string]float64, s *trial.ServerSide) {
 	early, late := s.Scraped(trial.ScrapeEarly), s.Scraped(trial.ScrapeLate)
-	first, second := s.Scraped(trial.ScrapeBefore), s.Scraped(trial.ScrapeAgain)
-	if early == nil || late == nil || first == nil || second == nil {
+	if early == nil || late == nil {
 		return
 	}
-	const mallocs = "go_memstats_mallocs_total"
 	more := func(name string) float64 { return late[name] - early[name] }
-	allocs := max(more(mallocs)-(second[mallocs]-first[mallocs]), 0)
+	// A scrape allocates some thousand objects, which are counted here as if
+	// events were to blame: the figures are upper bounds, good where there are
+	// many events.
+	allocs := more("go_memstats_mallocs_total")
 	published, delivered := more("dispatcher_events_published_total"), more("dispatcher_events_delivered_total")
 	if published > 0 {
 		f["post_allocs"] = allocs / published

@@ -51,8 +51,8 @@ type ServerSide struct {
 	Command []string `json:"command"`
 	Ended   string   `json:"ended"`
 	Log     string   `json:"log"`
-	// Scrapes of the product's metrics: two before the load, which show what a
-	// scrape itself allocates, two in the measured window, one after the load.
+	// Scrapes of the product's metrics: one before the load, two in the
+	// measured window, one after the load.
 	Scrapes []Scrape `json:"scrapes,omitempty"`
 }
 
@@ -65,7 +65,6 @@ type Scrape struct {
 // When scrapes are taken.
 const (
 	ScrapeBefore = "before"
-	ScrapeAgain  = "before, again"
 	ScrapeEarly  = "early in the window"
 	ScrapeLate   = "late in the window"
 	ScrapeAfter  = "after"

@@ -57,7 +57,6 @@ func (e *Env) Run(ctx context.Context, s *plan.Scenario, subject plan.Subject, r
 	}
 	if role == Product {
 		r.scrape(ctx, server, ScrapeBefore)
-		r.scrape(ctx, server, ScrapeAgain)
 		stop := r.scrapeWindow(ctx, server, s)
 		e.load(ctx, r, s, subject, server)
 		stop()
@@ -149,7 +148,7 @@ func (r *Record) scrapeWindow(ctx context.Context, server *process.Server, s *pl
 		for _, at := range []struct {
 			when string
 			due  time.Duration
-		}{{ScrapeEarly, s.Warmup + s.Duration*3/10}, {ScrapeLate, s.Warmup + s.Duration*8/10}} {
+		}{{ScrapeEarly, s.Warmup + s.Duration/10}, {ScrapeLate, s.Warmup + s.Duration*9/10}} {
 			select {
 			case <-time.After(time.Until(start.Add(at.due))):
 				r.scrape(ctx, server, at.when)
