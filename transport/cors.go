@@ -56,6 +56,14 @@ func (c *cors) headers(req *fasthttp.RequestHeader) []header {
 	return allowNobody
 }
 
+// mayUpgrade reports whether a page may open a WebSocket, which CORS does not
+// apply to. What is no browser says no origin.
+func (c *cors) mayUpgrade(req *fasthttp.RequestHeader) bool {
+	origin := req.Peek(fasthttp.HeaderOrigin)
+	_, listed := c.listed[string(origin)]
+	return len(origin) == 0 || c.listed == nil || listed
+}
+
 // preflight answers OPTIONS. methods is what the path has.
 func (c *cors) preflight(ctx *fasthttp.RequestCtx, methods string) {
 	h := &ctx.Response.Header

@@ -125,6 +125,9 @@ func (s *Server) Registry() *prometheus.Registry {
 	if s.relay != nil {
 		r.MustRegister(newRelayCollector(s.relay))
 	}
+	if s.options.Firehose != nil {
+		r.MustRegister(newFirehoseCollector(s.options.Firehose))
+	}
 	if s.options.Sessions != nil {
 		r.MustRegister(newSessionCollector(s.options.Sessions, s.options.SessionStore))
 	}

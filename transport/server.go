@@ -64,6 +64,9 @@ type Options struct {
 	// Relay takes accepted events to other instances. Nil: there are none.
 	Relay *relay.Relay
 
+	// Firehose streams events over WebSocket. Nil: only over Server-Sent Events.
+	Firehose *Firehose
+
 	// Sessions has the sockets of users' screens. Nil: there are none.
 	Sessions *ws.Hub
 
@@ -213,6 +216,7 @@ func (s *Server) listener(ln net.Listener, f *front) *listener {
 // cut. What was accepted is then in the ring. Streams go on: they are the pool's.
 func (s *Server) Drain(ctx context.Context) error {
 	s.draining.Store(true)
+	s.tidier.stop()
 	return s.public.shutdown(ctx)
 }
 

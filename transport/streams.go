@@ -9,6 +9,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"event-dispatcher/transport/stream"
+	"event-dispatcher/transport/ws"
 )
 
 const streamMethods = "GET"
@@ -23,6 +24,10 @@ const (
 // away from the HTTP server and gives it to the writer loops, the response head
 // and first comment with it.
 func (s *Server) stream(ctx *fasthttp.RequestCtx) {
+	if s.options.Firehose != nil && ws.Wanted(&ctx.Request.Header) {
+		s.upgradeStream(ctx)
+		return
+	}
 	shards, err := s.broker.ParseShards(string(ctx.QueryArgs().Peek("shards")))
 	if err != nil {
 		s.reject(ctx, reasonShards)

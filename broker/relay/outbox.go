@@ -33,12 +33,22 @@ var hints = func() (all [256]byte) {
 	return all
 }()
 
+// maxParts is in how many parts an event may come.
+const maxParts = 4
+
 // offer appends one event, the concatenation of parts, with a hint before it.
 func (o *outbox) offer(hint int, at ring.Tick, parts [][]byte) bool {
-	var few [6][]byte
-	all := append(few[:0], hints[hint&0xff:hint&0xff+1])
-	all = append(all, parts...)
-	if o.ring.Publish(at, all...) != nil {
+	// Neither append nor copy: both would let what the parts point to, often the
+	// caller's stack, escape to the heap.
+	var all [1 + maxParts][]byte
+	if len(parts) > maxParts {
+		panic("relay: an event has at most four parts")
+	}
+	all[0] = hints[hint&0xff : hint&0xff+1]
+	for i, p := range parts {
+		all[1+i] = p
+	}
+	if o.ring.Publish(at, all[:1+len(parts)]...) != nil {
 		o.refused.Add(1)
 		return false
 	}

@@ -153,7 +153,7 @@ func (r *Relay) subscribe(ctx context.Context, log *zap.Logger) {
 // Origin is this instance's random id.
 func (r *Relay) Origin() Origin { return r.origin }
 
-// Offer hands an event, the concatenation of parts, to the other instances: raw
+// Offer hands an event, the concatenation of up to four parts, to the other instances: raw
 // JSON without line ends, as it was accepted. The parts are copied. at is the
 // time of publishing. Events with the same shard stay in order; it is passed on
 // modulo 256. What cannot be taken is counted, and told to the others as a gap.

@@ -72,7 +72,7 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 		Shards:   cfg.Shards,
 		Bytes:    cfg.RingBytes,
 		MaxEvent: cfg.MaxBody + transport.MaxAddedBytes,
-		Readers:  cfg.Loops + 1,
+		Readers:  cfg.Loops + 2, // the loops, the firehose over WebSocket, a look at the statistics
 		ShardKey: cfg.ShardKey,
 	})
 	if err != nil {
@@ -98,6 +98,19 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 		return fmt.Errorf("start writer loops: %w", err)
 	}
 	defer pool.Close()
+	firehose, err := transport.NewFirehose(b, cfg.RingBytes/4, stream.Options{
+		Loops:         cfg.Loops,
+		FlushInterval: orOff(cfg.FlushInterval),
+		KeepAlive:     orOff(cfg.KeepAlive),
+		Stall:         cfg.Stall,
+		MaxConsumers:  cfg.MaxSockets,
+		Portable:      cfg.Portable,
+		Log:           log,
+	})
+	if err != nil {
+		return err
+	}
+	defer firehose.Close()
 	shared := share(cfg, b, log)
 	defer shared.close()
 	srv := transport.New(b, pool, transport.Options{
@@ -112,6 +125,7 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 		Admin:          cfg.AdminAddr != "",
 		Version:        version(),
 		Relay:          shared.relay,
+		Firehose:       firehose,
 		Sessions:       shared.hub,
 		SessionStore:   shared.stats,
 		SocketOrigins:  cfg.SocketPages,
@@ -153,6 +167,7 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 	stopIntake()
 	shared.drain(drain, log)
 	var ending sync.WaitGroup
+	ending.Go(func() { firehose.Pool().Drain(drain, cfg.DrainSilence, cfg.DrainWindow) })
 	ending.Go(func() { shared.hub.Drain(drain, cfg.DrainWindow) })
 	pool.Drain(drain, cfg.DrainSilence, cfg.DrainWindow)
 	ending.Wait()

@@ -18,6 +18,7 @@ type consumer struct {
 	shards broker.ShardSet
 	joined uint64   // sum of the cursors' sequences when the stream opened
 	conn   net.Conn // nil once the loop holds the descriptor itself
+	link   *Link    // nil: nobody reads it
 
 	// Owned by the loop.
 	fd      int

@@ -262,7 +262,10 @@ func (l *loop) takeOrders() {
 // add takes the consumer's descriptor out of its net.Conn: the copy stays
 // non-blocking, and the runtime's poller, buffers and finalizers are gone.
 func (l *loop) add(c *consumer, opening []byte) <-chan struct{} {
-	fd, err := detach(c.conn)
+	fd, err := duplicate(c.conn)
+	if c.link == nil {
+		c.conn.Close()
+	}
 	c.conn = nil
 	if err != nil {
 		l.pool.gone(c, ReasonError, 0)
@@ -354,9 +357,8 @@ func (l *loop) close(c *consumer, why Reason) {
 	l.pool.gone(c, why, c.skipped)
 }
 
-// detach duplicates the descriptor of a connection and closes the original.
-func detach(conn net.Conn) (int, error) {
-	defer conn.Close()
+// duplicate makes a descriptor of a connection that is not the runtime's.
+func duplicate(conn net.Conn) (int, error) {
 	sc, ok := conn.(syscall.Conn)
 	if !ok {
 		return -1, errors.New("stream: connection has no descriptor")

@@ -109,6 +109,10 @@ type engine interface {
 	// add hands a consumer over. The engine owns it from then on, but for the
 	// net.Conn, which it owns until the channel is closed.
 	add(c *consumer, opening []byte) (released <-chan struct{})
+	// answer has the consumer's link asked for its answer; end ends a consumer
+	// that has closed its side.
+	answer(c *consumer)
+	end(c *consumer)
 	// inspect describes the engine's consumers, all at one moment.
 	inspect() []ConsumerInfo
 	// drain ends all streams by plan and returns when none is left.
@@ -165,6 +169,12 @@ func (t Ticket) Forget() { t.pool.consumers.Add(-1) }
 // conn alone until released is closed, and may then close it: where loops hold a
 // descriptor of their own, that is at once.
 func (t Ticket) Serve(conn net.Conn, opening []byte) (released <-chan struct{}) {
+	c, e := t.consumer(conn)
+	return e.add(c, opening)
+}
+
+// consumer makes one of the ticket, and picks its engine.
+func (t Ticket) consumer(conn net.Conn) (*consumer, engine) {
 	p := t.pool
 	c := &consumer{
 		id:     p.ids.Add(1),
@@ -179,7 +189,7 @@ func (t Ticket) Serve(conn net.Conn, opening []byte) (released <-chan struct{}) 
 		c.joined += cursor.Sequence()
 	}
 	c.lag = &lag{cursors: t.cursors}
-	return p.engines[p.turn.Add(1)%uint64(len(p.engines))].add(c, opening)
+	return c, p.engines[p.turn.Add(1)%uint64(len(p.engines))]
 }
 
 // released is a channel that is closed already.
@@ -265,6 +275,9 @@ func (p *Pool) Close() {
 func (p *Pool) gone(c *consumer, why Reason, skipped uint64) {
 	p.closed[why].Add(1)
 	p.consumers.Add(-1)
+	if c.link != nil {
+		close(c.link.over)
+	}
 	switch why {
 	case ReasonStalled, ReasonVanished, ReasonDeadline, ReasonError:
 		p.options.Log.Info("consumer cut", zap.Stringer("reason", why), zap.Uint64("consumer", c.id),

@@ -160,6 +160,9 @@ func (e *portable) add(c *consumer, opening []byte) <-chan struct{} {
 	return done
 }
 
+func (e *portable) answer(*consumer) { e.tell() }
+func (e *portable) end(*consumer)    { e.tell() }
+
 func (e *portable) inspect() []ConsumerInfo {
 	e.mu.Lock()
 	defer e.mu.Unlock()

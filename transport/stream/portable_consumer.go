@@ -18,12 +18,16 @@ const lingerTime = time.Second
 func (e *portable) serve(c *consumer, opening []byte) {
 	defer e.running.Done()
 	gone := make(chan Reason, 1)
-	go func() { // what a consumer sends is ignored, that it closes is not
-		_, err := io.Copy(io.Discard, c.conn)
-		gone <- reasonOfRead(err)
-		close(gone)
-		e.tell()
-	}()
+	if c.link == nil {
+		go func() { // what a consumer sends is ignored, that it closes is not
+			_, err := io.Copy(io.Discard, c.conn)
+			gone <- reasonOfRead(err)
+			close(gone)
+			e.tell()
+		}()
+	} else {
+		close(gone) // somebody else reads
+	}
 	why := e.stream(c, opening, gone)
 	if t, ok := c.conn.(interface{ CloseWrite() error }); ok && why == ReasonDrained {
 		// Closed with bytes unread, or still to come, the connection would be
@@ -51,6 +55,9 @@ func (e *portable) stream(c *consumer, opening []byte, gone <-chan Reason) Reaso
 	}
 	var take intake
 	wire, written := &e.pool.options.Wire, time.Now()
+	if c.link != nil {
+		gone = nil
+	}
 	for {
 		e.mu.Lock()
 		seen, leave := e.news, e.mayLeaveLocked(c)
@@ -61,6 +68,15 @@ func (e *portable) stream(c *consumer, opening []byte, gone <-chan Reason) Reaso
 				why = ReasonDrained
 			}
 			return why
+		}
+		if p := c.link.take(); p != nil {
+			if why, ok := e.write(c, p); !ok {
+				return why
+			}
+			written = time.Now()
+		}
+		if c.link.hasEnded() {
+			return ReasonLeft
 		}
 		before := time.Now() // the look for events: a keep-alive never stands in for one
 		if e.collect(c, &take) {

@@ -145,6 +145,9 @@ type Stats struct {
 	Lag       Histogram // events behind, at each write
 }
 
+// Consumers is how many consumers there are, those included that are being admitted.
+func (p *Pool) Consumers() int64 { return p.consumers.Load() }
+
 // Stats sums over the loops.
 func (p *Pool) Stats() Stats {
 	st := Stats{Consumers: p.consumers.Load()}

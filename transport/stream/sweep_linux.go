@@ -178,6 +178,9 @@ func (l *loop) catchUp(c *consumer, now time.Time) turn {
 			l.close(c, ReasonDrained)
 			return done
 		}
+		if g.rest = c.link.take(); len(g.rest) > 0 {
+			continue
+		}
 		if budget <= 0 {
 			return outOfTurn
 		}

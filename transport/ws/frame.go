@@ -57,6 +57,10 @@ func AppendGoingAway(dst []byte) []byte {
 	return append(dst, closeFrame(codeGoingAway, "shutting down")...)
 }
 
+func pongFrame(payload string) []byte {
+	return append(appendHeader(nil, opPong, len(payload)), payload...)
+}
+
 // closeFrame is a close frame with a code and a reason.
 func closeFrame(code int, text string) []byte {
 	b := appendHeader(nil, opClose, 2+len(text))

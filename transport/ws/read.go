@@ -3,8 +3,11 @@ package ws
 import (
 	"errors"
 	"io"
+	"net"
+	"slices"
 	"sync"
 	"syscall"
+	"time"
 	"unicode/utf8"
 
 	"github.com/fasthttp/websocket"
@@ -38,6 +41,31 @@ func read(c *websocket.Conn, heard func(), pong func(payload string)) Reason {
 			return reasonOf(err)
 		}
 	}
+}
+
+// Read serves the reading half of a connection whose other half somebody else
+// writes: it answers the handshake, calls ready, reads until the connection ends,
+// and gives the frames that answer pings, a close frame or a breach of the protocol
+// to answer.
+func (h Handshake) Read(conn net.Conn, early []byte, ready func(), answer func(frame []byte)) Reason {
+	l := &line{Conn: conn, early: early}
+	c, err := h.accept(l)
+	if err != nil {
+		return ReasonLeft
+	}
+	ready()
+	l.control = func(frame []byte) { answer(slices.Clone(frame)) }
+	return read(c, func() {}, func(payload string) { answer(pongFrame(payload)) })
+}
+
+// Linger ends a connection so that the peer gets what was written last: unread
+// bytes would turn the end into a reset.
+func Linger(conn net.Conn) {
+	if half, ok := conn.(interface{ CloseWrite() error }); ok && half.CloseWrite() == nil {
+		conn.SetReadDeadline(time.Now().Add(lingerWait))
+		io.CopyN(io.Discard, conn, lingerBytes)
+	}
+	conn.Close()
 }
 
 // ignore reads a message to its end and reports whether it is valid UTF-8, if it

@@ -2,7 +2,6 @@ package ws
 
 import (
 	"errors"
-	"io"
 	"maps"
 	"net"
 	"os"
@@ -168,7 +167,7 @@ func (s *socket) control(frame []byte) {
 func (s *socket) answer(payload string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.pong = append(appendHeader(s.pong[:0:0], opPong, len(payload)), payload...)
+	s.pong = pongFrame(payload) // in place of one that waits
 	s.writeLocked()
 }
 
@@ -340,12 +339,7 @@ func (s *socket) finish(why Reason) Reason {
 	if wait {
 		<-s.flushed
 	}
-	// Unread bytes would turn the end into a reset, and the close frame be lost.
-	if half, ok := s.conn.(interface{ CloseWrite() error }); ok && half.CloseWrite() == nil && why != ReasonDeadline {
-		s.conn.SetReadDeadline(time.Now().Add(lingerWait))
-		io.CopyN(io.Discard, s.conn, lingerBytes)
-	}
-	s.conn.Close()
+	Linger(s.conn)
 	return why
 }
 

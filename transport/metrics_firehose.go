@@ -1,0 +1,57 @@
+package transport
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"event-dispatcher/transport/stream"
+)
+
+// A firehoseCollector turns what the firehose over WebSocket counts into metrics.
+type firehoseCollector struct {
+	firehose *Firehose
+
+	consumers, lagging, delivered, skipped, bytesOut, closed, memory, latency *prometheus.Desc
+}
+
+func newFirehoseCollector(f *Firehose) *firehoseCollector {
+	desc := func(name, help string, labels ...string) *prometheus.Desc {
+		return prometheus.NewDesc("dispatcher_websocket_"+name, help, labels, nil)
+	}
+	return &firehoseCollector{
+		firehose:  f,
+		consumers: desc("consumers", "Open streams over WebSocket."),
+		lagging:   desc("consumers_lagging", "Of these, how many are not up to date."),
+		delivered: desc("events_delivered_total", "Events written to consumers over WebSocket, counted once per consumer."),
+		skipped:   desc("events_skipped_total", "Events that consumers over WebSocket were told they missed, counted once per consumer."),
+		bytesOut:  desc("stream_bytes_total", "Bytes written to consumers over WebSocket."),
+		closed:    desc("consumers_closed_total", "Streams over WebSocket closed, by reason.", "reason"),
+		memory:    desc("ring_memory_bytes", "Memory that the log with WebSocket frames has allocated so far."),
+		latency:   desc("delivery_latency_seconds", "Time from accepting an event to the end of its write to a consumer over WebSocket."),
+	}
+}
+
+// Describe implements [prometheus.Collector].
+func (c *firehoseCollector) Describe(ch chan<- *prometheus.Desc) {
+	prometheus.DescribeByCollect(c, ch)
+}
+
+// Collect implements [prometheus.Collector].
+func (c *firehoseCollector) Collect(ch chan<- prometheus.Metric) {
+	counter := func(d *prometheus.Desc, v uint64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v), labels...)
+	}
+	gauge := func(d *prometheus.Desc, v float64) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v)
+	}
+	p := c.firehose.pool.Stats()
+	gauge(c.consumers, float64(p.Consumers))
+	gauge(c.lagging, float64(p.Lagging))
+	counter(c.delivered, p.Delivered)
+	counter(c.skipped, p.Skipped)
+	counter(c.bytesOut, p.Bytes)
+	for _, why := range stream.Reasons() {
+		counter(c.closed, p.Closed[why], why.String())
+	}
+	gauge(c.memory, float64(c.firehose.to.Stats().Allocated))
+	ch <- prometheus.MustNewConstHistogram(c.latency, p.Latency.Count, p.Latency.Sum, p.Latency.Buckets)
+}

@@ -1,0 +1,79 @@
+package stream
+
+import (
+	"net"
+	"sync"
+)
+
+// A Link is for wires on which the consumer speaks, too: whoever reads the socket
+// has the loop write answers, at a place between events, and learns when the loop
+// has let go. The loop stays the only one that writes.
+type Link struct {
+	engine engine
+	c      *consumer
+	over   chan struct{}
+
+	mu     sync.Mutex // guards what follows
+	answer []byte     // the latest one that is not written yet
+	told   bool       // the engine knows that there is one
+	ended  bool       // End was called
+}
+
+// ServeLinked is Serve for a consumer that is read. The caller reads conn, until
+// that fails, and then calls End; it closes conn once Done is closed.
+func (t Ticket) ServeLinked(conn net.Conn, opening []byte) *Link {
+	c, e := t.consumer(conn)
+	c.link = &Link{engine: e, c: c, over: make(chan struct{})}
+	e.add(c, opening)
+	return c.link
+}
+
+// Answer has p written soon, whole frames. If an earlier answer still waits, p
+// takes its place: so nobody can make answers pile up by asking.
+func (l *Link) Answer(p []byte) {
+	l.mu.Lock()
+	l.answer = p
+	told := l.told
+	l.told = true
+	l.mu.Unlock()
+	if !told {
+		l.engine.answer(l.c)
+	}
+}
+
+// End says that the consumer has closed its side. An answer that waits is still
+// tried. Calling it again, or after Done, does nothing.
+func (l *Link) End() {
+	l.mu.Lock()
+	ended := l.ended
+	l.ended = true
+	l.mu.Unlock()
+	if !ended {
+		l.engine.end(l.c)
+	}
+}
+
+// Done is closed when nothing more will be written.
+func (l *Link) Done() <-chan struct{} { return l.over }
+
+// take is the answer that waits; nil if none does, or if there is no link.
+func (l *Link) take() []byte {
+	if l == nil {
+		return nil
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	p := l.answer
+	l.answer, l.told = nil, false
+	return p
+}
+
+// hasEnded reports whether End was called.
+func (l *Link) hasEnded() bool {
+	if l == nil {
+		return false
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.ended
+}

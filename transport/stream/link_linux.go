@@ -1,0 +1,47 @@
+package stream
+
+import "slices"
+
+// answer implements engine.
+func (l *loop) answer(c *consumer) {
+	l.post(func() {
+		switch {
+		case c.fd < 0: // closed meanwhile
+		case c.lag != nil:
+			l.makeReady(c) // catchUp takes it when the rest is written
+		default:
+			l.writeAnswer(c)
+		}
+	})
+}
+
+// writeAnswer writes what waits to a consumer that is up to date.
+func (l *loop) writeAnswer(c *consumer) bool {
+	p := c.link.take()
+	if p == nil {
+		return true
+	}
+	n, ok := l.write(c, p)
+	if !ok {
+		return false
+	}
+	l.stats.bytes.Add(uint64(n))
+	if n < len(p) {
+		l.leaveHerd(c, 0, c.herd.cursors[0], slices.Clone(p[n:]))
+	}
+	return true
+}
+
+// end implements engine.
+func (l *loop) end(c *consumer) {
+	l.post(func() {
+		if c.fd < 0 {
+			return
+		}
+		between := c.lag == nil || len(c.lag.rest) == 0
+		if between && !l.writeAnswer(c) {
+			return
+		}
+		l.close(c, ReasonLeft)
+	})
+}
