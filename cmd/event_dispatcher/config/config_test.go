@@ -1,0 +1,222 @@
+package config
+
+import (
+	"bytes"
+	"errors"
+	"flag"
+	"io"
+	"net/netip"
+	"reflect"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// samples are two values of every flag that differ from each other and from the
+// default.
+var samples = map[string][2]string{
+	"port":                  {":1", "127.0.0.1:2,:3"},
+	"admin-addr":            {":4", "127.0.0.1:5"},
+	"log-level":             {"debug", "error"},
+	"shards":                {"2", "4"},
+	"shard-key":             {"session_id", "user"},
+	"ring-bytes":            {"1000000", "2000000"},
+	"max-body":              {"1000", "2000"},
+	"loops":                 {"3", "5"},
+	"flush-interval":        {"0", "2ms"},
+	"keep-alive":            {"0", "9s"},
+	"stall-timeout":         {"29s", "1m"},
+	"max-consumers":         {"11", "12"},
+	"portable-loops":        {"true", "1"},
+	"max-connections":       {"13", "14"},
+	"read-timeout":          {"1s", "2s"},
+	"idle-timeout":          {"61s", "62s"},
+	"ingest-rate":           {"1.5", "2e3"},
+	"client-rate":           {"0.5", "3"},
+	"cors-origins":          {"https://a.example", "https://a.example, http://b.example:8080"},
+	"trusted-proxies":       {"10.0.0.0/8", "10.0.0.1,2001:db8::/32"},
+	"drain-timeout":         {"31s", "1m"},
+	"drain-window":          {"0", "4s"},
+	"drain-silence":         {"13s", "14s"},
+	"redis":                 {"redis://127.0.0.1:1/0", "redis://127.0.0.1:2/1"},
+	"redis-prefix":          {"a:", "b:"},
+	"redis-channel":         {"a", "b"},
+	"redis-session-channel": {"a", "b"},
+	"redis-outbox-bytes":    {"100000", "200000"},
+	"session-ttl":           {"0", "2h"},
+	"default-practice":      {"a", "b"},
+	"session-grace":         {"1s", "2s"},
+	"socket-ping":           {"21s", "22s"},
+	"max-sockets":           {"15", "16"},
+	"socket-origins":        {"*", "https://a.example"},
+}
+
+// withoutVariable are the flags that ask for one thing instead of serving.
+var withoutVariable = map[string]bool{"version": true, "healthcheck": true}
+
+// flags are the names that -h lists.
+func flags(t *testing.T) (names []string) {
+	t.Helper()
+	var help bytes.Buffer
+	if _, err := Parse([]string{"-h"}, none, &help); !errors.Is(err, flag.ErrHelp) {
+		t.Fatalf("Parse(-h) = %v; want %v", err, flag.ErrHelp)
+	}
+	for _, m := range regexp.MustCompile(`(?m)^  -([a-z-]+)`).FindAllStringSubmatch(help.String(), -1) {
+		names = append(names, m[1])
+	}
+	return names
+}
+
+func none(string) string { return "" }
+
+func parse(t *testing.T, args []string, env map[string]string) *Config {
+	t.Helper()
+	c, err := Parse(args, func(name string) string { return env[name] }, io.Discard)
+	if err != nil {
+		t.Fatalf("Parse(%q, %v) = %v; want nil", args, env, err)
+	}
+	return c
+}
+
+func TestFlagBeatsEnvironmentBeatsDefault(t *testing.T) {
+	t.Parallel()
+	def := parse(t, nil, nil)
+	names := flags(t)
+	if len(names) < 20 {
+		t.Fatalf("flags = %q; want all of them", names)
+	}
+	for _, name := range names {
+		env := EnvName(name)
+		if withoutVariable[name] {
+			if got := parse(t, nil, map[string]string{env: "true"}); !reflect.DeepEqual(got, def) {
+				t.Errorf("%s=true = %+v; want no effect", env, got)
+			}
+			continue
+		}
+		s, ok := samples[name]
+		if !ok {
+			t.Errorf("no samples for -%s", name)
+			continue
+		}
+		first, second := parse(t, []string{"-" + name + "=" + s[0]}, nil), parse(t, []string{"-" + name + "=" + s[1]}, nil)
+		if reflect.DeepEqual(first, def) || reflect.DeepEqual(first, second) && name != "portable-loops" {
+			t.Errorf("-%s=%s and =%s have no effect of their own", name, s[0], s[1])
+		}
+		for _, tt := range []struct {
+			args []string
+			env  string
+			want *Config
+		}{
+			{nil, s[0], first},
+			{nil, s[1], second},
+			{nil, "", def},
+			{[]string{"-" + name + "=" + s[0]}, s[1], first},
+			{[]string{"--" + name + "=" + s[1]}, s[0], second},
+		} {
+			if got := parse(t, tt.args, map[string]string{env: tt.env}); !reflect.DeepEqual(got, tt.want) {
+				t.Errorf("%s=%s, args %q = %+v; want %+v", env, tt.env, tt.args, got, tt.want)
+			}
+		}
+	}
+	// A boolean flag that is given as false beats its variable.
+	if parse(t, []string{"-portable-loops=false"}, map[string]string{"PORTABLE_LOOPS": "true"}).Portable {
+		t.Errorf("-portable-loops=false with PORTABLE_LOOPS=true = true; want false")
+	}
+}
+
+func TestListsAndAddresses(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		args string
+		got  func(*Config) any
+		want any
+	}{
+		{"", func(c *Config) any { return c.Addrs }, []string{":3569"}},
+		{"-port 8123", func(c *Config) any { return c.Addrs }, []string{":8123"}},
+		{"-port :3569,:8123", func(c *Config) any { return c.Addrs }, []string{":3569", ":8123"}},
+		{"-port localhost:0,,8123,", func(c *Config) any { return c.Addrs }, []string{"localhost:0", ":8123"}},
+		{"-port [::1]:3569", func(c *Config) any { return c.Addrs }, []string{"[::1]:3569"}},
+		{"-admin-addr 9000", func(c *Config) any { return c.AdminAddr }, ":9000"},
+		{"-cors-origins https://A.Example,http://b:81,", func(c *Config) any { return c.Origins }, []string{"https://a.example", "http://b:81"}},
+		{"-trusted-proxies 10.0.0.0/8,::1", func(c *Config) any { return c.TrustedProxies },
+			[]netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("::1/128")}},
+		{"", func(c *Config) any { return c.HealthURL }, ""},
+		{"-healthcheck", func(c *Config) any { return c.HealthURL }, "http://localhost:3569/readyz"},
+		{"-healthcheck -port 127.0.0.2:81,:82", func(c *Config) any { return c.HealthURL }, "http://127.0.0.2:81/readyz"},
+		{"-healthcheck -port 0.0.0.0:81", func(c *Config) any { return c.HealthURL }, "http://localhost:81/readyz"},
+		{"-healthcheck -port [::]:81", func(c *Config) any { return c.HealthURL }, "http://localhost:81/readyz"},
+		{"-healthcheck -admin-addr :83", func(c *Config) any { return c.HealthURL }, "http://localhost:83/readyz"},
+		{"-version", func(c *Config) any { return c.Version }, true},
+	} {
+		if got := tt.got(parse(t, strings.Fields(tt.args), nil)); !reflect.DeepEqual(got, tt.want) {
+			t.Errorf("Parse(%s) = %v; want %v", tt.args, got, tt.want)
+		}
+	}
+}
+
+func TestBadUsageSaysWhichFlag(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ args, names string }{
+		{"-nonsense", "nonsense"},
+		{"argument", "argument"},
+		{"-port", "port"},
+		{"-port=", "-port"},
+		{"-port ,", "-port"},
+		{"-port x", "-port"},
+		{"-port :65536", "-port"},
+		{"-port :-1", "-port"},
+		{"-port :+80", "-port"},
+		{"-port :http", "-port"},
+		{"-port ::1", "-port"},
+		{"-port a:b:c", "-port"},
+		{"-admin-addr x", "-admin-addr"},
+		{"-log-level loud", "log-level"},
+		{"-shards -1", "-shards"},
+		{"-shards 65", "-shards"},
+		{"-shards 1.5", "shards"},
+		{"-ring-bytes 0", "-ring-bytes"},
+		{"-ring-bytes 1e6", "ring-bytes"},
+		{"-max-body 0", "-max-body"},
+		{"-max-body 4611686018427387904", "-max-body"},
+		{"-loops -1", "-loops"},
+		{"-loops 100000", "-loops"},
+		{"-flush-interval -1ms", "-flush-interval"},
+		{"-flush-interval 1h", "-flush-interval"},
+		{"-keep-alive 1ns", "-keep-alive"},
+		{"-keep-alive -1s", "-keep-alive"},
+		{"-keep-alive 10", "keep-alive"},
+		{"-stall-timeout 0", "-stall-timeout"},
+		{"-read-timeout 0", "-read-timeout"},
+		{"-idle-timeout 0", "-idle-timeout"},
+		{"-max-consumers 0", "-max-consumers"},
+		{"-max-connections 9223372036854775807", "-max-connections"},
+		{"-ingest-rate -1", "-ingest-rate"},
+		{"-ingest-rate NaN", "-ingest-rate"},
+		{"-client-rate +Inf", "-client-rate"},
+		{"-cors-origins *", "-cors-origins"},
+		{"-cors-origins example.org", "-cors-origins"},
+		{"-cors-origins https://a.example/", "-cors-origins"},
+		{"-trusted-proxies 10.0.0.0/33", "-trusted-proxies"},
+		{"-trusted-proxies proxy", "-trusted-proxies"},
+		{"-drain-timeout 10s -drain-silence 8s -drain-window 3s", "-drain-timeout"},
+		{"-portable-loops=maybe", "portable-loops"},
+		{"-redis http://user:s3cret@127.0.0.1", "-redis"},
+		{"-redis redis://user:s3cret@127.0.0.1:x", "-redis"},
+		{"-max-sockets 0", "-max-sockets"},
+		{"-redis-channel a -redis-session-channel a", "-redis-channel"},
+		{"-socket-ping 0", "-socket-ping"},
+	} {
+		_, err := Parse(strings.Fields(tt.args), none, io.Discard)
+		if !errors.Is(err, ErrUsage) || !strings.Contains(err.Error(), tt.names) {
+			t.Errorf("Parse(%s) = %v; want a usage error that names %s", tt.args, err, tt.names)
+		}
+		if err != nil && strings.Contains(err.Error(), "s3cret") {
+			t.Errorf("Parse(%s) = %v; want no password in it", tt.args, err)
+		}
+	}
+	env := func(name string) string { return map[string]string{"MAX_BODY": "many", "SHARDS": "few"}[name] }
+	_, err := Parse(nil, env, io.Discard)
+	if !errors.Is(err, ErrUsage) || !strings.Contains(err.Error(), "MAX_BODY") || !strings.Contains(err.Error(), "SHARDS") {
+		t.Errorf("Parse() with bad MAX_BODY and SHARDS = %v; want a usage error that names both", err)
+	}
+}
