@@ -121,11 +121,7 @@ func (r *rig) serve(ticket Ticket, o joinOptions) *client {
 		c.chunk = 64 << 10
 	}
 	var server *net.TCPConn
-	c.conn, server = r.connect()
-	if o.buffer > 0 {
-		c.conn.SetReadBuffer(o.buffer)
-		server.SetWriteBuffer(o.buffer)
-	}
+	c.conn, server = r.connect(o.buffer)
 	if o.stalled {
 		c.gate.Lock()
 	}
@@ -140,12 +136,13 @@ func (r *rig) serve(ticket Ticket, o joinOptions) *client {
 	return c
 }
 
-// connect makes a connection over loopback.
-func (r *rig) connect() (near, far *net.TCPConn) {
+// connect makes a connection over loopback, with buffers of that many bytes
+// between the two, or the system's.
+func (r *rig) connect(buffer int) (near, far *net.TCPConn) {
 	r.t.Helper()
 	r.joining.Lock()
 	defer r.joining.Unlock()
-	conn, err := net.Dial("tcp", r.ln.Addr().String())
+	conn, err := dialer(buffer).Dial("tcp", r.ln.Addr().String())
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -153,7 +150,12 @@ func (r *rig) connect() (near, far *net.TCPConn) {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	return conn.(*net.TCPConn), accepted.(*net.TCPConn)
+	near, far = conn.(*net.TCPConn), accepted.(*net.TCPConn)
+	if buffer > 0 {
+		near.SetReadBuffer(buffer)
+		far.SetWriteBuffer(buffer)
+	}
+	return near, far
 }
 
 func (c *client) stall()  { c.gate.Lock() }

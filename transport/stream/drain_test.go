@@ -118,7 +118,7 @@ func TestDrainCutsLaggardsAtItsDeadline(t *testing.T) {
 	eachEngine(t, func(t *testing.T, o Options) {
 		r := newRig(t, roomy(1), o)
 		healthy := r.join(joinOptions{})
-		laggard := r.join(joinOptions{buffer: 4 << 10, stalled: true})
+		laggard := r.join(joinOptions{buffer: 8 << 10, stalled: true})
 		for range 1500 {
 			r.publish(0, 4000)
 		}

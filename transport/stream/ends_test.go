@@ -44,7 +44,7 @@ func TestConsumerThatLeavesAtOnceIsClosed(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			near, far := r.connect()
+			near, far := r.connect(0)
 			if i%2 == 0 {
 				near.SetLinger(0)
 			}
@@ -68,13 +68,13 @@ func TestConsumerThatLeavesAtOnceIsClosed(t *testing.T) {
 func TestStalledConsumerIsCutAndNobodyElse(t *testing.T) {
 	eachEngine(t, func(t *testing.T, o Options) {
 		o.Stall = 300 * time.Millisecond
-		r := newRig(t, tiny(1), o)
+		r := newRig(t, tiny(2), o)
 		healthy := r.join(joinOptions{})
-		idle := r.join(joinOptions{stalled: true, shards: 1}) // reads nothing, but there is room for it
+		idle := r.join(joinOptions{stalled: true, shards: 0b10}) // reads nothing, but there is nothing for it
 		start := time.Now()
-		stalled := r.join(joinOptions{stalled: true, buffer: 4 << 10})
+		stalled := r.join(joinOptions{stalled: true, buffer: 8 << 10})
 		for r.pool.Stats().Closed[ReasonStalled] == 0 {
-			if in, ok := r.inspect(stalled); ok && in.Lag+in.Skipped > 0 {
+			if in, ok := r.inspect(stalled); ok && in.Lag > 0 {
 				time.Sleep(time.Millisecond) // its socket is full
 			} else {
 				r.publish(0, 150)
@@ -106,12 +106,12 @@ func TestSlowConsumerIsNeverCut(t *testing.T) {
 	eachEngine(t, func(t *testing.T, o Options) {
 		o.Stall = 2 * time.Second
 		r := newRig(t, tiny(1), o)
-		slow := r.join(joinOptions{buffer: 16 << 10, chunk: 4 << 10, pause: func() { time.Sleep(40 * time.Millisecond) }})
-		for start := time.Now(); time.Since(start) < 3*o.Stall/2; {
+		slow := r.join(joinOptions{buffer: 8 << 10, chunk: 2 << 10, pause: func() { time.Sleep(20 * time.Millisecond) }})
+		for start := time.Now(); time.Since(start) < 3*o.Stall/2 || time.Since(start) < patience && slow.books().skipped == 0; {
 			for range 20 {
 				r.publish(0, 150)
 			}
-			time.Sleep(2 * time.Millisecond)
+			time.Sleep(time.Millisecond)
 		}
 		if got := r.pool.Stats().Closed; got != ([reasons]uint64{}) {
 			t.Errorf("Stats().Closed = %v; want none", got)

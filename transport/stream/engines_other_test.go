@@ -2,7 +2,12 @@
 
 package stream
 
-import "testing"
+import (
+	"net"
+	"testing"
+)
+
+func dialer(int) *net.Dialer { return &net.Dialer{} }
 
 func freeze(e engine) (thaw func()) { return freezePortable(e) }
 func draining(e engine) bool        { return drainingPortable(e) }

@@ -115,7 +115,7 @@ func TestKeepAliveThatIsCutGoesOnWhereItWas(t *testing.T) {
 		o.Wire = SSE()
 		o.Wire.KeepAlive = append(long, "\n\n"...)
 		r := newRig(t, roomy(1), o)
-		c := r.join(joinOptions{buffer: 4 << 10, stalled: true})
+		c := r.join(joinOptions{buffer: 8 << 10, stalled: true})
 		eventually(t, func() string {
 			if r.pool.Stats().Lagging == 0 {
 				return "keep-alives do not fill the socket"

@@ -293,6 +293,9 @@ func (l *loop) adopt(c *consumer) {
 	h := l.herds[c.shards]
 	if h == nil {
 		h = newHerd(l.broker, c.shards, now)
+		// Begun at its first consumer, so that a hole that holds that one up
+		// holds up the herd, and behind sees it.
+		copy(h.cursors, c.lag.cursors)
 		l.herds[c.shards] = h
 	}
 	c.herd, c.place = h, -1

@@ -54,10 +54,10 @@ func TestInspectAccountsForEveryEvent(t *testing.T) {
 	eachEngine(t, func(t *testing.T, o Options) {
 		r := newRig(t, tiny(2), o)
 		herd, subset := r.join(joinOptions{}), r.join(joinOptions{shards: 0b01})
-		stalled := r.join(joinOptions{buffer: 4 << 10, stalled: true})
+		stalled := r.join(joinOptions{buffer: 8 << 10, stalled: true})
 		all := []*client{herd, subset, stalled}
 		partial := false
-		for round := range 300 {
+		for round := range 150 {
 			for range 5 {
 				r.publish(0, 150-round%50)
 				r.publish(1, round%150)

@@ -1,0 +1,252 @@
+package stream
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// inLoop runs f on the loop's goroutine.
+func (r *rig) inLoop(f func(l *loop)) {
+	l := r.pool.engines[0].(*loop)
+	done := make(chan struct{})
+	l.post(func() {
+		f(l)
+		close(done)
+	})
+	<-done
+}
+
+func TestSocketOfAConsumerIsSetUp(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, roomy(1), Options{Loops: 1, Stall: 7 * time.Second})
+	c := r.join(joinOptions{})
+	c.awaitOpening(t)
+	r.inLoop(func(l *loop) {
+		fd := l.slots[0].fd
+		for _, tt := range []struct {
+			name                string
+			level, option, want int
+		}{
+			{"TCP_USER_TIMEOUT", unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, 8000},
+			{"TCP_NOTSENT_LOWAT", unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, notSentLowat},
+			{"SO_ERROR", unix.SOL_SOCKET, unix.SO_ERROR, 0},
+		} {
+			if got, err := unix.GetsockoptInt(fd, tt.level, tt.option); got != tt.want || err != nil {
+				t.Errorf("getsockopt(%s) = %d, %v; want %d", tt.name, got, err, tt.want)
+			}
+		}
+		if flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0); flags&unix.O_NONBLOCK == 0 || err != nil {
+			t.Errorf("fcntl(F_GETFL) = %#x, %v; want O_NONBLOCK", flags, err)
+		}
+		if flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); flags&unix.FD_CLOEXEC == 0 || err != nil {
+			t.Errorf("fcntl(F_GETFD) = %#x, %v; want FD_CLOEXEC", flags, err)
+		}
+	})
+}
+
+func TestErrnoHasAReason(t *testing.T) {
+	t.Parallel()
+	for errno, want := range map[syscall.Errno]Reason{
+		unix.EPIPE: ReasonLeft, unix.ECONNRESET: ReasonReset, unix.ETIMEDOUT: ReasonVanished,
+		unix.EHOSTUNREACH: ReasonVanished, unix.EBADF: ReasonError,
+	} {
+		if got := reasonOf(errno); got != want {
+			t.Errorf("reasonOf(%v) = %v; want %v", errno, got, want)
+		}
+	}
+}
+
+// A connection that is not a socket is refused and forgotten.
+func TestConnectionWithoutDescriptorIsAnError(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, roomy(1), Options{Loops: 1})
+	near, far := net.Pipe()
+	ticket, err := r.pool.Admit(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ticket.Serve(far, nil)
+	if _, err := near.Read(make([]byte, 1)); err == nil {
+		t.Error("Read() = nil; want the connection closed")
+	}
+	if st := r.pool.Stats(); st.Consumers != 0 || st.Closed[ReasonError] != 1 {
+		t.Errorf("Stats() = %d consumers, closed %v; want 0, 1 in error", st.Consumers, st.Closed)
+	}
+}
+
+// A stalled consumer's backlog stays in the ring: the kernel holds little of it.
+func TestKernelHoldsLittleForAStalledConsumer(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, roomy(1), Options{Loops: 1, KeepAlive: -1})
+	r.join(joinOptions{buffer: 8 << 10, stalled: true})
+	for range 1000 {
+		r.publish(0, 4000)
+	}
+	eventually(t, func() string {
+		if st := r.pool.Stats(); st.Lagging != 1 {
+			return fmt.Sprintf("Stats().Lagging = %d; want 1", st.Lagging)
+		}
+		return ""
+	})
+	r.inLoop(func(l *loop) {
+		// What the peer has window for, and the low-water mark; the rest of a
+		// kernel page or segment comes on top.
+		if held := unacknowledged(l.slots[0].fd); held > 512<<10 {
+			t.Errorf("the kernel holds %d bytes of %d published; want a small part", held, 1000*4000)
+		}
+	})
+}
+
+// The times are made up: a laggard that takes no byte is cut, unless its peer
+// acknowledges some, or it waits for the log.
+func TestOnlyWhoMakesNoProgressIsCut(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, roomy(1), Options{Loops: 1, KeepAlive: -1, Stall: time.Hour})
+	c := r.join(joinOptions{buffer: 8 << 10, stalled: true})
+	for range 1000 {
+		r.publish(0, 4000)
+	}
+	eventually(t, func() string {
+		if in, ok := r.inspect(c); !ok || in.Herd {
+			return "the consumer does not lag"
+		}
+		return ""
+	})
+	start := time.Now()
+	alive := func(now time.Time, acknowledged int) (is bool) {
+		r.inLoop(func(l *loop) {
+			if c := l.slots[0]; c != nil && acknowledged > 0 {
+				c.lag.unacked = unacknowledged(c.fd) + acknowledged
+			}
+			l.cutStalled(now)
+			is = len(l.slots) > len(l.free)
+		})
+		return is
+	}
+	if !alive(start.Add(59*time.Minute), 0) {
+		t.Fatal("cut before the stall limit")
+	}
+	if !alive(start.Add(61*time.Minute), 1) {
+		t.Fatal("cut although its peer acknowledges")
+	}
+	if !alive(start.Add(120*time.Minute), 0) {
+		t.Fatal("cut before the stall limit, which began anew")
+	}
+	now := start.Add(120 * time.Minute)
+	eventually(t, func() string { // it may acknowledge a last byte meanwhile
+		if now = now.Add(61 * time.Minute); alive(now, 0) {
+			return "not cut at the stall limit"
+		}
+		return ""
+	})
+	r.wantClosed(ReasonStalled, 1)
+}
+
+// A publisher may call wake when the loop is gone and the number of its eventfd
+// belongs to somebody else.
+func TestWakeAfterCloseTouchesNoDescriptor(t *testing.T) {
+	p, err := newPoller()
+	if err != nil {
+		t.Fatal(err)
+	}
+	number := p.event
+	p.wake()
+	p.close()
+	heir, err := os.CreateTemp(t.TempDir(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer heir.Close()
+	if err := unix.Dup3(int(heir.Fd()), number, unix.O_CLOEXEC); err != nil {
+		t.Fatal(err)
+	}
+	p.wake()
+	unix.Close(number)
+	if info, err := heir.Stat(); err != nil || info.Size() != 0 {
+		t.Errorf("wake() after close wrote %d bytes to somebody else's descriptor (%v); want 0", info.Size(), err)
+	}
+}
+
+func TestPollerFindsEverySocketInOneWait(t *testing.T) {
+	t.Parallel()
+	p, err := newPoller()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.close()
+	const sockets = 600 // more than fit into its buffer at once
+	for slot := range sockets {
+		pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer unix.Close(pair[0])
+		defer unix.Close(pair[1])
+		if err := p.add(pair[0], slot); err != nil {
+			t.Fatal(err)
+		}
+	}
+	found := map[int]int{}
+	p.wake() // is not a socket
+	p.wait(0, func(slot int, events uint32) { found[slot]++ })
+	if len(found) != sockets {
+		t.Errorf("wait() found %d sockets; want %d", len(found), sockets)
+	}
+	p.wait(0, func(slot int, events uint32) { t.Errorf("wait() found slot %d again; want each edge once", slot) })
+	p.wake()
+	start := time.Now()
+	p.wait(time.Hour, func(int, uint32) {})
+	if took := time.Since(start); took > time.Minute {
+		t.Errorf("wait() took %v after wake(); want no time", took)
+	}
+}
+
+// Places are reused: what a socket says is never taken for its successor's.
+func TestPlaceOfAClosedConsumerIsReused(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, roomy(1), Options{Loops: 1, KeepAlive: -1})
+	for round := range 20 {
+		var all []*client
+		for range 10 {
+			all = append(all, r.join(joinOptions{}))
+		}
+		r.publish(0, 10)
+		r.settle(all...)
+		thaw := freeze(r.pool.engines[0])
+		for _, c := range all { // all ends and all events come in one round
+			c.conn.Close()
+		}
+		r.publish(0, 10)
+		next := r.join(joinOptions{})
+		thaw()
+		r.publish(0, 10)
+		r.settle(next)
+		eventually(t, func() string {
+			if n := r.pool.Stats().Consumers; n != 1 {
+				return fmt.Sprintf("round %d: Stats().Consumers = %d; want 1", round, n)
+			}
+			return ""
+		})
+		next.conn.Close()
+		eventually(t, func() string {
+			if n := r.pool.Stats().Consumers; n != 0 {
+				return fmt.Sprintf("round %d: Stats().Consumers = %d; want 0", round, n)
+			}
+			return ""
+		})
+	}
+	r.inLoop(func(l *loop) {
+		if len(l.slots) > 11 || len(l.free) != len(l.slots) {
+			t.Errorf("%d places, %d of them free; want 11 at most, all free", len(l.slots), len(l.free))
+		}
+		if n := l.stats.lagging.Load(); n != 0 {
+			t.Errorf("%d laggards; want 0", n)
+		}
+	})
+}

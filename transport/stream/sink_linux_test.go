@@ -1,0 +1,98 @@
+package stream
+
+import (
+	"net"
+	"sync"
+	"testing"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// sink joins so many consumers that throw away what they get, at as little cost
+// as there is: one goroutine for all, and not even a copy out of the kernel.
+func (r *rig) sink(consumers int) {
+	r.t.Helper()
+	p, err := newPoller()
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	var fds []int
+	var conns []net.Conn
+	for range consumers {
+		ticket, err := r.pool.Admit(r.broker.AllShards())
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		near, far := r.connect(0)
+		ticket.Serve(far, []byte(OpeningComment))
+		raw, err := near.SyscallConn()
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		raw.Control(func(fd uintptr) {
+			err = unix.EpollCtl(p.epoll, unix.EPOLL_CTL_ADD, int(fd), &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(len(fds))})
+			fds = append(fds, int(fd))
+		})
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		conns = append(conns, near)
+	}
+	stop := make(chan struct{})
+	var reading sync.WaitGroup
+	reading.Go(func() {
+		buf := make([]byte, 1<<20)
+		discard := func(slot int, _ uint32) {
+			// Not unix.Recvfrom, which allocates.
+			unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(fds[slot]), uintptr(unsafe.Pointer(unsafe.SliceData(buf))), uintptr(len(buf)),
+				unix.MSG_DONTWAIT|unix.MSG_TRUNC, 0, 0)
+		}
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				p.wait(100*time.Millisecond, discard)
+			}
+		}
+	})
+	r.t.Cleanup(func() {
+		close(stop)
+		p.wake()
+		reading.Wait()
+		p.close()
+		for _, c := range conns {
+			c.Close()
+		}
+	})
+}
+
+// awaitHerd waits until all consumers of the rig are up to date.
+func (r *rig) awaitHerd(consumers int) {
+	r.t.Helper()
+	eventually(r.t, func() string {
+		members := 0
+		r.inLoop(func(l *loop) {
+			for _, h := range l.herds {
+				members += len(h.members)
+			}
+		})
+		if members != consumers {
+			return "consumers do not join the herd"
+		}
+		return ""
+	})
+}
+
+// settleHerd lets laggards catch up. It runs on the loop's goroutine.
+func (l *loop) settleHerd(tb testing.TB) {
+	for start := time.Now(); l.stats.lagging.Load() > 0; {
+		l.poll.wait(time.Millisecond, l.onSocket)
+		l.serveReady(time.Now())
+		if time.Since(start) > patience {
+			tb.Fatal("laggards do not catch up")
+		}
+	}
+}
