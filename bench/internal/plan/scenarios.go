@@ -46,14 +46,14 @@ func Scenarios() []Scenario {
 				},
 			},
 			Repetitions: 5, Duration: 200 * ms,
-			Quick: &Quick{Repetitions: 2, Warmup: 0, Duration: 100 * ms},
+			Quick: &Quick{Repetitions: 1, Duration: 100 * ms},
 		},
 		{
 			Name: "ingest", Title: "ingest: 32 connections, as fast as they go, no consumers",
 			Load:   flags("-consumers 0 -conns 32 -rate max -size 512"),
-			Warmup: 1500 * ms, Duration: 3 * s, Repetitions: 5,
+			Warmup: 1500 * ms, Duration: 2 * s, Repetitions: 7,
 			Ceiling: bareHandler, Product: product,
-			Quick: &Quick{Repetitions: 1, Warmup: 1 * s, Duration: 1500 * ms},
+			Quick: &Quick{Repetitions: 1, Warmup: 1500 * ms, Duration: 1500 * ms},
 		},
 		{
 			Name: "ingest-paced", Title: "ingest: 32 connections, 40,000 POST/s (open loop), no consumers",
@@ -64,7 +64,7 @@ func Scenarios() []Scenario {
 		{
 			Name: "ingest-pipelined", Title: "ingest: 32 connections, 16 events under way on each, no consumers",
 			Load:   flags("-consumers 0 -conns 32 -pipeline 16 -rate max -size 512"),
-			Warmup: 1500 * ms, Duration: 3 * s, Repetitions: 5,
+			Warmup: 1 * s, Duration: 2 * s, Repetitions: 7,
 			Ceiling: bareHandler, Product: product,
 			Quick: &Quick{Repetitions: 1, Warmup: 1 * s, Duration: 1500 * ms},
 		},
@@ -84,7 +84,7 @@ func Scenarios() []Scenario {
 		{
 			Name: "two-consumers", Title: "full-rate POST, 2 consumers, nothing skipped",
 			Load:   flags("-consumers 2 -sample 0 -conns 32 -rate max -size 512"),
-			Warmup: 1500 * ms, Duration: 3 * s, Repetitions: 5,
+			Warmup: 1500 * ms, Duration: 2 * s, Repetitions: 7,
 			Ceiling: writeLoop, Product: product, Rivals: []Subject{chanHub},
 			Quick: &Quick{Repetitions: 1, Warmup: 1500 * ms, Duration: 1500 * ms},
 		},
@@ -100,7 +100,7 @@ func Scenarios() []Scenario {
 			Load:   flags("-consumers 100 -sample 2 -rate 2000 -size 512"),
 			Warmup: 1 * s, Duration: 3 * s, Repetitions: 3,
 			Ceiling: writeEach, Product: product,
-			Quick: &Quick{Repetitions: 1, Warmup: 500 * ms, Duration: 2 * s},
+			Quick: &Quick{Repetitions: 1, Warmup: 500 * ms, Duration: 1500 * ms},
 		},
 		{
 			Name: "1000x200", Title: "1,000 consumers × 200 events/s",
@@ -108,7 +108,7 @@ func Scenarios() []Scenario {
 			Load:   flags("-consumers 1000 -sample 2 -rate 200 -size 512"),
 			Warmup: 1 * s, Duration: 3 * s, Repetitions: 3,
 			Ceiling: writeLoop, Product: product, Rivals: []Subject{chanHub, netHub},
-			Quick: &Quick{Repetitions: 1, Warmup: 500 * ms, Duration: 2 * s},
+			Quick: &Quick{Repetitions: 1, Warmup: 500 * ms, Duration: 1500 * ms},
 		},
 		{
 			Name: "1000x2000", Title: "1,000 consumers × 2,000 events/s",
@@ -139,7 +139,7 @@ func Scenarios() []Scenario {
 			Load:   flags("-consumers 1002 -sample 2 -stalled 1000 -stall-at-once -rate max -size 512"),
 			Warmup: 4 * s, Duration: 60 * s, Settle: 60 * s, Repetitions: 1,
 			Product: with("-stall-timeout", "10m"),
-			Quick:   &Quick{Repetitions: 1, Warmup: 3 * s, Duration: 4 * s, Load: flags("-stall-forever")},
+			Quick:   &Quick{Repetitions: 1, Warmup: 3 * s, Duration: 3 * s, Load: flags("-stall-forever")},
 		},
 		{
 			Name: "100-stalled", Title: "100 stalled consumers beside 100 healthy ones, 5,000 events/s",
@@ -148,7 +148,6 @@ func Scenarios() []Scenario {
 			Warmup: 1500 * ms, Duration: 4 * s, Settle: 30 * s, Repetitions: 3,
 			Ceiling: &Subject{Name: "nobody stalls", Program: product.Program, Args: product.Args, Load: flags("-consumers 100 -stalled 0")},
 			Product: product,
-			Quick:   &Quick{Repetitions: 1, Warmup: 1 * s, Duration: 2 * s},
 		},
 	}
 }

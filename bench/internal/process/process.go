@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os/exec"
@@ -37,7 +38,11 @@ type Server struct {
 // FreePort returns a port that nobody listens on. Those in skip are not
 // considered.
 func FreePort(skip ...int) (int, error) {
-	for port := firstPort; port <= lastPort; port++ {
+	// Not the first that is free: who asks at the same time must not get it, too.
+	const span = lastPort - firstPort + 1
+	start := rand.IntN(span)
+	for i := range span {
+		port := firstPort + (start+i)%span
 		if slices.Contains(skip, port) {
 			continue
 		}
@@ -90,7 +95,13 @@ func (s *Server) untilListening(ctx context.Context, limit time.Duration) error 
 	for {
 		c, err := net.Dial("tcp", s.Address())
 		if err == nil {
-			return c.Close()
+			c.Close()
+			// It may be somebody else who listens there.
+			select {
+			case <-s.ended:
+			case <-time.After(20 * time.Millisecond):
+				return nil
+			}
 		}
 		select {
 		case <-s.ended:

@@ -34,6 +34,10 @@ type Record struct {
 	LoadBefore string    `json:"load_average_before"`
 	LoadAfter  string    `json:"load_average_after"`
 
+	// Stolen is how many cores the host of a virtual machine kept for others
+	// meanwhile: they explain what nothing else does.
+	Stolen float64 `json:"stolen_cores"`
+
 	Server ServerSide `json:"server"`
 	Load   LoadSide   `json:"load"`
 

@@ -35,7 +35,11 @@ type Env struct {
 // a run that failed has what there was until then.
 func (e *Env) Run(ctx context.Context, s *plan.Scenario, subject plan.Subject, role string, order int) *Record {
 	r := e.record(s, subject.Name, role, order, "json")
-	defer func() { r.LoadAfter = loadAverage() }()
+	before := stolen()
+	defer func() {
+		r.LoadAfter = loadAverage()
+		r.Stolen = (stolen() - before).Seconds() / time.Since(r.Started).Seconds()
+	}()
 
 	args := subject.Args
 	if subject.Program == "event_dispatcher" {
@@ -198,4 +202,23 @@ func loadAverage() string {
 		return fmt.Sprintf("unknown: %v", err)
 	}
 	return strings.Join(strings.Fields(string(b))[:3], " ")
+}
+
+// stolen is the time that the machine's host has kept for others, 0 if it does
+// not say.
+func stolen() time.Duration {
+	b, err := os.ReadFile("/proc/stat")
+	if err != nil {
+		return 0
+	}
+	line, _, _ := strings.Cut(string(b), "\n")
+	words := strings.Fields(line)
+	if len(words) < 9 {
+		return 0
+	}
+	ticks, err := strconv.ParseInt(words[8], 10, 64)
+	if err != nil {
+		return 0
+	}
+	return time.Duration(ticks) * 10 * time.Millisecond
 }

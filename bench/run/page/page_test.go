@@ -1,0 +1,144 @@
+package page
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"event-dispatcher/bench/internal/plan"
+	"event-dispatcher/bench/load/config"
+	"event-dispatcher/bench/load/report"
+	"event-dispatcher/bench/run/figures"
+	"event-dispatcher/bench/run/summary"
+	"event-dispatcher/bench/run/trial"
+)
+
+// sample is a summary of two scenarios: one with ceiling and rival, one that
+// failed.
+func sample() *summary.Summary {
+	run := func(scenario, subject, role string, order int, cpu float64) *trial.Record {
+		r := &trial.Record{Scenario: scenario, Subject: subject, Role: role, Order: order, Errors: []string{}, File: trial.FileName(scenario, order, subject, "json")}
+		r.Report = &report.Report{
+			Seconds: 2, Config: &config.Config{}, CPU: report.CPU{PerPost: cpu},
+			Posts:  &report.Posts{Rate: 1e5, Latency: report.Latency{Count: 1000, P50: 100, P99: 900, Curve: []report.Point{{Percentile: 0, Value: 10}, {Percentile: 50, Value: 100}, {Percentile: 99, Value: 900}, {Percentile: 100, Value: 2000}}}},
+			Series: []report.Step{{At: 0.25, Posts: 9e4}, {At: 0.5, Posts: 1.1e5}},
+		}
+		r.Figures = figures.Of(r)
+		return r
+	}
+	dead := &trial.Record{Scenario: "two", Subject: "product", Role: trial.Product, Order: 1, File: "raw/two-01-product.json",
+		Errors: []string{`the server died: </script><b>"quoted"`}, Figures: map[string]float64{}}
+	records := []*trial.Record{
+		run("one", "bare handler", trial.Ceiling, 1, 10), run("one", "product", trial.Product, 2, 11), run("one", "bare handler", trial.Ceiling, 3, 10),
+		run("one", "hub", trial.Rival, 4, 30), dead,
+	}
+	records[3].Errors = []string{"the rate was not reached"}
+	scenarios := []plan.Scenario{{Name: "one", Title: "the first", Load: []string{"-rate", "max"}}, {Name: "two", Title: "the second"}, {Name: "three", Title: "not played"}}
+	targets := []plan.Target{
+		{Title: "CPU", Scenario: "one", Figure: "post_cpu_us", Against: plan.Ceiling, Limit: 1.05, Unit: "×"},
+		{Title: "rate", Scenario: "one", Figure: "post_rate", Least: true, Limit: 50_000, Unit: "/s"},
+		{Title: "nothing", Scenario: "two", Figure: "post_rate", Limit: 1},
+		{Title: "elsewhere", Scenario: "three", Figure: "post_rate", Limit: 1},
+	}
+	meta := summary.Meta{Date: time.Date(2026, 11, 21, 0, 0, 0, 0, time.UTC), Host: "2core-vm", Command: []string{"go", "run", "./run"}, Commit: "c0ffee"}
+	return summary.Build(meta, scenarios, targets, records)
+}
+
+func TestThePageNeedsNothingFromAnywhere(t *testing.T) {
+	page := render(t)
+	if m := regexp.MustCompile(`(?i)(src|href)\s*=\s*["']?(https?:)?//|@import|<link`).FindString(page); m != "" {
+		t.Errorf("the page loads something: %q", m)
+	}
+	if !strings.Contains(page, "var uPlot=") || !strings.Contains(page, ".uplot") {
+		t.Error("uPlot is not embedded")
+	}
+}
+
+func TestThePageShowsWhatWasMeasured(t *testing.T) {
+	page := render(t)
+	for _, want := range []string{
+		"1 of 2 met", "1.10 ×", "the first", "the second", "raw/one-02-product.json", "raw/two-01-product.json", "Failed runs", "rate was not reached",
+		`data-scenario="one"`, "no data",
+	} {
+		if !strings.Contains(page, want) {
+			t.Errorf("the page lacks %q", want)
+		}
+	}
+	for _, bad := range []string{`data-scenario="two"`, "elsewhere", "not played", "</script><b>", "ZgotmplZ"} {
+		if strings.Contains(page, bad) {
+			t.Errorf("the page holds %q", bad)
+		}
+	}
+}
+
+func TestEveryPlotNamesItsRawFile(t *testing.T) {
+	page := render(t)
+	m := regexp.MustCompile(`const runs = (\{.*?\});</script>`).FindStringSubmatch(page)
+	if m == nil {
+		t.Fatal("no data in the page")
+	}
+	var data map[string][]curve
+	if err := json.Unmarshal([]byte(m[1]), &data); err != nil {
+		t.Fatal(err)
+	}
+	if len(data["one"]) != 4 {
+		t.Fatalf("%d curves, want 4", len(data["one"]))
+	}
+	for _, c := range data["one"] {
+		if !strings.HasPrefix(c.File, "raw/one-") || len(c.Post[0]) != 4 || len(c.Series[1]) != 2 {
+			t.Errorf("curve %+v", c)
+		}
+	}
+}
+
+func render(t *testing.T) string {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), "report.html")
+	if err := Write(name, sample()); err != nil {
+		t.Fatal(err)
+	}
+	b, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+func TestPercentilesRiseAndEndAtTheLargestValue(t *testing.T) {
+	got := percentiles(report.Latency{Count: 1000, Curve: []report.Point{
+		{Percentile: 0, Value: 0}, {Percentile: 50, Value: 100}, {Percentile: 99, Value: 900}, {Percentile: 99.99, Value: 1500}, {Percentile: 100, Value: 2000},
+	}})
+	wantX, wantY := []float64{1, 2, 100, 1000}, []float64{0.001, 0.1, 0.9, 2}
+	for i := range wantX {
+		if len(got[0]) != len(wantX) || got[0][i] != wantX[i] || got[1][i] != wantY[i] {
+			t.Fatalf("percentiles = %v, want %v, %v", got, wantX, wantY)
+		}
+	}
+}
+
+func TestMarkdownHasATargetTableAndTheFailures(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "summary.md")
+	s := sample()
+	if err := s.WriteMarkdown(name); err != nil {
+		t.Fatal(err)
+	}
+	b, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"| CPU | ≤ 1.05 × | 1.10 × | **not met** |", "| rate | ≥ 50,000 /s | 100,000 /s | met |", "| nothing | ≤ 1 | – | no data |",
+		"| product | 1 |", "| hub | 1, 1 failed |", "Product / bare handler, CPU per POST: 1.10 ×", "## Failed runs",
+	} {
+		if !strings.Contains(string(b), want) {
+			t.Errorf("summary lacks %q:\n%s", want, b)
+		}
+	}
+	if len(s.Failures) != 1 || s.Missed() != 1 {
+		t.Errorf("failures %q, %d missed: a rival's failure is none", s.Failures, s.Missed())
+	}
+}
