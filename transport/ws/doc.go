@@ -33,9 +33,10 @@
 // A socket is entered into its room before its handshake is answered, and the store is
 // read after that. An event is stored before it is published. So an event that
 // the store did not have yet was published after the socket was entered, and is
-// in its queue. What is in both is recognized by its eventId; an event may be on
-// its way from another instance for a while longer, so the ids are kept for
-// inFlight.
+// in its queue. What is in both is recognized by its eventId, and keeps its place in
+// the queue. An event may be on its way from another instance for a while longer,
+// and come after a later one was replayed in its place: so what was replayed is
+// remembered for inFlight, and the same and the older is passed over.
 //
 // # Invariants
 //

@@ -164,7 +164,7 @@ func (h *Hub) Logout(practice, user string) {
 // that all get all events in one order.
 func (h *Hub) deliver(e session.Event) {
 	e.Origin = ""
-	f := newFrame(e.ID, e.JSON(), &h.held)
+	f := newFrame(e, &h.held)
 	defer f.release()
 	h.mu.Lock()
 	defer h.mu.Unlock()

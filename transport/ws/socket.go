@@ -2,10 +2,8 @@ package ws
 
 import (
 	"errors"
-	"maps"
 	"net"
 	"os"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -15,7 +13,7 @@ import (
 
 // Bounds of a socket's queue. A socket that takes its frames keeps it empty.
 const (
-	maxQueue      = 64      // frames
+	maxQueue      = 1024    // frames
 	maxQueueBytes = 1 << 20 // but one frame may be larger
 )
 
@@ -37,11 +35,11 @@ type socket struct {
 	missed  atomic.Int32 // pings since something was heard
 	pingDue time.Time    // owned by the hub's clock
 
-	mu       sync.Mutex          // guards what follows
-	upgraded bool                // the handshake is answered
-	open     bool                // the replay is decided; until then live frames wait
-	opening  []byte              // the replay's frames
-	replayed map[string]struct{} // ids of its events
+	mu       sync.Mutex             // guards what follows
+	upgraded bool                   // the handshake is answered
+	open     bool                   // the replay is decided; until then live frames wait
+	opening  []byte                 // the replay's frames
+	replayed map[slot]session.Event // its events, until nothing older can come any more
 	opened   time.Time
 	queue    []*frame
 	queued   int    // bytes of the queue
@@ -70,7 +68,7 @@ func (s *socket) upgrade() {
 func (s *socket) push(f *frame) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.ending || s.last != nil || s.hasReplayedLocked(f.id) {
+	if s.ending || s.last != nil || s.supersededLocked(f) {
 		return
 	}
 	f.refs.Add(1)
@@ -100,39 +98,48 @@ func (s *socket) takeLocked() *frame {
 	return f
 }
 
-func (s *socket) hasReplayedLocked(id string) bool {
-	_, has := s.replayed[id]
-	if has {
-		s.hub.counters.duplicates.Add(1)
+// supersededLocked reports whether the replay had the event, or a later one in its
+// place: one that was stored, and read, before an earlier one came from another
+// instance. A screen that got both in that order would show the past.
+func (s *socket) supersededLocked(f *frame) bool {
+	r, ok := s.replayed[f.slot]
+	if !ok || r.ID != f.id && f.at >= r.At {
+		return false
 	}
-	return has
+	s.hub.counters.duplicates.Add(1)
+	return true
 }
 
 // begin ends the wait for the replay: its events go out, then those that came
-// meanwhile, without those that were in both.
+// meanwhile. What is in both keeps its place among the latter.
 func (s *socket) begin(events []session.Event) {
 	now := time.Now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	came := map[string]bool{}
+	for _, f := range s.queue {
+		came[f.id] = true
+	}
 	if len(events) > 0 {
-		s.replayed = make(map[string]struct{}, len(events))
+		s.replayed = make(map[slot]session.Event, len(events))
 	}
 	for _, e := range events {
 		switch {
-		case e.TargetUser != "" && e.TargetUser != s.user.name:
+		case came[e.ID], e.TargetUser != "" && e.TargetUser != s.user.name:
 		case s.user.gotLately(e.ID, now):
 			s.hub.counters.guarded.Add(1)
 		default:
 			text := e.JSON()
 			s.opening = append(AppendTextHeader(s.opening, len(text)), text...)
-			s.replayed[e.ID] = struct{}{}
+			e.Data = "" // not needed any more
+			s.replayed[slotOf(e)] = e
 		}
 	}
 	s.hub.counters.replayed.Add(uint64(len(s.replayed)))
 	waiting := s.queue
 	s.queue, s.queued = nil, 0
 	for _, f := range waiting {
-		if s.hasReplayedLocked(f.id) {
+		if s.supersededLocked(f) {
 			f.release()
 			continue
 		}
@@ -143,7 +150,7 @@ func (s *socket) begin(events []session.Event) {
 	s.writeLocked()
 }
 
-// forgetReplay lets go of the replayed ids once nothing on its way from another
+// forgetReplay lets go of the replayed events once nothing on its way from another
 // instance can bring them again.
 func (s *socket) forgetReplay(now time.Time) {
 	s.mu.Lock()
@@ -208,7 +215,7 @@ func (s *socket) clearLocked() {
 
 // writeLocked has flush run if there is anything for it.
 func (s *socket) writeLocked() {
-	if s.writing || s.closed || !s.upgraded || !s.open && s.last == nil {
+	if s.writing || s.closed || s.ending || !s.upgraded || !s.open && s.last == nil {
 		return
 	}
 	if s.pong != nil || s.ping || s.opening != nil || s.queue != nil || s.last != nil || s.skipped > 0 {
@@ -270,10 +277,13 @@ func (s *socket) nextLocked() (p []byte, wrote func(ok bool)) {
 		return s.closeLocked()
 	case s.opening != nil:
 		p, s.opening = s.opening, nil
-		ids := s.replayed
+		var ids []string
+		for _, e := range s.replayed {
+			ids = append(ids, e.ID)
+		}
 		return p, func(ok bool) {
 			if ok {
-				s.user.got(time.Now(), maps.Keys(ids))
+				s.user.got(time.Now(), ids...)
 			}
 		}
 	case s.skipped > 0:
@@ -283,7 +293,7 @@ func (s *socket) nextLocked() (p []byte, wrote func(ok bool)) {
 		f := s.takeLocked()
 		return f.bytes, func(ok bool) {
 			if ok {
-				s.user.got(time.Now(), slices.Values([]string{f.id}))
+				s.user.got(time.Now(), f.id)
 				s.hub.counters.delivered.Add(1)
 			}
 			f.release()

@@ -2,7 +2,6 @@ package ws
 
 import (
 	"context"
-	"iter"
 	"maps"
 	"slices"
 	"sync"
@@ -32,13 +31,13 @@ func (u *user) push(f *frame) {
 }
 
 // got notes that events were written to a socket of the user.
-func (u *user) got(now time.Time, ids iter.Seq[string]) {
+func (u *user) got(now time.Time, ids ...string) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if u.lately == nil {
 		u.lately = map[string]time.Time{}
 	}
-	for id := range ids {
+	for _, id := range ids {
 		u.lately[id] = now
 	}
 }

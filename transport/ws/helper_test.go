@@ -1,0 +1,233 @@
+package ws
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+	"go.uber.org/goleak"
+
+	"event-dispatcher/broker/session"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// patience is how long a test waits for what must happen, on however slow a machine.
+const patience = 60 * time.Second
+
+// A host serves a hub on a loopback port: /practice/user, as a server of HTTP would.
+type host struct {
+	*Hub
+	t    testing.TB
+	addr string
+
+	telling   sync.Mutex
+	published []session.Event // to other instances
+}
+
+func newHost(t testing.TB, o Options) *host {
+	t.Helper()
+	h := &host{Hub: New(o), t: t}
+	h.Tie(session.NewMemory(session.Options{}), func(e session.Event) {
+		h.telling.Lock()
+		defer h.telling.Unlock()
+		h.published = append(h.published, e)
+	})
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.addr = ln.Addr().String()
+	var serving sync.WaitGroup
+	serving.Go(func() {
+		for {
+			c, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			serving.Go(func() { h.handle(c) })
+		}
+	})
+	t.Cleanup(func() {
+		ln.Close()
+		serving.Wait()
+		h.Close()
+	})
+	return h
+}
+
+func (h *host) handle(c net.Conn) {
+	br := bufio.NewReader(c)
+	r, err := http.ReadRequest(br)
+	if err != nil {
+		c.Close()
+		return
+	}
+	practice, user, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
+	ticket, err := h.Admit(practice, user, r.URL.Query().Get("replay") != "0", Handshake{r.Header.Get("Sec-Websocket-Key")})
+	if err != nil {
+		io.WriteString(c, "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n")
+		c.Close()
+		return
+	}
+	early, _ := br.Peek(br.Buffered())
+	ticket.Serve(c, early)
+}
+
+// dial opens a session socket with an independent client.
+func (h *host) dial(target string) *screen {
+	h.t.Helper()
+	s := &screen{t: h.t, pings: make(chan string, 1000)}
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	c, _, err := websocket.Dial(ctx, "ws://"+h.addr+"/"+target, &websocket.DialOptions{
+		OnPingReceived: func(_ context.Context, payload []byte) bool {
+			s.pings <- string(payload)
+			return true
+		},
+	})
+	if err != nil {
+		h.t.Fatalf("Dial(%s) = %v; want nil", target, err)
+	}
+	c.SetReadLimit(1 << 24)
+	s.c = c
+	h.t.Cleanup(func() { c.CloseNow() })
+	return s
+}
+
+// submit makes an event of the given text known and returns it.
+func (h *host) submit(practice, user, data string, change ...func(*session.Event)) session.Event {
+	e := session.Event{
+		ID: session.NewID(), Source: user, Target: "card", Data: data, Practice: practice,
+		Action: session.Updating, Type: session.UserSession, At: time.Now().UnixMilli(),
+	}
+	for _, f := range change {
+		f(&e)
+	}
+	h.Submit(e)
+	return e
+}
+
+func (h *host) eventually(what string, ok func() bool) {
+	h.t.Helper()
+	for end := time.Now().Add(patience); !ok(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			h.t.Fatalf("still not so after %v: %s", patience, what)
+		}
+	}
+}
+
+// A screen is a client.
+type screen struct {
+	t     testing.TB
+	c     *websocket.Conn
+	pings chan string
+}
+
+// skipped is how many events the screen was told it missed, since last asked.
+func (s *screen) skipped() (sum int) {
+	for {
+		select {
+		case p := <-s.pings:
+			n := 0
+			fmt.Sscanf(p, "skipped %d", &n)
+			sum += n
+		default:
+			return sum
+		}
+	}
+}
+
+// next is the next event.
+func (s *screen) next() session.Event {
+	s.t.Helper()
+	e, err := s.read()
+	if err != nil {
+		s.t.Fatalf("Read() = %v; want an event", err)
+	}
+	return e
+}
+
+func (s *screen) read() (session.Event, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	kind, text, err := s.c.Read(ctx)
+	var e session.Event
+	if err != nil {
+		return e, err
+	}
+	if kind != websocket.MessageText || json.Unmarshal(text, &e) != nil {
+		s.t.Errorf("message = %v %.80q; want an event as text", kind, text)
+	}
+	return e, nil
+}
+
+// want reads events and compares their data.
+func (s *screen) want(data ...string) {
+	s.t.Helper()
+	for _, d := range data {
+		if e := s.next(); e.Data != d {
+			s.t.Errorf("event = %+v; want data %q", e, d)
+		}
+	}
+}
+
+// raw opens a socket without a client's manners.
+func (h *host) raw(target string) (net.Conn, *bufio.Reader) {
+	h.t.Helper()
+	c, err := net.Dial("tcp", h.addr)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	h.t.Cleanup(func() { c.Close() })
+	c.SetDeadline(time.Now().Add(patience))
+	io.WriteString(c, "GET /"+target+" HTTP/1.1\r\nHost: t\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"+
+		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
+	br := bufio.NewReader(c)
+	resp, err := http.ReadResponse(br, nil)
+	if err != nil || resp.StatusCode != 101 {
+		h.t.Fatalf("handshake = %v, %v; want 101", resp, err)
+	}
+	if got := resp.Header.Get("Sec-WebSocket-Accept"); got != "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" {
+		h.t.Fatalf("Sec-WebSocket-Accept = %q; want that of RFC 6455, section 1.3", got)
+	}
+	return c, br
+}
+
+// clientFrame is a frame as clients send it, masked with zeros.
+func clientFrame(op byte, payload string) []byte {
+	b := appendHeader(nil, op, len(payload))
+	b[1] |= 0x80
+	return append(append(b, 0, 0, 0, 0), payload...)
+}
+
+// readFrame reads one frame of a server.
+func readFrame(br *bufio.Reader) (op byte, payload []byte, err error) {
+	var head [2]byte
+	if _, err := io.ReadFull(br, head[:]); err != nil {
+		return 0, nil, err
+	}
+	n := int(head[1])
+	if more := map[int]int{126: 2, 127: 8}[n]; more > 0 {
+		n = 0
+		for range more {
+			c, err := br.ReadByte()
+			if err != nil {
+				return 0, nil, err
+			}
+			n = n<<8 | int(c)
+		}
+	}
+	payload = make([]byte, n)
+	_, err = io.ReadFull(br, payload)
+	return head[0], payload, err
+}
