@@ -183,7 +183,7 @@ func (s *Server) Serve(ln net.Listener) error {
 	s.started.Store(true)
 	l := s.listener(ln, &s.public)
 	l.max = s.options.MaxConnections
-	l.slack = s.options.IdleTimeout / 4
+	l.slack = max(s.options.IdleTimeout/4, 2*time.Second)
 	l.refusal = s.refusalBytes(reasonConnections)
 	l.refused = &s.rejected[reasonConnections]
 	if err := s.public.serve(l); err != nil {

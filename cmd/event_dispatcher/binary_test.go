@@ -1,3 +1,5 @@
+//go:build unix
+
 package main
 
 import (
@@ -18,6 +20,7 @@ var binary = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
+	built = dir
 	path := filepath.Join(dir, "event_dispatcher")
 	build := exec.Command("go", "build", "-o", path, "cmd/event_dispatcher/main.go")
 	build.Dir = "../.."

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -23,8 +24,13 @@ const patience = 60 * time.Second
 
 func TestMain(m *testing.M) {
 	os.Setenv("GOMAXPROCS", fmt.Sprint(8)) // several programs in one process must not each set it
-	goleak.VerifyTestMain(m, ignored...)
+	goleak.VerifyTestMain(m, append(ignored, goleak.Cleanup(func(code int) {
+		os.RemoveAll(built)
+		os.Exit(code)
+	}))...)
 }
+
+var built string // directory of the program, once a test has built it
 
 // fasthttp renders the Date header in a goroutine that never ends, and looks after
 // idle workers in one that ends with its next look.
@@ -67,6 +73,7 @@ type program struct {
 	t      *testing.T
 	stderr output
 	addrs  []string
+	admin  string // of the operators' listener, if args have one
 	stop   context.CancelFunc
 	ended  chan error
 }
@@ -87,7 +94,10 @@ func boot(t *testing.T, ports int, args ...string) *program {
 		default:
 		}
 		p.addrs = p.stderr.addresses("listening")
-		return len(p.addrs) == ports
+		for _, a := range p.stderr.addresses("listening for operators") {
+			p.admin = a
+		}
+		return len(p.addrs) == ports && (p.admin != "" || !slices.Contains(args, "-admin-addr"))
 	})
 	return p
 }

@@ -56,13 +56,6 @@ func TestEventsTravelThroughTheProgram(t *testing.T) {
 func TestOperatorsHaveAListenerOfTheirOwn(t *testing.T) {
 	t.Parallel()
 	p := boot(t, 1, "-admin-addr", "127.0.0.1:0")
-	var admin string
-	eventually(t, "the operators' address is logged", func() bool {
-		if a := p.stderr.addresses("listening for operators"); len(a) == 1 {
-			admin = a[0]
-		}
-		return admin != ""
-	})
 	for _, tt := range []struct {
 		path          string
 		public, admin int
@@ -73,7 +66,7 @@ func TestOperatorsHaveAListenerOfTheirOwn(t *testing.T) {
 		if got, _ := get(t, p.url(tt.path)); got != tt.public {
 			t.Errorf("GET %s in public = %d; want %d", tt.path, got, tt.public)
 		}
-		if got, _ := get(t, "http://"+admin+tt.path); got != tt.admin {
+		if got, _ := get(t, "http://"+p.admin+tt.path); got != tt.admin {
 			t.Errorf("GET %s for operators = %d; want %d", tt.path, got, tt.admin)
 		}
 	}
@@ -204,11 +197,10 @@ func drainSilently(t *testing.T, silence time.Duration) (longest time.Duration, 
 func TestReadinessEndsBeforeTheStreams(t *testing.T) {
 	t.Parallel()
 	p := boot(t, 1, "-admin-addr", "127.0.0.1:0", "-drain-silence", "1s")
-	admin := p.stderr.addresses("listening for operators")[0]
 	_, br := openStream(t, p.addrs[0])
 	p.stop()
 	eventually(t, "the program is not ready", func() bool {
-		status, body := get(t, "http://"+admin+"/readyz")
+		status, body := get(t, "http://"+p.admin+"/readyz")
 		return status == 503 && strings.Contains(body, "draining")
 	})
 	if _, err := io.ReadAll(br); err != nil {
@@ -287,7 +279,7 @@ func TestNothingIsLeftWhenRunReturns(t *testing.T) {
 		conns = append(conns, c)
 	}
 	eventually(t, "the stream is open", func() bool {
-		_, body := get(t, "http://"+p.stderr.addresses("listening for operators")[0]+"/consumers")
+		_, body := get(t, "http://"+p.admin+"/consumers")
 		return strings.Contains(body, `"id"`)
 	})
 	p.stop()
