@@ -56,8 +56,8 @@ func Scenarios() []Scenario {
 			Quick: &Quick{Repetitions: 1, Warmup: 1500 * ms, Duration: 1500 * ms},
 		},
 		{
-			Name: "ingest-paced", Title: "ingest: 32 connections, 40,000 POST/s (open loop), no consumers",
-			Load:   flags("-consumers 0 -conns 32 -rate 40000 -size 512"),
+			Name: "ingest-paced", Title: "ingest: 32 connections, 20,000 POST/s (open loop), no consumers",
+			Load:   flags("-consumers 0 -conns 32 -rate 20000 -size 512"),
 			Warmup: 1500 * ms, Duration: 3 * s, Repetitions: 3,
 			Ceiling: bareHandler, Product: product,
 		},

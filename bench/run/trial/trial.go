@@ -45,12 +45,13 @@ func (e *Env) Run(ctx context.Context, s *plan.Scenario, subject plan.Subject, r
 	if subject.Program == "event_dispatcher" {
 		args = slices.Concat(args, e.ServerArgs)
 	}
+	died := false
 	server, err := process.Start(ctx, e.Bin+"/"+subject.Program, args)
 	if server != nil {
 		r.Server.Command = server.Command
 		defer func() {
 			r.Server.Ended, r.Server.Log = server.Stop(), server.Log()
-			if !inOrder(r.Server.Ended, role) {
+			if !died && !inOrder(r.Server.Ended, role) {
 				r.fail("the server ended with %s", r.Server.Ended)
 			}
 		}()
@@ -68,6 +69,7 @@ func (e *Env) Run(ctx context.Context, s *plan.Scenario, subject plan.Subject, r
 		e.load(ctx, r, s, subject, server)
 	}
 	if how, ended := server.Ended(); ended {
+		died = true
 		r.fail("the server died: %s", how)
 	} else if role == Product {
 		r.scrape(ctx, server, ScrapeAfter)
