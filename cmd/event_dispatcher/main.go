@@ -64,6 +64,12 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 	if _, err := memlimit.Set(memlimit.WithRatio(0.9)); err != nil {
 		log.Debug("no memory limit to obey", zap.Error(err))
 	}
+	if os.Getenv("GOGC") == "" {
+		// Most of the heap is the ring, which is no garbage, and the hot paths
+		// make none: collecting more often costs nothing, and the process stays
+		// within a quarter of what it needs instead of twice.
+		defer debug.SetGCPercent(debug.SetGCPercent(25))
+	}
 
 	if cfg.Loops == 0 {
 		cfg.Loops = stream.DefaultLoops()

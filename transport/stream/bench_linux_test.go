@@ -54,9 +54,9 @@ func (l *loop) benchWrites(b *testing.B, frame []byte, events int) {
 	for range events {
 		for _, c := range l.slots {
 			for p := frame; len(p) > 0; {
-				n, errno := send(c.fd, p)
+				n, errno := send(int(c.fd), p)
 				if p = p[n:]; errno == unix.EAGAIN {
-					unix.Poll([]unix.PollFd{{Fd: int32(c.fd), Events: unix.POLLOUT}}, 100)
+					unix.Poll([]unix.PollFd{{Fd: c.fd, Events: unix.POLLOUT}}, 100)
 				} else if errno != 0 {
 					b.Fatal(errno)
 				}

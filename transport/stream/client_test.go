@@ -2,7 +2,6 @@ package stream
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -158,6 +157,11 @@ func (r *rig) connect(buffer int) (near, far *net.TCPConn) {
 	return near, far
 }
 
+func (c *client) awaitGate() {
+	c.gate.Lock()
+	defer c.gate.Unlock()
+}
+
 func (c *client) stall()  { c.gate.Lock() }
 func (c *client) resume() { c.gate.Unlock() }
 
@@ -202,8 +206,7 @@ func (c *client) read() {
 		if c.pause != nil {
 			c.pause()
 		}
-		c.gate.Lock()
-		c.gate.Unlock()
+		c.awaitGate()
 		n, err := c.conn.Read(buf)
 		c.mu.Lock()
 		c.take(buf[:n])
@@ -326,7 +329,3 @@ func TestParserFindsWhatMustNotBe(t *testing.T) {
 		}
 	}
 }
-
-// isReset reports whether err is what a client sees of a connection that was
-// cut, not ended.
-func isReset(err error) bool { return err != nil && !errors.Is(err, io.EOF) }

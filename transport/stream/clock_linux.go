@@ -65,7 +65,7 @@ func (l *loop) cutStalled(now time.Time) {
 			continue
 		}
 		// A slow one may take long to make room for more, but acknowledges.
-		if left := unacknowledged(c.fd); left != g.unacked {
+		if left := unacknowledged(int(c.fd)); left != g.unacked {
 			if left < g.unacked {
 				g.progress = now
 			}

@@ -14,17 +14,17 @@ type consumer struct {
 	// Fixed after Serve.
 	id     uint64
 	addr   netip.AddrPort
-	since  time.Time
+	since  int64 // Unix nanoseconds; a time.Time takes three words
 	shards broker.ShardSet
 	joined uint64   // sum of the cursors' sequences when the stream opened
 	conn   net.Conn // nil once the loop holds the descriptor itself
 	link   *Link    // nil: nobody reads it
 
 	// Owned by the loop.
-	fd      int
-	slot    int    // in the loop's table
+	fd      int32
+	slot    int32  // in the loop's table
+	place   int32  // in herd.members, or -1 while it lags
 	herd    *herd  // the one it belongs to, also while it lags
-	place   int    // in herd.members, or -1 while it lags
 	lag     *lag   // nil in the herd
 	skipped uint64 // events it was told it missed
 }
@@ -56,7 +56,7 @@ func newHerd(b *broker.Broker, set broker.ShardSet, now time.Time) *herd {
 
 // join makes c a member.
 func (h *herd) join(c *consumer) {
-	c.place = len(h.members)
+	c.place = int32(len(h.members))
 	h.members = append(h.members, c)
 }
 
@@ -83,7 +83,7 @@ func (h *herd) caughtUp(cursors []broker.Cursor) bool {
 // info describes c, whose cursors are given, at a moment when the logs end at heads.
 func (c *consumer) info(cursors, heads []broker.Cursor, partial bool) ConsumerInfo {
 	in := ConsumerInfo{
-		ID: c.id, Addr: c.addr, Since: c.since, Skipped: c.skipped,
+		ID: c.id, Addr: c.addr, Since: time.Unix(0, c.since), Skipped: c.skipped,
 		Shards: slices.Collect(c.shards.All()), Herd: c.lag == nil,
 	}
 	passed := -c.joined

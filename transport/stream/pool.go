@@ -178,7 +178,7 @@ func (t Ticket) consumer(conn net.Conn) (*consumer, engine) {
 	p := t.pool
 	c := &consumer{
 		id:     p.ids.Add(1),
-		since:  time.Now(),
+		since:  time.Now().UnixNano(),
 		shards: t.shards,
 		conn:   conn,
 	}
@@ -281,6 +281,6 @@ func (p *Pool) gone(c *consumer, why Reason, skipped uint64) {
 	switch why {
 	case ReasonStalled, ReasonVanished, ReasonDeadline, ReasonError:
 		p.options.Log.Info("consumer cut", zap.Stringer("reason", why), zap.Uint64("consumer", c.id),
-			zap.Stringer("address", c.addr), zap.Duration("connected", time.Since(c.since)), zap.Uint64("skipped", skipped))
+			zap.Stringer("address", c.addr), zap.Duration("connected", time.Since(time.Unix(0, c.since))), zap.Uint64("skipped", skipped))
 	}
 }
