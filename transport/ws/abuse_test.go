@@ -178,9 +178,8 @@ func TestPingFloodCostsNoMemory(t *testing.T) {
 			t.Fatalf("Write() = %v; want the flood to be read", err)
 		}
 	}
-	if after := measure(); after > before+64<<10 {
-		t.Errorf("%d bytes more after a flood of pings; want at most 64 KiB", after-before)
-	}
+	// The heap of a test is never quite still; what is held for the peer stays.
+	h.eventually("at most 64 KiB more than before the flood", func() bool { return measure() <= before+64<<10 })
 }
 
 func TestCloseRacesLeaveNothingBehind(t *testing.T) {
