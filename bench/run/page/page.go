@@ -83,9 +83,7 @@ func Write(name string, s *summary.Summary) error {
 		"bar":    bar,
 		"join":   strings.Join,
 		"gib":    func(n int64) string { return fmt.Sprintf("%.1f GiB", float64(n)/(1<<30)) },
-		"figure": func(s summary.Subject, c summary.Column) string {
-			return summary.Cell(s.Figures[c.Figure].Scaled(c.Scale))
-		},
+		"figure": figure,
 		"plots":  func(name string) []curve { return data[name] },
 		"ratios": func(sc summary.Scenario) []ratio { return ratios(sc) },
 	}).Parse(pageHTML)
@@ -164,6 +162,19 @@ func ratios(sc summary.Scenario) []ratio {
 		}
 	}
 	return out
+}
+
+// figure is a cell of a scenario's table: the median, below it the range.
+func figure(s summary.Subject, c summary.Column) template.HTML {
+	r := s.Figures[c.Figure].Scaled(c.Scale)
+	if r.N == 0 {
+		return "–"
+	}
+	cell := figures.Number(r.Median)
+	if r.Min < r.Max {
+		cell += fmt.Sprintf("<br><small>%s–%s</small>", figures.Number(r.Min), figures.Number(r.Max))
+	}
+	return template.HTML(cell)
 }
 
 // bar draws a verdict: where the range lies relative to the limit, which is
