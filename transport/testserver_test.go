@@ -26,6 +26,8 @@ type setup struct {
 	Options
 	pool   stream.Options
 	broker broker.Options
+
+	firehose *stream.Options // nil: none
 }
 
 // testServer is a server on a loopback port of its own.
@@ -50,6 +52,19 @@ func start(t testing.TB, change ...func(*setup)) *testServer {
 	p, err := stream.New(b, o.pool)
 	if err != nil {
 		t.Fatalf("stream.New(%+v) = %v; want nil", o.pool, err)
+	}
+	if o.firehose != nil {
+		f, err := NewFirehose(b, 1<<20, *o.firehose)
+		if err != nil {
+			t.Fatalf("NewFirehose() = %v; want nil", err)
+		}
+		o.Firehose = f
+		t.Cleanup(func() {
+			now, cancel := context.WithCancel(context.Background())
+			cancel()
+			f.Pool().Drain(now, 0, 0)
+			f.Close()
+		})
 	}
 	s := New(b, p, o.Options)
 	ts := &testServer{Server: s, t: t}
