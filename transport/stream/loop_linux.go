@@ -56,7 +56,7 @@ type loop struct {
 	pace    pace
 	herds   map[broker.ShardSet]*herd
 	slots   []*consumer // by slot; nil where free
-	free    []int       // free slots
+	free    []int32     // free slots
 	ready   []*consumer // laggards whose socket may take bytes
 	serving []*consumer // the ready list of the turn before, for reuse
 	checked time.Time   // when stalled consumers were last looked for
@@ -272,7 +272,7 @@ func (l *loop) add(c *consumer, opening []byte) <-chan struct{} {
 		return released
 	}
 	setSocketOptions(fd, l.pool.options.Stall)
-	c.fd = fd
+	c.fd = int32(fd)
 	c.lag.rest = opening
 	if !l.post(func() { l.adopt(c) }) {
 		hangUp(fd, true)
@@ -287,7 +287,7 @@ func (l *loop) adopt(c *consumer) {
 		c.slot, l.free = l.free[n-1], l.free[:n-1]
 		l.slots[c.slot] = c
 	} else {
-		c.slot = len(l.slots)
+		c.slot = int32(len(l.slots))
 		l.slots = append(l.slots, c)
 	}
 	h := l.herds[c.shards]
@@ -301,7 +301,7 @@ func (l *loop) adopt(c *consumer) {
 	c.herd, c.place = h, -1
 	c.lag.progress = now
 	l.stats.lagging.Add(1)
-	if err := l.poll.add(c.fd, c.slot); err != nil {
+	if err := l.poll.add(int(c.fd), int(c.slot)); err != nil {
 		l.close(c, ReasonError)
 		return
 	}
@@ -316,7 +316,7 @@ func (l *loop) onSocket(slot int, events uint32) {
 	}
 	switch {
 	case events&(unix.EPOLLERR|unix.EPOLLHUP) != 0:
-		l.close(c, socketError(c.fd))
+		l.close(c, socketError(int(c.fd)))
 	case events&unix.EPOLLRDHUP != 0:
 		l.close(c, ReasonLeft)
 	case c.lag != nil:
@@ -334,7 +334,7 @@ func (l *loop) makeReady(c *consumer) {
 // write hands p to the socket. It returns how much was taken; a consumer whose
 // socket failed is closed, and false returned.
 func (l *loop) write(c *consumer, p []byte) (int, bool) {
-	n, errno := send(c.fd, p)
+	n, errno := send(int(c.fd), p)
 	switch errno {
 	case 0:
 		return n, true
@@ -358,7 +358,7 @@ func (l *loop) close(c *consumer, why Reason) {
 	}
 	l.slots[c.slot] = nil
 	l.free = append(l.free, c.slot)
-	hangUp(c.fd, why == ReasonDrained)
+	hangUp(int(c.fd), why == ReasonDrained)
 	c.fd = -1
 	l.pool.gone(c, why, c.skipped)
 }

@@ -28,7 +28,7 @@ func TestSocketOfAConsumerIsSetUp(t *testing.T) {
 	c := r.join(joinOptions{})
 	c.awaitOpening(t)
 	r.inLoop(func(l *loop) {
-		fd := l.slots[0].fd
+		fd := int(l.slots[0].fd)
 		for _, tt := range []struct {
 			name                string
 			level, option, want int
@@ -97,7 +97,7 @@ func TestKernelHoldsLittleForAStalledConsumer(t *testing.T) {
 	r.inLoop(func(l *loop) {
 		// What the peer has window for, and the low-water mark; the rest of a
 		// kernel page or segment comes on top.
-		if held := unacknowledged(l.slots[0].fd); held > 512<<10 {
+		if held := unacknowledged(int(l.slots[0].fd)); held > 512<<10 {
 			t.Errorf("the kernel holds %d bytes of %d published; want a small part", held, 1000*4000)
 		}
 	})
@@ -122,7 +122,7 @@ func TestOnlyWhoMakesNoProgressIsCut(t *testing.T) {
 	alive := func(now time.Time, acknowledged int) (is bool) {
 		r.inLoop(func(l *loop) {
 			if c := l.slots[0]; c != nil && acknowledged > 0 {
-				c.lag.unacked = unacknowledged(c.fd) + acknowledged
+				c.lag.unacked = unacknowledged(int(c.fd)) + acknowledged
 			}
 			l.cutStalled(now)
 			is = len(l.slots) > len(l.free)
