@@ -19,7 +19,7 @@ func machine(ctx context.Context, o *options) summary.Meta {
 	m := probe.ReadMachine(cores)
 	meta := summary.Meta{
 		Date: time.Now(), Host: o.host, CPU: m.CPU, Cores: cores, Memory: m.Memory, Kernel: m.Kernel,
-		Go: runtime.Version(), Commit: commit(ctx), Quick: o.quick, LoadBefore: loadAverage(),
+		Go: runtime.Version(), Commit: commit(ctx), Quick: o.quick, LoadFlags: o.loadArgs, LoadBefore: loadAverage(),
 		// How it is started is told without the name of a temporary program.
 		Command: append([]string{"go", "run", "./run"}, os.Args[1:]...),
 	}

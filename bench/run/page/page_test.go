@@ -44,7 +44,7 @@ func sample() *summary.Summary {
 		{Title: "nothing", Scenario: "two", Figure: "post_rate", Limit: 1},
 		{Title: "elsewhere", Scenario: "three", Figure: "post_rate", Limit: 1},
 	}
-	meta := summary.Meta{Date: time.Date(2026, 11, 21, 0, 0, 0, 0, time.UTC), Host: "2core-vm", Command: []string{"go", "run", "./run"}, Commit: "c0ffee"}
+	meta := summary.Meta{Date: time.Date(2026, 11, 21, 0, 0, 0, 0, time.UTC), Host: "2core-vm", Command: []string{"go", "run", "./run"}, Commit: "c0ffee", LoadFlags: []string{"-size", "600"}}
 	return summary.Build(meta, scenarios, targets, records)
 }
 
@@ -61,7 +61,7 @@ func TestThePageNeedsNothingFromAnywhere(t *testing.T) {
 func TestThePageShowsWhatWasMeasured(t *testing.T) {
 	page := render(t)
 	for _, want := range []string{
-		"1 of 2 met", "1.10 ×", "the first", "the second", "raw/one-02-product.json", "raw/two-01-product.json", "Failed runs", "rate was not reached",
+		"1 of 2 met", "-duration 0s -size 600", "1.10 ×", "the first", "the second", "raw/one-02-product.json", "raw/two-01-product.json", "Failed runs", "rate was not reached",
 		`data-scenario="one"`, "no data",
 	} {
 		if !strings.Contains(page, want) {

@@ -26,6 +26,7 @@ type Meta struct {
 	Commit     string    `json:"commit"`
 	Command    []string  `json:"command"`
 	Quick      bool      `json:"quick"`
+	LoadFlags  []string  `json:"load_flags,omitempty"` // added to every load; they win
 	LoadBefore string    `json:"load_average_before"`
 	LoadAfter  string    `json:"load_average_after"`
 	Seconds    float64   `json:"seconds"`
@@ -77,20 +78,23 @@ func Build(meta Meta, scenarios []plan.Scenario, targets []plan.Target, records 
 	}
 	for _, sc := range scenarios {
 		if of := grouped[sc.Name]; len(of) > 0 {
-			s.Scenarios = append(s.Scenarios, build(sc, of))
+			s.Scenarios = append(s.Scenarios, build(sc, of, meta.LoadFlags))
 		}
 	}
 	s.Verdicts = figures.JudgeAll(targets, grouped)
 	return s
 }
 
-func build(sc plan.Scenario, records []*trial.Record) Scenario {
+func build(sc plan.Scenario, records []*trial.Record, more []string) Scenario {
 	out := Scenario{Name: sc.Name, Title: sc.Title, Note: sc.Note, Records: records}
 	for _, w := range sc.Load {
 		out.Load += w + " "
 	}
 	if sc.Bench == nil {
 		out.Load += fmt.Sprintf("-warmup %v -duration %v", sc.Warmup, sc.Duration)
+		for _, w := range more {
+			out.Load += " " + w
+		}
 	}
 	var names []string
 	for _, r := range records {
