@@ -16,5 +16,7 @@
 //
 // Packages below it: ring is one shard's log, wake parks and wakes its readers,
 // jsonkey finds the shard key in an event. The broker and these three import the
-// standard library only.
+// standard library only. Beside it, for users' screens and several instances:
+// session stores what screens share, relay copies events between instances, redis
+// connects both to Redis without letting them wait for it.
 package broker

@@ -17,13 +17,13 @@ import (
 type collector struct {
 	server *Server
 
-	received, receivedBytes, rejected         *prometheus.Desc
-	published, delivered, skipped, bytesOut   *prometheus.Desc
-	sweeps, consumers, lagging, closed        *prometheus.Desc
-	connections                               *prometheus.Desc
-	ringEvents, ringBytes, ringMemory         *prometheus.Desc
-	ringAge, ringExhausted, latency, lag      *prometheus.Desc
-	panics, backoffs, buildInfo, ready, queue *prometheus.Desc
+	received, receivedBytes, rejected           *prometheus.Desc
+	published, delivered, skipped, bytesOut     *prometheus.Desc
+	sweeps, consumers, lagging, closed          *prometheus.Desc
+	connections                                 *prometheus.Desc
+	ringEvents, ringBytes, ringMemory           *prometheus.Desc
+	ringAge, ringExhausted, latency, lag        *prometheus.Desc
+	panics, backoffs, buildInfo, draining, wait *prometheus.Desc
 }
 
 func newCollector(s *Server) *collector {
@@ -54,8 +54,8 @@ func newCollector(s *Server) *collector {
 		panics:        desc("panics_total", "Panics recovered in request handlers."),
 		backoffs:      desc("accept_backoffs_total", "Times that accepting connections failed for want of descriptors or memory, and was tried again."),
 		buildInfo:     desc("build_info", "Always 1; the labels say what is running.", "version", "go_version"),
-		ready:         desc("draining", "1 while the service shuts down."),
-		queue:         desc("loop_wait_seconds", "How long the slowest writer loop has had events waiting; 0 if none."),
+		draining:      desc("draining", "1 while the service shuts down."),
+		wait:          desc("loop_wait_seconds", "How long the slowest writer loop has had events waiting; 0 if none."),
 	}
 }
 
@@ -109,12 +109,8 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	counter(c.panics, s.panics.Load())
 	counter(c.backoffs, s.backoffs.Load())
 	gauge(c.buildInfo, 1, s.options.Version, runtime.Version())
-	draining := 0.0
-	if s.draining.Load() {
-		draining = 1
-	}
-	gauge(c.ready, draining)
-	gauge(c.queue, s.waiting().Seconds())
+	gauge(c.draining, boolean(s.draining.Load()))
+	gauge(c.wait, s.waiting().Seconds())
 }
 
 // Registry returns a new registry with the server's metrics, those of the Go

@@ -132,16 +132,16 @@ func (p *publisher) collect() {
 	for len(p.pending) < maxPipeline && p.outbox.ring.Read(&p.cursor, &p.batch, maxEnvelope) {
 		p.lapped.Add(p.batch.Skipped)
 		p.next += p.batch.Skipped
-		fresh := p.firstFresh()
-		p.expired.Add(uint64(fresh))
-		p.next += uint64(fresh)
-		if fresh > 0 {
+		old := p.expiredEvents()
+		p.expired.Add(uint64(old))
+		p.next += uint64(old)
+		if old > 0 {
 			// Take the old ones as read: a new batch starts behind them.
-			c := p.batch.Cursor(fresh)
+			c := p.batch.Cursor(old)
 			events := p.batch.Events
 			p.batch.Release()
 			p.cursor = c
-			if fresh == events || !p.outbox.ring.Read(&p.cursor, &p.batch, maxEnvelope) {
+			if old == events || !p.outbox.ring.Read(&p.cursor, &p.batch, maxEnvelope) {
 				continue
 			}
 			p.lapped.Add(p.batch.Skipped)
@@ -160,8 +160,8 @@ func (p *publisher) collect() {
 	p.outbox.read.Store(p.cursor.Sequence())
 }
 
-// firstFresh is how many events at the batch's begin are too old.
-func (p *publisher) firstFresh() int {
+// expiredEvents is how many events at the batch's begin are too old.
+func (p *publisher) expiredEvents() int {
 	if p.maxAge <= 0 {
 		return 0
 	}

@@ -149,11 +149,11 @@ func (s *Redis) Observe(e Event) {
 }
 
 // store writes a mirrored event to the server, and notes whether that worked.
-func (s *Redis) store(key entryKey) bool {
+func (s *Redis) store(key entryKey) {
 	e, ttl, ok := s.mirror.get(key)
 	if !ok {
 		s.settle(key, true)
-		return true
+		return
 	}
 	name, text := s.keys.event(key.member, key.action), string(e.JSON())
 	practices := ""
@@ -179,7 +179,6 @@ func (s *Redis) store(key entryKey) bool {
 		s.failed("store an event", err)
 	}
 	s.settle(key, err == nil)
-	return err == nil
 }
 
 // settle notes whether the server has what the mirror has.

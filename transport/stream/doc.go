@@ -1,6 +1,7 @@
 // Package stream writes events to consumers. A [Pool] has a few writer loops;
 // each owns many consumers and is the only one that writes to, or closes, their
-// sockets. No consumer has a goroutine or a buffer of its own.
+// sockets (but those of a [Link], which their reader closes). No consumer has a
+// goroutine or a buffer of its own here.
 //
 // # The herd
 //
@@ -27,7 +28,8 @@
 //  2. A laggard never passes its herd's cursor, so rejoining is a comparison.
 //  3. For every consumer: delivered + skipped + lag = published since it joined.
 //     What is skipped was told to it, at the place where it is missing.
-//  4. A loop pins one segment of the ring at a time, and only while it sweeps.
+//  4. A loop pins one segment of the ring at a time, and only while it sweeps
+//     or serves a laggard.
 //  5. A consumer is closed exactly once, by its loop, with one [Reason].
 //
 // # When a loop sleeps
@@ -41,7 +43,8 @@
 //
 // The bytes of events come framed from the ring. What else is on the wire
 // (keep-alives, notices of skipped events, the farewell) is a [Wire]; [SSE] is
-// the one for Server-Sent Events.
+// the one for Server-Sent Events. Where consumers speak, too, whoever reads them
+// has answers written between events through a [Link].
 //
 // On Linux a loop waits on an epoll set of its own and holds duplicated
 // descriptors (loop_linux.go, about 0.3 KiB per idle consumer). Elsewhere there is a
