@@ -38,9 +38,16 @@ func (l *loop) end(c *consumer) {
 		if c.fd < 0 {
 			return
 		}
-		between := c.lag == nil || len(c.lag.rest) == 0
-		if between && !l.writeAnswer(c) {
-			return
+		// Between frames. Not by writeAnswer: a laggard cannot leave the herd, and
+		// what the socket does not take now is not tried again.
+		if c.lag == nil || len(c.lag.rest) == 0 {
+			if p := c.link.take(); p != nil {
+				n, ok := l.write(c, p)
+				if !ok {
+					return
+				}
+				l.stats.bytes.Add(uint64(n))
+			}
 		}
 		l.close(c, ReasonLeft)
 	})
