@@ -40,6 +40,7 @@ func main() {
 	case err == nil || errors.Is(err, flag.ErrHelp):
 	case errors.Is(err, config.ErrUsage):
 		fmt.Fprintln(os.Stderr, "event_dispatcher:", err)
+		fmt.Fprintln(os.Stderr, "event_dispatcher -h lists the flags")
 		os.Exit(2)
 	default:
 		fmt.Fprintln(os.Stderr, "event_dispatcher:", err)
@@ -50,7 +51,7 @@ func main() {
 // run serves until ctx is done, then drains. It owns what it starts: when it
 // returns, none of its goroutines is left. Tests call it too.
 func run(ctx context.Context, args []string, stderr io.Writer) error {
-	cfg, err := config.Parse(args, config.Getenv, stderr)
+	cfg, err := config.Parse(args, os.Getenv, stderr)
 	switch {
 	case err != nil:
 		return err
@@ -63,6 +64,10 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 	log := newLogger(cfg.LogLevel, stderr)
 	if _, err := memlimit.Set(memlimit.WithRatio(0.9)); err != nil {
 		log.Debug("no memory limit to obey", zap.Error(err))
+	}
+	if cfg.ProfileRate > 0 {
+		runtime.SetMutexProfileFraction(cfg.ProfileRate)
+		runtime.SetBlockProfileRate(cfg.ProfileRate)
 	}
 	if os.Getenv("GOGC") == "" {
 		// Most of the heap is the ring, which is no garbage, and the hot paths
@@ -82,7 +87,7 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 		ShardKey: cfg.ShardKey,
 	})
 	if err != nil {
-		return fmt.Errorf("%w: %w", config.ErrUsage, err)
+		return fmt.Errorf("%w: -ring-bytes, -shards, -max-body, -loops do not fit together: %w", config.ErrUsage, err)
 	}
 	if os.Getenv("GOMAXPROCS") == "" {
 		// A loop that writes to many sockets keeps a processor busy without
@@ -91,7 +96,7 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 		runtime.GOMAXPROCS(before + cfg.Loops)
 		defer runtime.GOMAXPROCS(before)
 	}
-	pool, err := stream.New(b, stream.Options{
+	streaming := stream.Options{
 		Loops:         cfg.Loops,
 		FlushInterval: orOff(cfg.FlushInterval),
 		KeepAlive:     orOff(cfg.KeepAlive),
@@ -99,20 +104,14 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 		MaxConsumers:  cfg.MaxConsumers,
 		Portable:      cfg.Portable,
 		Log:           log,
-	})
+	}
+	pool, err := stream.New(b, streaming)
 	if err != nil {
 		return fmt.Errorf("start writer loops: %w", err)
 	}
 	defer pool.Close()
-	firehose, err := transport.NewFirehose(b, cfg.RingBytes/4, stream.Options{
-		Loops:         cfg.Loops,
-		FlushInterval: orOff(cfg.FlushInterval),
-		KeepAlive:     orOff(cfg.KeepAlive),
-		Stall:         cfg.Stall,
-		MaxConsumers:  cfg.MaxSockets,
-		Portable:      cfg.Portable,
-		Log:           log,
-	})
+	streaming.MaxConsumers = cfg.MaxSockets
+	firehose, err := transport.NewFirehose(b, cfg.RingBytes/4, streaming)
 	if err != nil {
 		return err
 	}
@@ -301,7 +300,7 @@ func logLimits(log *zap.Logger, cfg *config.Config, b *broker.Broker) {
 	if limit, ok := config.Descriptors(); ok {
 		fields = append(fields, zap.Int("descriptors", limit))
 		if need := cfg.MaxConsumers + cfg.MaxConnections + cfg.MaxSockets + others; need > limit {
-			log.Warn("fewer descriptors than the caps allow connections: raise the limit or lower the caps", append(fields, zap.Int("needed", need))...)
+			log.Warn("the limits need more descriptors than the system allows: raise ulimit -n or lower -max-consumers, -max-connections, -max-sockets", append(fields, zap.Int("needed", need))...)
 			return
 		}
 	}

@@ -10,7 +10,7 @@ import "time"
 //
 // Below idle there is no pause; it grows from there and reaches the flush
 // interval at full. A loop that feeds 100 consumers at 1,000 events/s has a load
-// of about 0.4, at 2,000 events/s about 0.9.
+// of 0.3 to 0.45, at 2,000 events/s twice that.
 type pace struct {
 	interval time.Duration // the longest pause; 0 or less means none
 
@@ -23,8 +23,8 @@ type pace struct {
 
 const (
 	paceWindow = 10 * time.Millisecond
-	idleLoad   = 0.6
-	fullLoad   = 1.0
+	idleLoad   = 0.5
+	fullLoad   = 0.75
 )
 
 // sweep notes a sweep that took events from start to now.

@@ -9,22 +9,25 @@ import (
 	"io"
 	"net"
 	"net/netip"
-	"os"
 	"strconv"
 	"strings"
 	"time"
 
 	"go.uber.org/zap/zapcore"
+
+	"event-dispatcher/broker/ring"
+	"event-dispatcher/transport"
 )
 
 // A Config is what the program runs with. Durations of 0 are off where the flag
 // says so.
 type Config struct {
-	Addrs     []string // public listeners, host:port
-	AdminAddr string   // empty: metrics and probes are on the public ones
-	Version   bool     // print the version and end
-	LogLevel  zapcore.Level
-	HealthURL string // set by -healthcheck: probe this and end
+	Addrs       []string // public listeners, host:port
+	AdminAddr   string   // empty: metrics and probes are on the public ones
+	Version     bool     // print the version and end
+	LogLevel    zapcore.Level
+	ProfileRate int
+	HealthURL   string // set by -healthcheck: probe this and end
 
 	Shards    int
 	ShardKey  string
@@ -70,6 +73,7 @@ func Parse(args []string, getenv func(string) string, stderr io.Writer) (*Config
 	fs.StringVar(&c.AdminAddr, "admin-addr", "", "`address` for metrics, probes, consumer list and pprof; they are then not on the public port")
 	fs.BoolVar(&c.Version, "version", false, "print the version and exit")
 	fs.BoolVar(&check, "healthcheck", false, "ask a running instance on -port (or -admin-addr) whether it is ready, and exit 0 or 1")
+	fs.IntVar(&c.ProfileRate, "profile-rate", 0, "for the mutex and block profiles on -admin-addr: sample one in so many contentions, and blocks of so many nanoseconds; 0 is off")
 	fs.TextVar(&level, "log-level", zapcore.InfoLevel, "lowest `level` logged: debug, info, warn, error")
 
 	fs.IntVar(&c.Shards, "shards", 0, "independent logs; 0 chooses by the number of cores (1 up to 8)")
@@ -103,7 +107,7 @@ func Parse(args []string, getenv func(string) string, stderr io.Writer) (*Config
 			usage(fs, stderr)
 			return nil, flag.ErrHelp
 		}
-		return nil, fmt.Errorf("%w: %w", ErrUsage, err)
+		return nil, fmt.Errorf("%w: %w", ErrUsage, withUnits(err))
 	}
 	if fs.NArg() > 0 {
 		return nil, fmt.Errorf("%w: unexpected argument %q", ErrUsage, fs.Arg(0))
@@ -131,10 +135,18 @@ func fromEnvironment(fs *flag.FlagSet, getenv func(string) string) error {
 			return
 		}
 		if err := fs.Set(f.Name, value); err != nil {
-			errs = append(errs, fmt.Errorf("environment variable %s: invalid value %q: %w", name, value, err))
+			errs = append(errs, fmt.Errorf("environment variable %s: invalid value %q: %w", name, value, withUnits(err)))
 		}
 	})
 	return errors.Join(errs...)
+}
+
+// withUnits says what package flag leaves out: how numbers and durations are written.
+func withUnits(err error) error {
+	if strings.HasSuffix(err.Error(), "parse error") {
+		return fmt.Errorf("%w (numbers have no unit: 67108864; durations have one: 10s; switches are true or false)", err)
+	}
+	return err
 }
 
 // EnvName is the environment variable of a flag.
@@ -178,14 +190,16 @@ func (c *Config) check(port, origins, proxies string, healthcheck bool) error {
 	const (
 		many = 1 << 24 // more than any system has descriptors
 		long = 24 * time.Hour
+		body = ring.MaxSegmentBytes/4 - transport.MaxAddedBytes // what the broker takes, less what ingest adds
 	)
 	for _, limit := range []struct {
 		flag                   string
 		value, lowest, highest float64
 	}{
+		{"profile-rate", float64(c.ProfileRate), 0, 1 << 30},
 		{"shards", float64(c.Shards), 0, 64},
 		{"ring-bytes", float64(c.RingBytes), 1, 1 << 46},
-		{"max-body", float64(c.MaxBody), 1, 1 << 30},
+		{"max-body", float64(c.MaxBody), 1, body},
 		{"loops", float64(c.Loops), 0, 1024},
 		{"max-consumers", float64(c.MaxConsumers), 1, many},
 		{"max-sockets", float64(c.MaxSockets), 1, many},
@@ -280,6 +294,3 @@ func list(s string) []string {
 	}
 	return items
 }
-
-// Getenv is the process's environment.
-func Getenv(name string) string { return os.Getenv(name) }
