@@ -1,6 +1,10 @@
 package stream
 
-import "slices"
+import (
+	"slices"
+
+	"golang.org/x/sys/unix"
+)
 
 // answer implements engine.
 func (l *loop) answer(c *consumer) {
@@ -51,4 +55,13 @@ func (l *loop) end(c *consumer) {
 		}
 		l.close(c, ReasonLeft)
 	})
+}
+
+// unlink lets go of a socket that its reader keeps open. Closing our descriptor
+// would tell neither epoll nor the peer nor the reader.
+func (l *loop) unlink(c *consumer, why Reason) {
+	l.poll.remove(int(c.fd))
+	if why != ReasonLeft && why != ReasonDrained {
+		unix.Shutdown(int(c.fd), unix.SHUT_RDWR) // the reader ends, too
+	}
 }

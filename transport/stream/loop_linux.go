@@ -263,11 +263,12 @@ func (l *loop) takeOrders() {
 // non-blocking, and the runtime's poller, buffers and finalizers are gone.
 func (l *loop) add(c *consumer, opening []byte) <-chan struct{} {
 	fd, err := duplicate(c.conn)
-	if c.link == nil {
+	if c.link == nil || err != nil { // a reader ends with it
 		c.conn.Close()
 	}
 	c.conn = nil
 	if err != nil {
+		c.fd = -1 // there is none to answer on, or to end
 		l.pool.gone(c, ReasonError, 0)
 		return released
 	}
@@ -358,6 +359,9 @@ func (l *loop) close(c *consumer, why Reason) {
 	}
 	l.slots[c.slot] = nil
 	l.free = append(l.free, c.slot)
+	if c.link != nil {
+		l.unlink(c, why)
+	}
 	hangUp(int(c.fd), why == ReasonDrained)
 	c.fd = -1
 	l.pool.gone(c, why, c.skipped)

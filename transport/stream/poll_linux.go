@@ -71,6 +71,13 @@ func (p *poller) add(fd, slot int) error {
 	})
 }
 
+// remove ends watching a socket. Closing its descriptor does that, too, unless
+// another one is open: then news would still come, for a slot that is somebody
+// else's by then.
+func (p *poller) remove(fd int) {
+	unix.EpollCtl(p.epoll, unix.EPOLL_CTL_DEL, fd, nil)
+}
+
 // wait calls found for every socket with news. It returns after one round, or
 // when the timeout is over; a negative one never is.
 func (p *poller) wait(timeout time.Duration, found func(slot int, events uint32)) {
