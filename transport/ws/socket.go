@@ -13,8 +13,9 @@ import (
 
 // Bounds of a socket's queue. A socket that takes its frames keeps it empty.
 const (
-	maxQueue      = 1024    // frames
-	maxQueueBytes = 1 << 20 // but one frame may be larger
+	maxQueue      = 1024     // frames
+	maxQueueBytes = 1 << 20  // but one frame may be larger
+	replayBytes   = 64 << 10 // of a replay, encoded at a time; but one event may be larger
 )
 
 // Patience at the end of a connection.
@@ -38,7 +39,7 @@ type socket struct {
 	mu       sync.Mutex             // guards what follows
 	upgraded bool                   // the handshake is answered
 	open     bool                   // the replay is decided; until then live frames wait
-	opening  []byte                 // the replay's frames
+	opening  []session.Event        // what is left of the replay
 	replayed map[slot]session.Event // its events, until nothing older can come any more
 	opened   time.Time
 	queue    []*frame
@@ -129,8 +130,7 @@ func (s *socket) begin(events []session.Event) {
 		case s.user.gotLately(e.ID, now):
 			s.hub.counters.guarded.Add(1)
 		default:
-			text := e.JSON()
-			s.opening = append(AppendTextHeader(s.opening, len(text)), text...)
+			s.opening = append(s.opening, e)
 			e.Data = "" // not needed any more
 			s.replayed[slotOf(e)] = e
 		}
@@ -276,16 +276,7 @@ func (s *socket) nextLocked() (p []byte, wrote func(ok bool)) {
 		s.clearLocked()
 		return s.closeLocked()
 	case s.opening != nil:
-		p, s.opening = s.opening, nil
-		var ids []string
-		for _, e := range s.replayed {
-			ids = append(ids, e.ID)
-		}
-		return p, func(ok bool) {
-			if ok {
-				s.user.got(time.Now(), ids...)
-			}
-		}
+		return s.replayLocked()
 	case s.skipped > 0:
 		p, s.skipped = AppendSkipped(nil, s.skipped), 0
 		return p, func(bool) {}
@@ -302,6 +293,28 @@ func (s *socket) nextLocked() (p []byte, wrote func(ok bool)) {
 		return s.closeLocked()
 	}
 	return nil, nil
+}
+
+// replayLocked takes about replayBytes of the replay. Encoded at once, the replay
+// of a practice that has stored much would be in memory for every socket that does
+// not read.
+func (s *socket) replayLocked() (p []byte, wrote func(ok bool)) {
+	var ids []string
+	for len(s.opening) > 0 && len(p) < replayBytes {
+		text := s.opening[0].JSON()
+		p = append(AppendTextHeader(p, len(text)), text...)
+		ids = append(ids, s.opening[0].ID)
+		s.opening[0] = session.Event{}
+		s.opening = s.opening[1:]
+	}
+	if len(s.opening) == 0 {
+		s.opening = nil
+	}
+	return p, func(ok bool) {
+		if ok {
+			s.user.got(time.Now(), ids...)
+		}
+	}
 }
 
 // closeLocked takes the close frame. The peer answers with its own; then, or if it

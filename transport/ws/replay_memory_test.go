@@ -1,0 +1,51 @@
+package ws
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"event-dispatcher/broker/session"
+)
+
+// A socket that does not read costs a part of its replay, not all of it.
+func TestReplayIsEncodedAsItIsRead(t *testing.T) {
+	h := newHost(t, Options{})
+	s := &socket{hub: h.Hub, user: &user{practice: "p", name: "u"}}
+	var events []session.Event
+	for i := range 40 {
+		events = append(events, session.Event{
+			ID: fmt.Sprint(i), Source: fmt.Sprint("u", i), Target: "c", Data: strings.Repeat("x", 20<<10),
+			Action: session.Updating, Type: session.UserSession, Practice: "p",
+		})
+	}
+	s.begin(events) // before the upgrade, so that nothing is written
+	var all []byte
+	for parts := 0; ; parts++ {
+		s.mu.Lock()
+		p, wrote := s.nextLocked()
+		s.mu.Unlock()
+		if p == nil {
+			if parts < 10 {
+				t.Errorf("replay came in %d parts; want 10 or more", parts)
+			}
+			break
+		}
+		if limit := replayBytes + 21<<10; len(p) > limit {
+			t.Errorf("part of %d bytes; want %d at most", len(p), limit)
+		}
+		wrote(true)
+		all = append(all, p...)
+	}
+	var want []byte
+	for _, e := range events {
+		text := e.JSON()
+		want = append(AppendTextHeader(want, len(text)), text...)
+	}
+	if string(all) != string(want) {
+		t.Errorf("replay is %d bytes, not the %d of its events in order", len(all), len(want))
+	}
+	if !s.user.gotLately("39", s.opened) {
+		t.Error("the last event is not noted as written")
+	}
+}
