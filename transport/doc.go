@@ -1,11 +1,13 @@
 // Package transport speaks HTTP: players POST events, consumers open streams,
-// operators ask for health and metrics.
+// users' screens share state, operators ask for health and metrics.
 //
-// A request goes through [Server.handle] (recover, routing on the exact path),
-// then one handler: ingest.go for POSTs, streams.go for the handshake of a
-// stream, whose connection is then handed to package stream, health.go and
-// metrics.go for the operator.
+// A request is checked (wellformed.go), routed on its exact path (route.go) and
+// served by one handler: ingest.go for events, streams.go and firehose.go for the
+// handshake of a stream, whose connection is then handed to package stream,
+// sessions.go for screens, whose sockets are package ws's, health.go and
+// metrics.go for the operator. A panic in any of them is recovered and counted.
 //
-// Whatever is refused has a [Reason], which is the first word of the answer's
-// body, the label of dispatcher_requests_rejected_total and the log field.
+// Whatever is refused has a [Reason], which is named in the answer's body (its
+// first word; on the paths of sessions a member of JSON) and is the label of
+// dispatcher_requests_rejected_total.
 package transport

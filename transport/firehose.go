@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"sync"
@@ -81,10 +82,21 @@ func NewFirehose(b *broker.Broker, bytes int, o stream.Options) (*Firehose, erro
 	}, nil
 }
 
-// Pool writes the firehose: to drain, and to count.
+// Pool writes the firehose.
 func (f *Firehose) Pool() *stream.Pool { return f.pool }
 
-// Close ends the goroutine and the pool. Drain the pool first.
+// Drain frames what is published so far, and then ends the streams: see
+// [stream.Pool.Drain].
+func (f *Firehose) Drain(ctx context.Context, silence, window time.Duration) {
+	f.mu.Lock()
+	if f.running {
+		f.deriveLocked()
+	}
+	f.mu.Unlock()
+	f.pool.Drain(ctx, silence, window)
+}
+
+// Close ends the goroutine and the pool. Drain first.
 func (f *Firehose) Close() {
 	f.mu.Lock()
 	if !f.closed {

@@ -172,7 +172,7 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 	stopIntake()
 	shared.drain(drain, log)
 	var ending sync.WaitGroup
-	ending.Go(func() { firehose.Pool().Drain(drain, cfg.DrainSilence, cfg.DrainWindow) })
+	ending.Go(func() { firehose.Drain(drain, cfg.DrainSilence, cfg.DrainWindow) })
 	ending.Go(func() { shared.hub.Drain(drain, cfg.DrainWindow) })
 	pool.Drain(drain, cfg.DrainSilence, cfg.DrainWindow)
 	ending.Wait()
@@ -296,10 +296,13 @@ func logLimits(log *zap.Logger, cfg *config.Config, b *broker.Broker) {
 		zap.Int("shards", b.Shards()),
 		zap.Int("loops", cfg.Loops),
 	}
-	const others = 64 // listeners, epoll sets, logs
+	const (
+		others    = 64 // listeners, epoll sets, logs
+		perSocket = 3  // as many session sockets as WebSocket streams, the latter with two each
+	)
 	if limit, ok := config.Descriptors(); ok {
 		fields = append(fields, zap.Int("descriptors", limit))
-		if need := cfg.MaxConsumers + cfg.MaxConnections + cfg.MaxSockets + others; need > limit {
+		if need := cfg.MaxConsumers + cfg.MaxConnections + perSocket*cfg.MaxSockets + others; need > limit {
 			log.Warn("the limits need more descriptors than the system allows: raise ulimit -n or lower -max-consumers, -max-connections, -max-sockets", append(fields, zap.Int("needed", need))...)
 			return
 		}

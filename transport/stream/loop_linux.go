@@ -1,11 +1,8 @@
 package stream
 
 import (
-	"errors"
-	"net"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -19,10 +16,6 @@ const (
 	sweepBytes = 256 << 10
 	// turnBytes is the most a laggard is given before the next one's turn.
 	turnBytes = 256 << 10
-	// notSentLowat keeps the backlog of a slow consumer in the ring, where it can
-	// be skipped and counted, instead of in the kernel: a consumer that stops
-	// reading holds 50 KB of kernel memory with it, 3.9 MB without.
-	notSentLowat = 16 << 10
 )
 
 func newEngine(p *Pool) (engine, error) {
@@ -365,62 +358,4 @@ func (l *loop) close(c *consumer, why Reason) {
 	hangUp(int(c.fd), why == ReasonDrained)
 	c.fd = -1
 	l.pool.gone(c, why, c.skipped)
-}
-
-// duplicate makes a descriptor of a connection that is not the runtime's.
-func duplicate(conn net.Conn) (int, error) {
-	sc, ok := conn.(syscall.Conn)
-	if !ok {
-		return -1, errors.New("stream: connection has no descriptor")
-	}
-	raw, err := sc.SyscallConn()
-	if err != nil {
-		return -1, err
-	}
-	dup := -1
-	if e := raw.Control(func(fd uintptr) { dup, err = unix.FcntlInt(fd, unix.F_DUPFD_CLOEXEC, 0) }); e != nil {
-		return -1, e
-	}
-	return dup, err
-}
-
-func setSocketOptions(fd int, stall time.Duration) {
-	// Best effort: a socket that is not TCP has neither.
-	unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, notSentLowat)
-	// A peer that vanished acknowledges nothing, yet takes keep-alives into the
-	// socket buffer for a quarter of an hour. A second more than our own limit,
-	// so that a consumer that merely stalls is counted as that.
-	unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(userTimeout(stall).Milliseconds()))
-}
-
-func userTimeout(stall time.Duration) time.Duration { return stall + time.Second }
-
-// answered reports whether the peer of a connection that timed out has answered
-// lately: then it is there, only its window was shut all the time. So it is with
-// a consumer that stopped reading while a few small events still fit into the
-// socket.
-func answered(fd int, timeout time.Duration) bool {
-	info, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
-	return err == nil && time.Duration(info.Last_ack_recv)*time.Millisecond < timeout-100*time.Millisecond
-}
-
-// socketError is the reason behind EPOLLERR or EPOLLHUP.
-func socketError(fd int) Reason {
-	code, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ERROR)
-	if err != nil || code == 0 {
-		return ReasonLeft
-	}
-	return reasonOf(syscall.Errno(code))
-}
-
-func reasonOf(errno syscall.Errno) Reason {
-	switch errno {
-	case unix.EPIPE:
-		return ReasonLeft
-	case unix.ECONNRESET:
-		return ReasonReset
-	case unix.ETIMEDOUT, unix.EHOSTUNREACH, unix.ENETUNREACH:
-		return ReasonVanished
-	}
-	return ReasonError
 }

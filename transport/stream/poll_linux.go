@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"sync"
 	"time"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -100,40 +99,4 @@ func (p *poller) wait(timeout time.Duration, found func(slot int, events uint32)
 		}
 		ms = 0
 	}
-}
-
-// send is write(2) without SIGPIPE. The descriptor is non-blocking, so the call
-// is short and the scheduler need not hear of it.
-func send(fd int, p []byte) (int, unix.Errno) {
-	n, _, errno := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)),
-		unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, 0, 0)
-	if errno != 0 {
-		return 0, errno
-	}
-	return int(n), 0
-}
-
-// unacknowledged is how many bytes the kernel holds that the peer has not
-// acknowledged, sent or not.
-func unacknowledged(fd int) int {
-	n, err := unix.IoctlGetInt(fd, unix.SIOCOUTQ)
-	if err != nil {
-		return 0
-	}
-	return n
-}
-
-// hangUp closes a socket. A clean end is a FIN behind the last byte; bytes that
-// the peer sent and nobody read would turn it into a reset, so they are read.
-func hangUp(fd int, clean bool) {
-	if clean {
-		unix.Shutdown(fd, unix.SHUT_WR)
-		var sink [4096]byte
-		for range 256 {
-			if n, _, err := unix.Recvfrom(fd, sink[:], unix.MSG_DONTWAIT|unix.MSG_TRUNC); n <= 0 || err != nil {
-				break
-			}
-		}
-	}
-	unix.Close(fd)
 }
