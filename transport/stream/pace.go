@@ -23,8 +23,8 @@ type pace struct {
 
 const (
 	paceWindow = 10 * time.Millisecond
-	idleLoad   = 0.5
-	fullLoad   = 0.75
+	idleLoad   = 0.4
+	fullLoad   = 0.65
 )
 
 // sweep notes a sweep that took events from start to now.
