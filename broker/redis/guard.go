@@ -136,6 +136,9 @@ func Do[T any](g *Guard, op func(context.Context, rueidis.Client) (T, error)) (T
 		if r.err != nil && unreachable(r.err) {
 			g.suspect()
 		}
+		if errors.Is(r.err, context.DeadlineExceeded) { // op saw it first
+			return none, ErrTimeout
+		}
 		return r.value, r.err
 	case <-ctx.Done():
 		g.suspect()
