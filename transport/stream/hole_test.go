@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"fmt"
 	"reflect"
 	"sync/atomic"
 	"testing"
@@ -95,9 +96,12 @@ func TestNobodyPassesAHole(t *testing.T) {
 		if got := before.books().received; got != 1 {
 			t.Errorf("received %d events; want 1, the one before the hole", got)
 		}
-		if got := r.pool.Waiting(); got < o.Stall {
-			t.Errorf("Waiting() = %v after %v behind a hole; want more than %v", got, time.Since(start), o.Stall)
-		}
+		eventually(t, func() string {
+			if got := r.pool.Waiting(); got < o.Stall {
+				return fmt.Sprintf("Waiting() = %v after %v behind a hole; want more than %v", got, time.Since(start), o.Stall)
+			}
+			return ""
+		})
 		h.fill()
 		r.settle(before, during)
 		if got := during.books().received; got != 1 {
