@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"event-dispatcher/broker"
@@ -75,6 +76,7 @@ type client struct {
 	chunk  int            // bytes per read
 	pause  func()         // before each read
 	gate   sync.Mutex     // held while it does not read
+	shut   atomic.Bool    // the test holds gate, not the reader that passes it
 	done   chan struct{}  // closed when its stream has ended
 
 	mu   sync.Mutex
@@ -122,13 +124,12 @@ func (r *rig) serve(ticket Ticket, o joinOptions) *client {
 	var server *net.TCPConn
 	c.conn, server = r.connect(o.buffer)
 	if o.stalled {
-		c.gate.Lock()
+		c.stall()
 	}
 	go c.read()
 	r.t.Cleanup(func() {
 		c.conn.Close()
-		c.gate.TryLock() // a reader that stalls must end
-		c.gate.Unlock()
+		c.resume() // a reader that stalls must end
 		<-c.done
 	})
 	ticket.Serve(server, []byte(OpeningComment))
@@ -162,8 +163,16 @@ func (c *client) awaitGate() {
 	defer c.gate.Unlock()
 }
 
-func (c *client) stall()  { c.gate.Lock() }
-func (c *client) resume() { c.gate.Unlock() }
+func (c *client) stall() {
+	c.gate.Lock()
+	c.shut.Store(true)
+}
+
+func (c *client) resume() {
+	if c.shut.Swap(false) {
+		c.gate.Unlock()
+	}
+}
 
 // books is what the client has seen so far.
 func (c *client) books() books {
