@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/url"
 	"strconv"
@@ -153,14 +154,21 @@ func Connect(ctx context.Context, c Config, failed func(error)) (rueidis.Client,
 	}
 }
 
-// A Backoff makes pauses between attempts, the longer the more there were. The
-// longest is far below the three seconds that a resumption may take.
+// Bounds of a pause between two attempts. The longest is well below the three
+// seconds that a resumption may take.
+const (
+	minPause = 20 * time.Millisecond
+	maxPause = time.Second
+)
+
+// A Backoff makes pauses between attempts, the longer the more there were, and
+// each up to a half shorter at random, so that instances do not come in step.
 type Backoff struct{ last time.Duration }
 
 // Wait pauses, or returns when ctx is done.
 func (b *Backoff) Wait(ctx context.Context) {
-	b.last = min(max(2*b.last, 20*time.Millisecond), 500*time.Millisecond)
-	t := time.NewTimer(b.last)
+	b.last = min(max(2*b.last, minPause), maxPause)
+	t := time.NewTimer(b.last - rand.N(b.last/2))
 	defer t.Stop()
 	select {
 	case <-t.C:

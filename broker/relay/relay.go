@@ -69,6 +69,7 @@ type Relay struct {
 
 // A lane is the way of one kind of events through Redis.
 type lane struct {
+	log        *zap.Logger // of its own, because lines of one kind are sampled
 	publisher  publisher
 	subscriber subscriber
 }
@@ -98,42 +99,43 @@ func New(o Options) *Relay {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	r := &Relay{options: o, origin: NewOrigin(), cancel: cancel}
-	log := redis.Sampled(o.Log)
 
-	r.firehose.init(r, "firehose", o.Channel, o.OutboxBytes, log)
+	r.firehose.init(r, "firehose", o.Channel, o.OutboxBytes)
 	r.firehose.publisher.pack = r.pack
 	r.firehose.publisher.silence = func(next uint64) []byte { return appendHeader(nil, r.origin, next, 0) }
 	r.firehose.publisher.shard = true
-	r.receiver = receiver{self: r.origin, sink: o.Sink, maxEvent: o.MaxEvent, from: &r.firehose.subscriber, log: log}
+	r.receiver = receiver{self: r.origin, sink: o.Sink, maxEvent: o.MaxEvent, from: &r.firehose.subscriber, log: r.firehose.log}
 	r.wait.Go(func() { r.firehose.publisher.run(ctx) })
 	r.wait.Go(func() { r.receiver.run(ctx) })
 
 	if o.Sessions != nil {
-		r.sessions.init(r, "sessions", o.SessionChannel, o.OutboxBytes/4, log)
+		r.sessions.init(r, "sessions", o.SessionChannel, o.OutboxBytes/4)
 		r.sessions.publisher.pack = packSessions
-		r.sessionReceiver = sessionReceiver{self: r.origin.String(), sink: o.Sessions, from: &r.sessions.subscriber, log: log}
+		r.sessionReceiver = sessionReceiver{self: r.origin.String(), sink: o.Sessions, from: &r.sessions.subscriber, log: r.sessions.log}
 		r.wait.Go(func() { r.sessions.publisher.run(ctx) })
 		r.wait.Go(func() { r.sessionReceiver.run(ctx) })
 	}
-	r.wait.Go(func() { r.subscribe(ctx, log) })
+	r.wait.Go(func() { r.subscribe(ctx) })
 	return r
 }
 
-func (l *lane) init(r *Relay, name, channel string, outboxBytes int, log *zap.Logger) {
+func (l *lane) init(r *Relay, name, channel string, outboxBytes int) {
 	o := &r.options
+	l.log = redis.Logger(o.Log, o.Server)
 	l.publisher = publisher{
 		name: name, channel: channel,
 		outbox: newOutbox(outboxBytes, o.MaxEvent),
-		now:    o.now, maxAge: o.MaxAge, others: o.regather, log: log,
+		now:    o.now, maxAge: o.MaxAge, others: o.regather, log: l.log,
 		connect: func(ctx context.Context, failed func(error)) (rueidis.Client, error) {
 			return redis.Connect(ctx, o.Server, failed)
 		},
 	}
-	l.subscriber = subscriber{name: name, channel: channel, inbox: make(chan string, inboxMessages), log: log}
+	l.subscriber = subscriber{name: name, channel: channel, inbox: make(chan string, inboxMessages), log: l.log}
 }
 
 // subscribe runs the subscribers over one client.
-func (r *Relay) subscribe(ctx context.Context, log *zap.Logger) {
+func (r *Relay) subscribe(ctx context.Context) {
+	log := redis.Logger(r.options.Log, r.options.Server)
 	client, err := redis.Connect(ctx, r.options.Server, func(err error) {
 		log.Warn("relay: cannot subscribe", zap.Error(err))
 	})

@@ -84,7 +84,7 @@ func NewRedis(o RedisOptions) *Redis {
 		options: o,
 		keys:    keys{o.Prefix, o.DefaultPractice},
 		mirror:  NewMemory(o.Options),
-		log:     redis.Sampled(o.Log),
+		log:     redis.Logger(o.Log, o.Server),
 		seed:    maphash.MakeSeed(),
 		cancel:  cancel,
 		done:    make(chan struct{}),
