@@ -2,17 +2,27 @@ package stream
 
 import (
 	"net"
+	"slices"
 	"sync"
 	"testing"
 	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"event-dispatcher/broker"
 )
 
-// sink joins so many consumers that throw away what they get, at as little cost
-// as there is: one goroutine for all, and not even a copy out of the kernel.
+// sink joins so many consumers of all shards that throw away what they get, at as
+// little cost as there is: one goroutine for all, and not even a copy out of the
+// kernel.
 func (r *rig) sink(consumers int) {
+	r.t.Helper()
+	r.sinkOf(slices.Repeat([]broker.ShardSet{r.broker.AllShards()}, consumers))()
+}
+
+// sinkOf is sink for a consumer per set of shards. None reads before start is called.
+func (r *rig) sinkOf(sets []broker.ShardSet) (start func()) {
 	r.t.Helper()
 	p, err := newPoller()
 	if err != nil {
@@ -20,8 +30,8 @@ func (r *rig) sink(consumers int) {
 	}
 	var fds []int
 	var conns []net.Conn
-	for range consumers {
-		ticket, err := r.pool.Admit(r.broker.AllShards())
+	for _, set := range sets {
+		ticket, err := r.pool.Admit(set)
 		if err != nil {
 			r.t.Fatal(err)
 		}
@@ -42,7 +52,7 @@ func (r *rig) sink(consumers int) {
 	}
 	stop := make(chan struct{})
 	var reading sync.WaitGroup
-	reading.Go(func() {
+	read := func() {
 		buf := make([]byte, 1<<20)
 		discard := func(slot int, _ uint32) {
 			// Not unix.Recvfrom, which allocates.
@@ -57,7 +67,7 @@ func (r *rig) sink(consumers int) {
 				p.wait(100*time.Millisecond, discard)
 			}
 		}
-	})
+	}
 	r.t.Cleanup(func() {
 		close(stop)
 		p.wake()
@@ -67,6 +77,7 @@ func (r *rig) sink(consumers int) {
 			c.Close()
 		}
 	})
+	return func() { reading.Go(read) }
 }
 
 // awaitHerd waits until all consumers of the rig are up to date.
