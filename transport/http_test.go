@@ -8,78 +8,21 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"event-dispatcher/internal/smuggling"
 )
 
 func TestRequestsThatProxiesReadDifferentlyAreRefused(t *testing.T) {
 	t.Parallel()
 	s := start(t)
-	// If the front of a request is answered and its end taken for another
-	// request, that one is answered too.
-	const smuggled = "POST /metrics HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{}"
-	head := func(lines ...string) string {
-		return "POST /metrics HTTP/1.1\r\nHost: a\r\n" + strings.Join(lines, "\r\n") + "\r\n\r\n"
-	}
-	for _, tt := range []struct {
-		name, request string
-		status        int
-	}{
-		{"length and chunks", head("Content-Length: 6", "Transfer-Encoding: chunked") + "0\r\n\r\n" + smuggled, 400},
-		{"chunks and length", head("Transfer-Encoding: chunked", "Content-Length: 6") + "0\r\n\r\n" + smuggled, 400},
-		{"chunks and length in another case", head("TRANSFER-ENCODING: Chunked", "content-length: 6") + "0\r\n\r\n" + smuggled, 400},
-		{"two lengths", head("Content-Length: 2", "Content-Length: 100") + "{}" + smuggled, 400},
-		{"the same length twice", head("Content-Length: 2", "Content-Length: 2") + "{}" + smuggled, 400},
-		{"a list of lengths", head("Content-Length: 2, 2") + "{}" + smuggled, 400},
-		{"negative length", head("Content-Length: -2") + "{}" + smuggled, 400},
-		{"signed length", head("Content-Length: +2") + "{}" + smuggled, 400},
-		{"hexadecimal length", head("Content-Length: 0x2") + "{}" + smuggled, 400},
-		{"length with a space", head("Content-Length: 2 2") + "{}" + smuggled, 400},
-		{"endless length", head("Content-Length: 99999999999999999999999") + "{}" + smuggled, 400},
-		{"empty length", head("Content-Length:") + smuggled, 400},
-		{"space before the colon", head("Content-Length : 2") + "{}" + smuggled, 400},
-		{"space before the colon of an encoding", head("Transfer-Encoding : chunked") + "0\r\n\r\n" + smuggled, 400},
-		{"two encodings", head("Transfer-Encoding: chunked", "Transfer-Encoding: chunked") + "0\r\n\r\n" + smuggled, 400},
-		{"encoding that hides chunked", head("Transfer-Encoding: xchunked", "Content-Length: 2") + "{}" + smuggled, 400},
-		{"chunked and another", head("Transfer-Encoding: chunked, identity") + "0\r\n\r\n" + smuggled, 400},
-		{"gzip, chunked", head("Transfer-Encoding: gzip, chunked") + "0\r\n\r\n" + smuggled, 400},
-		{"identity", head("Transfer-Encoding: identity", "Content-Length: 2") + "{}" + smuggled, 400},
-		{"identity alone", head("Transfer-Encoding: identity") + smuggled, 400},
-		{"empty encoding", head("Transfer-Encoding:", "Content-Length: 2") + "{}" + smuggled, 400},
-		{"vertical tab", head("Transfer-Encoding: \x0bchunked", "Content-Length: 2") + "{}" + smuggled, 400},
-		{"quoted", head("Transfer-Encoding: \"chunked\"", "Content-Length: 2") + "{}" + smuggled, 400},
-		{"encoding in HTTP/1.0", "POST /metrics HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n" + smuggled, 400},
-		{"chunk size with a sign", head("Transfer-Encoding: chunked") + "+2\r\n{}\r\n0\r\n\r\n" + smuggled, 400},
-		{"chunk size with 0x", head("Transfer-Encoding: chunked") + "0x2\r\n{}\r\n0\r\n\r\n" + smuggled, 400},
-		{"chunk without an end", head("Transfer-Encoding: chunked") + "2\r\n{}0\r\n\r\n" + smuggled, 400},
-		{"chunk longer than said", head("Transfer-Encoding: chunked") + "2\r\n{} \r\n0\r\n\r\n" + smuggled, 400},
-		{"endless chunk size", head("Transfer-Encoding: chunked") + strings.Repeat("f", 40) + "\r\n{}", 400},
-		{"line feed in a chunk extension", head("Transfer-Encoding: chunked") + "2;a\nb\r\n{}\r\n0\r\n\r\n" + smuggled, 400},
-		{"length in a trailer", head("Transfer-Encoding: chunked") + "2\r\n{}\r\n0\r\nContent-Length: 100\r\n\r\n" + smuggled, 400},
-		{"no Host", "POST /metrics HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}" + smuggled, 400},
-		{"two Hosts", head("Host: b", "Content-Length: 2") + "{}" + smuggled, 400},
-		{"NUL in a value", head("X: a\x00b", "Content-Length: 2") + "{}" + smuggled, 400},
-		{"CR in a value", head("X: a\rb", "Content-Length: 2") + "{}" + smuggled, 400},
-		{"line without a colon", head("X", "Content-Length: 2") + "{}" + smuggled, 400},
-		{"no name", head(": a", "Content-Length: 2") + "{}" + smuggled, 400},
-		{"folded line", head("X: a", " Content-Length: 2") + smuggled, 400},
-		{"HTTP/0.9", "GET /health\r\n" + smuggled, 400},
-		{"space in the target", "POST /metrics a HTTP/1.1\r\nHost: a\r\n\r\n" + smuggled, 400},
-		{"control byte in the target", "POST /met\x01rics HTTP/1.1\r\nHost: a\r\n\r\n" + smuggled, 400},
-		{"no target", "POST  HTTP/1.1\r\nHost: a\r\n\r\n" + smuggled, 400},
-		{"HTTP/1.2", "POST /metrics HTTP/1.2\r\nHost: a\r\nContent-Length: 2\r\n\r\n{}" + smuggled, 505},
-		{"HTTP/2.0", "POST /metrics HTTP/2.0\r\nHost: a\r\nContent-Length: 2\r\n\r\n{}" + smuggled, 505},
-		{"HTTP/9.9", "GET /health HTTP/9.9\r\nHost: a\r\n\r\n" + smuggled, 505},
-		{"HTTP/2 without an upgrade", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505},
-		{"http/1.1", "POST /metrics http/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{}" + smuggled, 400},
-		{"HTTP/1.1.1", "POST /metrics HTTP/1.1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{}" + smuggled, 400},
-		{"TLS", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + strings.Repeat("\x00", 500) + "\r\n\r\n", 400},
-	} {
+	for _, p := range smuggling.Probes {
 		before := s.counters.received.Load()
-		a, rest := sendTo(t, s.addr, tt.request)
-		if a.status != tt.status || rest != "" {
-			t.Errorf("%s: answers %d %q, then %q; want %d and the end", tt.name, a.status, a.body, rest, tt.status)
+		a, rest := sendTo(t, s.addr, p.Request)
+		if a.status != p.Status || rest != "" {
+			t.Errorf("%s: answers %d %q, then %q; want %d and the end", p.Name, a.status, a.body, rest, p.Status)
 		}
 		if got := s.counters.received.Load() - before; got > 0 {
-			t.Errorf("%s: %d events reached the handler; want 0", tt.name, got)
+			t.Errorf("%s: %d events reached the handler; want 0", p.Name, got)
 		}
 	}
 	s.post("/metrics", "{}")
