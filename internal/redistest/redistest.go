@@ -1,9 +1,10 @@
 //go:build unix
 
-// Package redistest runs a real redis-server on a random loopback port for the
-// length of a test, and does to it what befalls servers: stops it, kills it,
-// starts it again. A test that needs it fails where redis-server is not
-// installed; it is never skipped.
+// Package redistest runs real redis-servers on random loopback ports for the
+// length of a test, alone, as a replicated server with Sentinels, or as a
+// cluster, and does to them what befalls servers: stops them, kills them, starts
+// them again. A test that needs one fails where redis-server is not installed;
+// it is never skipped.
 package redistest
 
 import (
@@ -11,9 +12,7 @@ import (
 	"context"
 	"fmt"
 	"net"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -30,6 +29,7 @@ type Server struct {
 
 	tb   testing.TB
 	path string
+	dir  string   // where it runs; the same after a restart
 	mode []string // arguments before all others
 	args []string
 	cmd  *exec.Cmd
@@ -41,15 +41,7 @@ type Server struct {
 // as "--requirepass", "secret". It ends with the test.
 func Start(tb testing.TB, args ...string) *Server {
 	tb.Helper()
-	for try := 1; ; try++ {
-		s, err := start(tb, FreeAddr(tb), nil, slices.Concat(inMemory, args))
-		if err == nil {
-			return s
-		}
-		if try == 5 { // somebody may have taken the port in between
-			tb.Fatalf("redis-server does not start: %v", err)
-		}
-	}
+	return startAnywhere(tb, nil, func() []string { return slices.Concat(inMemory, args) })
 }
 
 // StartAt is Start at an address that [FreeAddr] gave.
@@ -58,22 +50,6 @@ func StartAt(tb testing.TB, addr string, args ...string) *Server {
 	s, err := start(tb, addr, nil, slices.Concat(inMemory, args))
 	if err != nil {
 		tb.Fatalf("redis-server does not start: %v", err)
-	}
-	return s
-}
-
-// StartSentinel runs a Sentinel that watches a server under a name.
-func StartSentinel(tb testing.TB, name string, master *Server) *Server {
-	tb.Helper()
-	host, port, _ := net.SplitHostPort(master.Addr)
-	file := filepath.Join(tb.TempDir(), "sentinel.conf")
-	conf := fmt.Sprintf("sentinel monitor %s %s %s 1\nsentinel down-after-milliseconds %[1]s 1000\n", name, host, port)
-	if err := os.WriteFile(file, []byte(conf), 0o600); err != nil {
-		tb.Fatal(err)
-	}
-	s, err := start(tb, FreeAddr(tb), []string{file, "--sentinel"}, nil)
-	if err != nil {
-		tb.Fatalf("redis-server does not start as a Sentinel: %v", err)
 	}
 	return s
 }
@@ -92,13 +68,28 @@ func FreeAddr(tb testing.TB) string {
 	return l.Addr().String()
 }
 
+// startAnywhere is start on a free port. Somebody may have taken it, or a port
+// among the arguments, in between, so it is tried again with others.
+func startAnywhere(tb testing.TB, mode []string, args func() []string) *Server {
+	tb.Helper()
+	for try := 1; ; try++ {
+		s, err := start(tb, FreeAddr(tb), mode, args())
+		if err == nil {
+			return s
+		}
+		if try == 5 {
+			tb.Fatalf("redis-server does not start: %v", err)
+		}
+	}
+}
+
 func start(tb testing.TB, addr string, mode, args []string) (*Server, error) {
 	tb.Helper()
 	path, err := exec.LookPath("redis-server")
 	if err != nil {
 		tb.Fatal("redis-server is not installed; this test needs a real one (Debian: apt-get install redis-server)")
 	}
-	s := &Server{tb: tb, Addr: addr, path: path, mode: mode, args: args}
+	s := &Server{tb: tb, Addr: addr, path: path, dir: tb.TempDir(), mode: mode, args: args}
 	if err := s.launch(); err != nil {
 		return nil, err
 	}
@@ -108,8 +99,7 @@ func start(tb testing.TB, addr string, mode, args []string) (*Server, error) {
 
 // launch starts the process and waits until it listens.
 func (s *Server) launch() error {
-	_, port, _ := net.SplitHostPort(s.Addr)
-	base := []string{"--port", port, "--bind", "127.0.0.1", "--dir", s.tb.TempDir()}
+	base := []string{"--port", s.port(), "--bind", "127.0.0.1", "--dir", s.dir}
 	s.out = new(bytes.Buffer)
 	s.cmd = exec.Command(s.path, slices.Concat(s.mode, base, s.args)...)
 	s.cmd.Stdout, s.cmd.Stderr = s.out, s.out
@@ -156,6 +146,7 @@ func (s *Server) signal(sig syscall.Signal) {
 }
 
 // Kill ends the process at once and waits for it; everything stored is lost.
+// What a member of a cluster knows of the others stays.
 func (s *Server) Kill() {
 	s.cmd.Process.Kill()
 	<-s.done
@@ -196,8 +187,33 @@ func (s *Server) DoAs(user, password string, args ...string) string {
 	return text(reply)
 }
 
-// text flattens a reply: elements are separated by spaces, nil is empty.
+// port is the last part of an address.
+func (s *Server) port() string {
+	_, port, _ := net.SplitHostPort(s.Addr)
+	return port
+}
+
+// eventually waits, with long patience: machines are slow.
+func eventually(tb testing.TB, what string, ok func() bool) {
+	tb.Helper()
+	const patience = 90 * time.Second
+	for end := time.Now().Add(patience); !ok(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(end) {
+			tb.Fatalf("still not so after %v: %s", patience, what)
+		}
+	}
+}
+
+// text flattens a reply: elements, and the keys and values of a map, are
+// separated by spaces, nil is empty.
 func text(m rueidis.RedisMessage) string {
+	if pairs, err := m.ToMap(); err == nil {
+		parts := make([]string, 0, len(pairs))
+		for k, v := range pairs {
+			parts = append(parts, k+" "+text(v))
+		}
+		return strings.Join(parts, " ")
+	}
 	if list, err := m.ToArray(); err == nil {
 		parts := make([]string, len(list))
 		for i, e := range list {
