@@ -40,9 +40,13 @@ func newPoller() (*poller, error) {
 	return p, nil
 }
 
+// close may be called again: by then the numbers may be somebody else's, too.
 func (p *poller) close() {
 	p.closing.Lock()
 	defer p.closing.Unlock()
+	if p.closed {
+		return
+	}
 	p.closed = true
 	unix.Close(p.epoll)
 	unix.Close(p.event)
