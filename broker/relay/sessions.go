@@ -50,8 +50,12 @@ type sessionReceiver struct {
 	from *subscriber
 	log  *zap.Logger
 
-	received atomic.Uint64
-	errors   [len(SessionReasons)]atomic.Uint64
+	recent recent // owned by run
+
+	// Written by run, read by Stats.
+	received   atomic.Uint64
+	duplicates atomic.Uint64 // events that had come before
+	errors     [len(SessionReasons)]atomic.Uint64
 }
 
 func (r *sessionReceiver) run(ctx context.Context) {
@@ -82,6 +86,11 @@ func (r *sessionReceiver) receive(text string) {
 		return
 	}
 	if e.Origin == r.self {
+		return
+	}
+	// Instances of ours publish again what had no answer; the original does not.
+	if e.Origin != "" && r.recent.again(e.ID) {
+		r.duplicates.Add(1)
 		return
 	}
 	r.received.Add(1)

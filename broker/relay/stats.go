@@ -62,7 +62,7 @@ func (r *Relay) Stats() Stats {
 		Origins:       int(r.receiver.known.Load()),
 		Firehose:      r.firehose.stats(),
 		Sessions:      r.sessions.stats(),
-		Duplicates:    r.receiver.duplicates.Load(),
+		Duplicates:    r.receiver.duplicates.Load() + r.sessionReceiver.duplicates.Load(),
 		Gaps:          make(map[string]uint64),
 		DecodeErrors:  make(map[string]uint64),
 		SessionErrors: make(map[string]uint64),

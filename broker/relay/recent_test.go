@@ -1,0 +1,48 @@
+//go:build unix
+
+package relay
+
+import (
+	"strconv"
+	"testing"
+
+	"event-dispatcher/broker/session"
+)
+
+func TestRecentRemembersTheLast(t *testing.T) {
+	var r recent
+	for n := range 3 * recentEvents {
+		if id := strconv.Itoa(n); r.again(id) || !r.again(id) {
+			t.Fatalf("again(%s) is not false, then true", id)
+		}
+	}
+	if oldest := strconv.Itoa(2 * recentEvents); !r.again(oldest) {
+		t.Errorf("again(%s) = false; want it remembered", oldest)
+	}
+	if forgotten := strconv.Itoa(2*recentEvents - 1); r.again(forgotten) || len(r.has) != recentEvents {
+		t.Errorf("%d ids are remembered, %s among them; want %d", len(r.has), forgotten, recentEvents)
+	}
+}
+
+// What had no answer is published again, and may have arrived the first time, too.
+func TestSessionEventPublishedAgainArrivesOnce(t *testing.T) {
+	server := startRedis(t)
+	i := newInstance(t, server.URL(), Options{}, nil)
+	up(t, i)
+	e := session.Event{ID: "1", Source: "u", Target: "c", Action: session.Viewing, Type: session.UserSession, Origin: NewOrigin().String()}
+	last := e
+	last.ID = "2"
+	for _, e := range []session.Event{e, e, last} {
+		server.Do("PUBLISH", "my-redis-channel", string(e.JSON()))
+	}
+	eventually(t, "the last event", func() bool {
+		all := i.sessionEvents()
+		return len(all) > 0 && all[len(all)-1].ID == last.ID
+	})
+	if n := len(i.sessionEvents()); n != 2 {
+		t.Errorf("%d events arrived; want 2", n)
+	}
+	if n := i.relay.Stats().Duplicates; n != 1 {
+		t.Errorf("%d duplicates counted; want 1", n)
+	}
+}
