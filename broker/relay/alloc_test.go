@@ -10,11 +10,11 @@ import (
 )
 
 func TestOfferDoesNotAllocate(t *testing.T) {
-	o := newOutbox(1<<20, 4<<10)
+	o := newOutbox(4, 1<<20, 4<<10)
 	at := ring.Tick(time.Now().Unix())
 	e, ip := event(1, 512), []byte("::1")
 	for range 10_000 { // every segment has memory after this
-		o.offer(0, at, [][]byte{e})
+		o.offer(3, at, [][]byte{e})
 	}
 	r := &Relay{}
 	r.firehose.publisher.outbox = o

@@ -124,15 +124,15 @@ func BenchmarkOffer(b *testing.B) {
 // BenchmarkReceive is what a receiver pays for an event of 0.5 KB.
 func BenchmarkReceive(b *testing.B) {
 	sink := sinkFunc(func(int, []byte) error { return nil })
-	r := receiver{sink: sink, maxEvent: 1 << 20, origins: map[Origin]*origin{}}
+	r := receiver{sink: sink, maxEvent: 1 << 20, owed: make([]uint64, 1), origins: map[Origin]*origin{}}
 	const n = 120
-	m := appendHeader(nil, Origin{1}, 0, n)
+	m := appendHeader(nil, Origin{1}, 0, 0, n)
 	e := event(1, 512)
 	for range n {
-		m = appendLength(m, len(e)+1)
+		m = appendLength(m, len(e))
 	}
 	for range n {
-		m = append(append(m, 0), e...)
+		m = append(m, e...)
 	}
 	text := string(m)
 	b.SetBytes(512)

@@ -21,19 +21,21 @@
 //	Offer ─▶ outbox ─▶ publisher ─▶ Redis ─▶ subscriber ─▶ inbox ─▶ receiver ─▶ Sink
 //	        (a ring)  (envelopes)                       (bounded)  (sequences)
 //
-// The outbox is a [ring.Ring] with one reader, the publisher. A publisher that
-// Redis holds up is lapped like any reader, and knows by how many events.
+// The outbox is a [ring.Ring] per shard with one reader, the publisher. A publisher
+// that Redis holds up is lapped like any reader, and knows by how many events.
 //
 // # Sequences
 //
-// The publisher numbers the events that were offered, those that were dropped
-// included, from 0 in the life of the instance. An envelope carries consecutive
-// events and the number of the first. A receiver keeps for each origin the number
-// that it expects: more than that is a gap of exactly that many events, less is
-// what it has seen already. An instance whose first envelope arrives sets its own
-// beginning, so there is no gap then. A restarted instance has a new random
-// origin. When nothing is published for a second, an empty envelope tells the
-// number that comes next, so that the end of a burst cannot be lost unnoticed.
+// The outbox has a log per shard, so that also of what is lost it is known which
+// shard it was for. The publisher numbers the events of a shard that were offered,
+// those that were dropped included, from 0 in the life of the instance. An envelope
+// carries consecutive events of one shard and the number of the first. A receiver
+// keeps for each origin and shard the number that it expects: more than that is a
+// gap of exactly that many events, less is what it has seen already. What arrives
+// first of an origin's shard sets its beginning, so there is no gap then. A restarted
+// instance has a new random origin. When nothing is published for a second, empty
+// envelopes tell the numbers that come next, so that the end of a burst cannot be
+// lost unnoticed.
 //
 // # When Redis does not answer
 //

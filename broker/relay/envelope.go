@@ -10,18 +10,20 @@ import (
 // An envelope is one message on the firehose's channel; integers are big endian:
 //
 //	offset  size       what
-//	0       4          "evd1": the format and its version
+//	0       4          "evd2": the format and its version
 //	4       16         origin: the instance's random id
-//	20      8          sequence of the first event
+//	20      8          sequence of the first event, within its origin and shard
 //	28      4          count of events n; 0 only tells the sequence
-//	32      4 × n      their lengths, each at least 2
-//	32+4n   the rest   the events back to back: one byte of shard hint, then JSON
+//	32      1          shard at the origin
+//	33      4 × n      their lengths, each at least 1
+//	33+4n   the rest   the events, JSON, back to back
 //
 // The lengths add up to the rest exactly. They stand before the events, so that
 // the bytes which lie in the outbox back to back are copied as one.
 const (
-	magic      = "evd1"
-	headerSize = 32
+	magic      = "evd2"
+	headerSize = 33
+	maxShards  = 256 // that a byte can tell apart
 )
 
 // An Origin identifies one life of one instance.
@@ -46,11 +48,12 @@ var (
 
 // appendHeader starts an envelope of n events; the caller appends n lengths with
 // appendLength, then the bytes.
-func appendHeader(to []byte, origin Origin, first uint64, n int) []byte {
+func appendHeader(to []byte, origin Origin, shard int, first uint64, n int) []byte {
 	to = append(to, magic...)
 	to = append(to, origin[:]...)
 	to = binary.BigEndian.AppendUint64(to, first)
-	return binary.BigEndian.AppendUint32(to, uint32(n))
+	to = binary.BigEndian.AppendUint32(to, uint32(n))
+	return append(to, byte(shard))
 }
 
 func appendLength(to []byte, n int) []byte { return binary.BigEndian.AppendUint32(to, uint32(n)) }
@@ -58,6 +61,7 @@ func appendLength(to []byte, n int) []byte { return binary.BigEndian.AppendUint3
 // An envelope is the decoded form. Its events are parts of the message.
 type envelope struct {
 	origin  Origin
+	shard   int
 	first   uint64
 	count   int
 	lengths []byte
@@ -74,6 +78,7 @@ func decode(m []byte) (envelope, error) {
 	}
 	e := envelope{
 		origin: Origin(m[4:20]),
+		shard:  int(m[32]),
 		first:  binary.BigEndian.Uint64(m[20:28]),
 	}
 	count := uint64(binary.BigEndian.Uint32(m[28:32]))
@@ -86,7 +91,7 @@ func decode(m []byte) (envelope, error) {
 	var sum uint64
 	for i := range e.count {
 		n := e.length(i)
-		if n < 2 {
+		if n < 1 {
 			return envelope{}, errTruncated
 		}
 		sum += uint64(n)
@@ -105,12 +110,12 @@ func (e *envelope) length(i int) uint32 { return binary.BigEndian.Uint32(e.lengt
 // next is the sequence after the envelope's last event.
 func (e *envelope) next() uint64 { return e.first + uint64(e.count) }
 
-// all yields the events in order: shard hint and JSON.
-func (e *envelope) all(yield func(hint byte, event []byte) bool) {
+// all yields the events in order.
+func (e *envelope) all(yield func(event []byte) bool) {
 	rest := e.events
 	for i := range e.count {
 		n := e.length(i)
-		if !yield(rest[0], rest[1:n]) {
+		if !yield(rest[:n]) {
 			return
 		}
 		rest = rest[n:]

@@ -24,21 +24,22 @@ func (s *fuzzSink) Deliver(_ int, event []byte) error {
 	return nil
 }
 
-func (s *fuzzSink) Skip(n uint64) error {
+func (s *fuzzSink) Skip(_ int, n uint64) error {
 	s.skips += n
 	return nil
 }
 
-// FuzzReceive feeds any bytes to a receiver that knows one origin.
+// FuzzReceive feeds any bytes to a receiver that knows one origin and shard.
 func FuzzReceive(f *testing.F) {
+	const shard = 7
 	known := Origin{1}
 	seed := func(first uint64, events ...string) []byte {
-		m := appendHeader(nil, known, first, len(events))
+		m := appendHeader(nil, known, shard, first, len(events))
 		for _, e := range events {
-			m = appendLength(m, len(e)+1)
+			m = appendLength(m, len(e))
 		}
 		for _, e := range events {
-			m = append(append(m, 7), e...)
+			m = append(m, e...)
 		}
 		return m
 	}
@@ -51,8 +52,8 @@ func FuzzReceive(f *testing.F) {
 	f.Add(seed(5, `1`)[:35])
 	f.Fuzz(func(t *testing.T, m []byte) {
 		sink := &fuzzSink{t: t}
-		r := receiver{sink: sink, maxEvent: 1 << 16, log: zap.NewNop(), self: Origin{2},
-			origins: map[Origin]*origin{known: {next: 10}}}
+		r := receiver{sink: sink, maxEvent: 1 << 16, log: zap.NewNop(), self: Origin{2}, owed: make([]uint64, 4),
+			origins: map[Origin]*origin{known: {next: map[int]uint64{shard: 10}}}}
 		before := bytes.Clone(m)
 		r.receive(string(m))
 		r.settle()
@@ -66,7 +67,7 @@ func FuzzReceive(f *testing.F) {
 			}
 			return
 		}
-		if e.origin != known || e.first > 10+maxGap {
+		if e.origin != known || e.shard != shard || e.first > 10+maxGap {
 			return
 		}
 		want := uint64(0) // events and lost ones from 10 on
@@ -76,7 +77,7 @@ func FuzzReceive(f *testing.F) {
 		if got := sink.delivered + sink.skips; got != want {
 			t.Errorf("first %d, count %d: %d delivered + %d skipped; want %d", e.first, e.count, sink.delivered, sink.skips, want)
 		}
-		if r.origins[known].next < 10 {
+		if r.origins[known].next[shard] < 10 {
 			t.Error("the sequence went back")
 		}
 	})

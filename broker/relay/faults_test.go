@@ -73,6 +73,55 @@ func TestRedisStoppedGapsEqualDrops(t *testing.T) {
 	}
 }
 
+// Also of what was lost it is known which shard it was for.
+func TestGapsAreToldInTheirShard(t *testing.T) {
+	server := startRedis(t)
+	const shards = 4
+	options := Options{Shards: shards, OutboxBytes: 4 << 20, MaxEvent: 16 << 10, MaxAge: -1, regather: soon}
+	a, b := newInstance(t, server.URL(), options, nil), newInstance(t, server.URL(), options, nil)
+	up(t, a, b)
+	var posted [shards]uint64
+	post := func(shard, n int) {
+		for range n {
+			posted[shard]++
+			a.postTo(shard, event(posted[shard], 1000))
+		}
+	}
+	accounted := func() bool {
+		for shard := range posted {
+			if b.seen[shard].Load() < posted[shard] {
+				return false
+			}
+		}
+		return true
+	}
+	for shard := range shards {
+		post(shard, 10)
+	}
+	eventually(t, "events before", accounted)
+
+	server.Stop()
+	post(0, 100) // all wait
+	post(1, 5000)
+	post(3, 8000)
+	eventually(t, "degraded", func() bool { return !a.relay.Up() })
+	server.Continue()
+
+	for shard := range shards {
+		post(shard, 1)
+	}
+	eventually(t, "every shard's books balance", accounted)
+	for shard, n := range posted {
+		if got := b.seen[shard].Load(); got != n {
+			t.Errorf("shard %d: received and skipped %d of %d", shard, got, n)
+		}
+	}
+	st := a.relay.Stats().Firehose
+	if gaps := b.relay.Stats().Gaps["lost"]; gaps != st.DroppedTotal() || gaps == 0 || b.skipped.Load() != gaps {
+		t.Errorf("gaps of %d events, %d told, %v dropped; want the same, not 0", gaps, b.skipped.Load(), st.Dropped)
+	}
+}
+
 // Fault 11.
 func TestRedisKilledAndRestarted(t *testing.T) {
 	server := startRedis(t)

@@ -39,25 +39,26 @@ func eventually(t testing.TB, what string, ok func() bool) {
 }
 
 // An instance is a broker with a relay, as in one process of the product, and
-// one consumer that keeps up.
+// one consumer of each shard that keeps up.
 type instance struct {
 	broker *broker.Broker
 	relay  *Relay
 
-	// Counted by the consumer.
+	// Counted by the consumers.
 	received atomic.Uint64
 	skipped  atomic.Uint64
+	seen     []atomic.Uint64 // by shard: both
 	onEvent  func(event []byte)
 
 	mu       sync.Mutex
 	sessions []session.Event
 }
 
-func (i *instance) Deliver(hint int, event []byte) error {
-	return i.broker.Publish(i.broker.Pick(event, uint64(hint)), i.broker.Tick(time.Now()), event)
+func (i *instance) Deliver(shard int, event []byte) error {
+	return i.broker.Publish(shard, i.broker.Tick(time.Now()), event)
 }
 
-func (i *instance) Skip(n uint64) error { return i.broker.Skip(0, n) }
+func (i *instance) Skip(shard int, n uint64) error { return i.broker.Skip(shard, n) }
 
 func (i *instance) DeliverSession(e session.Event) {
 	i.mu.Lock()
@@ -72,12 +73,14 @@ func (i *instance) sessionEvents() []session.Event {
 }
 
 // post does what the transport does with an accepted event.
-func (i *instance) post(event []byte) {
+func (i *instance) post(event []byte) { i.postTo(0, event) }
+
+func (i *instance) postTo(shard int, event []byte) {
 	at := i.broker.Tick(time.Now())
-	if err := i.broker.Publish(0, at, event); err != nil {
+	if err := i.broker.Publish(shard, at, event); err != nil {
 		panic(err)
 	}
-	i.relay.Offer(0, at, event)
+	i.relay.Offer(shard, at, event)
 }
 
 func config(t testing.TB, url string) redis.Config {
@@ -93,28 +96,30 @@ func config(t testing.TB, url string) redis.Config {
 // that its consumer reads.
 func newInstance(t testing.TB, url string, o Options, onEvent func([]byte)) *instance {
 	t.Helper()
-	b, err := broker.New(broker.Options{Shards: 1})
+	b, err := broker.New(broker.Options{Shards: max(o.Shards, 1)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	i := &instance{broker: b, onEvent: onEvent}
+	i := &instance{broker: b, onEvent: onEvent, seen: make([]atomic.Uint64, b.Shards())}
 	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan struct{})
-	cursor := b.HeadOf(0)
-	go func() { defer close(done); i.consume(ctx, cursor) }()
+	var consuming sync.WaitGroup
+	for shard := range i.seen {
+		cursor := b.HeadOf(shard)
+		consuming.Go(func() { i.consume(ctx, shard, cursor) })
+	}
 
 	o.Server, o.Sink, o.Sessions, o.Tick = config(t, url), i, i, b.Tick
 	i.relay = New(o)
 	t.Cleanup(func() {
 		i.relay.Close()
 		cancel()
-		<-done
+		consuming.Wait()
 	})
 	return i
 }
 
 // consume reads until ctx is done.
-func (i *instance) consume(ctx context.Context, cursor broker.Cursor) {
+func (i *instance) consume(ctx context.Context, shard int, cursor broker.Cursor) {
 	sleeper, err := i.broker.Gate().NewSleeper()
 	if err != nil {
 		panic(err)
@@ -122,10 +127,10 @@ func (i *instance) consume(ctx context.Context, cursor broker.Cursor) {
 	defer sleeper.Leave()
 	var batch broker.Batch
 	for ctx.Err() == nil {
-		if !i.broker.Read(0, &cursor, &batch, 1<<20) {
+		if !i.broker.Read(shard, &cursor, &batch, 1<<20) {
 			select {
 			case <-ctx.Done():
-			case <-sleeper.News(func() bool { return i.broker.Pending(0, cursor) }):
+			case <-sleeper.News(func() bool { return i.broker.Pending(shard, cursor) }):
 			}
 			continue
 		}
@@ -136,6 +141,7 @@ func (i *instance) consume(ctx context.Context, cursor broker.Cursor) {
 			}
 		}
 		i.received.Add(uint64(batch.Events))
+		i.seen[shard].Add(uint64(batch.Events) + batch.Skipped)
 		batch.Release()
 	}
 }

@@ -7,57 +7,58 @@ import (
 	"event-dispatcher/broker/wake"
 )
 
-// An outbox holds the events that wait for the publisher.
+// An outbox holds the events that wait for the publisher, in a log per shard.
 type outbox struct {
+	logs []outlog
+	gate wake.Gate
+}
+
+// An outlog is the log of one shard.
+type outlog struct {
 	ring    *ring.Ring
-	gate    wake.Gate
 	refused atomic.Uint64 // offered, but not let in by the ring
 	read    atomic.Uint64 // sequence up to which the publisher has read
 }
 
-// newOutbox makes room for about size bytes, allocated as it is needed.
-func newOutbox(size, maxEvent int) *outbox {
-	segment := min(max(4*(maxEvent+1), 64<<10), ring.MaxSegmentBytes)
-	return &outbox{ring: ring.New(ring.Options{
-		SegmentBytes: segment,
-		Window:       max(size/ring.SegmentMemory(segment), 4),
-		Spares:       3, // the publisher's pin, and two for those who replace a segment
-	})}
+// newOutbox makes room for about size bytes, or four of the largest events' segments
+// per shard if that is more, allocated as it is needed.
+func newOutbox(shards, size, maxEvent int) *outbox {
+	segment := min(max(4*maxEvent, 64<<10), ring.MaxSegmentBytes)
+	o := &outbox{logs: make([]outlog, shards)}
+	for i := range o.logs {
+		o.logs[i].ring = ring.New(ring.Options{
+			SegmentBytes: segment,
+			Window:       max(size/shards/ring.SegmentMemory(segment), 4),
+			Spares:       3, // the publisher's pin, and two for those who replace a segment
+		})
+	}
+	return o
 }
 
-// hints are the bytes that can stand before an event.
-var hints = func() (all [256]byte) {
-	for i := range all {
-		all[i] = byte(i)
-	}
-	return all
-}()
-
-// maxParts is in how many parts an event may come.
-const maxParts = 4
-
-// offer appends one event, the concatenation of parts, with a hint before it.
-func (o *outbox) offer(hint int, at ring.Tick, parts [][]byte) bool {
-	// Neither append nor copy: both would let what the parts point to, often the
-	// caller's stack, escape to the heap.
-	var all [1 + maxParts][]byte
-	if len(parts) > maxParts {
-		panic("relay: an event has at most four parts")
-	}
-	all[0] = hints[hint&0xff : hint&0xff+1]
-	for i, p := range parts {
-		all[1+i] = p
-	}
-	if o.ring.Publish(at, all[:1+len(parts)]...) != nil {
-		o.refused.Add(1)
-		return false
+// offer appends one event, the concatenation of parts, to the log of a shard.
+func (o *outbox) offer(shard int, at ring.Tick, parts [][]byte) {
+	l := &o.logs[shard]
+	if l.ring.Publish(at, parts...) != nil {
+		l.refused.Add(1)
+		return
 	}
 	o.gate.Wake() // after the event can be seen
-	return true
 }
 
 // queued is how many events wait.
-func (o *outbox) queued() uint64 {
-	stats := o.ring.Stats()
-	return min(o.ring.Head().Sequence()-o.read.Load(), stats.Retained)
+func (o *outbox) queued() (n uint64) {
+	for i := range o.logs {
+		l := &o.logs[i]
+		stats := l.ring.Stats()
+		n += min(l.ring.Head().Sequence()-l.read.Load(), stats.Retained)
+	}
+	return n
+}
+
+// refused is how many events were not let in.
+func (o *outbox) refused() (n uint64) {
+	for i := range o.logs {
+		n += o.logs[i].refused.Load()
+	}
+	return n
 }

@@ -26,8 +26,16 @@ const (
 // A message is what one PUBLISH carries.
 type message struct {
 	text   []byte
+	shard  int
 	first  uint64 // sequence of its first event
 	events int
+}
+
+// A feed is the publisher's place in one log of the outbox.
+type feed struct {
+	cursor  ring.Cursor
+	next    uint64 // sequence of the next event
+	refused uint64 // of the log's refused, how many are in next
 }
 
 // A publisher is the one reader of an outbox. It is one goroutine.
@@ -36,21 +44,20 @@ type publisher struct {
 	name    string // for logs
 	outbox  *outbox
 	channel string
-	pack    func(first uint64, b *ring.Batch) []message // in order, all of the batch
-	silence func(next uint64) []byte                    // the empty message, or nil if the channel has none
+	pack    func(shard int, first uint64, b *ring.Batch) []message // in order, all of the batch
+	silence func(shard int, next uint64) []byte                    // the empty message, or nil if the channel has none
 	now     func() ring.Tick
 	maxAge  time.Duration
 	others  time.Duration // how long they may take to listen again
 	connect func(context.Context, func(error)) (rueidis.Client, error)
-	sharded bool // set when connected, if wanted
-	shard   bool // sharded Pub/Sub is wanted where there is some
+	spread  bool // sharded Pub/Sub is wanted where there is some
 	log     *zap.Logger
 
 	// Owned by run.
-	cursor    ring.Cursor
+	sharded   bool   // Pub/Sub is
+	feeds     []feed // by shard
+	turn      int    // the shard that was read last
 	batch     ring.Batch
-	next      uint64 // sequence of the next event of the outbox
-	refused   uint64 // of outbox.refused, how many are in next
 	pending   []message
 	listeners int64 // that got the last message
 
@@ -75,7 +82,10 @@ func (p *publisher) isUp() bool {
 
 // run publishes until ctx is done.
 func (p *publisher) run(ctx context.Context) {
-	p.cursor = p.outbox.ring.Head()
+	p.feeds = make([]feed, len(p.outbox.logs))
+	for i := range p.feeds {
+		p.feeds[i].cursor = p.outbox.logs[i].ring.Head()
+	}
 	sleeper, err := p.outbox.gate.NewSleeper()
 	if err != nil {
 		panic("relay: an outbox has one publisher: " + err.Error())
@@ -86,10 +96,9 @@ func (p *publisher) run(ctx context.Context) {
 		return
 	}
 	defer client.Close()
-	p.sharded = p.shard && redis.Sharded(ctx, client)
+	p.sharded = p.spread && redis.Sharded(ctx, client)
 	p.complain(nil)
 
-	pending := func() bool { return p.outbox.ring.Pending(p.cursor) }
 	timer := time.NewTimer(announce)
 	defer timer.Stop()
 	for ctx.Err() == nil {
@@ -103,11 +112,11 @@ func (p *publisher) run(ctx context.Context) {
 			}
 			continue
 		}
-		p.idle.Store(!pending())
+		p.idle.Store(!p.waiting())
 		timer.Reset(announce)
 		select {
 		case <-ctx.Done():
-		case <-sleeper.News(pending):
+		case <-sleeper.News(p.waiting):
 		case <-timer.C:
 			p.silent(ctx, client)
 		}
@@ -115,49 +124,71 @@ func (p *publisher) run(ctx context.Context) {
 	}
 }
 
-// silent sends the sequence when there is nothing else to send. It shows, too,
+// waiting reports whether there is something to collect.
+func (p *publisher) waiting() bool {
+	for i := range p.feeds {
+		if p.outbox.logs[i].ring.Pending(p.feeds[i].cursor) {
+			return true
+		}
+	}
+	return false
+}
+
+// silent sends the sequences when there is nothing else to send. It shows, too,
 // whether Redis is there.
 func (p *publisher) silent(ctx context.Context, client rueidis.Client) {
 	var err error
 	if p.silence != nil {
-		_, err = p.publish(ctx, client, p.silence(p.next))
+		for shard := 0; shard < len(p.feeds) && err == nil; shard++ {
+			_, err = p.publish(ctx, client, p.silence(shard, p.feeds[shard].next))
+		}
 	} else {
 		err = client.Do(ctx, client.B().Ping().Build()).Error()
 	}
 	p.complain(err)
 }
 
-// collect reads the outbox into messages, a pipeline full at most.
+// collect reads the outbox into messages, a pipeline full at most, the shards by turns.
 func (p *publisher) collect() {
-	for len(p.pending) < maxPipeline && p.outbox.ring.Read(&p.cursor, &p.batch, maxEnvelope) {
-		p.lapped.Add(p.batch.Skipped)
-		p.next += p.batch.Skipped
-		old := p.expiredEvents()
-		p.expired.Add(uint64(old))
-		p.next += uint64(old)
-		if old > 0 {
-			// Take the old ones as read: a new batch starts behind them.
-			c := p.batch.Cursor(old)
-			events := p.batch.Events
-			p.batch.Release()
-			p.cursor = c
-			if old == events || !p.outbox.ring.Read(&p.cursor, &p.batch, maxEnvelope) {
-				continue
-			}
-			p.lapped.Add(p.batch.Skipped)
-			p.next += p.batch.Skipped
+	for dry := 0; dry < len(p.feeds) && len(p.pending) < maxPipeline; {
+		p.turn = (p.turn + 1) % len(p.feeds)
+		if p.read(p.turn) {
+			dry = 0
+		} else {
+			dry++
 		}
-		if p.batch.Events > 0 {
-			p.pending = append(p.pending, p.pack(p.next, &p.batch)...)
-			p.next += uint64(p.batch.Events)
-		}
-		p.batch.Release()
 	}
-	// What the ring refused has no place in its order; it counts from here on.
-	refused := p.outbox.refused.Load()
-	p.next += refused - p.refused
-	p.refused = refused
-	p.outbox.read.Store(p.cursor.Sequence())
+	for i := range p.feeds {
+		f, l := &p.feeds[i], &p.outbox.logs[i]
+		// What the ring refused has no place in its order; it counts from here on.
+		refused := l.refused.Load()
+		f.next += refused - f.refused
+		f.refused = refused
+		l.read.Store(f.cursor.Sequence())
+	}
+}
+
+// read takes up to an envelope from one log, and reports whether there was anything.
+func (p *publisher) read(shard int) bool {
+	f, r := &p.feeds[shard], p.outbox.logs[shard].ring
+	if !r.Read(&f.cursor, &p.batch, maxEnvelope) {
+		return false
+	}
+	defer p.batch.Release()
+	p.lapped.Add(p.batch.Skipped)
+	f.next += p.batch.Skipped
+	if old := p.expiredEvents(); old > 0 {
+		// Take the old ones as read: the next batch starts behind them.
+		p.expired.Add(uint64(old))
+		f.next += uint64(old)
+		f.cursor = p.batch.Cursor(old)
+		return true
+	}
+	if p.batch.Events > 0 {
+		p.pending = append(p.pending, p.pack(shard, f.next, &p.batch)...)
+		f.next += uint64(p.batch.Events)
+	}
+	return true
 }
 
 // expiredEvents is how many events at the batch's begin are too old.
@@ -238,7 +269,7 @@ func (p *publisher) gather(ctx context.Context, client rueidis.Client) error {
 	}
 	before := p.listeners
 	for end := time.Now().Add(p.others); ; {
-		n, err := p.publish(ctx, client, p.silence(p.pending[0].first))
+		n, err := p.publish(ctx, client, p.silence(p.pending[0].shard, p.pending[0].first))
 		if err != nil || n >= before || time.Now().After(end) {
 			return err
 		}

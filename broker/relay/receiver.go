@@ -16,12 +16,14 @@ import (
 // are called by one goroutine.
 type Sink interface {
 	// Deliver publishes one event: valid JSON, valid UTF-8, without CR or LF.
-	// The bytes are borrowed until return. hint is what the origin gave to
-	// Offer, modulo 256: events with the same hint were in one order there.
-	Deliver(hint int, event []byte) error
+	// The bytes are borrowed until return. shard is what the origin gave to
+	// Offer, modulo [Options.Shards]: events of the same shard were in one order
+	// there.
+	Deliver(shard int, event []byte) error
 
-	// Skip says that n events of other instances were lost on their way.
-	Skip(n uint64) error
+	// Skip says that n events of other instances, of a shard as in Deliver, were
+	// lost on their way.
+	Skip(shard int, n uint64) error
 }
 
 const (
@@ -33,7 +35,7 @@ const (
 
 // origin is what a receiver knows about another instance.
 type origin struct {
-	next uint64 // sequence expected
+	next map[int]uint64 // by its shard: sequence expected
 	seen time.Time
 }
 
@@ -48,7 +50,7 @@ type receiver struct {
 
 	// Owned by run.
 	origins  map[Origin]*origin
-	owed     uint64 // lost events that the sink has not been told of
+	owed     []uint64 // by shard of the sink: lost events that it was not told of
 	lastSkip time.Time
 
 	// Written by run, read by Stats.
@@ -97,7 +99,7 @@ func (r *receiver) run(ctx context.Context) {
 			r.receive(text)
 		case <-tick.C:
 		}
-		if r.owed > 0 && time.Since(r.lastSkip) >= skipGap {
+		if time.Since(r.lastSkip) >= skipGap {
 			r.settle()
 		}
 	}
@@ -106,12 +108,14 @@ func (r *receiver) run(ctx context.Context) {
 // settle tells the sink of lost events. It is done rarely, because it costs the
 // broker a segment each time.
 func (r *receiver) settle() {
-	if r.owed == 0 {
-		return
-	}
-	r.lastSkip = time.Now()
-	if r.sink.Skip(r.owed) == nil {
-		r.owed = 0
+	for shard, n := range r.owed {
+		if n == 0 {
+			continue
+		}
+		r.lastSkip = time.Now()
+		if r.sink.Skip(shard, n) == nil {
+			r.owed[shard] = 0
+		}
 	}
 }
 
@@ -127,31 +131,37 @@ func (r *receiver) receive(text string) {
 		return
 	}
 	r.envelopes.Add(1)
-	o := r.origin(e.origin, e.first)
-	switch ahead := e.first - o.next; {
-	case e.next() <= o.next && e.first <= o.next: // all seen before
+	o := r.origin(e.origin)
+	next, known := o.next[e.shard]
+	if !known { // what is the first to come is the beginning
+		next = e.first
+		o.next[e.shard] = next
+	}
+	shard := e.shard % len(r.owed)
+	switch ahead := e.first - next; {
+	case e.next() <= next && e.first <= next: // all seen before
 		r.duplicates.Add(uint64(e.count))
 		return
-	case e.first > o.next && ahead > maxGap:
+	case e.first > next && ahead > maxGap:
 		r.bad(errSequence, len(text))
 		return
-	case e.first > o.next:
-		r.lose(gapLost, ahead)
+	case e.first > next:
+		r.lose(gapLost, shard, ahead)
 	}
 	seq := e.first
-	for hint, event := range e.all {
-		if seq >= o.next {
-			r.deliver(int(hint), event)
+	for event := range e.all {
+		if seq >= next {
+			r.deliver(shard, event)
 		} else {
 			r.duplicates.Add(1)
 		}
 		seq++
 	}
-	o.next = e.next()
+	o.next[e.shard] = e.next()
 }
 
 // deliver checks one event as if it were posted here.
-func (r *receiver) deliver(hint int, event []byte) {
+func (r *receiver) deliver(shard int, event []byte) {
 	why := -1
 	switch {
 	case len(event) > r.maxEvent:
@@ -165,14 +175,14 @@ func (r *receiver) deliver(hint int, event []byte) {
 		r.errors[why].Add(1)
 		r.log.Warn("relay: an event of another instance is not valid",
 			zap.String("reason", DecodeReasons[why]), zap.Int("bytes", len(event)))
-		r.lose(gapInvalid, 1)
+		r.lose(gapInvalid, shard, 1)
 		return
 	}
 	if bytes.IndexByte(event, '\n') >= 0 || bytes.IndexByte(event, '\r') >= 0 {
 		event = oneLine(event)
 	}
-	if r.sink.Deliver(hint, event) != nil {
-		r.lose(gapRefused, 1)
+	if r.sink.Deliver(shard, event) != nil {
+		r.lose(gapRefused, shard, 1)
 		return
 	}
 	r.received.Add(1)
@@ -190,20 +200,20 @@ func oneLine(event []byte) []byte {
 	return event
 }
 
-func (r *receiver) lose(reason int, n uint64) {
+func (r *receiver) lose(reason, shard int, n uint64) {
 	r.gaps[reason].Add(n)
-	r.owed += n
+	r.owed[shard] += n
 }
 
-// origin finds what is known of an instance; of a new one, first is its beginning.
-func (r *receiver) origin(id Origin, first uint64) *origin {
+// origin finds what is known of an instance.
+func (r *receiver) origin(id Origin) *origin {
 	now := time.Now()
 	o := r.origins[id]
 	if o == nil {
 		if len(r.origins) >= maxOrigins {
 			r.forget(now)
 		}
-		o = &origin{next: first}
+		o = &origin{next: map[int]uint64{}}
 		r.origins[id] = o
 		r.known.Store(int64(len(r.origins)))
 	}

@@ -34,7 +34,11 @@ type Options struct {
 	// method. Required.
 	Tick func(time.Time) ring.Tick
 
-	// OutboxBytes is how much waits for Redis at most. Zero means 16 MiB.
+	// Shards is how many logs the events are in, at most 256. Zero means 1.
+	Shards int
+
+	// OutboxBytes is how much waits for Redis at most, or a few of the largest
+	// events per shard if that is more. Zero means 16 MiB.
 	OutboxBytes int
 
 	// MaxEvent is the largest event in bytes. Zero means 256 KiB and 256 bytes.
@@ -85,6 +89,12 @@ func New(o Options) *Relay {
 	if o.SessionChannel == "" {
 		o.SessionChannel = "my-redis-channel"
 	}
+	if o.Shards == 0 {
+		o.Shards = 1
+	}
+	if o.Shards > maxShards {
+		panic("relay: Options.Shards is more than an envelope can tell apart")
+	}
 	if o.OutboxBytes == 0 {
 		o.OutboxBytes = 16 << 20
 	}
@@ -100,16 +110,16 @@ func New(o Options) *Relay {
 	ctx, cancel := context.WithCancel(context.Background())
 	r := &Relay{options: o, origin: NewOrigin(), cancel: cancel}
 
-	r.firehose.init(r, "firehose", o.Channel, o.OutboxBytes)
+	r.firehose.init(r, "firehose", o.Channel, o.Shards, o.OutboxBytes)
 	r.firehose.publisher.pack = r.pack
-	r.firehose.publisher.silence = func(next uint64) []byte { return appendHeader(nil, r.origin, next, 0) }
-	r.firehose.publisher.shard = true
-	r.receiver = receiver{self: r.origin, sink: o.Sink, maxEvent: o.MaxEvent, from: &r.firehose.subscriber, log: r.firehose.log}
+	r.firehose.publisher.silence = func(shard int, next uint64) []byte { return appendHeader(nil, r.origin, shard, next, 0) }
+	r.firehose.publisher.spread = true
+	r.receiver = receiver{self: r.origin, sink: o.Sink, owed: make([]uint64, o.Shards), maxEvent: o.MaxEvent, from: &r.firehose.subscriber, log: r.firehose.log}
 	r.wait.Go(func() { r.firehose.publisher.run(ctx) })
 	r.wait.Go(func() { r.receiver.run(ctx) })
 
 	if o.Sessions != nil {
-		r.sessions.init(r, "sessions", o.SessionChannel, o.OutboxBytes/4)
+		r.sessions.init(r, "sessions", o.SessionChannel, 1, o.OutboxBytes/4)
 		r.sessions.publisher.pack = packSessions
 		r.sessionReceiver = sessionReceiver{self: r.origin.String(), sink: o.Sessions, from: &r.sessions.subscriber, log: r.sessions.log}
 		r.wait.Go(func() { r.sessions.publisher.run(ctx) })
@@ -119,12 +129,12 @@ func New(o Options) *Relay {
 	return r
 }
 
-func (l *lane) init(r *Relay, name, channel string, outboxBytes int) {
+func (l *lane) init(r *Relay, name, channel string, shards, outboxBytes int) {
 	o := &r.options
 	l.log = redis.Logger(o.Log, o.Server)
 	l.publisher = publisher{
 		name: name, channel: channel,
-		outbox: newOutbox(outboxBytes, o.MaxEvent),
+		outbox: newOutbox(shards, outboxBytes, o.MaxEvent),
 		now:    o.now, maxAge: o.MaxAge, others: o.regather, log: l.log,
 		connect: func(ctx context.Context, failed func(error)) (rueidis.Client, error) {
 			return redis.Connect(ctx, o.Server, failed)
@@ -155,23 +165,23 @@ func (r *Relay) subscribe(ctx context.Context) {
 // Origin is this instance's random id.
 func (r *Relay) Origin() Origin { return r.origin }
 
-// Offer hands an event, the concatenation of up to four parts, to the other instances: raw
+// Offer hands an event, the concatenation of parts, to the other instances: raw
 // JSON without line ends, as it was accepted. The parts are copied. at is the
-// time of publishing. Events with the same shard stay in order; it is passed on
-// modulo 256. What cannot be taken is counted, and told to the others as a gap.
+// time of publishing. Events of the same shard stay in order. What cannot be taken
+// is counted, and told to the others as a gap.
 func (r *Relay) Offer(shard int, at ring.Tick, parts ...[]byte) {
 	r.firehose.publisher.outbox.offer(shard, at, parts)
 }
 
 // pack makes one envelope of a batch.
-func (r *Relay) pack(first uint64, b *ring.Batch) []message {
+func (r *Relay) pack(shard int, first uint64, b *ring.Batch) []message {
 	text := make([]byte, 0, headerSize+4*b.Events+len(b.Bytes))
-	text = appendHeader(text, r.origin, first, b.Events)
+	text = appendHeader(text, r.origin, shard, first, b.Events)
 	for i := range b.Events {
 		text = appendLength(text, len(b.Event(i)))
 	}
 	text = append(text, b.Bytes...)
-	return []message{{text, first, b.Events}}
+	return []message{{text, shard, first, b.Events}}
 }
 
 // Up reports whether this instance publishes and hears the others.

@@ -65,31 +65,31 @@ func TestAnEventLargerThanAnEnvelopeTravelsAlone(t *testing.T) {
 	}
 }
 
-func TestPartsAndHintArrive(t *testing.T) {
+func TestPartsAndShardArrive(t *testing.T) {
 	server := startRedis(t)
 	type arrival struct {
-		hint  int
+		shard int
 		event string
 	}
 	arrived := make(chan arrival, 2)
-	a := newInstance(t, server.URL(), Options{}, nil)
-	sink := sinkFunc(func(hint int, event []byte) error {
-		arrived <- arrival{hint, string(event)}
+	a := newInstance(t, server.URL(), Options{Shards: 4}, nil)
+	sink := sinkFunc(func(shard int, event []byte) error {
+		arrived <- arrival{shard, string(event)}
 		return nil
 	})
-	b := New(Options{Server: config(t, server.URL()), Sink: sink, Tick: a.broker.Tick})
+	b := New(Options{Server: config(t, server.URL()), Sink: sink, Tick: a.broker.Tick, Shards: 2})
 	defer b.Close()
 	eventually(t, "up", func() bool { return a.relay.Up() && b.Up() })
-	a.relay.Offer(259, a.broker.Tick(time.Now()), []byte(`{"a":1`), []byte(`,"user_ip":"`), []byte("::1"), []byte(`"}`))
-	if got, want := <-arrived, (arrival{3, `{"a":1,"user_ip":"::1"}`}); got != want {
+	a.relay.Offer(3, a.broker.Tick(time.Now()), []byte(`{"a":1`), []byte(`,"user_ip":"`), []byte("::1"), []byte(`"}`))
+	if got, want := <-arrived, (arrival{1, `{"a":1,"user_ip":"::1"}`}); got != want {
 		t.Errorf("arrived %+v; want %+v", got, want)
 	}
 }
 
 type sinkFunc func(int, []byte) error
 
-func (f sinkFunc) Deliver(hint int, event []byte) error { return f(hint, event) }
-func (f sinkFunc) Skip(uint64) error                    { return nil }
+func (f sinkFunc) Deliver(shard int, event []byte) error { return f(shard, event) }
+func (f sinkFunc) Skip(int, uint64) error                { return nil }
 
 func TestSessionEventsTravelAsOneJSONMessageEach(t *testing.T) {
 	server := startRedis(t)
@@ -130,22 +130,22 @@ func TestForeignMessagesAreCountedAndCostNothingElse(t *testing.T) {
 
 	foreign := NewOrigin()
 	envelopeOf := func(first uint64, events ...string) string {
-		m := appendHeader(nil, foreign, first, len(events))
+		m := appendHeader(nil, foreign, 3, first, len(events))
 		for _, e := range events {
-			m = appendLength(m, len(e)+1)
+			m = appendLength(m, len(e))
 		}
 		for _, e := range events {
-			m = append(append(m, 0), e...)
+			m = append(m, e...)
 		}
 		return string(m)
 	}
 	for _, m := range []string{
 		"", "hello", strings.Repeat("x", 1000), // foreign
-		"evd2" + strings.Repeat("\x00", 60),        // another version
-		envelopeOf(0, `{"a":1}`)[:headerSize+5],    // truncated
-		envelopeOf(0, `{"a":1}`) + "more",          // too long
-		string(appendHeader(nil, foreign, 0, 1e9)), // a count that is not there
-		envelopeOf(^uint64(0), `{}`),               // sequence past the end
+		"evd1" + strings.Repeat("\x00", 60),           // another version
+		envelopeOf(0, `{"a":1}`)[:headerSize+5],       // truncated
+		envelopeOf(0, `{"a":1}`) + "more",             // too long
+		string(appendHeader(nil, foreign, 0, 0, 1e9)), // a count that is not there
+		envelopeOf(^uint64(0), `{}`),                  // sequence past the end
 		envelopeOf(0, `{"a":1}`, `{"a":`, "\"\xff\"", `{"b":2}`),
 	} {
 		server.Do("PUBLISH", "event-dispatcher", m)
@@ -280,21 +280,21 @@ func TestCloseReturnsWhileRedisIsStopped(t *testing.T) {
 func TestEnvelopeRoundTrip(t *testing.T) {
 	origin := NewOrigin()
 	events := [][]byte{[]byte(`1`), []byte(`{"a":"b"}`), bytes.Repeat([]byte("9"), 70_000)}
-	m := appendHeader(nil, origin, 42, len(events))
+	m := appendHeader(nil, origin, 200, 42, len(events))
 	for _, e := range events {
-		m = appendLength(m, len(e)+1)
+		m = appendLength(m, len(e))
 	}
-	for k, e := range events {
-		m = append(append(m, byte(k)), e...)
+	for _, e := range events {
+		m = append(m, e...)
 	}
 	got, err := decode(m)
-	if err != nil || got.origin != origin || got.first != 42 || got.next() != 45 {
-		t.Fatalf("decode = %v, %v, %d, %d", err, got.origin, got.first, got.next())
+	if err != nil || got.origin != origin || got.shard != 200 || got.first != 42 || got.next() != 45 {
+		t.Fatalf("decode = %v, %v, %d, %d, %d", err, got.origin, got.shard, got.first, got.next())
 	}
 	k := 0
-	for hint, e := range got.all {
-		if int(hint) != k || !bytes.Equal(e, events[k]) {
-			t.Errorf("event %d: hint %d, %d bytes", k, hint, len(e))
+	for e := range got.all {
+		if !bytes.Equal(e, events[k]) {
+			t.Errorf("event %d: %d bytes; want %d", k, len(e), len(events[k]))
 		}
 		k++
 	}

@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"sync/atomic"
@@ -34,11 +35,10 @@ func (r *Relay) OfferSession(e session.Event) {
 }
 
 // packSessions makes a message of each event.
-func packSessions(first uint64, b *ring.Batch) []message {
+func packSessions(shard int, first uint64, b *ring.Batch) []message {
 	messages := make([]message, b.Events)
 	for i := range messages {
-		event := append([]byte(nil), b.Event(i)[1:]...) // without the hint
-		messages[i] = message{text: event, first: first + uint64(i), events: 1}
+		messages[i] = message{bytes.Clone(b.Event(i)), shard, first + uint64(i), 1}
 	}
 	return messages
 }

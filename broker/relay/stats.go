@@ -47,7 +47,7 @@ func (l *lane) stats() LaneStats {
 			"full":     p.lapped.Load(),
 			"expired":  p.expired.Load(),
 			"rejected": p.rejected.Load(),
-			"refused":  p.outbox.refused.Load(),
+			"refused":  p.outbox.refused(),
 		},
 		Failures:  p.failures.Load(),
 		Overflows: s.overflows.Load(),

@@ -228,6 +228,7 @@ func share(cfg *config.Config, b *broker.Broker, log *zap.Logger) *sharing {
 		Sink:           transport.Relayed{Broker: b},
 		Sessions:       s.hub,
 		Tick:           b.Tick,
+		Shards:         b.Shards(),
 		OutboxBytes:    cfg.OutboxBytes,
 		MaxEvent:       cfg.MaxBody + transport.MaxAddedBytes,
 		Log:            log,
