@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"fmt"
 	"testing"
 	"time"
 )
@@ -94,7 +95,13 @@ func TestNegativeKeepAliveIsOff(t *testing.T) {
 		r := newRig(t, roomy(1), o)
 		c := r.join(joinOptions{})
 		c.awaitOpening(t)
-		bytes := r.pool.Stats().Bytes
+		bytes := uint64(len(OpeningComment))
+		eventually(t, func() string {
+			if got := r.pool.Stats().Bytes; got != bytes {
+				return fmt.Sprintf("Stats() = %d bytes; want %d, the opening", got, bytes)
+			}
+			return ""
+		})
 		time.Sleep(5 * o.Stall)
 		if got := r.pool.Stats(); got.Bytes != bytes || got.Consumers != 1 {
 			t.Errorf("Stats() = %d bytes, %d consumers after %v of nothing; want %d, 1", got.Bytes, got.Consumers, 5*o.Stall, bytes)

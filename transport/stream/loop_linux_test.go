@@ -155,24 +155,27 @@ func TestConsumerThatStopsReadingIsStalledAlsoWhenFewEventsCome(t *testing.T) {
 	r := newRig(t, roomy(1), Options{Loops: 1, KeepAlive: -1, Stall: 500 * time.Millisecond})
 	c := r.join(joinOptions{buffer: 32 << 10, stalled: true})
 	r.awaitHerd(1)
-	// Longer than an acknowledgement is delayed.
-	for open := time.Now(); time.Since(open) < 300*time.Millisecond; time.Sleep(time.Millisecond) {
-		held, gone := 0, false
+	// Its window is shut when bytes are unacknowledged at one look, and still at
+	// one that comes later than any acknowledgement is delayed.
+	first := time.Time{}
+	for shut := false; !shut; time.Sleep(time.Millisecond) {
+		held := 0
 		r.inLoop(func(l *loop) {
-			c := l.slots[0]
-			if gone = c == nil; gone {
-				return
-			}
-			if held = unacknowledged(int(c.fd)); c.lag != nil {
+			if c := l.slots[0]; c == nil {
+				shut = true // and the kernel has given up
+			} else if held = unacknowledged(int(c.fd)); c.lag != nil {
 				t.Error("the consumer lags; the test is to stop before that")
+				shut = true
 			}
 		})
-		if gone {
-			break
-		}
-		if held == 0 {
-			open = time.Now()
+		switch {
+		case held == 0 && !shut:
+			first = time.Time{}
 			r.publish(0, 600)
+		case first.IsZero():
+			first = time.Now()
+		case time.Since(first) > 300*time.Millisecond:
+			shut = true
 		}
 	}
 	r.wantClosed(ReasonStalled, 1)

@@ -52,6 +52,7 @@ func TestMaxConsumersIsALimitOnPlaces(t *testing.T) {
 // event and are lapped: its sums never contradict each other.
 func TestInspectAccountsForEveryEvent(t *testing.T) {
 	eachEngine(t, func(t *testing.T, o Options) {
+		o.Stall = time.Hour // however slow the machine
 		r := newRig(t, tiny(2), o)
 		herd, subset := r.join(joinOptions{}), r.join(joinOptions{shards: 0b01})
 		stalled := r.join(joinOptions{buffer: 8 << 10, stalled: true})
