@@ -1,6 +1,6 @@
 #!/bin/sh
-# Installs what the tests run besides Go: a real Redis, a real browser, Node.js
-# and curl. Says what it installs; fails if it cannot.
+# Installs what the tests run besides Go: a real Redis, real proxies, a real browser,
+# Node.js and curl. Says what it installs; fails if it cannot.
 set -eu
 
 missing=""
@@ -15,6 +15,8 @@ need chromium chromium
 need node nodejs
 need npm npm
 need curl curl
+need nginx nginx
+need haproxy haproxy
 [ -z "$missing" ] && exit 0
 
 echo "the tests need:$missing"
