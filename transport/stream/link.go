@@ -3,6 +3,7 @@ package stream
 import (
 	"net"
 	"sync"
+	"time"
 )
 
 // A Link is for wires on which the consumer speaks, too: whoever reads the socket
@@ -11,6 +12,7 @@ import (
 type Link struct {
 	engine engine
 	c      *consumer
+	conn   net.Conn // the reader's
 	over   chan struct{}
 
 	mu     sync.Mutex // guards what follows
@@ -23,7 +25,7 @@ type Link struct {
 // that fails, and then calls End; it closes conn once Done is closed.
 func (t Ticket) ServeLinked(conn net.Conn, opening []byte) *Link {
 	c, e := t.consumer(conn)
-	c.link = &Link{engine: e, c: c, over: make(chan struct{})}
+	c.link = &Link{engine: e, c: c, conn: conn, over: make(chan struct{})}
 	e.add(c, opening)
 	return c.link
 }
@@ -53,8 +55,18 @@ func (l *Link) End() {
 	}
 }
 
-// Done is closed when nothing more will be written.
+// Done is closed when nothing more will be written. From then on reading fails
+// within readOn, whatever the consumer does.
 func (l *Link) Done() <-chan struct{} { return l.over }
+
+// readOn is how long a consumer may take to hang up after it was sent away.
+const readOn = 2 * time.Second
+
+// release closes Done.
+func (l *Link) release() {
+	l.conn.SetReadDeadline(time.Now().Add(readOn))
+	close(l.over)
+}
 
 // take is the answer that waits; nil if none does, or if there is no link.
 func (l *Link) take() []byte {

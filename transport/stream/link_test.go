@@ -82,3 +82,19 @@ func TestReaderEndsIfTheLoopCannotTakeTheConnection(t *testing.T) {
 	l.End()
 	<-l.Done()
 }
+
+// A consumer that was sent away at a drain, and does not hang up, does not keep its
+// reader.
+func TestReaderOfADrainedConsumerEnds(t *testing.T) {
+	eachEngine(t, func(t *testing.T, o Options) {
+		r := newRig(t, roomy(1), o)
+		l, near, far := r.link(0)
+		r.drain(0, 0)
+		<-l.Done()
+		near.SetDeadline(time.Now().Add(patience))
+		if _, err := io.Copy(io.Discard, far); err == nil {
+			t.Error("reading ended as if the consumer had hung up; it did not")
+		}
+		l.End()
+	})
+}

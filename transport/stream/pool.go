@@ -276,7 +276,7 @@ func (p *Pool) gone(c *consumer, why Reason, skipped uint64) {
 	p.closed[why].Add(1)
 	p.consumers.Add(-1)
 	if c.link != nil {
-		close(c.link.over)
+		c.link.release()
 	}
 	switch why {
 	case ReasonStalled, ReasonVanished, ReasonDeadline, ReasonError:
