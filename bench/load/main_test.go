@@ -16,29 +16,33 @@ import (
 	"event-dispatcher/bench/load/report"
 )
 
-// floors is where TestMain builds the programs of ../floor, which speak the
-// dispatcher's protocol.
-var floors string
+// servers is where TestMain builds the product and the programs of ../floor,
+// which speak the dispatcher's protocol.
+var servers string
 
 func TestMain(m *testing.M) {
 	os.Exit(func() int {
-		dir, err := os.MkdirTemp("", "floors")
+		dir, err := os.MkdirTemp("", "servers")
 		if err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			return 1
 		}
 		defer os.RemoveAll(dir)
-		floors = dir
-		if out, err := exec.Command("go", "build", "-o", dir, "../floor/...").CombinedOutput(); err != nil {
-			fmt.Fprintf(os.Stderr, "build floors: %v\n%s", err, out)
-			return 1
+		servers = dir
+		for where, what := range map[string]string{"../..": "./cmd/event_dispatcher", "..": "./floor/..."} {
+			cmd := exec.Command("go", "build", "-o", dir+"/", what)
+			cmd.Dir = where
+			if out, err := cmd.CombinedOutput(); err != nil {
+				fmt.Fprintf(os.Stderr, "build servers: %v\n%s", err, out)
+				return 1
+			}
 		}
 		return m.Run()
 	}())
 }
 
-// start runs a floor and returns its URL and process.
-func start(t *testing.T, floor string, args ...string) (string, *os.Process) {
+// start runs a server and returns its URL and process.
+func start(t *testing.T, server string, args ...string) (string, *os.Process) {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -46,7 +50,7 @@ func start(t *testing.T, floor string, args ...string) (string, *os.Process) {
 	}
 	addr := ln.Addr().(*net.TCPAddr)
 	ln.Close()
-	cmd := exec.Command(filepath.Join(floors, floor), append([]string{"-port", fmt.Sprint(addr.Port)}, args...)...)
+	cmd := exec.Command(filepath.Join(servers, server), append([]string{"-port", fmt.Sprint(addr.Port)}, args...)...)
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -60,7 +64,7 @@ func start(t *testing.T, floor string, args ...string) (string, *os.Process) {
 			return "http://" + addr.String(), cmd.Process
 		}
 	}
-	t.Fatalf("%s does not listen on %v", floor, addr)
+	t.Fatalf("%s does not listen on %v", server, addr)
 	return "", nil
 }
 
@@ -98,6 +102,12 @@ func TestEveryDeliveryIsAccountedFor(t *testing.T) {
 		{"nethub", "-consumers 10 -rate 300 -post /api/events", nil},
 		{"chanhub -buffer 4", "-consumers 6 -stalled 2 -rate 400 -size 60000 -sample -1", func(r report.Report) bool { return r.Ledger.Skipped > 0 && r.Ledger.SkippedBy["stalling"] > 0 }},
 		{"chanhub -buffer 4", "-consumers 6 -stalled 2 -stall-at-once -warmup 0s -rate 400 -size 60000 -sample -1", func(r report.Report) bool { return r.Ledger.SkippedBy["stalling"] > 0 }},
+		{"event_dispatcher", "-consumers 0 -rate 0 -sockets 50", func(r report.Report) bool {
+			return r.Sockets.Opened == 50 && r.Sockets.Ended == 0 && r.Memory.PerConsumer.Resident > 0
+		}},
+		{"event_dispatcher", "-consumers 2 -rate 300 -sockets 20 -socket-path /events", func(r report.Report) bool {
+			return r.Sockets.Ended == 0 && r.Sockets.Messages > 0
+		}},
 		{"chanhub", "-consumers 6 -slow 2 -rate 400", nil},
 		{"chanhub", "-consumers 6 -reconnect 2 -reconnect-every 100ms -rate 400", func(r report.Report) bool { return r.Deliveries.Returns > 2 && r.Ledger.Streams > 8 }},
 	} {
@@ -156,6 +166,23 @@ func TestFailuresAreToldAndPartialResultsKept(t *testing.T) {
 		code, rep, out := load(t, ctx, url, "-consumers 10 -rate 300 -duration 20s")
 		if code != exitFailed || !rep.Partial || rep.Posts.Accepted == 0 || rep.Ledger.Received == 0 {
 			t.Errorf("exit code %d, partial %v\n%s", code, rep.Partial, out)
+		}
+	})
+	t.Run("another instance that hears of nothing", func(t *testing.T) {
+		t.Parallel()
+		url, _ := start(t, "writeloop")
+		elsewhere, _ := start(t, "writeloop")
+		code, rep, out := load(t, ctx, url, "-consumers 2 -rate 300 -listen "+elsewhere)
+		if code != exitFailed || rep.Ledger.Unexplained != 2*rep.Posts.Accepted || rep.Posts.Accepted == 0 {
+			t.Errorf("exit code %d, want %d\n%s", code, exitFailed, out)
+		}
+	})
+	t.Run("no WebSockets", func(t *testing.T) {
+		t.Parallel()
+		url, _ := start(t, "barehandler")
+		code, _, out := load(t, ctx, url, "-consumers 0 -rate 0 -sockets 3")
+		if code != exitFailed || !strings.Contains(out, "socket") {
+			t.Errorf("exit code %d, want %d\n%s", code, exitFailed, out)
 		}
 	})
 	t.Run("interrupted", func(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"event-dispatcher/bench/load/event"
@@ -22,7 +23,12 @@ type Config struct {
 	Host   string    `json:"-"`
 	Post   string    `json:"post"`
 	Stream string    `json:"stream"`
-	PID    int       `json:"pid,omitempty"`
+	PIDs   PIDs      `json:"pids,omitempty"`
+
+	// Listen is where consumers are, when it is not URL: another instance.
+	Listen       string    `json:"listen,omitempty"`
+	ListenTarget sock.Addr `json:"-"`
+	ListenHost   string    `json:"-"`
 
 	Conns         int           `json:"conns"`
 	Rate          Rate          `json:"rate"`
@@ -46,6 +52,9 @@ type Config struct {
 	ReconnectEvery  time.Duration `json:"reconnect_every_ns,omitempty"`
 	ConsumerThreads int           `json:"consumer_threads"`
 	Gap             time.Duration `json:"gap_ns"`
+
+	Sockets    int    `json:"sockets,omitempty"`
+	SocketPath string `json:"socket_path,omitempty"`
 
 	Warmup   time.Duration `json:"warmup_ns"`
 	Duration time.Duration `json:"duration_ns"`
@@ -89,6 +98,27 @@ func (r Rate) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
 // UnmarshalText reads it back.
 func (r *Rate) UnmarshalText(b []byte) error { return r.Set(string(b)) }
 
+// PIDs are processes.
+type PIDs []int
+
+// String implements flag.Value.
+func (p *PIDs) String() string {
+	return strings.Trim(strings.ReplaceAll(fmt.Sprint(*p), " ", ","), "[]")
+}
+
+// Set implements flag.Value.
+func (p *PIDs) Set(s string) error {
+	*p = nil
+	for word := range strings.SplitSeq(s, ",") {
+		pid, err := strconv.Atoi(word)
+		if err != nil || pid < 1 {
+			return errors.New("want numbers of processes, comma-separated")
+		}
+		*p = append(*p, pid)
+	}
+	return nil
+}
+
 // Players reports whether anybody publishes.
 func (c *Config) Players() bool { return c.Conns > 0 && (c.Rate.Max || c.Rate.PerSecond > 0) }
 
@@ -108,7 +138,8 @@ func Parse(args []string, stderr io.Writer) (*Config, error) {
 	f.StringVar(&c.URL, "url", "http://127.0.0.1:3569", "server under test; loopback only")
 	f.StringVar(&c.Post, "post", "/metrics", "path that players POST to")
 	f.StringVar(&c.Stream, "stream", "/event-dispatcher", "path that consumers GET")
-	f.IntVar(&c.PID, "pid", 0, "process of the server, for its CPU time and memory")
+	f.StringVar(&c.Listen, "listen", "", "where consumers listen, if not at -url: another instance of the server")
+	f.Var(&c.PIDs, "pid", "`processes` of the server, comma-separated, for their CPU time and memory in sum")
 
 	f.IntVar(&c.Conns, "conns", 32, "connections of players")
 	f.Var(&c.Rate, "rate", `events per second over all connections (open loop), "max" (closed loop), or 0 (no players)`)
@@ -132,6 +163,9 @@ func Parse(args []string, stderr io.Writer) (*Config, error) {
 	f.DurationVar(&c.ReconnectEvery, "reconnect-every", time.Second, "how long they stay, on average")
 	f.IntVar(&c.ConsumerThreads, "consumer-threads", 1, "threads for consumers that only count")
 	f.DurationVar(&c.Gap, "gap", 4*time.Millisecond, "rest between two looks at consumers that only count")
+
+	f.IntVar(&c.Sockets, "sockets", 0, "WebSockets to open and hold; they answer pings and count what comes")
+	f.StringVar(&c.SocketPath, "socket-path", "/ws/practice/user{n}", "their path; {n} stands for the number of the socket")
 
 	f.DurationVar(&c.Warmup, "warmup", 2*time.Second, "run this long before measuring")
 	f.DurationVar(&c.Duration, "duration", 10*time.Second, "measure this long")
@@ -174,6 +208,7 @@ func (c *Config) check() error {
 		between("stalled", c.Stalled, 0, 100_000),
 		between("slow", c.Slow, 0, 100_000),
 		between("reconnect", c.Reconnect, 0, 100_000),
+		between("sockets", c.Sockets, 0, 20_000),
 		between("slow-rate", c.SlowRate, 100, 1<<30),
 		between("consumer-threads", c.ConsumerThreads, 1, 64),
 	); err != nil {
@@ -198,8 +233,10 @@ func (c *Config) check() error {
 		return fmt.Errorf("-settle %v: want 0 to 1h", c.Settle)
 	case c.Gap < 0 || c.Gap > time.Second:
 		return fmt.Errorf("-gap %v: want 0 to 1s", c.Gap)
-	case !c.Players() && c.Consumers == 0:
-		return errors.New("no players and no consumers: nothing to do")
+	case !c.Players() && c.Consumers+c.Sockets == 0:
+		return errors.New("no players, no consumers and no sockets: nothing to do")
+	case c.Listen != "" && c.Reconnect > 0:
+		return errors.New("-listen and -reconnect: what is on its way from the one instance to the other when a stream opens cannot be balanced")
 	}
 	// What is left for samples comes first, special ones from the rest.
 	c.Sample = min(c.Sample, c.Consumers-special)
@@ -212,22 +249,41 @@ func (c *Config) checkDescriptors() error {
 	if err != nil {
 		return err
 	}
-	if need := c.Consumers + c.Conns + spare; uint64(need) > limit {
-		return fmt.Errorf("%d consumers and %d connections need %d descriptors, the limit is %d: fewer of them, a higher limit (ulimit -n), or several generators",
-			c.Consumers, c.Conns, need, limit)
+	if need := c.Consumers + c.Sockets + c.Conns + spare; uint64(need) > limit {
+		return fmt.Errorf("%d consumers, %d sockets and %d connections need %d descriptors, the limit is %d: fewer of them, a higher limit (ulimit -n), or several generators",
+			c.Consumers, c.Sockets, c.Conns, need, limit)
 	}
 	return nil
 }
 
-// resolve takes the URL apart. A load generator that can be pointed at other
+// resolve takes the URLs and paths apart.
+func (c *Config) resolve() (err error) {
+	if c.Target, c.Host, err = endpoint("url", c.URL); err != nil {
+		return err
+	}
+	c.ListenTarget, c.ListenHost = c.Target, c.Host
+	if c.Listen != "" {
+		if c.ListenTarget, c.ListenHost, err = endpoint("listen", c.Listen); err != nil {
+			return err
+		}
+	}
+	for _, p := range []string{c.Post, c.Stream, c.SocketPath} {
+		if p == "" || p[0] != '/' {
+			return fmt.Errorf("path %q: want it to begin with /", p)
+		}
+	}
+	return nil
+}
+
+// endpoint takes a URL apart. A load generator that can be pointed at other
 // people's machines is a weapon, so this one cannot.
-func (c *Config) resolve() error {
-	u, err := url.Parse(c.URL)
+func endpoint(flag, text string) (target sock.Addr, host string, err error) {
+	u, err := url.Parse(text)
 	if err != nil {
-		return fmt.Errorf("-url: %w", err)
+		return target, "", fmt.Errorf("-%s: %w", flag, err)
 	}
 	if u.Scheme != "http" || u.Hostname() == "" || u.Port() == "" || (u.Path != "" && u.Path != "/") || u.RawQuery != "" {
-		return fmt.Errorf("-url %q: want http://127.0.0.1:PORT", c.URL)
+		return target, "", fmt.Errorf("-%s %q: want http://127.0.0.1:PORT", flag, text)
 	}
 	name := u.Hostname()
 	if name == "localhost" {
@@ -235,17 +291,11 @@ func (c *Config) resolve() error {
 	}
 	ip := net.ParseIP(name).To4()
 	if ip == nil || ip[0] != 127 {
-		return fmt.Errorf("-url %q: only addresses in 127.0.0.0/8 are loaded", c.URL)
+		return target, "", fmt.Errorf("-%s %q: only addresses in 127.0.0.0/8 are loaded", flag, text)
 	}
 	port, err := strconv.Atoi(u.Port())
 	if err != nil || port < 1 || port > 65535 {
-		return fmt.Errorf("-url %q: no such port", c.URL)
+		return target, "", fmt.Errorf("-%s %q: no such port", flag, text)
 	}
-	for _, p := range []string{c.Post, c.Stream} {
-		if p == "" || p[0] != '/' {
-			return fmt.Errorf("path %q: want it to begin with /", p)
-		}
-	}
-	c.Target, c.Host = sock.Addr{IP: [4]byte(ip), Port: port}, u.Host
-	return nil
+	return sock.Addr{IP: [4]byte(ip), Port: port}, u.Host, nil
 }

@@ -13,6 +13,14 @@ func TestParseRefusesNonsense(t *testing.T) {
 		{"-url https://127.0.0.1:80", "want http://"},
 		{"-url http://127.0.0.1", "want http://"},
 		{"-url http://127.0.0.1:99999", "no such port"},
+		{"-listen http://192.0.2.1:80", "127.0.0.0/8"},
+		{"-listen 127.0.0.1:80", "-listen"},
+		{"-listen http://127.0.0.1:80 -reconnect 1", "-reconnect"},
+		{"-pid 1,x", "processes"},
+		{"-pid 0", "processes"},
+		{"-sockets -1", "-sockets"},
+		{"-sockets 20000", "descriptors"},
+		{"-socket-path ws", "begin with /"},
 		{"-rate fast", `"max"`},
 		{"-rate -1", `"max"`},
 		{"-rate NaN", `"max"`},
@@ -47,6 +55,13 @@ func TestParse(t *testing.T) {
 	}
 	if c.Sample != 3 {
 		t.Errorf("all of 5 with 2 stalled are %d samples, want 3", c.Sample)
+	}
+	if c.ListenTarget != c.Target || c.ListenHost != c.Host {
+		t.Errorf("without -listen consumers are at %v, want %v", c.ListenTarget, c.Target)
+	}
+	c, err = Parse(strings.Fields("-listen http://127.0.0.2:80 -pid 12,7 -consumers 0 -rate 0 -sockets 3"), io.Discard)
+	if err != nil || c.ListenTarget.String() != "127.0.0.2:80" || c.ListenHost != "127.0.0.2:80" || c.PIDs.String() != "12,7" || c.Sockets != 3 {
+		t.Errorf("listen at %v, processes %v, %d sockets, %v", c.ListenTarget, &c.PIDs, c.Sockets, err)
 	}
 	if c, err = Parse([]string{"-rate", "0"}, io.Discard); err != nil || c.Players() {
 		t.Errorf("-rate 0: players %v, %v; want none", c.Players(), err)

@@ -19,6 +19,18 @@ func ProcessCPU(pid int) (time.Duration, error) {
 	return cpuClock(^pid<<3 | 2)
 }
 
+// ProcessesCPU is the sum of [ProcessCPU] over several.
+func ProcessesCPU(pids []int) (sum time.Duration, err error) {
+	for _, pid := range pids {
+		cpu, err := ProcessCPU(pid)
+		if err != nil {
+			return 0, err
+		}
+		sum += cpu
+	}
+	return sum, nil
+}
+
 // ThreadCPU is like [ProcessCPU] for one thread of this process.
 func ThreadCPU(tid int) (time.Duration, error) {
 	return cpuClock(^tid<<3 | 4 | 2)
@@ -47,7 +59,7 @@ func Alive(pid int) bool {
 
 // Memory is in bytes.
 type Memory struct {
-	Resident   int64 `json:"resident"`    // of the process
+	Resident   int64 `json:"resident"`    // of the processes
 	TCPBuffers int64 `json:"tcp_buffers"` // of the machine, both ends of every connection
 	Slab       int64 `json:"slab"`        // of the machine: sockets and files among much else
 }
@@ -57,14 +69,14 @@ func (m Memory) Sub(n Memory) Memory {
 	return Memory{m.Resident - n.Resident, m.TCPBuffers - n.TCPBuffers, m.Slab - n.Slab}
 }
 
-// ReadMemory reads the memory of process pid, if not 0, and the kernel's.
-func ReadMemory(pid int) (m Memory, err error) {
-	if pid != 0 {
+// ReadMemory reads the memory of processes, in sum, and the kernel's.
+func ReadMemory(pids []int) (m Memory, err error) {
+	for _, pid := range pids {
 		b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 		if err != nil {
 			return m, err
 		}
-		m.Resident = field(b, "VmRSS:") << 10
+		m.Resident += field(b, "VmRSS:") << 10
 	}
 	b, err := os.ReadFile("/proc/net/sockstat")
 	if err != nil {

@@ -33,6 +33,7 @@ type Report struct {
 	Posts      *Posts      `json:"posts,omitempty"`
 	Deliveries *Deliveries `json:"deliveries,omitempty"`
 	Ledger     *Ledger     `json:"ledger,omitempty"`
+	Sockets    *Sockets    `json:"sockets,omitempty"`
 	CPU        CPU         `json:"cpu"`
 	Memory     Usage       `json:"memory"`
 	Series     []Step      `json:"series"`
@@ -79,6 +80,14 @@ type Ledger struct {
 	SkippedBy map[string]uint64 `json:"skipped_by"`
 }
 
+// Sockets is the WebSockets that were held.
+type Sockets struct {
+	Opened   int   `json:"opened"`
+	Ended    int64 `json:"ended_by_server"`
+	Messages int64 `json:"messages"` // received
+	Pings    int64 `json:"pings"`    // answered
+}
+
 // CPU is time in seconds per second of measuring, so cores.
 type CPU struct {
 	Server      float64 `json:"server_cores"`
@@ -92,12 +101,12 @@ type CPU struct {
 
 // Usage is memory in bytes.
 type Usage struct {
-	Baseline    probe.Memory `json:"baseline"` // before anybody connected
-	Joined      probe.Memory `json:"joined"`   // consumers there, no events yet
-	Begin       probe.Memory `json:"begin"`    // measuring begins
-	End         probe.Memory `json:"end"`      // measuring ends
-	Peak        probe.Memory `json:"peak"`     // seen in any step
-	PerConsumer probe.Memory `json:"per_consumer"`
+	Baseline    probe.Memory `json:"baseline"`     // before anybody connected
+	Joined      probe.Memory `json:"joined"`       // consumers there, no events yet
+	Begin       probe.Memory `json:"begin"`        // measuring begins
+	End         probe.Memory `json:"end"`          // measuring ends
+	Peak        probe.Memory `json:"peak"`         // seen in any step
+	PerConsumer probe.Memory `json:"per_consumer"` // or socket
 }
 
 // Step is one step of the time series, a quarter of a second.

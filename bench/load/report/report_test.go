@@ -96,11 +96,11 @@ func TestFailTakesJoinedErrorsApart(t *testing.T) {
 }
 
 func TestReportIsWrittenBothWays(t *testing.T) {
-	r := &Report{Config: &config.Config{Consumers: 2, Size: 512, PID: 1}, Posts: &Posts{Rate: 1234}, Deliveries: &Deliveries{Rate: 2468},
-		Ledger: &Ledger{Streams: 2, Sent: 10, Received: 9, Skipped: 1}, Errors: []string{"the moon was full"}}
+	r := &Report{Config: &config.Config{Consumers: 2, Size: 512, PIDs: config.PIDs{1}}, Posts: &Posts{Rate: 1234}, Deliveries: &Deliveries{Rate: 2468},
+		Ledger: &Ledger{Streams: 2, Sent: 10, Received: 9, Skipped: 1}, Sockets: &Sockets{Opened: 7, Pings: 3}, Errors: []string{"the moon was full"}}
 	var table bytes.Buffer
 	r.WriteTable(&table)
-	for _, want := range []string{"1234/s", "2468/s", "sent 10 = received 9 + skipped 1; unexplained 0", "the moon was full"} {
+	for _, want := range []string{"1234/s", "2468/s", "sent 10 = received 9 + skipped 1; unexplained 0", "7 held, 0 ended by the server; 0 messages received, 3 pings answered", "the moon was full"} {
 		if !strings.Contains(table.String(), want) {
 			t.Errorf("table lacks %q:\n%s", want, table.String())
 		}

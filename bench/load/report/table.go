@@ -31,18 +31,21 @@ func (r *Report) WriteTable(w io.Writer) {
 			t.row("streams", "%d left and came back; ended by the server: %v", d.Returns, d.Ended)
 		}
 	}
+	if s := r.Sockets; s != nil {
+		t.row("sockets", "%d held, %d ended by the server; %d messages received, %d pings answered", s.Opened, s.Ended, s.Messages, s.Pings)
+	}
 	if l := r.Ledger; l != nil && r.Posts != nil {
 		t.row("ledger", "sent %d = received %d + skipped %d; unexplained %d (%d streams)", l.Sent, l.Received, l.Skipped, l.Unexplained, l.Streams)
 	}
-	if cpu := r.CPU; c.PID != 0 {
+	if cpu := r.CPU; len(c.PIDs) > 0 {
 		t.row("server CPU", "%.2f cores; %.2f us per POST, %.3f us per delivery", cpu.Server, cpu.PerPost, cpu.PerDelivery)
 	}
 	t.row("generator CPU", "%.2f cores, busiest thread %.2f; machine %.2f of %d", r.CPU.Generator, r.CPU.BusyThread, r.CPU.Machine, r.CPU.Cores)
 	m := r.Memory
-	if c.PID != 0 {
+	if len(c.PIDs) > 0 {
 		t.row("server memory", "%s before, %s joined, %s begin, %s end, %s peak", size(m.Baseline.Resident), size(m.Joined.Resident), size(m.Begin.Resident), size(m.End.Resident), size(m.Peak.Resident))
-		if c.Consumers > 0 {
-			t.row("per consumer", "%d B resident; kernel, both ends: %d B TCP buffers, %d B slab", m.PerConsumer.Resident, m.PerConsumer.TCPBuffers, m.PerConsumer.Slab)
+		if c.Consumers+c.Sockets > 0 {
+			t.row("per listener", "%d B resident; kernel, both ends: %d B TCP buffers, %d B slab", m.PerConsumer.Resident, m.PerConsumer.TCPBuffers, m.PerConsumer.Slab)
 		}
 	}
 	t.row("kernel memory", "TCP buffers %s joined, %s end, %s peak", size(m.Joined.TCPBuffers), size(m.End.TCPBuffers), size(m.Peak.TCPBuffers))

@@ -29,9 +29,12 @@ func (r *run) sample() (s sample, err error) {
 	s.accepted, s.started = totals.Accepted, totals.Started
 	c := r.consumers.Stats()
 	s.events, s.bytes = c.Events, c.Bytes
-	if r.cfg.PID != 0 {
-		if s.server, err = probe.ProcessCPU(r.cfg.PID); err != nil || !probe.Alive(r.cfg.PID) {
-			return s, fmt.Errorf("the server, process %d, is gone", r.cfg.PID)
+	if s.server, err = probe.ProcessesCPU(r.cfg.PIDs); err != nil {
+		return s, fmt.Errorf("the server is gone: %w", err)
+	}
+	for _, pid := range r.cfg.PIDs {
+		if !probe.Alive(pid) {
+			return s, fmt.Errorf("the server, process %d, is gone", pid)
 		}
 	}
 	if s.generator, err = probe.ProcessCPU(0); err != nil {
@@ -51,7 +54,7 @@ func (r *run) sample() (s sample, err error) {
 			s.threads[tid] = cpu
 		}
 	}
-	s.memory, err = probe.ReadMemory(r.cfg.PID)
+	s.memory, err = probe.ReadMemory(r.cfg.PIDs)
 	peak := &r.report.Memory.Peak
 	peak.Resident = max(peak.Resident, s.memory.Resident)
 	peak.TCPBuffers = max(peak.TCPBuffers, s.memory.TCPBuffers)
@@ -204,13 +207,12 @@ func (r *run) figures(first, last sample) {
 	for tid, cpu := range last.threads {
 		rep.CPU.BusyThread = max(rep.CPU.BusyThread, (cpu-first.threads[tid]).Seconds()/seconds)
 	}
-	if r.cfg.Consumers > 0 {
+	if n := int64(r.cfg.Consumers + r.cfg.Sockets); n > 0 {
 		more := rep.Memory.Joined
 		if !r.cfg.Players() {
 			more = last.memory // settled by now
 		}
 		more = more.Sub(rep.Memory.Baseline)
-		n := int64(r.cfg.Consumers)
 		rep.Memory.PerConsumer = probe.Memory{Resident: more.Resident / n, TCPBuffers: more.TCPBuffers / n, Slab: more.Slab / n}
 	}
 }

@@ -21,6 +21,7 @@ import (
 	"event-dispatcher/bench/load/config"
 	"event-dispatcher/bench/load/consumer"
 	"event-dispatcher/bench/load/event"
+	"event-dispatcher/bench/load/idle"
 	"event-dispatcher/bench/load/ledger"
 	"event-dispatcher/bench/load/player"
 	"event-dispatcher/bench/load/probe"
@@ -38,6 +39,7 @@ type run struct {
 
 	consumers *consumer.Consumers
 	players   *player.Players
+	sockets   *idle.Sockets
 	begin     int64
 	window    clock.Window
 	latest    sample // the last that could be taken
@@ -65,10 +67,12 @@ func Run(ctx context.Context, cfg *config.Config, progress io.Writer) *report.Re
 }
 
 func (r *run) play(ctx context.Context) error {
-	if r.cfg.PID != 0 && !probe.Alive(r.cfg.PID) {
-		return fmt.Errorf("process %d does not run", r.cfg.PID)
+	for _, pid := range r.cfg.PIDs {
+		if !probe.Alive(pid) {
+			return fmt.Errorf("process %d does not run", pid)
+		}
 	}
-	memory, err := probe.ReadMemory(r.cfg.PID)
+	memory, err := probe.ReadMemory(r.cfg.PIDs)
 	if err != nil {
 		return fmt.Errorf("read memory: %w", err)
 	}
@@ -88,7 +92,7 @@ func (r *run) play(ctx context.Context) error {
 func (r *run) join(ctx context.Context) error {
 	cfg := r.cfg
 	c, err := consumer.New(&consumer.Options{
-		Target: cfg.Target, Host: cfg.Host, Path: cfg.Stream,
+		Target: cfg.ListenTarget, Host: cfg.ListenHost, Path: cfg.Stream,
 		Sources:  sources(cfg.Consumers/1000 + 1),
 		Roles:    consumer.Roles(cfg.Consumers, cfg.Sample, cfg.Stalled, cfg.Slow, cfg.Reconnect),
 		Threads:  cfg.ConsumerThreads,
@@ -107,9 +111,18 @@ func (r *run) join(ctx context.Context) error {
 			c.Close(r.book.Totals())
 			return err
 		}
+	}
+	if cfg.Sockets > 0 {
+		opt := idle.Options{Target: cfg.ListenTarget, Path: cfg.SocketPath, Sockets: cfg.Sockets}
+		if r.sockets, err = idle.Open(ctx, opt, 10*time.Second); err != nil {
+			c.Close(r.book.Totals())
+			return err
+		}
+	}
+	if cfg.Consumers+cfg.Sockets > 0 {
 		time.Sleep(200 * time.Millisecond) // for the server to put its handshakes away
 	}
-	r.report.Memory.Joined, err = probe.ReadMemory(cfg.PID)
+	r.report.Memory.Joined, err = probe.ReadMemory(cfg.PIDs)
 	return err
 }
 

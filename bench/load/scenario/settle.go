@@ -40,6 +40,9 @@ func (r *run) settle(failed bool) error {
 	if !failed && len(errs) == 0 {
 		r.untilQuiet()
 	}
+	if r.sockets != nil {
+		errs = append(errs, r.release())
+	}
 	totals := r.book.Totals()
 	if rep.Posts != nil {
 		rep.Posts.Accepted, rep.Posts.Rejected, rep.Posts.Unknown = totals.Accepted, totals.Rejected, totals.Unknown
@@ -52,9 +55,25 @@ func (r *run) settle(failed bool) error {
 	return errors.Join(errs...)
 }
 
+// release lets go of the sockets. None of them may have ended before.
+func (r *run) release() error {
+	s := r.sockets.Stats()
+	r.sockets.Close()
+	r.report.Sockets = &report.Sockets{Opened: r.cfg.Sockets, Ended: s.Ended, Messages: s.Messages, Pings: s.Pings}
+	if s.Ended > 0 {
+		return fmt.Errorf("sockets: the server ended %d of %d, first: %s", s.Ended, r.cfg.Sockets, s.Reason)
+	}
+	return nil
+}
+
 // untilQuiet waits until no stream has news for a while.
 func (r *run) untilQuiet() {
-	const quiet = int64(700 * time.Millisecond)
+	quiet := int64(700 * time.Millisecond)
+	if r.cfg.Listen != "" {
+		// An instance tells the others of its last events, should it have
+		// dropped them, when it has had none for a second.
+		quiet = int64(2 * time.Second)
+	}
 	// What is released now may take a moment to begin.
 	from := r.clock.Now()
 	for deadline := from + int64(r.cfg.Settle); ; time.Sleep(20 * time.Millisecond) {
