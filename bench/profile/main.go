@@ -15,11 +15,13 @@ import (
 	"os/signal"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 	"time"
 
+	"event-dispatcher/bench/internal/cast"
 	"event-dispatcher/bench/internal/plan"
 	"event-dispatcher/bench/internal/process"
 )
@@ -127,14 +129,12 @@ func profile(ctx context.Context, o *options, stdout io.Writer) error {
 	// The product samples contention only on request, because that costs.
 	// Builds that know no such flag take no notice of its variable.
 	os.Setenv("PROFILE_RATE", "100")
-	args := []string{"-port", "127.0.0.1:{port}", "-admin-addr", fmt.Sprintf("127.0.0.1:%d", admin)}
-	// The scenario's own flags follow the port.
-	args = append(args, o.scenario.Product.Args[2:]...)
-	server, err := process.Start(ctx, "bin/event_dispatcher", append(args, o.serverArgs...), admin)
+	actors, err := cast.Start(ctx, "bin", o.scenario.Product, o.serverArgs, admin)
+	defer actors.Stop()
 	if err != nil {
 		return err
 	}
-	defer server.Stop()
+	server := actors.Server()
 	fmt.Fprintf(stdout, "%s: %s\n%s\n\n", o.scenario.Name, o.scenario.Title, strings.Join(server.Command, " "))
 
 	// CPU first, then the trace, then what is a moment's picture.
@@ -144,7 +144,7 @@ func profile(ctx context.Context, o *options, stdout io.Writer) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	warm := o.scenario.Warmup + time.Second
-	go func() { loadErr <- load(ctx, o, server, warm+time.Duration(o.seconds+traced+4)*time.Second) }()
+	go func() { loadErr <- load(ctx, o, actors, warm+time.Duration(o.seconds+traced+4)*time.Second) }()
 	select {
 	case err := <-loadErr:
 		return errors.Join(errors.New("the load ended before profiles could be collected"), err)
@@ -163,10 +163,10 @@ func profile(ctx context.Context, o *options, stdout io.Writer) error {
 
 // load plays the scenario for as long as profiles take. It is interrupted when
 // they are there.
-func load(ctx context.Context, o *options, server *process.Server, d time.Duration) error {
-	args := append(append([]string{}, o.scenario.Load...),
+func load(ctx context.Context, o *options, actors cast.Cast, d time.Duration) error {
+	args := append(slices.Concat(o.scenario.Load, actors.Fill(o.scenario.Product.Load)),
 		"-warmup", "0s", "-duration", d.String(), "-settle", "1s", "-stall-forever", "-quiet",
-		"-url", "http://"+server.Address(), "-pid", strconv.Itoa(server.PID()), "-json", filepath.Join(o.out, "load.json"))
+		"-url", "http://"+actors.Server().Address(), "-pid", actors.PIDs(), "-json", filepath.Join(o.out, "load.json"))
 	cmd := exec.CommandContext(ctx, "bin/load", args...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = 10 * time.Second

@@ -98,7 +98,7 @@ func (p *player) keep(r *trial.Record) {
 	var b strings.Builder
 	fmt.Fprintf(&b, "  %-16s", r.Subject)
 	for _, c := range summary.Columns {
-		if v, ok := r.Figures[c.Figure]; ok && (v > 0 || strings.Contains(c.Figure, "skipped")) {
+		if v, ok := r.Figures[c.Figure]; ok && (v > 0 || c.Zero) {
 			fmt.Fprintf(&b, " %s %s,", figures.Number(v*c.Scale), c.Title)
 		}
 	}

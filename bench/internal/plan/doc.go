@@ -15,8 +15,20 @@ import (
 type Subject struct {
 	Name    string
 	Program string   // in bench/bin
-	Args    []string // {port} stands for the port
-	Load    []string // added to the scenario's flags; later ones win
+	Args    []string // {port} stands for the port, {NAME} for that of a companion
+	Load    []string // added to the scenario's flags; later ones win; {NAME} as in Args
+	// Beside are the processes that it needs. They are started before it, in order.
+	Beside []Companion
+}
+
+// Companion is a process beside a subject. Companions of the product are waited
+// for until they, and it, are ready.
+type Companion struct {
+	Name      string
+	Program   string
+	Installed bool     // the system's program, not one in bench/bin
+	Args      []string // {port} stands for the port, {NAME} for that of an earlier one
+	Frozen    bool     // stands still from when all are ready, and answers nothing
 }
 
 // Scenario is one load.
@@ -62,6 +74,7 @@ type Target struct {
 	Scenario string // Any: every load scenario
 	Figure   string
 	Against  string // Value, Ceiling, or the name of another scenario
+	Added    bool   // with Ceiling: how much more than it, not how many times it
 	Least    bool   // the figure must be at least Limit, not at most
 	Limit    float64
 	Scale    float64 // figures are multiplied by it for people; 0 is 1

@@ -28,12 +28,38 @@ func TestEveryScenarioIsAWellFormedLoad(t *testing.T) {
 			}
 			for _, sub := range subjects {
 				args := slices.Concat(s.Load, []string{"-warmup", s.Warmup.String(), "-duration", s.Duration.String()}, sub.Load)
+				for i := range args {
+					args[i] = placeholder.ReplaceAllString(args[i], "1")
+				}
 				if _, err := config.Parse(args, io.Discard); err != nil {
 					t.Errorf("%s, %s: %v", s.Name, sub.Name, err)
 				}
+				names := map[string]bool{"port": true}
+				for _, c := range sub.Beside {
+					if c.Name == "" || c.Program == "" {
+						t.Errorf("%s, %s: companion %+v", s.Name, sub.Name, c)
+					}
+					wellNamed(t, c.Args, names)
+					names[c.Name] = true
+				}
+				wellNamed(t, slices.Concat(sub.Args, sub.Load), names)
 				if sub.Program == "" || !slices.ContainsFunc(sub.Args, regexp.MustCompile(`\{port\}`).MatchString) {
 					t.Errorf("%s, %s: program %q, args %v", s.Name, sub.Name, sub.Program, sub.Args)
 				}
+			}
+		}
+	}
+}
+
+var placeholder = regexp.MustCompile(`\{([a-z]+)\}`)
+
+// wellNamed checks that ports in args are those of processes started before.
+func wellNamed(t *testing.T, args []string, names map[string]bool) {
+	t.Helper()
+	for _, a := range args {
+		for _, m := range placeholder.FindAllStringSubmatch(a, -1) {
+			if !names[m[1]] {
+				t.Errorf("%q: nothing called %s runs by then", a, m[1])
 			}
 		}
 	}
@@ -53,6 +79,8 @@ func TestEveryTargetHasItsScenario(t *testing.T) {
 		switch {
 		case tg.Against == Ceiling && sc.Ceiling == nil:
 			t.Errorf("%s: scenario %s has no ceiling", tg.Title, sc.Name)
+		case tg.Added && tg.Against != Ceiling:
+			t.Errorf("%s: added to what?", tg.Title)
 		case tg.Against != Value && tg.Against != Ceiling && Find(all, tg.Against) == nil:
 			t.Errorf("%s: no scenario %q to compare with", tg.Title, tg.Against)
 		}
@@ -78,8 +106,8 @@ func elapsed(scenarios []Scenario) time.Duration {
 }
 
 func TestTheBenchmarkEndsInReasonableTime(t *testing.T) {
-	if d := elapsed(Scenarios()); d > 12*time.Minute {
-		t.Errorf("all scenarios take about %v, want at most 12m", d)
+	if d := elapsed(Scenarios()); d > 15*time.Minute {
+		t.Errorf("all scenarios take about %v, want at most 15m", d)
 	}
 	if d := elapsed(Shorten(Scenarios())); d > 90*time.Second {
 		t.Errorf("a quick run takes about %v, want at most 90s", d)

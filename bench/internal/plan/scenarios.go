@@ -5,11 +5,14 @@ import (
 	"time"
 )
 
-// ProductName is the subject that targets are about.
-const ProductName = "product"
+// ProductName is the subject that targets are about, ProductProgram what it runs.
+const (
+	ProductName    = "product"
+	ProductProgram = "event_dispatcher"
+)
 
 var (
-	product     = Subject{Name: ProductName, Program: "event_dispatcher", Args: []string{"-port", "127.0.0.1:{port}"}}
+	product     = Subject{Name: ProductName, Program: ProductProgram, Args: []string{"-port", "127.0.0.1:{port}"}}
 	bareHandler = &Subject{Name: "bare handler", Program: "barehandler", Args: []string{"-port", "{port}"}}
 	writeLoop   = &Subject{Name: "write loop", Program: "writeloop", Args: []string{"-port", "{port}"}}
 	writeEach   = &Subject{Name: "write per event", Program: "writeloop", Args: []string{"-port", "{port}", "-per-event"}}
@@ -21,6 +24,41 @@ var (
 func with(args ...string) Subject {
 	s := product
 	s.Args = append(append([]string{}, product.Args...), args...)
+	return s
+}
+
+// PeerName is the companion that is another instance of the product.
+const PeerName = "peer"
+
+var (
+	redis = Companion{Name: "redis", Program: "redis-server", Installed: true, Args: []string{"--port", "{port}", "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"}}
+	peer  = Companion{Name: PeerName, Program: product.Program, Args: shared().Args}
+)
+
+// shared returns the product with a Redis, and companions beside both.
+func shared(beside ...Companion) Subject {
+	s := with("-redis", "redis://127.0.0.1:{redis}/0")
+	s.Beside = append([]Companion{redis}, beside...)
+	return s
+}
+
+// relayed returns the product with a peer, where the consumers are.
+func relayed() Subject {
+	s := shared(peer)
+	s.Load = flags("-listen http://127.0.0.1:{peer}")
+	return s
+}
+
+// named returns the subject under another name, with nothing of its own in the load.
+func named(name string, s Subject) *Subject {
+	s.Name, s.Load = name, nil
+	return &s
+}
+
+// stopped returns the product with a Redis that stands still.
+func stopped() Subject {
+	s := shared()
+	s.Beside[0].Frozen = true
 	return s
 }
 
@@ -148,6 +186,67 @@ func Scenarios() []Scenario {
 			Warmup: 1500 * ms, Duration: 4 * s, Settle: 30 * s, Repetitions: 3,
 			Ceiling: &Subject{Name: "nobody stalls", Program: product.Program, Args: product.Args, Load: flags("-consumers 100 -stalled 0")},
 			Product: product,
+		},
+		{
+			Name: "relay-inside", Title: "from broker to broker through Redis, inside one process, events of 0.5 KB",
+			Note: "go test -bench in broker/relay, with a redis-server beside it.",
+			Bench: &GoBench{
+				Package: "./broker/relay",
+				Pattern: `^BenchmarkBrokerToBroker$`,
+				Figures: map[string]string{
+					"BenchmarkBrokerToBroker events/s": "relay_rate",
+					"BenchmarkBrokerToBroker skipped":  "relay_skipped",
+				},
+			},
+			Repetitions: 3, Duration: 1 * s,
+		},
+		{
+			Name: "relay-20000", Title: "two instances and a Redis, 20,000 POST/s at the one, 2 consumers at the other",
+			Note:   "Open loop, 1 % above the rate that is promised. CPU time is that of both instances and Redis.",
+			Load:   flags("-consumers 2 -sample 1 -conns 32 -rate 20200 -size 512"),
+			Warmup: 1500 * ms, Duration: 3 * s, Repetitions: 3,
+			Product: relayed(),
+		},
+		{
+			Name: "relay-max", Title: "two instances and a Redis, POST as fast as 32 connections go, 2 consumers at the other instance",
+			Load:   flags("-consumers 2 -sample 1 -conns 32 -rate max -size 512"),
+			Warmup: 1500 * ms, Duration: 3 * s, Repetitions: 3,
+			Product: relayed(),
+		},
+		{
+			Name: "relay-overload", Title: "the same, 16 events under way on each connection: more than Redis can carry",
+			Note:   "What the first instance drops is missing at the other, and told to its consumers: the ledger is over these.",
+			Load:   flags("-consumers 2 -sample 1 -conns 32 -pipeline 16 -rate max -size 512"),
+			Warmup: 1500 * ms, Duration: 3 * s, Repetitions: 3,
+			Product: relayed(),
+		},
+		{
+			Name: "relay-latency", Title: "two instances and a Redis, 5,000 events/s (open loop), 2 consumers at the other instance",
+			Note:   "The ceiling is the same processes under the same load with the consumers at the instance that is posted to, so the difference is the way through Redis.",
+			Load:   flags("-consumers 2 -sample 1 -conns 32 -rate 5000 -size 512"),
+			Warmup: 1 * s, Duration: 3 * s, Repetitions: 5,
+			Ceiling: named("consumers near", relayed()), Product: relayed(),
+		},
+		{
+			Name: "redis-stopped", Title: "10,000 POST/s and 2 consumers, with a Redis that answers nothing",
+			Note:   "Redis is stopped (SIGSTOP) when the product is connected. The ceiling is the product without Redis.",
+			Load:   flags("-consumers 2 -sample 1 -conns 32 -rate 10000 -size 512"),
+			Warmup: 1 * s, Duration: 2 * s, Repetitions: 7,
+			Ceiling: named("no Redis", product), Product: stopped(),
+		},
+		{
+			Name: "5000-idle-sockets", Title: "5,000 idle session sockets, each a user of one practice",
+			Note:   "Memory as with idle consumers. The product pings every 2 s, not every 25, so that memory and answers include that.",
+			Load:   flags("-consumers 0 -rate 0 -sockets 5000"),
+			Warmup: 7 * s, Duration: 1 * s, Repetitions: 2,
+			Product: with("-socket-ping", "2s"),
+		},
+		{
+			Name: "5000-idle-websockets", Title: "5,000 idle streams over WebSocket",
+			Note:   "As 5000-idle-sockets; streams are pinged as often as -keep-alive says.",
+			Load:   flags("-consumers 0 -rate 0 -sockets 5000 -socket-path /event-dispatcher"),
+			Warmup: 7 * s, Duration: 1 * s, Repetitions: 2,
+			Product: with("-keep-alive", "2s"),
 		},
 	}
 }

@@ -45,6 +45,21 @@ func Targets() []Target {
 		{Title: "100 stalled beside 100, p99 against nobody stalled", Scenario: "100-stalled", Figure: "delivery_p99_ms", Against: Ceiling, Limit: 1.25, Unit: "×"},
 		{Title: "100 stalled beside 100, growth of resident memory (ring budget)", Scenario: "100-stalled", Figure: "growth_bytes", Limit: 64, Scale: 1. / mib, Unit: "MiB", Worst: true},
 
+		{Title: "relay inside one process, events of 0.5 KB", Scenario: "relay-inside", Figure: "relay_rate", Least: true, Limit: 200_000, Unit: "/s"},
+		{Title: "relay inside one process, events skipped", Scenario: "relay-inside", Figure: "relay_skipped", Limit: 0, Worst: true},
+		{Title: "two instances and Redis, POST rate held", Scenario: "relay-20000", Figure: "post_rate", Least: true, Limit: 20_000, Unit: "/s"},
+		{Title: "two instances and Redis, 20,000/s, events missing at the other", Scenario: "relay-20000", Figure: "relay_gaps", Limit: 0, Worst: true},
+		{Title: "two instances and Redis, 20,000/s, events dropped by the first", Scenario: "relay-20000", Figure: "relay_drops", Limit: 0, Worst: true},
+		{Title: "two instances and Redis, full rate, missing less dropped", Scenario: "relay-max", Figure: "relay_uncounted", Limit: 0, Worst: true},
+		{Title: "two instances and Redis, overload, missing less dropped", Scenario: "relay-overload", Figure: "relay_uncounted", Limit: 0, Worst: true},
+		{Title: "two instances and Redis, 5,000/s, publish to receipt, p99", Scenario: "relay-latency", Figure: "delivery_p99_ms", Limit: 10, Unit: "ms"},
+		{Title: "two instances and Redis, 5,000/s, p99 added by the relay", Scenario: "relay-latency", Figure: "delivery_p99_ms", Against: Ceiling, Added: true, Limit: 10, Unit: "ms"},
+		{Title: "Redis stopped, POST p50 against no Redis", Scenario: "redis-stopped", Figure: "post_p50_ms", Against: Ceiling, Limit: 1.1, Unit: "×"},
+		{Title: "Redis stopped, POST p99 against no Redis", Scenario: "redis-stopped", Figure: "post_p99_ms", Against: Ceiling, Limit: 1.1, Unit: "×"},
+		{Title: "Redis stopped, publish to receipt, p99 against no Redis", Scenario: "redis-stopped", Figure: "delivery_p99_ms", Against: Ceiling, Limit: 1.1, Unit: "×"},
+		{Title: "5,000 idle session sockets, resident memory per socket", Scenario: "5000-idle-sockets", Figure: "idle_bytes", Limit: 12, Scale: 1. / kib, Unit: "KiB"},
+		{Title: "5,000 idle streams over WebSocket, resident memory per stream", Scenario: "5000-idle-websockets", Figure: "idle_bytes", Limit: 12, Scale: 1. / kib, Unit: "KiB"},
+
 		{Title: "deliveries unexplained, all runs", Scenario: Any, Figure: "unexplained", Limit: 0, Worst: true},
 	}
 }

@@ -1,5 +1,5 @@
-// Package process starts a server on a loopback port, keeps what it logs, and
-// ends it.
+// Package process starts servers on loopback ports, keeps what they log, and
+// ends them.
 package process
 
 import (
@@ -113,6 +113,33 @@ func (s *Server) untilListening(ctx context.Context, limit time.Duration) error 
 	}
 }
 
+// UntilReady returns when the product's /readyz, at an address that it listens
+// on, says that nothing is amiss, not even degraded.
+func (s *Server) UntilReady(ctx context.Context, address string, limit time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	for {
+		body, err := Get(ctx, address, "/readyz", 1<<10)
+		if err == nil && strings.Contains(string(body), `"ready"`) {
+			return nil
+		}
+		select {
+		case <-s.ended:
+			return fmt.Errorf("the server ended before it was ready: %s; it logged: %s", s.status, lastLine(s.Log()))
+		case <-ctx.Done():
+			if err == nil {
+				err = fmt.Errorf("it answers %s", body)
+			}
+			return fmt.Errorf("the server on %s is not ready after %v: %w", address, limit, err)
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+}
+
+// Freeze makes the server stand still: its connections stay open, nothing is
+// answered. [Server.Stop] wakes it.
+func (s *Server) Freeze() error { return s.cmd.Process.Signal(syscall.SIGSTOP) }
+
 // Address is where the server listens.
 func (s *Server) Address() string { return fmt.Sprintf("127.0.0.1:%d", s.Port) }
 
@@ -131,6 +158,7 @@ func (s *Server) Stop() string {
 			<-s.ended
 			return s.status
 		}
+		_ = s.cmd.Process.Signal(syscall.SIGCONT) // it may be frozen, or have ended meanwhile
 		select {
 		case <-s.ended:
 			return s.status

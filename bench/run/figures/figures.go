@@ -3,8 +3,11 @@ package figures
 
 import (
 	"maps"
+	"math"
 	"slices"
+	"strings"
 
+	"event-dispatcher/bench/internal/plan"
 	"event-dispatcher/bench/load/report"
 	"event-dispatcher/bench/run/trial"
 )
@@ -16,7 +19,9 @@ import (
 //	delivery_rate, delivery_cpu_us, delivery_p50/p99_ms  of all consumers; intended time to receipt
 //	events_per_sweep                                     product only, between two scrapes
 //	skipped, healthy_skipped, unexplained                from the ledger
-//	idle_bytes, idle_kernel_bytes                        per consumer, nobody publishes
+//	relay_gaps, relay_drops                              product only: missing at the peer; not sent by the server, both by their own count
+//	relay_uncounted                                      how far these two are apart
+//	idle_bytes, idle_kernel_bytes                        per consumer or socket, nobody publishes
 //	growth_bytes                                         beside stalled consumers: most resident memory since measuring began
 func Of(r *trial.Record) map[string]float64 {
 	f := make(map[string]float64)
@@ -39,12 +44,38 @@ func Of(r *trial.Record) map[string]float64 {
 		f["skipped"], f["unexplained"] = float64(l.Skipped), float64(l.Unexplained)
 		f["healthy_skipped"] = float64(l.SkippedBy["counting"] + l.SkippedBy["sampling"])
 	}
-	if rep.Posts == nil && consumers > 0 && rep.Memory.PerConsumer.Resident > 0 {
+	if rep.Posts == nil && consumers+rep.Config.Sockets > 0 && rep.Memory.PerConsumer.Resident > 0 {
 		f["idle_bytes"] = float64(rep.Memory.PerConsumer.Resident)
 		f["idle_kernel_bytes"] = float64(rep.Memory.PerConsumer.TCPBuffers + rep.Memory.PerConsumer.Slab)
 	}
 	product(f, &r.Server)
+	relay(f, r)
 	return f
+}
+
+// relay computes what did not get from the server to its peer.
+func relay(f map[string]float64, r *trial.Record) {
+	peer := r.Companion(plan.PeerName)
+	if peer == nil {
+		return
+	}
+	here, there := r.Server.Scraped(trial.ScrapeAfter), peer.Scraped(trial.ScrapeAfter)
+	if here == nil || there == nil {
+		return
+	}
+	f["relay_gaps"] = sum(there, "dispatcher_relay_gap_events_total{")
+	f["relay_drops"] = sum(here, `dispatcher_relay_dropped_events_total{events="firehose"`)
+	f["relay_uncounted"] = math.Abs(f["relay_gaps"] - f["relay_drops"])
+}
+
+// sum adds up the series whose names begin so.
+func sum(metrics map[string]float64, begin string) (total float64) {
+	for series, v := range metrics {
+		if strings.HasPrefix(series, begin) {
+			total += v
+		}
+	}
+	return total
 }
 
 func posts(f map[string]float64, rep *report.Report) {
@@ -128,11 +159,23 @@ func Values(records []*trial.Record, role, figure string) []float64 {
 	return values
 }
 
-// Ratios compares each run of the product with the mean of the ceiling's runs
+// Ratios says how many times the figure of the ceiling each run of the product
+// has; see [compare].
+func Ratios(records []*trial.Record, figure string) []float64 {
+	return compare(records, figure, func(product, ceiling float64) float64 { return product / ceiling })
+}
+
+// Added says how much more than the figure of the ceiling each run of the
+// product has; see [compare].
+func Added(records []*trial.Record, figure string) []float64 {
+	return compare(records, figure, func(product, ceiling float64) float64 { return product - ceiling })
+}
+
+// compare compares each run of the product with the mean of the ceiling's runs
 // right before and right after it; if one of them is missing, with the other.
 // The records are those of one scenario in the order they were played.
-func Ratios(records []*trial.Record, figure string) []float64 {
-	var ratios []float64
+func compare(records []*trial.Record, figure string, by func(product, ceiling float64) float64) []float64 {
+	var compared []float64
 	value := func(i int, role string) (float64, bool) {
 		if i < 0 || i >= len(records) || records[i].Role != role || !records[i].Usable() {
 			return 0, false
@@ -149,12 +192,12 @@ func Ratios(records []*trial.Record, figure string) []float64 {
 		after, ok2 := value(i+1, trial.Ceiling)
 		switch {
 		case ok1 && ok2:
-			ratios = append(ratios, v/((before+after)/2))
+			compared = append(compared, by(v, (before+after)/2))
 		case ok1 || ok2:
-			ratios = append(ratios, v/(before+after))
+			compared = append(compared, by(v, before+after))
 		}
 	}
-	return ratios
+	return compared
 }
 
 // Names returns the figures that any of the records has.

@@ -71,6 +71,31 @@ func TestRatiosTakeTheCeilingsOnBothSides(t *testing.T) {
 	}
 }
 
+func TestAddedTakesTheCeilingsOnBothSides(t *testing.T) {
+	if got := Added(played("c2", "p9", "c4", "p1", "c3", "r9"), "f"); !slices.Equal(got, []float64{6, -2.5}) {
+		t.Errorf("Added = %v, want 6 and -2.5", got)
+	}
+}
+
+func TestFiguresOfARelay(t *testing.T) {
+	r := &trial.Record{Report: &report.Report{Config: &config.Config{}}, Beside: []*trial.Companion{{Name: "redis"}, {Name: plan.PeerName}}}
+	if _, ok := Of(r)["relay_gaps"]; ok {
+		t.Error("gaps without a look at the peer")
+	}
+	r.Server.Scrapes = []trial.Scrape{{When: trial.ScrapeAfter, Metrics: map[string]float64{
+		`dispatcher_relay_dropped_events_total{events="firehose",reason="full"}`:    5,
+		`dispatcher_relay_dropped_events_total{events="firehose",reason="expired"}`: 2,
+		`dispatcher_relay_dropped_events_total{events="sessions",reason="full"}`:    100,
+	}}}
+	r.Beside[1].Scrapes = []trial.Scrape{{When: trial.ScrapeAfter, Metrics: map[string]float64{
+		`dispatcher_relay_gap_events_total{reason="lost"}`: 6, `dispatcher_relay_gap_events_total{reason="refused"}`: 2,
+	}}}
+	f := Of(r)
+	if f["relay_gaps"] != 8 || f["relay_drops"] != 7 || f["relay_uncounted"] != 1 {
+		t.Errorf("figures are %v, want 8 gaps, 7 drops, 1 uncounted", f)
+	}
+}
+
 func TestJudge(t *testing.T) {
 	all := map[string][]*trial.Record{
 		"s":    played("c2", "p3", "c4", "p4", "c4"),
@@ -88,6 +113,7 @@ func TestJudge(t *testing.T) {
 		{"at least", plan.Target{Scenario: "s", Figure: "f", Limit: 3.4, Least: true}, Met, 3.5},
 		{"too little", plan.Target{Scenario: "s", Figure: "f", Limit: 3.6, Least: true}, NotMet, 3.5},
 		{"ceiling", plan.Target{Scenario: "s", Figure: "f", Against: plan.Ceiling, Limit: 1}, Met, 1},
+		{"added", plan.Target{Scenario: "s", Figure: "f", Against: plan.Ceiling, Added: true, Limit: 0}, Met, 0},
 		{"other scenario", plan.Target{Scenario: "s", Figure: "f", Against: "base", Limit: 1.5}, NotMet, 1.75},
 		{"scaled", plan.Target{Scenario: "s", Figure: "f", Limit: 350, Scale: 100}, Met, 350},
 		{"median hides one", plan.Target{Scenario: "mix", Figure: "f", Limit: 0}, Met, 0},
@@ -159,6 +185,9 @@ func TestIdleConsumersHaveMemoryOnly(t *testing.T) {
 		Seconds: 1, Config: &config.Config{Consumers: 10}, Deliveries: &report.Deliveries{}, Ledger: &report.Ledger{},
 		Memory: report.Usage{PerConsumer: probe.Memory{Resident: 400, TCPBuffers: 100, Slab: 7000}},
 	}})
+	if sockets := Of(&trial.Record{Report: &report.Report{Config: &config.Config{Sockets: 10}, Memory: report.Usage{PerConsumer: probe.Memory{Resident: 9000}}}}); sockets["idle_bytes"] != 9000 {
+		t.Errorf("figures of idle sockets are %v", sockets)
+	}
 	if len(got) != 2 || got["idle_bytes"] != 400 || got["idle_kernel_bytes"] != 7100 {
 		t.Errorf("figures are %v", got)
 	}

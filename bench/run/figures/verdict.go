@@ -61,6 +61,9 @@ func Judge(t plan.Target, all map[string][]*trial.Record) Verdict {
 		values = Values(records, trial.Product, t.Figure)
 	case plan.Ceiling:
 		values = Ratios(records, t.Figure)
+		if t.Added {
+			values = Added(records, t.Figure)
+		}
 	default:
 		base := RangeOf(Values(all[t.Against], trial.Product, t.Figure))
 		if base.Median > 0 {

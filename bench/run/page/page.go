@@ -152,11 +152,11 @@ type ratio struct {
 
 func ratios(sc summary.Scenario) []ratio {
 	var out []ratio
-	for _, f := range []ratio{{Title: "post_cpu_us"}, {Title: "post_rate"}, {Title: "delivery_cpu_us"}, {Title: "delivery_rate"}, {Title: "delivery_p99_ms"}} {
+	for _, f := range []ratio{{Title: "post_cpu_us"}, {Title: "post_rate"}, {Title: "delivery_cpu_us"}, {Title: "delivery_rate"}, {Title: "post_p50_ms"}, {Title: "post_p99_ms"}, {Title: "delivery_p99_ms"}} {
 		if f.Range = figures.RangeOf(figures.Ratios(sc.Records, f.Title)); f.Range.N > 0 {
 			f.Title = map[string]string{
 				"post_cpu_us": "server CPU per POST", "post_rate": "POST rate", "delivery_cpu_us": "server CPU per delivery",
-				"delivery_rate": "delivery rate", "delivery_p99_ms": "publish to receipt p99",
+				"delivery_rate": "delivery rate", "post_p50_ms": "POST p50", "post_p99_ms": "POST p99", "delivery_p99_ms": "publish to receipt p99",
 			}[f.Title]
 			out = append(out, f)
 		}

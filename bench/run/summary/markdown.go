@@ -15,30 +15,35 @@ import (
 type Column struct {
 	Title, Figure string
 	Scale         float64
+	Zero          bool // 0 is worth showing, too
 }
 
 // Columns in the order they are shown.
 var Columns = []Column{
-	{"ns/publish", "publish_ns", 1},
-	{"ns/publish, contended", "publish_contended_ns", 1},
-	{"ns/publish, mutex, contended", "publish_mutex_ns", 1},
-	{"allocs/publish", "publish_allocs", 1},
-	{"ns/event read", "read_ns", 1},
-	{"POST/s", "post_rate", 1},
-	{"µs CPU/POST", "post_cpu_us", 1},
-	{"POST p50 ms", "post_p50_ms", 1},
-	{"POST p99 ms", "post_p99_ms", 1},
-	{"deliveries/s", "delivery_rate", 1},
-	{"µs CPU/delivery", "delivery_cpu_us", 1},
-	{"receipt p50 ms", "delivery_p50_ms", 1},
-	{"receipt p99 ms", "delivery_p99_ms", 1},
-	{"events/sweep", "events_per_sweep", 1},
-	{"skipped", "skipped", 1},
-	{"healthy skipped", "healthy_skipped", 1},
-	{"unexplained", "unexplained", 1},
-	{"KiB/consumer", "idle_bytes", 1. / (1 << 10)},
-	{"kernel KiB/consumer", "idle_kernel_bytes", 1. / (1 << 10)},
-	{"growth MiB", "growth_bytes", 1. / (1 << 20)},
+	{"ns/publish", "publish_ns", 1, false},
+	{"ns/publish, contended", "publish_contended_ns", 1, false},
+	{"ns/publish, mutex, contended", "publish_mutex_ns", 1, false},
+	{"allocs/publish", "publish_allocs", 1, true},
+	{"ns/event read", "read_ns", 1, false},
+	{"events/s relayed", "relay_rate", 1, false},
+	{"skipped by the relay", "relay_skipped", 1, true},
+	{"POST/s", "post_rate", 1, false},
+	{"µs CPU/POST", "post_cpu_us", 1, false},
+	{"POST p50 ms", "post_p50_ms", 1, false},
+	{"POST p99 ms", "post_p99_ms", 1, false},
+	{"deliveries/s", "delivery_rate", 1, false},
+	{"µs CPU/delivery", "delivery_cpu_us", 1, false},
+	{"receipt p50 ms", "delivery_p50_ms", 1, false},
+	{"receipt p99 ms", "delivery_p99_ms", 1, false},
+	{"events/sweep", "events_per_sweep", 1, false},
+	{"skipped", "skipped", 1, true},
+	{"healthy skipped", "healthy_skipped", 1, true},
+	{"unexplained", "unexplained", 1, true},
+	{"relay gaps", "relay_gaps", 1, true},
+	{"relay drops", "relay_drops", 1, true},
+	{"KiB/listener", "idle_bytes", 1. / (1 << 10), false},
+	{"kernel KiB/listener", "idle_kernel_bytes", 1. / (1 << 10), false},
+	{"growth MiB", "growth_bytes", 1. / (1 << 20), false},
 }
 
 // Shown returns the columns that the scenario fills.
@@ -46,7 +51,7 @@ func (s *Scenario) Shown() []Column {
 	var shown []Column
 	for _, c := range Columns {
 		for _, sub := range s.Subjects {
-			if r, ok := sub.Figures[c.Figure]; ok && (r.Max != 0 || strings.HasSuffix(c.Figure, "skipped") || c.Figure == "unexplained" || c.Figure == "publish_allocs") {
+			if r, ok := sub.Figures[c.Figure]; ok && (r.Max != 0 || c.Zero) {
 				shown = append(shown, c)
 				break
 			}
@@ -129,7 +134,7 @@ func (s *Scenario) markdown(b *bytes.Buffer) {
 		}
 	}
 	for _, figure := range []struct{ name, title string }{
-		{"post_cpu_us", "CPU per POST"}, {"delivery_cpu_us", "CPU per delivery"}, {"post_rate", "POST rate"}, {"delivery_p99_ms", "receipt p99"},
+		{"post_cpu_us", "CPU per POST"}, {"delivery_cpu_us", "CPU per delivery"}, {"post_rate", "POST rate"}, {"post_p50_ms", "POST p50"}, {"post_p99_ms", "POST p99"}, {"delivery_p99_ms", "receipt p99"},
 	} {
 		if r := figures.RangeOf(figures.Ratios(s.Records, figure.name)); r.N > 0 {
 			fmt.Fprintf(b, "\nProduct / %s, %s: %s ×\n", s.ceiling(), figure.title, Cell(r))

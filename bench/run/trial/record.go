@@ -39,7 +39,9 @@ type Record struct {
 	Stolen float64 `json:"stolen_cores"`
 
 	Server ServerSide `json:"server"`
-	Load   LoadSide   `json:"load"`
+	// Beside are the server's companions, in the order of their start.
+	Beside []*Companion `json:"beside,omitempty"`
+	Load   LoadSide     `json:"load"`
 
 	// Figures are computed from the rest; see package figures.
 	Figures map[string]float64 `json:"figures"`
@@ -58,6 +60,23 @@ type ServerSide struct {
 	// Scrapes of the product's metrics: one before the load, two in the
 	// measured window, one after the load.
 	Scrapes []Scrape `json:"scrapes,omitempty"`
+}
+
+// Companion is what is known of a process beside the server.
+type Companion struct {
+	Name string `json:"name"`
+	ServerSide
+}
+
+// Companion returns what is known of the companion of that name, nil if there is
+// none.
+func (r *Record) Companion(name string) *Companion {
+	for _, c := range r.Beside {
+		if c.Name == name {
+			return c
+		}
+	}
+	return nil
 }
 
 // Scrape is the product's metrics at one instant.

@@ -16,8 +16,8 @@ import (
 	"syscall"
 	"time"
 
+	"event-dispatcher/bench/internal/cast"
 	"event-dispatcher/bench/internal/plan"
-	"event-dispatcher/bench/internal/process"
 	"event-dispatcher/bench/load/report"
 )
 
@@ -41,46 +41,25 @@ func (e *Env) Run(ctx context.Context, s *plan.Scenario, subject plan.Subject, r
 		r.Stolen = (stolen() - before).Seconds() / time.Since(r.Started).Seconds()
 	}()
 
-	args := subject.Args
-	if subject.Program == "event_dispatcher" {
-		args = slices.Concat(args, e.ServerArgs)
-	}
-	died := false
-	server, err := process.Start(ctx, e.Bin+"/"+subject.Program, args)
-	if server != nil {
-		r.Server.Command = server.Command
-		defer func() {
-			r.Server.Ended, r.Server.Log = server.Stop(), server.Log()
-			if !died && !inOrder(r.Server.Ended, role) {
-				r.fail("the server ended with %s", r.Server.Ended)
-			}
-		}()
-	}
+	actors, err := cast.Start(ctx, e.Bin, subject, e.ServerArgs, 0)
+	n := take(r, actors, len(subject.Beside))
+	defer n.stop()
 	if err != nil {
 		r.fail("%v", err)
 		return r
 	}
 	if role == Product {
-		r.scrape(ctx, server, ScrapeBefore)
-		stop := r.scrapeWindow(ctx, server, s)
-		e.load(ctx, r, s, subject, server)
+		n.scrape(ctx, ScrapeBefore)
+		stop := n.scrapeWindow(ctx, s)
+		e.load(ctx, r, s, subject, actors)
 		stop()
 	} else {
-		e.load(ctx, r, s, subject, server)
+		e.load(ctx, r, s, subject, actors)
 	}
-	if how, ended := server.Ended(); ended {
-		died = true
-		r.fail("the server died: %s", how)
-	} else if role == Product {
-		r.scrape(ctx, server, ScrapeAfter)
+	if n.alive() && role == Product {
+		n.scrape(ctx, ScrapeAfter)
 	}
 	return r
-}
-
-// inOrder reports whether a server ended the way it should: only the product
-// knows how to shut down.
-func inOrder(status, role string) bool {
-	return role != Product || status == "exit status 0"
 }
 
 func (e *Env) record(s *plan.Scenario, subject, role string, order int, extension string) *Record {
@@ -93,7 +72,7 @@ func (e *Env) record(s *plan.Scenario, subject, role string, order int, extensio
 }
 
 // load runs the generator, bounded, and takes its report over.
-func (e *Env) load(ctx context.Context, r *Record, s *plan.Scenario, subject plan.Subject, server *process.Server) {
+func (e *Env) load(ctx context.Context, r *Record, s *plan.Scenario, subject plan.Subject, actors cast.Cast) {
 	settle := s.Settle
 	if settle == 0 {
 		settle = 15 * time.Second
@@ -102,8 +81,8 @@ func (e *Env) load(ctx context.Context, r *Record, s *plan.Scenario, subject pla
 	defer os.Remove(name)
 	args := slices.Concat(s.Load, []string{
 		"-warmup", s.Warmup.String(), "-duration", s.Duration.String(), "-settle", settle.String(),
-	}, subject.Load, e.LoadArgs, []string{
-		"-quiet", "-url", "http://" + server.Address(), "-pid", strconv.Itoa(server.PID()),
+	}, actors.Fill(subject.Load), e.LoadArgs, []string{
+		"-quiet", "-url", "http://" + actors.Server().Address(), "-pid", actors.PIDs(),
 		"-label", s.Name + " " + subject.Name, "-json", name,
 	})
 
@@ -139,45 +118,6 @@ func (e *Env) load(ctx context.Context, r *Record, s *plan.Scenario, subject pla
 		r.fail("run the load: %v", err)
 	case err != nil && r.Report == nil:
 		r.fail("the load ended with %v: %.300s", err, strings.TrimSpace(out.String()))
-	}
-}
-
-// scrapeWindow scrapes twice while the load measures, away from the window's
-// ends. What it returns waits for that, or cuts it short when the load has
-// ended already.
-func (r *Record) scrapeWindow(ctx context.Context, server *process.Server, s *plan.Scenario) (stop func()) {
-	ctx, cancel := context.WithCancel(ctx)
-	done := make(chan struct{})
-	start := time.Now()
-	go func() {
-		defer close(done)
-		for _, at := range []struct {
-			when string
-			due  time.Duration
-		}{{ScrapeEarly, s.Warmup + s.Duration/10}, {ScrapeLate, s.Warmup + s.Duration*9/10}} {
-			select {
-			case <-time.After(time.Until(start.Add(at.due))):
-				r.scrape(ctx, server, at.when)
-			case <-ctx.Done():
-				return
-			}
-		}
-	}()
-	return func() {
-		cancel()
-		<-done
-	}
-}
-
-// scrape notes the product's metrics.
-func (r *Record) scrape(ctx context.Context, server *process.Server, when string) {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
-	body, err := process.Get(ctx, server.Address(), "/metrics", 1<<20)
-	if err == nil {
-		r.Server.Scrapes = append(r.Server.Scrapes, Scrape{when, Exposition(body)})
-	} else if when != ScrapeEarly && when != ScrapeLate { // then the load tells what is wrong
-		r.fail("scrape the product: %v", err)
 	}
 }
 

@@ -14,7 +14,7 @@ import (
 	"event-dispatcher/bench/internal/plan"
 )
 
-// bin is where TestMain builds the load and the floors.
+// bin is where TestMain builds the product, the load and the floors.
 var bin string
 
 func TestMain(m *testing.M) {
@@ -26,9 +26,13 @@ func TestMain(m *testing.M) {
 		}
 		defer os.RemoveAll(dir)
 		bin = dir
-		if out, err := exec.Command("go", "build", "-o", dir, "../../load", "../../floor/...").CombinedOutput(); err != nil {
-			fmt.Fprintf(os.Stderr, "build: %v\n%s", err, out)
-			return 1
+		for where, what := range map[string][]string{"../../..": {"./cmd/event_dispatcher"}, "../..": {"./load", "./floor/..."}} {
+			cmd := exec.Command("go", append([]string{"build", "-o", dir + "/"}, what...)...)
+			cmd.Dir = where
+			if out, err := cmd.CombinedOutput(); err != nil {
+				fmt.Fprintf(os.Stderr, "build: %v\n%s", err, out)
+				return 1
+			}
 		}
 		return m.Run()
 	}())
@@ -118,6 +122,54 @@ func TestFailuresAreRecordedWithWhatThereWas(t *testing.T) {
 			}
 		})
 	}
+}
+
+// The scenarios' own subjects, under a load that any machine can bear.
+func TestCompanionsOfTheProductArePlayedAndKept(t *testing.T) {
+	product := func(name string) plan.Subject { return plan.Find(plan.Scenarios(), name).Product }
+	const published = `dispatcher_relay_published_events_total{events="firehose"}`
+	t.Run("relayed", func(t *testing.T) {
+		t.Parallel()
+		e := env(t)
+		r := e.Run(context.Background(), scenario("-consumers 2 -sample 1 -conns 1 -rate max"), product("relay-20000"), Product, 1)
+		if r.Failed() || len(r.Beside) != 2 || r.Companion("redis") == nil {
+			t.Fatalf("errors %q, beside the server %+v", r.Errors, r.Beside)
+		}
+		accepted := float64(r.Report.Posts.Accepted)
+		peer := r.Companion(plan.PeerName).Scraped(ScrapeAfter)
+		received, gaps := peer[`dispatcher_relay_received_events_total{events="firehose"}`], peer[`dispatcher_relay_gap_events_total{reason="lost"}`]
+		if received == 0 || received+gaps != accepted {
+			t.Errorf("the peer received %v and missed %v; want the %v that the server accepted", received, gaps, accepted)
+		}
+		if r.Report.Ledger.Received+r.Report.Ledger.Skipped != 2*r.Report.Posts.Accepted {
+			t.Errorf("ledger %+v", r.Report.Ledger)
+		}
+		for _, c := range r.Beside {
+			if c.Ended != "exit status 0" || len(c.Command) == 0 {
+				t.Errorf("%s %q ended with %q", c.Name, c.Command, c.Ended)
+			}
+		}
+	})
+	t.Run("stopped", func(t *testing.T) {
+		t.Parallel()
+		e := env(t)
+		r := e.Run(context.Background(), scenario("-consumers 2 -sample 1 -conns 1 -rate max"), product("redis-stopped"), Product, 1)
+		if r.Failed() || r.Report.Posts.Accepted == 0 {
+			t.Fatalf("errors %q, report %+v", r.Errors, r.Report)
+		}
+		if n, ok := r.Server.Scraped(ScrapeAfter)[published]; n != 0 || !ok {
+			t.Errorf("a Redis that stands still took %v events", n)
+		}
+	})
+	t.Run("not installed", func(t *testing.T) {
+		t.Parallel()
+		sub := product("redis-stopped")
+		sub.Beside[0].Program = "no-such-server"
+		r := env(t).Run(context.Background(), scenario("-consumers 1 -rate 100"), sub, Product, 1)
+		if len(r.Errors) != 1 || !strings.Contains(r.Errors[0], "apt-get install no-such-server") {
+			t.Errorf("errors %q", r.Errors)
+		}
+	})
 }
 
 func TestAnInterruptedRunKeepsItsResults(t *testing.T) {
