@@ -6,45 +6,36 @@ import (
 	"event-dispatcher/broker"
 )
 
-// drainTick is how often a draining loop looks whom to end.
-const drainTick = 5 * time.Millisecond
-
-// onClock does what time asks for: keep-alives, stalled consumers, the drain.
+// onClock does what time asks for: the drain, and once per tick of the clock
+// keep-alives and stalled consumers.
 func (l *loop) onClock(now time.Time) {
 	if l.drainer != nil {
 		l.drainer.step(l, now)
-	} else if after := l.pool.options.KeepAlive; after > 0 {
-		for _, h := range l.herds {
-			// Early rather than late by a tick.
-			if len(h.members) > 0 && now.Sub(h.written) >= after-l.pool.options.clockTick() {
-				l.keepAlive(h, now)
-			}
-		}
 	}
-	if now.Sub(l.checked) >= l.pool.options.clockTick() {
-		l.checked = now
-		l.cutStalled(now)
-		for set, h := range l.herds {
-			if len(h.members) == 0 && !l.inUse(h) {
-				delete(l.herds, set)
-			}
-		}
+	if now.Sub(l.checked) < l.pool.options.clockTick() {
+		return
 	}
+	l.checked = now
+	if l.drainer == nil {
+		l.keepAlive(now)
+	}
+	l.cutStalled(now)
+	l.forgetHerds()
 }
 
-// keepAlive writes the keep-alive to a whole herd.
-func (l *loop) keepAlive(h *herd, now time.Time) {
-	h.written = now
-	p := l.pool.options.Wire.KeepAlive
-	for k := len(h.members) - 1; k >= 0; k-- {
-		c := h.members[k]
-		n, ok := l.write(c, p)
-		if !ok {
+// keepAlive writes the keep-alive to every herd that got no bytes for that long.
+func (l *loop) keepAlive(now time.Time) {
+	after := l.pool.options.KeepAlive
+	if after <= 0 {
+		return
+	}
+	for _, h := range l.herds {
+		if now.Sub(h.written) < after-l.pool.options.clockTick() { // early rather than late by a tick
 			continue
 		}
-		l.stats.bytes.Add(uint64(n))
-		if n < len(p) {
-			l.leaveHerd(c, 0, h.cursors[0], p[n:])
+		h.written = now
+		for k := len(h.members) - 1; k >= 0; k-- {
+			l.tell(h.members[k], l.pool.options.Wire.KeepAlive)
 		}
 	}
 }
@@ -60,7 +51,7 @@ func (l *loop) cutStalled(now time.Time) {
 			continue
 		}
 		g := c.lag
-		if g.queued { // has taken everything, too: it waits for a hole to be filled
+		if g.queued { // waits for its turn, or has taken everything, too, and waits for a hole to be filled
 			l.keepWaiting(g, now)
 			continue
 		}
@@ -88,16 +79,6 @@ func (l *loop) keepWaiting(g *lag, now time.Time) {
 	if after > 0 && l.drainer == nil && len(g.rest) == 0 && now.Sub(g.progress) >= after-l.pool.options.clockTick() {
 		g.rest = l.pool.options.Wire.KeepAlive // shared, but only ever resliced
 	}
-}
-
-// inUse reports whether a herd without members still has laggards.
-func (l *loop) inUse(h *herd) bool {
-	for _, c := range l.slots {
-		if c != nil && c.herd == h {
-			return true
-		}
-	}
-	return false
 }
 
 // A drainer ends the loop's streams: see [Pool.Drain].
@@ -177,9 +158,9 @@ func (d *drainer) step(l *loop, now time.Time) {
 // reached reports whether a herd has got everything that was published before
 // ends began, be it behind a hole. What other instances still publish does not
 // keep a stream open.
-func (d *drainer) reached(h *herd) bool {
-	for i, shard := range h.shards {
-		if h.cursors[i].Behind(d.goals[shard]) > 0 {
+func (d *drainer) reached(l *loop, h *herd) bool {
+	for _, shard := range h.shards {
+		if l.fronts[shard].cursor.Behind(d.goals[shard]) > 0 {
 			return false
 		}
 	}
@@ -189,19 +170,12 @@ func (d *drainer) reached(h *herd) bool {
 // farewell ends a stream cleanly if its consumer is up to date. A laggard is
 // asked again when it has joined the herd.
 func (d *drainer) farewell(l *loop, c *consumer) {
-	if c.lag != nil || !d.reached(c.herd) {
+	if c.lag != nil || !d.reached(l, c.herd) {
 		return
 	}
-	bye := l.pool.options.Wire.AppendFarewell(nil, Jitter(minRetry, maxRetry))
-	n, ok := l.write(c, bye)
-	if !ok {
-		return
-	}
-	l.stats.bytes.Add(uint64(n))
-	if n == len(bye) {
+	if l.tell(c, l.pool.options.Wire.AppendFarewell(nil, Jitter(minRetry, maxRetry))) {
 		l.close(c, ReasonDrained)
-		return
+	} else if c.lag != nil {
+		c.lag.leaving = true
 	}
-	l.leaveHerd(c, 0, c.herd.cursors[0], bye[n:])
-	c.lag.leaving = true
 }

@@ -32,7 +32,7 @@ type consumer struct {
 // lag is the state of a consumer that is not up to date: it just joined, or its
 // socket did not take everything.
 type lag struct {
-	cursors  []broker.Cursor // one per shard, in the herd's order
+	cursors  []broker.Cursor // one per shard, in order of shards
 	rest     []byte          // goes out before anything else (invariant 1)
 	event    bool            // rest ends an event, which then counts as delivered
 	at       broker.Tick     // when that event was published
@@ -42,54 +42,21 @@ type lag struct {
 	unacked  int             // bytes in the kernel at the last look
 }
 
-// A herd is the consumers of one loop and one set of shards that are up to date.
-type herd struct {
-	shards  []int
-	cursors []broker.Cursor // one per shard
-	members []*consumer
-	written time.Time // when the members last got bytes
+// stand puts c, a laggard, at a place in one of its shards.
+func (c *consumer) stand(shard int, at broker.Cursor) {
+	c.lag.cursors[slices.Index(c.herd.shards, shard)] = at
 }
 
-func newHerd(b *broker.Broker, set broker.ShardSet, now time.Time) *herd {
-	return &herd{shards: slices.Collect(set.All()), cursors: b.Head(set), written: now}
-}
-
-// join makes c a member.
-func (h *herd) join(c *consumer) {
-	c.place = int32(len(h.members))
-	h.members = append(h.members, c)
-}
-
-// leave makes c a laggard or forgets it.
-func (h *herd) leave(c *consumer) {
-	last := h.members[len(h.members)-1]
-	h.members[c.place] = last
-	last.place = c.place
-	h.members[len(h.members)-1] = nil
-	h.members = h.members[:len(h.members)-1]
-	c.place = -1
-}
-
-// caughtUp reports whether cursors stand where the herd does.
-func (h *herd) caughtUp(cursors []broker.Cursor) bool {
-	for i := range cursors {
-		if cursors[i].Behind(h.cursors[i]) != 0 {
-			return false
-		}
-	}
-	return true
-}
-
-// info describes c, whose cursors are given, at a moment when the logs end at heads.
+// info describes c, whose cursors are given, at a moment when the shards' logs end at heads.
 func (c *consumer) info(cursors, heads []broker.Cursor, partial bool) ConsumerInfo {
 	in := ConsumerInfo{
 		ID: c.id, Addr: c.addr, Since: time.Unix(0, c.since), Skipped: c.skipped,
 		Shards: slices.Collect(c.shards.All()), Herd: c.lag == nil,
 	}
 	passed := -c.joined
-	for i := range cursors {
+	for i, shard := range in.Shards {
 		passed += cursors[i].Sequence()
-		in.Lag += uint64(max(cursors[i].Behind(heads[i]), 0))
+		in.Lag += uint64(max(cursors[i].Behind(heads[shard]), 0))
 	}
 	in.Delivered = passed - c.skipped
 	if partial { // the cursor has passed an event whose end is still to be written

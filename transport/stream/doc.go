@@ -18,14 +18,16 @@
 // A new consumer starts as a laggard at the place where its stream was opened,
 // so it gets every event from there on and nothing older.
 //
-// There is a herd per set of shards that consumers asked for.
+// There is a herd per set of shards that consumers asked for. All herds of a loop
+// stand at the same place in a shard, its front: an event is read once, however
+// many sets there are, and costs nothing for those that lack its shard.
 //
 // # Invariants
 //
 //  1. A consumer's cursor stands between events. When the socket takes part of
 //     an event, the rest of that event is kept aside and goes out first: half
 //     an event is never followed by anything else.
-//  2. A laggard never passes its herd's cursor, so rejoining is a comparison.
+//  2. A laggard never passes a front, so rejoining is a comparison.
 //  3. For every consumer: delivered + skipped + lag = published since it joined.
 //     What is skipped was told to it, at the place where it is missing.
 //  4. A loop pins one segment of the ring at a time, and only while it sweeps
@@ -39,6 +41,14 @@
 // keep the loop busy, it pauses up to the flush interval between sweeps: then
 // one write carries many events, and the processors are left to ingest. See pace.
 //
+// # The drain
+//
+// When ends begin, the ends of the logs become goals. A stream ends, with a
+// farewell, when it is due and has passed the goals of its shards: what was
+// accepted before is delivered, be it behind a hole, and what other instances
+// still publish does not keep it open. A laggard that is due ends as soon as it has
+// joined its herd again. Who has not got there at the deadline is cut.
+//
 // # Wires
 //
 // The bytes of events come framed from the ring. What else is on the wire
@@ -47,6 +57,6 @@
 // has answers written between events through a [Link].
 //
 // On Linux a loop waits on an epoll set of its own and holds duplicated
-// descriptors (loop_linux.go, about 0.3 KiB per idle consumer). Elsewhere there is a
+// descriptors (loop_linux.go, about 0.4 KiB per idle consumer). Elsewhere there is a
 // goroutine per consumer over the same cursors (portable.go).
 package stream

@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"fmt"
 	"net"
 	"os"
 	"syscall"
@@ -65,6 +66,22 @@ func silent(e engine) bool {
 		return false
 	}
 	return <-answer
+}
+
+// awaitForgotten waits until the loops follow a shard no more.
+func (r *rig) awaitForgotten(shard int) {
+	r.t.Helper()
+	if _, ok := r.pool.engines[0].(*loop); !ok {
+		return // there is nothing to forget
+	}
+	eventually(r.t, func() (wrong string) {
+		r.inLoop(func(l *loop) {
+			if n := len(l.fronts[shard].herds); n > 0 {
+				wrong = fmt.Sprintf("shard %d has %d herds; want none", shard, n)
+			}
+		})
+		return wrong
+	})
 }
 
 // descriptors is how many this process has open.

@@ -14,3 +14,5 @@ func draining(e engine) bool        { return drainingPortable(e) }
 func silent(e engine) bool          { return silentPortable(e) }
 
 func descriptors(*testing.T) int { return 0 } // nobody counts them here
+
+func (*rig) awaitForgotten(int) {} // goroutines of consumers follow no shards together

@@ -227,3 +227,14 @@ func (r *rig) wantClosed(why Reason, want uint64) {
 		return ""
 	})
 }
+
+// wantConsumers waits until there are so many.
+func (r *rig) wantConsumers(want int) {
+	r.t.Helper()
+	eventually(r.t, func() string {
+		if got := r.pool.Stats().Consumers; got != int64(want) {
+			return fmt.Sprintf("Stats().Consumers = %d; want %d", got, want)
+		}
+		return ""
+	})
+}

@@ -1,10 +1,6 @@
 package stream
 
-import (
-	"slices"
-
-	"golang.org/x/sys/unix"
-)
+import "golang.org/x/sys/unix"
 
 // answer implements engine.
 func (l *loop) answer(c *consumer) {
@@ -14,26 +10,11 @@ func (l *loop) answer(c *consumer) {
 		case c.lag != nil:
 			l.makeReady(c) // catchUp takes it when the rest is written
 		default:
-			l.writeAnswer(c)
+			if p := c.link.take(); p != nil {
+				l.tell(c, p)
+			}
 		}
 	})
-}
-
-// writeAnswer writes what waits to a consumer that is up to date.
-func (l *loop) writeAnswer(c *consumer) bool {
-	p := c.link.take()
-	if p == nil {
-		return true
-	}
-	n, ok := l.write(c, p)
-	if !ok {
-		return false
-	}
-	l.stats.bytes.Add(uint64(n))
-	if n < len(p) {
-		l.leaveHerd(c, 0, c.herd.cursors[0], slices.Clone(p[n:]))
-	}
-	return true
 }
 
 // end implements engine.
@@ -42,8 +23,8 @@ func (l *loop) end(c *consumer) {
 		if c.fd < 0 {
 			return
 		}
-		// Between frames. Not by writeAnswer: a laggard cannot leave the herd, and
-		// what the socket does not take now is not tried again.
+		// Between frames. Not by tell: a laggard cannot leave the herd, and what
+		// the socket does not take now is not tried again.
 		if c.lag == nil || len(c.lag.rest) == 0 {
 			if p := c.link.take(); p != nil {
 				n, ok := l.write(c, p)

@@ -1,6 +1,8 @@
 package stream
 
 import (
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -48,11 +50,12 @@ type loop struct {
 
 	pace    pace
 	herds   map[broker.ShardSet]*herd
+	fronts  []front     // by shard
 	slots   []*consumer // by slot; nil where free
 	free    []int32     // free slots
 	ready   []*consumer // laggards whose socket may take bytes
 	serving []*consumer // the ready list of the turn before, for reuse
-	checked time.Time   // when stalled consumers were last looked for
+	checked time.Time   // when the clock last ticked
 	drainer *drainer    // set while draining
 	stopped bool
 	batch   broker.Batch
@@ -79,6 +82,7 @@ func newLoop(p *Pool) (*loop, error) {
 		ended:  make(chan struct{}),
 		pace:   pace{interval: p.options.FlushInterval},
 		herds:  map[broker.ShardSet]*herd{},
+		fronts: make([]front, p.broker.Shards()),
 	}
 	l.moved.Store(time.Now().UnixNano())
 	go l.run()
@@ -109,21 +113,14 @@ func (l *loop) stop() {
 func (l *loop) inspect() []ConsumerInfo {
 	answer := make(chan []ConsumerInfo, 1)
 	l.post(func() {
-		list := []ConsumerInfo{}
-		for _, h := range l.herds {
-			heads := make([]broker.Cursor, len(h.shards))
-			for i, shard := range h.shards {
-				heads[i] = l.broker.HeadOf(shard)
-			}
-			for _, c := range l.slots {
-				if c == nil || c.herd != h {
-					continue
-				}
-				cursors, partial := h.cursors, false
-				if c.lag != nil {
-					cursors, partial = c.lag.cursors, c.lag.event
-				}
-				list = append(list, c.info(cursors, heads, partial))
+		list, heads := []ConsumerInfo{}, l.broker.Head(l.broker.AllShards())
+		for _, c := range l.slots {
+			switch {
+			case c == nil:
+			case c.lag != nil:
+				list = append(list, c.info(c.lag.cursors, heads, c.lag.event))
+			default:
+				list = append(list, c.info(l.cursors(c.herd), heads, false))
 			}
 		}
 		answer <- list
@@ -200,11 +197,9 @@ func (l *loop) wait(busy bool) {
 
 // pending reports whether a sweep would find something.
 func (l *loop) pending() bool {
-	for _, h := range l.herds {
-		for i, shard := range h.shards {
-			if l.broker.Pending(shard, h.cursors[i]) {
-				return true
-			}
+	for shard := range l.fronts {
+		if f := &l.fronts[shard]; len(f.herds) > 0 && l.broker.Pending(shard, f.cursor) {
+			return true
 		}
 	}
 	return false
@@ -212,11 +207,9 @@ func (l *loop) pending() bool {
 
 // behind reports whether a herd is behind its log, be it by a hole.
 func (l *loop) behind() bool {
-	for _, h := range l.herds {
-		for i, shard := range h.shards {
-			if h.cursors[i].Behind(l.broker.HeadOf(shard)) > 0 {
-				return true
-			}
+	for shard := range l.fronts {
+		if f := &l.fronts[shard]; len(f.herds) > 0 && f.cursor.Behind(l.broker.HeadOf(shard)) > 0 {
+			return true
 		}
 	}
 	return false
@@ -239,7 +232,7 @@ func (l *loop) sleep() time.Duration {
 	if len(l.herds) == 0 {
 		return -1
 	}
-	return l.pool.options.clockTick()
+	return max(0, time.Until(l.checked.Add(l.pool.options.clockTick())))
 }
 
 func (l *loop) takeOrders() {
@@ -284,15 +277,8 @@ func (l *loop) adopt(c *consumer) {
 		c.slot = int32(len(l.slots))
 		l.slots = append(l.slots, c)
 	}
-	h := l.herds[c.shards]
-	if h == nil {
-		h = newHerd(l.broker, c.shards, now)
-		// Begun at its first consumer, so that a hole that holds that one up
-		// holds up the herd, and behind sees it.
-		copy(h.cursors, c.lag.cursors)
-		l.herds[c.shards] = h
-	}
-	c.herd, c.place = h, -1
+	c.herd, c.place = l.herdFor(c.shards, c.lag.cursors, now), -1
+	c.herd.lagging++
 	c.lag.progress = now
 	l.stats.lagging.Add(1)
 	if err := l.poll.add(int(c.fd), int(c.slot)); err != nil {
@@ -300,6 +286,43 @@ func (l *loop) adopt(c *consumer) {
 		return
 	}
 	l.makeReady(c)
+}
+
+// herdFor is the herd of a set of shards. A shard that had none before is followed
+// from the cursor of the herd's first consumer, so that a hole that holds that one
+// up holds up the herd, and behind sees it.
+func (l *loop) herdFor(set broker.ShardSet, cursors []broker.Cursor, now time.Time) *herd {
+	if h := l.herds[set]; h != nil {
+		return h
+	}
+	h := &herd{shards: slices.Collect(set.All()), written: now}
+	for i, shard := range h.shards {
+		f := &l.fronts[shard]
+		if len(f.herds) == 0 {
+			f.cursor = cursors[i]
+		}
+		f.herds = append(f.herds, h)
+	}
+	l.herds[set] = h
+	return h
+}
+
+// forgetHerds lets go of herds that nobody needs.
+func (l *loop) forgetHerds() {
+	maps.DeleteFunc(l.herds, func(_ broker.ShardSet, h *herd) bool { return h.deserted() })
+	for i := range l.fronts {
+		f := &l.fronts[i]
+		f.herds = slices.DeleteFunc(f.herds, (*herd).deserted)
+	}
+}
+
+// cursors are where a herd stands, one per shard of its set.
+func (l *loop) cursors(h *herd) []broker.Cursor {
+	cursors := make([]broker.Cursor, len(h.shards))
+	for i, shard := range h.shards {
+		cursors[i] = l.fronts[shard].cursor
+	}
+	return cursors
 }
 
 // onSocket notes what a socket says.
@@ -347,6 +370,7 @@ func (l *loop) close(c *consumer, why Reason) {
 	if c.lag == nil {
 		c.herd.leave(c)
 	} else {
+		c.herd.lagging--
 		l.stats.lagging.Add(-1)
 		c.lag.queued = false // serveReady skips it
 	}

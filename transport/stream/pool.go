@@ -236,6 +236,9 @@ func (p *Pool) Waiting() time.Duration {
 	return longest
 }
 
+// drainTick is how often a draining engine looks whom to end.
+const drainTick = 5 * time.Millisecond
+
 // A drainPlan is how streams end at shutdown.
 type drainPlan struct {
 	silence  time.Duration // first, no byte but events for this long

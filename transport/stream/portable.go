@@ -166,12 +166,8 @@ func (e *portable) end(*consumer)    { e.tell() }
 func (e *portable) inspect() []ConsumerInfo {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	list := []ConsumerInfo{}
+	list, heads := []ConsumerInfo{}, e.broker.Head(e.broker.AllShards())
 	for c := range e.consumers {
-		var heads []broker.Cursor
-		for shard := range c.shards.All() {
-			heads = append(heads, e.broker.HeadOf(shard))
-		}
 		in := c.info(c.lag.cursors, heads, false)
 		in.Herd = in.Lag == 0
 		list = append(list, in)
@@ -193,7 +189,7 @@ func (e *portable) drain(plan drainPlan) {
 	}
 	inTime := true
 	for end := time.Now().Add(plan.silence); inTime && len(e.list()) > 0 && time.Now().Before(end); {
-		inTime = wait(min(endTick, time.Until(end)))
+		inTime = wait(min(drainTick, time.Until(end)))
 	}
 	e.mu.Lock()
 	e.goals = e.broker.Head(e.broker.AllShards())
@@ -224,14 +220,12 @@ func (e *portable) drain(plan drainPlan) {
 		}
 		e.mu.Unlock()
 		e.tell()
-		if !wait(endTick) {
+		if !wait(drainTick) {
 			inTime = false
-			time.Sleep(endTick)
+			time.Sleep(drainTick)
 		}
 	}
 }
-
-const endTick = 5 * time.Millisecond
 
 func (e *portable) list() []*consumer {
 	e.mu.Lock()

@@ -9,20 +9,19 @@ import (
 // sweep hands what is new to every herd, and returns how many events that was.
 func (l *loop) sweep(now time.Time) int {
 	events := 0
-	for _, h := range l.herds {
-		for i, shard := range h.shards {
-			// Once more after a full segment: the next one may hold more.
-			for range 2 {
-				if !l.broker.Read(shard, &h.cursors[i], &l.batch, sweepBytes) {
-					break
-				}
-				l.broadcast(h, i, &l.batch)
-				events += l.batch.Events
-				if len(h.members) > 0 {
-					h.written = now
-				}
-				l.batch.Release()
+	for shard := range l.fronts {
+		f := &l.fronts[shard]
+		if len(f.herds) == 0 {
+			continue
+		}
+		// Once more after a full segment: the next one may hold more.
+		for range 2 {
+			if !l.broker.Read(shard, &f.cursor, &l.batch, sweepBytes) {
+				break
 			}
+			l.broadcast(shard, &l.batch, now)
+			events += l.batch.Events
+			l.batch.Release()
 		}
 	}
 	if events > 0 {
@@ -31,61 +30,70 @@ func (l *loop) sweep(now time.Time) int {
 	return events
 }
 
-// broadcast writes a batch of the herd's i-th shard to every member.
-func (l *loop) broadcast(h *herd, i int, b *broker.Batch) {
-	if len(h.members) == 0 {
-		return
-	}
-	if b.Skipped > 0 { // the whole herd was lapped
-		l.tellHerd(h, i, b)
-	}
-	if b.Events == 0 {
-		return
-	}
+// broadcast writes a batch to every member of the shard's herds.
+func (l *loop) broadcast(shard int, b *broker.Batch, now time.Time) {
 	whole := uint64(0)
-	// Backwards, because whoever leaves is replaced by the last one.
-	for k := len(h.members) - 1; k >= 0; k-- {
-		c := h.members[k]
-		n, ok := l.write(c, b.Bytes)
-		switch {
-		case !ok:
-		case n == len(b.Bytes):
-			whole++
-		default:
-			l.fallBehind(c, i, b, n)
+	for _, h := range l.fronts[shard].herds {
+		if len(h.members) > 0 {
+			h.written = now
+		}
+		if b.Skipped > 0 { // the herd was lapped
+			l.tellSkipped(h, shard, b)
+		}
+		if b.Events == 0 {
+			continue
+		}
+		// Backwards, because whoever leaves is replaced by the last one.
+		for k := len(h.members) - 1; k >= 0; k-- {
+			c := h.members[k]
+			n, ok := l.write(c, b.Bytes)
+			switch {
+			case !ok:
+			case n == len(b.Bytes):
+				whole++
+			default:
+				l.fallBehind(c, shard, b, n)
+			}
 		}
 	}
 	l.stats.delivery(b, whole, l.broker.Tick(time.Now()))
 }
 
-// tellHerd writes the notice that comes before a batch to every member. A member
-// that does not take it whole leaves the herd, at the start of the batch.
-func (l *loop) tellHerd(h *herd, i int, b *broker.Batch) {
+// tellSkipped writes the notice that comes before a batch to every member. A
+// member that does not take it whole leaves the herd, at the start of the batch.
+func (l *loop) tellSkipped(h *herd, shard int, b *broker.Batch) {
 	notice := l.pool.options.Wire.AppendSkipped(l.scratch[:0], b.Skipped)
 	l.scratch = notice
 	for k := len(h.members) - 1; k >= 0; k-- {
 		c := h.members[k]
 		c.skipped += b.Skipped
 		l.stats.skipped.Add(b.Skipped)
-		n, ok := l.write(c, notice)
-		if !ok {
-			continue
-		}
-		l.stats.bytes.Add(uint64(n))
-		if n < len(notice) {
-			cursor := h.cursors[i]
-			if b.Events > 0 {
-				cursor = b.Cursor(0)
-			}
-			l.leaveHerd(c, i, cursor, notice[n:])
+		if l.tell(c, notice); c.lag != nil && b.Events > 0 {
+			c.stand(shard, b.Cursor(0))
 		}
 	}
 }
 
+// tell writes p, which is no event, to a member, and reports whether its socket
+// took all. If it did not, the consumer leaves the herd or is closed.
+func (l *loop) tell(c *consumer, p []byte) bool {
+	n, ok := l.write(c, p)
+	if !ok {
+		return false
+	}
+	l.stats.bytes.Add(uint64(n))
+	if n < len(p) {
+		l.leaveHerd(c, p[n:])
+		return false
+	}
+	return true
+}
+
 // fallBehind takes c, whose socket took n bytes of the batch, out of the herd.
-func (l *loop) fallBehind(c *consumer, i int, b *broker.Batch, n int) {
+func (l *loop) fallBehind(c *consumer, shard int, b *broker.Batch, n int) {
 	cursor, rest, at := l.cut(b, n)
-	l.leaveHerd(c, i, cursor, rest)
+	l.leaveHerd(c, rest)
+	c.stand(shard, cursor)
 	c.lag.event, c.lag.at = len(rest) > 0, at
 }
 
@@ -107,17 +115,16 @@ func (l *loop) cut(b *broker.Batch, n int) (cursor broker.Cursor, rest []byte, a
 	return b.Cursor(events), rest, at
 }
 
-// leaveHerd makes c a laggard that stands at the herd's cursors, but for shard
-// i, where it stands at cursor. rest is copied.
-func (l *loop) leaveHerd(c *consumer, i int, cursor broker.Cursor, rest []byte) {
+// leaveHerd makes c a laggard that stands where its herd does and is to be
+// written rest first, which is copied.
+func (l *loop) leaveHerd(c *consumer, rest []byte) {
 	c.herd.leave(c)
-	g := &lag{
-		cursors:  append([]broker.Cursor(nil), c.herd.cursors...),
+	c.herd.lagging++
+	c.lag = &lag{
+		cursors:  l.cursors(c.herd),
 		rest:     append([]byte(nil), rest...),
 		progress: time.Now(),
 	}
-	g.cursors[i] = cursor
-	c.lag = g
 	l.stats.lagging.Add(1)
 }
 
@@ -198,7 +205,7 @@ func (l *loop) catchUp(c *consumer, now time.Time) turn {
 		}
 		budget -= n
 	}
-	if !h.caughtUp(g.cursors) {
+	if !l.caughtUp(c) {
 		return ahead
 	}
 	c.lag = nil
@@ -207,14 +214,24 @@ func (l *loop) catchUp(c *consumer, now time.Time) turn {
 	return done
 }
 
-// nextShard is the first shard in which c is behind its herd, or -1.
+// nextShard is the place of the first shard in which c is behind its herd, or -1.
 func (l *loop) nextShard(c *consumer) int {
-	for i := range c.lag.cursors {
-		if c.lag.cursors[i].Behind(c.herd.cursors[i]) > 0 {
+	for i, shard := range c.herd.shards {
+		if c.lag.cursors[i].Behind(l.fronts[shard].cursor) > 0 {
 			return i
 		}
 	}
 	return -1
+}
+
+// caughtUp reports whether c stands where its herd does.
+func (l *loop) caughtUp(c *consumer) bool {
+	for i, shard := range c.herd.shards {
+		if c.lag.cursors[i].Behind(l.fronts[shard].cursor) != 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // serveBatch writes a batch of the laggard's i-th shard, and returns how many
@@ -231,7 +248,8 @@ func (l *loop) serveBatch(c *consumer, i int, b *broker.Batch, now time.Time) (i
 		}
 		return 0, true
 	}
-	if behind := b.Cursor(0).Behind(c.herd.cursors[i]); int64(b.Events) > behind { // invariant 2
+	goal := l.fronts[c.herd.shards[i]].cursor
+	if behind := b.Cursor(0).Behind(goal); int64(b.Events) > behind { // invariant 2
 		b.Truncate(int(behind))
 		g.cursors[i] = b.Cursor(b.Events)
 	}
