@@ -26,8 +26,8 @@ func TestDocumentedPermissionsSuffice(t *testing.T) {
 	server.Do(append([]string{"ACL", "SETUSER", "dispatcher"}, strings.Fields(command)...)...)
 	url := "redis://dispatcher:secret@" + server.Addr
 	all := startAll(t, 2, url, "-session-grace", "10ms")
-	far := all[1].listen(false)
-	all[0].publish(1)
+	far := all[1].listen()
+	all[0].player(1).publish(1)
 	far.wantBooks(1)
 	bob := all[1].dial("/ws/other/bob")
 	eventually(t, "bob is active", func() bool { return strings.Contains(server.Do("SMEMBERS", "users"), "other/bob") })

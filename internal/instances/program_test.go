@@ -3,9 +3,9 @@
 package instances
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"io"
 	"net/http"
@@ -28,6 +28,10 @@ const patience = 90 * time.Second
 var binary string
 
 func TestMain(m *testing.M) {
+	// The tests mostly wait: for a minute of an outage, for a lease to end. All
+	// do so at the same time, however few processors there are.
+	flag.Parse()
+	flag.Set("test.parallel", "64")
 	dir, err := os.MkdirTemp("", "instances")
 	if err != nil {
 		panic(err)
@@ -149,17 +153,6 @@ func (i *instance) post(path, body string) (int, http.Header, error) {
 	return resp.StatusCode, resp.Header, nil
 }
 
-// publish posts the numbered event, which must be accepted.
-func (i *instance) publish(n int) {
-	i.t.Helper()
-	if status, _, err := i.post("/metrics", numbered(n)); status != 200 {
-		i.t.Fatalf("POST %d = %d, %v; want 200", n, status, err)
-	}
-}
-
-// numbered is an event of about 500 bytes.
-func numbered(n int) string { return fmt.Sprintf(`{"n":%d,"pad":"%s"}`, n, strings.Repeat("x", 480)) }
-
 func (i *instance) get(path string) (int, string) {
 	i.t.Helper()
 	resp, err := client.Get(i.url(path))
@@ -231,85 +224,4 @@ func (l *logBook) listening() (addrs []string) {
 		}
 	}
 	return addrs
-}
-
-// A stream is one consumer over Server-Sent Events that counts numbered events.
-type stream struct {
-	t    testing.TB
-	body io.ReadCloser
-	done chan struct{} // closed at the end of the stream
-
-	mu       sync.Mutex
-	received int
-	skipped  int
-	last     int
-	wrong    int  // events out of order, or twice
-	retry    bool // the stream ended with a retry
-	err      error
-}
-
-// listen opens a stream. With anyOrder set, events of several origins are mixed.
-func (i *instance) listen(anyOrder bool) *stream {
-	i.t.Helper()
-	resp, err := http.Get(i.url("/events")) // not through client: it has no end
-	if err != nil {
-		i.t.Fatal(err)
-	}
-	s := &stream{t: i.t, body: resp.Body, done: make(chan struct{})}
-	br := bufio.NewReaderSize(resp.Body, 64<<10)
-	if first, _ := br.ReadString('\n'); !strings.HasPrefix(first, ":") {
-		i.t.Fatalf("first line = %q; want a comment", first)
-	}
-	go s.read(br, anyOrder)
-	i.t.Cleanup(func() {
-		resp.Body.Close()
-		<-s.done
-	})
-	return s
-}
-
-func (s *stream) read(br *bufio.Reader, anyOrder bool) {
-	defer close(s.done)
-	seen := map[int]bool{}
-	for {
-		line, err := br.ReadString('\n')
-		s.mu.Lock()
-		var n int
-		if _, e := fmt.Sscanf(line, `data: {"n":%d,`, &n); e == nil {
-			if anyOrder && seen[n] || !anyOrder && n <= s.last {
-				s.wrong++
-			}
-			seen[n] = true
-			s.received, s.last = s.received+1, n
-		} else if _, e := fmt.Sscanf(line, ": skipped %d", &n); e == nil {
-			s.skipped += n
-		}
-		s.retry = s.retry || strings.HasPrefix(line, "retry:")
-		s.err = err
-		s.mu.Unlock()
-		if err != nil {
-			return
-		}
-	}
-}
-
-func (s *stream) books() (received, skipped int) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.received, s.skipped
-}
-
-// wantBooks waits until everything published was received or reported as
-// skipped, and holds the stream to that and to its order.
-func (s *stream) wantBooks(published int) {
-	s.t.Helper()
-	eventually(s.t, fmt.Sprintf("received + skipped = %d", published), func() bool {
-		r, k := s.books()
-		return r+k >= published
-	})
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.received+s.skipped != published || s.wrong != 0 {
-		s.t.Errorf("received %d + skipped %d of %d published, %d of them out of order or twice", s.received, s.skipped, published, s.wrong)
-	}
 }

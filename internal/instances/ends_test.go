@@ -1,0 +1,235 @@
+//go:build unix
+
+package instances
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"event-dispatcher/internal/redistest"
+)
+
+// An instance is told to end under load, with thousands of consumers: all that it
+// accepted reaches everybody, here and at the other instance, which goes on.
+func TestFault14TermUnderLoadLosesNothing(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	all := startAll(t, 2, server.URL(), "-drain-window", "1s", "-drain-timeout", "80s")
+	a, b := all[0], all[1]
+	const (
+		streams = 2000
+		screens = 200
+		feeds   = 10
+		others  = 5 // of each kind at the other instance
+		players = 4
+	)
+	var ledgers []*ledger
+	var atA []*stream
+	for range streams {
+		atA = append(atA, a.listen())
+	}
+	for _, s := range atA {
+		ledgers = append(ledgers, s.ledger)
+	}
+	var feedsA []*feed
+	for k := range feeds {
+		feedsA = append(feedsA, a.feed([]string{"/event-dispatcher", "/events"}[k%2]))
+		ledgers = append(ledgers, feedsA[k].ledger)
+	}
+	for range others {
+		ledgers = append(ledgers, b.listen().ledger, b.feed("/events").ledger)
+	}
+	var screensA, screensB []*socket
+	for k := range screens {
+		screensA = append(screensA, a.dial(fmt.Sprintf("/ws/p/u%d", k)))
+	}
+	for k := range others {
+		screensB = append(screensB, b.dial(fmt.Sprintf("/ws/p/v%d", k)))
+	}
+	for i, n := range map[*instance]float64{a: screens, b: others} {
+		eventually(t, "all users are active", func() bool { return i.metric("dispatcher_session_active_users") == n })
+	}
+
+	// Players and a user's changes at a until it refuses; a load at b all the time.
+	other := b.player(100).load(50)
+	var accepted [players]atomic.Int64
+	var submitted atomic.Int64
+	var posting sync.WaitGroup
+	for k := range players {
+		p := a.player(k)
+		posting.Go(func() {
+			for p.post() == nil {
+				accepted[k].Add(1)
+				time.Sleep(50 * time.Millisecond)
+			}
+		})
+	}
+	posting.Go(func() {
+		for n := 0; ; n++ {
+			status, _, _ := a.post("/poc/submit_update_event", fmt.Sprintf(`{"username":"u0","cardId":"c","data":"%d","practiceId":"p"}`, n))
+			if status != 200 {
+				return
+			}
+			submitted.Add(1)
+			time.Sleep(100 * time.Millisecond)
+		}
+	})
+	eventually(t, "there is load", func() bool { return accepted[0].Load() > 60 && submitted.Load() > 30 })
+	if code := a.exits(syscall.SIGTERM); code != 0 {
+		t.Errorf("exit code = %d; want 0", code)
+	}
+	posting.Wait()
+
+	for _, s := range atA {
+		s.wantCleanEnd()
+	}
+	for _, f := range feedsA {
+		f.wantClose(1001)
+	}
+	// An answer may be lost on its way to a player, its event is not: consumers
+	// may have one more of each player than what he knows of.
+	sure := int(submitted.Load())
+	for _, s := range screensA {
+		if n := s.wantClose(1001); n < sure || n > sure+1 {
+			t.Errorf("a screen got %d of %d events", n, sure)
+		}
+		s.wantNoneTwice()
+	}
+	for _, s := range screensB {
+		eventually(t, "what was submitted is at the other instance", func() bool {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			return len(s.seen) >= sure
+		})
+		s.wantNoneTwice()
+	}
+	for _, l := range ledgers {
+		for k := range players {
+			sure := int(accepted[k].Load())
+			eventually(t, "what was accepted arrived", func() bool { return len(l.of(k, 0, sure)) == sure })
+			if more := len(l.of(k, sure+1, 1<<30)); more > 0 {
+				t.Errorf("%d events arrived that were not accepted", more)
+			}
+		}
+	}
+	before := other.sent()
+	eventually(t, "the other instance goes on", func() bool { return other.sent() > before+50 })
+	other.stop()
+	for _, l := range ledgers[streams+feeds:] {
+		eventually(t, "the other's consumers get its own", func() bool {
+			return len(l.of(other.id, 0, other.sent())) == other.sent()
+		})
+	}
+	for _, l := range ledgers {
+		l.wantNoGap()
+	}
+	if gaps := b.gaps(); gaps != 0 {
+		t.Errorf("gaps at the other instance = %v; want 0", gaps)
+	}
+}
+
+// An instance dies: consumers of the other have the beginning of what it took,
+// and its users are logged out once its word for them has ended.
+func TestFault15KillLeavesNoGapUntold(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	all := startAll(t, 2, server.URL())
+	a, b := all[0], all[1]
+	far, bob := b.listen(), b.dial("/ws/p/bob")
+	const users = 5
+	for k := range users {
+		a.dial(fmt.Sprintf("/ws/p/u%d", k))
+	}
+	a.dial("/ws/p/both")
+	b.dial("/ws/p/both")
+	for i, n := range map[*instance]float64{a: users + 1, b: 2} {
+		eventually(t, "all users are active", func() bool { return i.metric("dispatcher_session_active_users") == n })
+	}
+	eventually(t, "the other instance can know", func() bool {
+		return len(strings.Fields(server.Do("SMEMBERS", "users"))) == users+2
+	})
+	for k := range users {
+		status, header, err := a.post("/poc/submit_update_event", fmt.Sprintf(`{"username":"u%d","cardId":"c","practiceId":"p"}`, k))
+		if status != 200 {
+			t.Fatalf("submit = %d, %v; want 200", status, err)
+		}
+		bob.wantEvent(header.Get("X-Event-Id"))
+	}
+	p := a.player(1)
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		for p.post() == nil {
+		}
+	}()
+	eventually(t, "events flow", func() bool { r, _ := far.books(); return r > 500 })
+	a.exits(syscall.SIGKILL)
+	<-stopped
+	last := b.player(2)
+	last.publish(1)
+	eventually(t, "the other goes on", func() bool { return len(far.of(2, 0, 1)) == 1 })
+	// What came is a's beginning, without a hole; what it had not yet sent died
+	// with it. The answer to the last one may have, too.
+	if n := len(far.of(1, 0, 1<<30)); n != len(far.of(1, 0, n)) || n > p.sent()+1 {
+		t.Errorf("received %d events of %d, not the first; want a prefix", n, p.sent())
+	}
+	far.wantNoGap()
+
+	gone := map[string]int{}
+	for len(gone) < users {
+		if e := bob.next(); e.Action == "USER_LOGOUT" {
+			gone[e.Source]++
+		} else {
+			t.Errorf("event = %+v; want logouts only", e)
+		}
+	}
+	_, header, _ := b.post("/poc/submit_update_event", `{"username":"bob","cardId":"c","practiceId":"p"}`)
+	for e := bob.next(); e.ID != header.Get("X-Event-Id"); e = bob.next() {
+		t.Errorf("event = %+v; want nothing after the logouts", e)
+	}
+	for k := range users {
+		if n := gone[fmt.Sprintf("u%d", k)]; n != 1 {
+			t.Errorf("u%d was logged out %d times; want once", k, n)
+		}
+	}
+	if got := server.Do("EXISTS", "p/u0:UPDATING_CARD", "p/u0:SOCKETS"); got != "0" {
+		t.Errorf("%s keys of a user are left; want none", got)
+	}
+	if users := strings.Fields(server.Do("SMEMBERS", "users")); len(users) != 2 {
+		t.Errorf("active users are %v; want both and bob", users)
+	}
+}
+
+// Three instances, all of them publishing.
+func TestEveryConsumerOfThreeInstancesGetsEverything(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	all := startAll(t, 3, server.URL())
+	var streams []*stream
+	for _, i := range all {
+		streams = append(streams, i.listen())
+	}
+	const each = 1000
+	var players sync.WaitGroup
+	for k, i := range all {
+		p := i.player(k)
+		players.Go(func() {
+			for p.sent() < each {
+				if err := p.post(); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	players.Wait()
+	for _, s := range streams {
+		s.wantBooks(len(all) * each)
+		s.wantNoGap()
+	}
+}

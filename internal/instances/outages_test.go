@@ -1,0 +1,154 @@
+//go:build unix
+
+package instances
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"event-dispatcher/internal/redistest"
+)
+
+// Redis answers nothing for a minute: what the instances drop meanwhile is
+// exactly what the other one's consumers are told of.
+func TestFault10RedisStopsAndGoesOn(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	all := startAll(t, 2, server.URL())
+	p := newPair(t, all[0], all[1], 250)
+	server.Stop()
+	begin := time.Now()
+	p.away(p.a, p.b)
+	for time.Since(begin) < 60*time.Second {
+		p.wantLocalSession()
+		time.Sleep(time.Second)
+	}
+	p.away(p.a, p.b)
+	server.Continue()
+	p.settled()
+	for _, way := range []struct{ from, to *instance }{{p.a, p.b}, {p.b, p.a}} {
+		if gaps, dropped := way.to.gaps(), way.from.dropped(); gaps != dropped || dropped == 0 {
+			t.Errorf("gaps %v, dropped %v; want the same, not 0", gaps, dropped)
+		}
+		if expired := way.from.metric(`dispatcher_relay_dropped_events_total{events="firehose",reason="expired"}`); expired != way.from.dropped() {
+			t.Errorf("dropped %v, %v of them for their age; want all", way.from.dropped(), expired)
+		}
+	}
+}
+
+// The outbox is too small for what comes while Redis is stopped.
+func TestFault10WithTooSmallAnOutbox(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	all := startAll(t, 2, server.URL(), "-max-body", "16384", "-redis-outbox-bytes", "1")
+	a, far := all[0].player(1), all[1].listen()
+	near := all[0].listen()
+	a.publish(100)
+	far.wantBooks(100)
+	server.Stop()
+	a.publish(4000) // the outbox takes a few hundred
+	near.wantBooks(a.sent())
+	server.Continue()
+	together(t, all...)
+	a.publish(1)
+	far.wantBooks(a.sent())
+	full := all[0].metric(`dispatcher_relay_dropped_events_total{events="firehose",reason="full"}`)
+	if gaps := all[1].gaps(); gaps != all[0].dropped() || full == 0 {
+		t.Errorf("gaps %v, dropped %v, %v of them for lack of room; want the same, some", gaps, all[0].dropped(), full)
+	}
+}
+
+func TestFault11RedisIsKilledAndRestarted(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	all := startAll(t, 2, server.URL())
+	p := newPair(t, all[0], all[1], 100)
+	before := p.subscriptions()
+	server.Kill()
+	begin := time.Now()
+	p.away(p.a, p.b)
+	for time.Since(begin) < 20*time.Second {
+		p.wantLocalSession()
+		time.Sleep(time.Second)
+	}
+	server.Restart()
+	begin = time.Now()
+	eventually(t, "subscribed again", func() bool { return p.subscriptions() >= before+2 })
+	t.Logf("both subscribed %v after the start", time.Since(begin))
+	together(t, p.a, p.b)
+	t.Logf("both in full service %v after the start", time.Since(begin))
+	eventually(t, "the empty Redis learns who is active", func() bool {
+		users := server.Do("SMEMBERS", "users")
+		return strings.Contains(users, "p/alice") && strings.Contains(users, "p/bob")
+	})
+	p.settled()
+	for _, i := range all {
+		for _, line := range []string{`"relay: not subscribed any more"`, `"relay: cannot publish"`, `"redis":"` + server.Addr + `"`} {
+			if !strings.Contains(i.log.String(), line) {
+				t.Errorf("the log has no %s", line)
+			}
+		}
+	}
+}
+
+// subscriptions is how often both subscribed to the players' events, in all.
+func (p *pair) subscriptions() (n float64) {
+	for _, i := range []*instance{p.a, p.b} {
+		n += i.metric(`dispatcher_relay_subscriptions_total{events="firehose"}`)
+	}
+	return n
+}
+
+func TestFault12SubscribersAreKickedEverySecond(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	all := startAll(t, 2, server.URL())
+	p := newPair(t, all[0], all[1], 100)
+	before := p.subscriptions()
+	const kicks = 25
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for range kicks {
+		<-tick.C
+		server.Do("CLIENT", "KILL", "TYPE", "pubsub")
+		p.wantLocalSession()
+	}
+	p.settled()
+	if again := p.subscriptions() - before; again < 2 || again > 2*kicks {
+		t.Errorf("subscribed %v times again after %d kicks of two instances", again, kicks)
+	}
+}
+
+// A partition between one instance and Redis: each serves its own, and what is
+// old when it ends is not sent as if it were new.
+func TestFault13PartitionedInstancesServeTheirOwn(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	wire := newCable(t, server.Addr)
+	p := newPair(t, start(t, "-redis", server.URL()), start(t, "-redis", "redis://"+wire.addr), 100)
+	wire.cut()
+	begin := time.Now()
+	p.away(p.b)
+	// From here on nothing of b's is on its way any more but what is stuck
+	// already; one may be in the hands of its handler.
+	stuck := p.playsB.sent() + 1
+	for time.Since(begin) < 30*time.Second {
+		p.wantLocalSession()
+		time.Sleep(time.Second)
+	}
+	mended := time.Now()
+	wire.mend()
+	p.settled()
+	const maxAge = 5 * time.Second // of what waits for Redis
+	for _, way := range []struct {
+		from  *load
+		first int
+		at    *stream
+	}{{p.playsA, p.playsA.before(begin.Add(maxAge)), p.atB}, {p.playsB, stuck, p.atA}} {
+		old := way.from.before(mended.Add(-maxAge))
+		if late := way.at.of(way.from.id, way.first, old); len(late) > 0 || old <= way.first {
+			t.Errorf("%d events of the partition arrived after it, from %d to %d; want none", len(late), way.first, old)
+		}
+	}
+}

@@ -1,0 +1,153 @@
+//go:build unix
+
+package instances
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+)
+
+// A pair is what the faults have in common: two instances, each with a player who
+// posts at a steady rate, a consumer, and a user's screen.
+type pair struct {
+	t            testing.TB
+	a, b         *instance
+	atA, atB     *stream
+	playsA       *load
+	playsB       *load
+	alice, bob   *socket // at a and at b, in the same practice
+	submissions  int
+	loadsStopped bool
+}
+
+// newPair starts the load, rate events per second at each instance, once the
+// instances hear each other.
+func newPair(t testing.TB, a, b *instance, rate int) *pair {
+	t.Helper()
+	together(t, a, b)
+	p := &pair{t: t, a: a, b: b, atA: a.listen(), atB: b.listen(), alice: a.dial("/ws/p/alice"), bob: b.dial("/ws/p/bob")}
+	for _, i := range []*instance{a, b} {
+		eventually(t, "the user is active", func() bool { return i.metric("dispatcher_session_active_users") == 1 })
+	}
+	p.playsA, p.playsB = a.player(1).load(rate), b.player(2).load(rate)
+	t.Cleanup(func() { // also if the test has failed
+		if !p.loadsStopped {
+			p.stop()
+		}
+	})
+	for _, s := range []*stream{p.atA, p.atB} {
+		eventually(t, "events of both players arrive", func() bool {
+			return len(s.of(1, 0, 1<<30)) > rate && len(s.of(2, 0, 1<<30)) > rate
+		})
+	}
+	p.wantSession()
+	return p
+}
+
+func (p *pair) stop() {
+	p.loadsStopped = true
+	p.playsA.stop()
+	p.playsB.stop()
+}
+
+// away waits until the instances say that they are degraded, and still ready.
+func (p *pair) away(all ...*instance) {
+	p.t.Helper()
+	for _, i := range all {
+		eventually(p.t, "degraded", func() bool {
+			status, body := i.get("/readyz")
+			if status != 200 {
+				p.t.Fatalf("GET /readyz = %d %s; want 200 while Redis is away", status, body)
+			}
+			return strings.Contains(body, `"degraded":["redis"]`)
+		})
+	}
+}
+
+// submit makes a user change a card, and returns the event's id.
+func (p *pair) submit(at *instance, user string) string {
+	p.t.Helper()
+	p.submissions++
+	body := fmt.Sprintf(`{"username":"%s","cardId":"c","data":"%d","practiceId":"p"}`, user, p.submissions)
+	status, header, err := at.post("/poc/submit_update_event", body)
+	if status != 200 {
+		p.t.Fatalf("submit = %d, %v; want 200", status, err)
+	}
+	return header.Get("X-Event-Id")
+}
+
+// wantLocalSession holds each instance to tell its own screens of what is
+// submitted there, whatever becomes of Redis.
+func (p *pair) wantLocalSession() {
+	p.t.Helper()
+	p.alice.wantEvent(p.submit(p.a, "alice"))
+	p.bob.wantEvent(p.submit(p.b, "bob"))
+}
+
+// wantSession holds what is submitted at one instance to reach the screen at the
+// other, and to be known there.
+func (p *pair) wantSession() {
+	p.t.Helper()
+	for _, way := range []struct {
+		user     string
+		from, to *instance
+		screen   *socket
+	}{{"alice", p.a, p.b, p.bob}, {"bob", p.b, p.a, p.alice}} {
+		// What Redis loses of session events nobody sends again: it may have to
+		// be submitted again while the instances find each other.
+		var id string
+		eventually(p.t, "a submission reaches the other instance's screen", func() bool {
+			id = p.submit(way.from, way.user)
+			return way.screen.gets(id, time.Second)
+		})
+		eventually(p.t, "the other instance knows the event", func() bool {
+			_, body := way.to.get("/poc/replay_event_data/" + way.user)
+			return strings.Contains(body, id)
+		})
+	}
+}
+
+// settled waits until the instances are together again, ends the load, and closes
+// the books of both consumers: what they were told of as skipped is what their
+// instance counted as a gap, and covers what the other one dropped.
+func (p *pair) settled() {
+	p.t.Helper()
+	together(p.t, p.a, p.b)
+	p.wantSession()
+	p.stop()
+	total := p.playsA.sent() + p.playsB.sent()
+	for _, side := range []struct {
+		near, far *instance
+		own       *load
+		at        *stream
+	}{{p.a, p.b, p.playsA, p.atA}, {p.b, p.a, p.playsB, p.atB}} {
+		side.at.wantBooks(total)
+		if n := len(side.at.of(side.own.id, 0, side.own.sent())); n != side.own.sent() {
+			p.t.Errorf("an instance's own consumer got %d of its %d events", n, side.own.sent())
+		}
+		received, skipped := side.at.books()
+		gaps, dropped := side.near.gaps(), side.far.dropped()
+		p.t.Logf("published %d, received %d, skipped %d; gaps %v, dropped by the other %v", total, received, skipped, gaps, dropped)
+		if float64(skipped) != gaps || gaps < dropped {
+			p.t.Errorf("the consumer was told of %d skipped, gaps %v, dropped %v; want the same, and at least what was dropped", skipped, gaps, dropped)
+		}
+		if status, body := side.near.get("/readyz"); status != 200 || strings.Contains(body, "degraded") {
+			p.t.Errorf("GET /readyz = %d %s; want ready", status, body)
+		}
+	}
+	for _, s := range []*socket{p.alice, p.bob} {
+		s.wantNoneTwice()
+	}
+}
+
+// gaps is how many players' events of others did not reach the instance.
+func (i *instance) gaps() float64 {
+	return i.metric(`dispatcher_relay_gap_events_total{reason="lost"}`)
+}
+
+// dropped is how many players' events the instance gave up, for all reasons.
+func (i *instance) dropped() float64 {
+	return i.sum("dispatcher_relay_dropped_events_total", `events="firehose"`)
+}
