@@ -3,7 +3,6 @@ package relay
 import (
 	"context"
 	"sync/atomic"
-	"time"
 
 	"event-dispatcher/broker/redis"
 
@@ -46,16 +45,14 @@ func (s *subscriber) run(ctx context.Context, client rueidis.Client) {
 		if s.sharded {
 			command = client.B().Ssubscribe().Channel(s.channel).Build()
 		}
-		begin := time.Now()
 		err := client.Receive(confirmed, command, func(m rueidis.PubSubMessage) { s.put(m.Message) })
-		s.subscribed.Store(false)
+		if s.subscribed.Swap(false) {
+			pause.Reset() // the attempt had worked
+		}
 		if ctx.Err() != nil {
 			return
 		}
 		s.log.Warn("relay: not subscribed any more", zap.String("events", s.name), zap.Error(err))
-		if time.Since(begin) > time.Second {
-			pause.Reset()
-		}
 		pause.Wait(ctx)
 	}
 }
