@@ -119,6 +119,7 @@ func tune(o *rueidis.ClientOption) {
 	if o.ClientName == "" {
 		o.ClientName = "event-dispatcher"
 	}
+	o.ClientSetInfo = rueidis.DisableClientSetInfo // needs a permission, and an older server knows no such command
 	o.DisableCache = true
 	o.DisableRetry = true     // whoever makes a call knows whether to repeat it
 	o.PipelineMultiplex = -1  // one connection, so that commands keep their order

@@ -4,49 +4,123 @@ package instances
 
 import (
 	"os"
+	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"event-dispatcher/internal/redistest"
 )
 
-// The permissions that docs/sessions.md asks for are enough.
+// The permissions that docs/sessions.md asks for are enough for everything, and
+// none is too much: each is used.
 func TestDocumentedPermissionsSuffice(t *testing.T) {
 	t.Parallel()
-	page, err := os.ReadFile("../../docs/sessions.md")
+	alone, cluster, sentinel := documentedPermissions(t)
+	t.Run("one server", func(t *testing.T) {
+		t.Parallel()
+		server := redistest.Start(t, user(alone)...)
+		useEverything(t, "redis://dispatcher:secret@"+server.Addr, server)
+		wantUsed(t, alone, server)
+	})
+	t.Run("cluster", func(t *testing.T) {
+		t.Parallel()
+		c := redistest.StartCluster(t, user(alone, cluster)...)
+		useEverything(t, clusterURL(c, "dispatcher:secret@"), c.Nodes...)
+		wantUsed(t, cluster, c.Nodes...)
+	})
+	t.Run("Sentinel", func(t *testing.T) {
+		t.Parallel()
+		server := redistest.Start(t, user(alone, sentinel)...)
+		watch := redistest.StartSentinel(t, "main", server)
+		useEverything(t, "redis-sentinel://dispatcher:secret@"+watch.Addr+"/main", server)
+		wantUsed(t, sentinel, server)
+	})
+}
+
+// documentedPermissions are those of a user, without the name, and what comes on
+// top in a cluster and with Sentinel.
+func documentedPermissions(t *testing.T) (alone, cluster, sentinel string) {
+	t.Helper()
+	text, err := os.ReadFile("../../docs/sessions.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, command, found := strings.Cut(string(page), "ACL SETUSER dispatcher ")
-	command, _, end := strings.Cut(command, "\n\n")
-	if !found || !end {
-		t.Fatal("docs/sessions.md has no ACL SETUSER")
+	page := string(text)
+	between := func(before, after string) string {
+		_, rest, found := strings.Cut(page, before)
+		rest, _, end := strings.Cut(rest, after)
+		if !found || !end {
+			t.Fatalf("docs/sessions.md has nothing between %q and %q", before, after)
+		}
+		return strings.Join(strings.Fields(rest), " ")
 	}
-	server := redistest.Start(t)
-	server.Do(append([]string{"ACL", "SETUSER", "dispatcher"}, strings.Fields(command)...)...)
-	url := "redis://dispatcher:secret@" + server.Addr
+	return between("ACL SETUSER dispatcher ", "\n\n"), between("in a cluster `", "`"), between("with Sentinel `", "`")
+}
+
+// user is what makes a server know one with these permissions.
+func user(permissions ...string) []string {
+	return append([]string{"--user", "dispatcher"}, strings.Fields(strings.Join(permissions, " "))...)
+}
+
+// useEverything runs two instances through all that they do with Redis.
+func useEverything(t *testing.T, url string, servers ...*redistest.Server) {
+	t.Helper()
 	all := startAll(t, 2, url, "-session-grace", "10ms")
 	far := all[1].listen()
 	all[0].player(1).publish(1)
 	far.wantBooks(1)
-	bob := all[1].dial("/ws/other/bob")
-	eventually(t, "bob is active", func() bool { return strings.Contains(server.Do("SMEMBERS", "users"), "other/bob") })
-	alice := all[0].dial("/ws/other/alice")
-	eventually(t, "alice is active", func() bool { return strings.Contains(server.Do("SMEMBERS", "users"), "other/alice") })
-	all[0].post("/poc/submit_update_event", `{"username":"alice","cardId":"c","practiceId":"other"}`)
-	if e := bob.next(); e.Source != "alice" {
-		t.Errorf("event = %+v; want alice's", e)
+	bob, alice := all[1].dial("/ws/other/bob"), all[0].dial("/ws/other/alice")
+	for _, i := range all {
+		eventually(t, "the user is active", func() bool { return i.metric("dispatcher_session_active_users") == 1 })
 	}
-	if _, body := all[1].get("/poc/replay_event_data/alice"); !strings.Contains(body, "lastUpdateEvent") {
-		t.Errorf("GET replay_event_data = %s; want the update", body)
-	}
+	_, header, _ := all[0].post("/poc/submit_update_event", `{"username":"alice","cardId":"c","practiceId":"other"}`)
+	bob.wantEvent(header.Get("X-Event-Id"))
+	eventually(t, "the other instance knows the event", func() bool {
+		_, body := all[1].get("/poc/replay_event_data/alice")
+		return strings.Contains(body, header.Get("X-Event-Id"))
+	})
+	carol := all[1].dial("/ws/other/carol")
+	carol.wantEvent(header.Get("X-Event-Id")) // by replay
 	alice.c.CloseNow()
-	if e := bob.next(); e.Action != "USER_LOGOUT" {
+	if e := bob.next(); e.Action != "USER_LOGOUT" || e.Source != "alice" {
 		t.Errorf("event = %+v; want alice's logout", e)
 	}
+	eventually(t, "alice's event is deleted", func() bool {
+		_, body := all[1].get("/poc/replay_event_data/alice")
+		return strings.TrimSpace(body) == "{}"
+	})
 	for _, i := range all {
-		if n := i.metric(`dispatcher_session_store_failures_total{reason="denied"}`); n != 0 {
-			t.Errorf("%v calls were denied; want 0", n)
+		for _, reason := range []string{"denied", "other"} {
+			if n := i.metric(`dispatcher_session_store_failures_total{reason="` + reason + `"}`); n != 0 {
+				t.Errorf("%v calls failed as %s; want 0", n, reason)
+			}
+		}
+		i.exits(syscall.SIGTERM)
+		if strings.Contains(i.log.String(), "NOPERM") {
+			t.Error("the log has a NOPERM")
+		}
+	}
+	for _, s := range servers {
+		if denied := s.Do("ACL", "LOG"); denied != "" {
+			t.Errorf("ACL LOG: %s; want nothing denied", denied)
+		}
+	}
+}
+
+// wantUsed holds each command of a list of permissions to have been called.
+func wantUsed(t *testing.T, permissions string, servers ...*redistest.Server) {
+	t.Helper()
+	var used []string
+	for _, s := range servers {
+		for line := range strings.Lines(s.Do("INFO", "commandstats")) {
+			name, _, _ := strings.Cut(strings.TrimPrefix(line, "cmdstat_"), ":")
+			used = append(used, name)
+		}
+	}
+	for _, p := range strings.Fields(permissions) {
+		if command, ok := strings.CutPrefix(p, "+"); ok && !slices.Contains(used, command) {
+			t.Errorf("%s is documented, and not used", p)
 		}
 	}
 }
