@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"syscall"
 	"testing"
 	"time"
@@ -152,7 +153,8 @@ func TestOnlyWhoMakesNoProgressIsCut(t *testing.T) {
 // come still fit into the socket: it takes everything, and the kernel gives up.
 func TestConsumerThatStopsReadingIsStalledAlsoWhenFewEventsCome(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, roomy(1), Options{Loops: 1, KeepAlive: -1, Stall: 500 * time.Millisecond})
+	// Long, because the loop must look soon, compared with it, after the kernel gave up.
+	r := newRig(t, roomy(1), Options{Loops: 1, KeepAlive: -1, Stall: 5 * time.Second})
 	c := r.join(joinOptions{buffer: 32 << 10, stalled: true})
 	r.awaitHerd(1)
 	// Its window is shut when bytes are unacknowledged at one look, and still at
@@ -284,4 +286,55 @@ func TestPlaceOfAClosedConsumerIsReused(t *testing.T) {
 			t.Errorf("%d laggards; want 0", n)
 		}
 	})
+}
+
+// However many laggards come back at once, the herds wait for a few of them only,
+// and each has its turn before any has a second one.
+func TestLaggardsTakeTurnsBetweenSweeps(t *testing.T) {
+	t.Parallel()
+	const laggards = 5
+	r := newRig(t, roomy(1), Options{Loops: 1, KeepAlive: -1})
+	var all []*client
+	for range laggards {
+		all = append(all, r.join(joinOptions{buffer: 64 << 10, stalled: true}))
+	}
+	r.awaitHerd(laggards)
+	for range 200 {
+		r.publish(0, 4000)
+	}
+	eventually(t, func() string {
+		if got := r.pool.Stats().Lagging; got != laggards {
+			return fmt.Sprintf("Stats().Lagging = %d; want %d", got, laggards)
+		}
+		return ""
+	})
+	r.inLoop(func(l *loop) {
+		l.ready = l.ready[:0]
+		for _, c := range l.slots {
+			c.lag.queued = false
+			l.makeReady(c)
+		}
+		order := slices.Clone(l.ready)
+		for i, c := range order {
+			left := laggards - 1 - i
+			if !c.lag.queued || l.ready[0] != c {
+				t.Errorf("turn %d is not that of the one who has waited longest", i)
+				return
+			}
+			if more := l.serveReady(time.Now(), -1); more != (left > 0) {
+				t.Errorf("serveReady() = %v with %d laggards left; want %v", more, left, !more)
+			}
+			if c.lag.queued {
+				t.Errorf("laggard %d, whose socket is full, is still ready", i)
+			}
+		}
+		if len(l.ready) != 0 {
+			t.Errorf("%d are ready; want none", len(l.ready))
+		}
+	})
+	for _, c := range all {
+		c.resume()
+	}
+	r.settle(all...)
+	r.wantBooksBalanced(all...)
 }
