@@ -22,6 +22,9 @@
 // stand at the same place in a shard, its front: an event is read once, however
 // many sets there are, and costs nothing for those that lack its shard.
 //
+// After each sweep laggards get their turns, in order, for as long as the sweep took
+// or a millisecond: a thousand that come back at once hold up nobody.
+//
 // # Invariants
 //
 //  1. A consumer's cursor stands between events. When the socket takes part of

@@ -18,6 +18,9 @@ const (
 	sweepBytes = 256 << 10
 	// turnBytes is the most a laggard is given before the next one's turn.
 	turnBytes = 256 << 10
+	// leastServing is how long laggards are served, at least, before the herds'
+	// turn: longer if the sweep took longer, so that both get on.
+	leastServing = time.Millisecond
 )
 
 func newEngine(p *Pool) (engine, error) {
@@ -53,8 +56,7 @@ type loop struct {
 	fronts  []front     // by shard
 	slots   []*consumer // by slot; nil where free
 	free    []int32     // free slots
-	ready   []*consumer // laggards whose socket may take bytes
-	serving []*consumer // the ready list of the turn before, for reuse
+	ready   []*consumer // laggards whose socket may take bytes, in order of their turns
 	checked time.Time   // when the clock last ticked
 	drainer *drainer    // set while draining
 	stopped bool
@@ -158,7 +160,7 @@ func (l *loop) run() {
 		if swept || !l.behind() {
 			l.moved.Store(now.UnixNano())
 		}
-		more = l.serveReady(now)
+		more = l.serveReady(now, max(now.Sub(start), leastServing))
 		l.onClock(now)
 	}
 	l.mailbox.Lock()

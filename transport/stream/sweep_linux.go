@@ -128,14 +128,19 @@ func (l *loop) leaveHerd(c *consumer, rest []byte) {
 	l.stats.lagging.Add(1)
 }
 
-// serveReady gives every laggard whose socket may take bytes a turn, and reports
-// whether one of them has more to do at once.
-func (l *loop) serveReady(now time.Time) bool {
-	l.ready, l.serving = l.serving[:0], l.ready
-	more := false
-	for _, c := range l.serving {
+// serveReady gives laggards whose socket may take bytes a turn, one after the
+// other and for about the given time. It reports whether there is more to do at
+// once: one of them has more to write, or had no turn.
+func (l *loop) serveReady(now time.Time, atMost time.Duration) (more bool) {
+	served := 0
+	for end := len(l.ready); served < end; served++ { // who has more queues up behind end
+		if served > 0 && time.Since(now) > atMost {
+			more = true
+			break
+		}
+		c := l.ready[served]
 		if c.lag == nil || !c.lag.queued {
-			continue // closed, or served already
+			continue // closed
 		}
 		c.lag.queued = false
 		switch l.catchUp(c, now) {
@@ -146,7 +151,9 @@ func (l *loop) serveReady(now time.Time) bool {
 			l.makeReady(c)
 		}
 	}
-	clear(l.serving) // do not keep the closed ones
+	left := copy(l.ready, l.ready[served:])
+	clear(l.ready[left:]) // do not keep the closed ones
+	l.ready = l.ready[:left]
 	return more
 }
 
