@@ -204,12 +204,12 @@ func (s *Redis) reap(ctx context.Context) {
 	if since == 0 || time.Since(time.Unix(0, since)) < s.options.Lease {
 		return
 	}
-	users, err := redis.Do(s.guard, s.users)
+	all, err := s.active()
 	if err != nil {
 		s.failed("list the active users", err)
 		return
 	}
-	users = slices.DeleteFunc(users, s.mirror.isHere)
+	users := slices.DeleteFunc(slices.Clone(all), s.mirror.isHere)
 	for chunk := range slices.Chunk(users, batch) {
 		if ctx.Err() != nil {
 			return

@@ -63,6 +63,10 @@ type Redis struct {
 	// A member's Join and Leave reach the server in the order of the counts.
 	serial [64]sync.Mutex
 
+	// Many sockets open at once when an instance has gone.
+	replays sharing[string, []Event] // by practice
+	rolls   sharing[struct{}, roll]  // of the active users
+
 	mu     sync.Mutex
 	missed map[entryKey]struct{} // in the mirror, not on the server
 }
@@ -230,35 +234,34 @@ func (s *Redis) Latest(practice, user string) []Event {
 	return newest(s.overlay(found, []member{who}))
 }
 
-// Replay implements [Store].
+// Replay implements [Store]. Those who ask at the same time share the events.
 func (s *Redis) Replay(practice string) []Event {
 	practice = s.options.member(practice, "").practice
+	return s.replays.do(practice, func() []Event { return s.replay(practice) })
+}
+
+func (s *Redis) replay(practice string) []Event {
 	here := s.mirror.here() // word of these may not have reached the server
-	type active struct {
-		users  []member
-		events []Event
-	}
-	found, err := redis.Do(s.guard, func(ctx context.Context, c rueidis.Client) (active, error) {
-		all, err := s.users(ctx, c)
-		if err != nil {
-			return active{}, err
-		}
-		var a active
+	all, err := s.active()
+	var users []member
+	var events []Event
+	if err == nil {
 		seen := make(map[member]bool)
 		for _, who := range slices.Concat(here, all) {
 			if who.practice == practice && !seen[who] {
 				seen[who] = true
-				a.users = append(a.users, who)
+				users = append(users, who)
 			}
 		}
-		a.events, err = s.fetch(ctx, c, a.users)
-		return a, err
-	})
+		events, err = redis.Do(s.guard, func(ctx context.Context, c rueidis.Client) ([]Event, error) {
+			return s.fetch(ctx, c, users)
+		})
+	}
 	if err != nil {
 		s.failed("read a practice's events", err)
 		return s.mirror.Replay(practice)
 	}
-	events := s.overlay(found.events, found.users)
+	events = s.overlay(events, users)
 	sortByAge(events)
 	return events
 }
@@ -343,9 +346,27 @@ func (s *Redis) fetch(ctx context.Context, c rueidis.Client, who []member) ([]Ev
 		if Fold(e.Practice) != w.practice { // the original writes none
 			e.Practice = w.practice
 		}
+		if mine, _, ok := s.mirror.get(entryKey{w, e.Action}); ok && mine == e {
+			e = mine // one copy in memory, however many sockets it waits for
+		}
 		events = append(events, e)
 	}
 	return events, nil
+}
+
+// A roll is what reading the active users gave.
+type roll struct {
+	users []member
+	err   error
+}
+
+// active reads the active users. The slice is shared.
+func (s *Redis) active() ([]member, error) {
+	r := s.rolls.do(struct{}{}, func() (r roll) {
+		r.users, r.err = redis.Do(s.guard, s.users)
+		return r
+	})
+	return r.users, r.err
 }
 
 // users reads the active users; names that no store made are passed over.

@@ -3,10 +3,13 @@
 package session
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+	"unsafe"
 
 	"event-dispatcher/internal/redistest"
 )
@@ -219,6 +222,55 @@ func TestFullRedisLosesNothingHere(t *testing.T) {
 	eventually(t, "written later", func() bool {
 		return strings.Contains(server.Do("GET", "alice:UPDATING_CARD"), `"new"`) && s.Stats().Missed == 0
 	})
+}
+
+// Whoever asks for a replay finds in it what was stored before he asked, also when
+// he shares it with others.
+func TestReplaysThatAreSharedAreNotOld(t *testing.T) {
+	server := redistest.Start(t)
+	s := newRedis(t, server, RedisOptions{})
+	var all sync.WaitGroup
+	const users, rounds = 40, 10
+	for i := range users {
+		user := fmt.Sprint("u", i)
+		var events []Event
+		for n := range rounds {
+			events = append(events, stored("p", user, Updating, fmt.Sprint(user, " ", n)))
+		}
+		all.Go(func() {
+			s.Join("p", user)
+			for _, e := range events {
+				s.Put(e)
+				if !slices.Contains(s.Replay("P"), e) {
+					t.Errorf("%q was stored, and is not in a replay that was asked for then", e.Data)
+				}
+			}
+		})
+	}
+	all.Wait()
+	calls := server.Do("INFO", "commandstats")
+	_, calls, _ = strings.Cut(calls, "cmdstat_sscan:calls=")
+	calls, _, _ = strings.Cut(calls, ",")
+	t.Logf("%d replays read the list of users %s times", users*rounds, calls)
+}
+
+// Replays of what this instance has in its memory take none of their own.
+func TestReplaysShareTheTextOfEvents(t *testing.T) {
+	server := redistest.Start(t)
+	here, there := newRedis(t, server, RedisOptions{}), newRedis(t, server, RedisOptions{})
+	here.Join("p", "alice")
+	e := stored("p", "alice", Updating, strings.Repeat("x", 1000))
+	here.Put(e)
+	there.Observe(e)
+	for _, s := range []*Redis{here, there} {
+		first, second := s.Replay("p"), s.Replay("p")
+		if len(first) != 1 || len(second) != 1 || first[0] != e {
+			t.Fatalf("Replay() = %d and %d events; want the one", len(first), len(second))
+		}
+		if unsafe.StringData(first[0].Data) != unsafe.StringData(second[0].Data) {
+			t.Error("two replays have a copy each")
+		}
+	}
 }
 
 func TestObserveFillsTheMirror(t *testing.T) {

@@ -14,7 +14,8 @@ type Store interface {
 	// first. AnyPractice finds the user's latest wherever it is.
 	Latest(practice, user string) []Event
 
-	// Replay is what is stored of the practice's active users, oldest first.
+	// Replay is what is stored of the practice's active users, oldest first. The
+	// slice may be shared: it must not be modified.
 	Replay(practice string) []Event
 
 	// Join counts one more socket of the user.

@@ -1,0 +1,49 @@
+package session
+
+import "sync"
+
+// A sharing lets those who want to read the same at the same time share one
+// reading. Nobody gets a reading that began before he asked: what was written
+// before he asked is in it.
+type sharing[K comparable, V any] struct {
+	mu   sync.Mutex
+	last map[K]*reading[V] // the one that was asked for last, until it is done
+}
+
+type reading[V any] struct {
+	begun bool // too late to join; guarded by the sharing
+	done  chan struct{}
+	value V // once done; shared
+}
+
+// do returns what read returned to this caller or to one whose reading it could join.
+// There is one reading of a key at a time.
+func (s *sharing[K, V]) do(key K, read func() V) V {
+	s.mu.Lock()
+	before := s.last[key]
+	if before != nil && !before.begun {
+		s.mu.Unlock()
+		<-before.done
+		return before.value
+	}
+	mine := &reading[V]{done: make(chan struct{})}
+	if s.last == nil {
+		s.last = make(map[K]*reading[V])
+	}
+	s.last[key] = mine
+	s.mu.Unlock()
+	if before != nil {
+		<-before.done // others join mine meanwhile
+	}
+	s.mu.Lock()
+	mine.begun = true
+	s.mu.Unlock()
+	mine.value = read()
+	s.mu.Lock()
+	if s.last[key] == mine {
+		delete(s.last, key)
+	}
+	s.mu.Unlock()
+	close(mine.done)
+	return mine.value
+}

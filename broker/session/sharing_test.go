@@ -1,0 +1,50 @@
+package session
+
+import (
+	"testing"
+	"testing/synctest"
+)
+
+func TestThoseWhoAskBeforeAReadingBeginsShareIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const callers = 100
+		var s sharing[string, int]
+		gate := make(chan struct{})
+		readings := 0 // one at a time
+		read := func() int {
+			readings++
+			n := readings
+			<-gate
+			return n
+		}
+		got := make(chan int, callers)
+		ask := func(key string) { got <- s.do(key, read) }
+		go ask("p")
+		synctest.Wait() // it has begun
+		for range callers {
+			go ask("p")
+		}
+		synctest.Wait() // all wait for the second
+		if readings != 1 {
+			t.Errorf("%d readings at once; want 1", readings)
+		}
+		gate <- struct{}{}
+		if n := <-got; n != 1 {
+			t.Errorf("the first got reading %d; want 1", n)
+		}
+		gate <- struct{}{}
+		for range callers {
+			if n := <-got; n != 2 {
+				t.Errorf("one who asked after the first began got reading %d; want 2", n)
+			}
+		}
+		if readings != 2 || len(s.last) != 0 {
+			t.Errorf("%d readings, %d remembered; want 2, 0", readings, len(s.last))
+		}
+		go ask("p")
+		gate <- struct{}{}
+		if n := <-got; n != 3 {
+			t.Errorf("one who asked afterwards got reading %d; want 3", n)
+		}
+	})
+}
