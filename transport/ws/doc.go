@@ -44,7 +44,7 @@
 //     the socket's lock, and it clears it, under that lock, when it finds nothing.
 //  2. A frame's bytes are never modified.
 //  3. The close frame is the last frame: after closed nothing is taken to be written.
-//  4. Locks are taken in the order hub, socket, user; nobody calls the store, the
+//  4. Locks are taken in the order hub, socket, lately; nobody calls the store, the
 //     relay or the network with one held.
 //  5. A socket that was joined in the store leaves it once, after the grace.
 package ws

@@ -57,6 +57,9 @@ func hasToken(h *fasthttp.RequestHeader, name, token string) bool {
 	return false
 }
 
+// handshakeWait is how long the answer to a handshake may take to be written.
+const handshakeWait = 5 * time.Second
+
 // A line is the connection as the WebSocket library sees it. The library parses
 // what comes in and knows what to answer to it; but what it writes, control
 // frames only, goes to those who write events, so that no frame ever stands
@@ -79,6 +82,8 @@ func (l *line) Read(p []byte) (int, error) {
 
 func (l *line) Write(p []byte) (int, error) {
 	if l.control == nil {
+		// Answers to earlier requests that were not read may fill the connection.
+		l.Conn.SetWriteDeadline(time.Now().Add(handshakeWait))
 		return l.Conn.Write(p)
 	}
 	l.control(p)

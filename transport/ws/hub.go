@@ -66,13 +66,9 @@ func (o *Options) setDefaults() {
 	}
 }
 
-const (
-	// guardWindow is for how long an event is not replayed to a user that got it.
-	guardWindow = 3 * time.Second
-	// inFlight is how long after it was stored an event may still come from
-	// another instance.
-	inFlight = 10 * time.Second
-)
+// inFlight is how long after it was stored an event may still come from another
+// instance.
+const inFlight = 10 * time.Second
 
 // Errors of [Hub.Admit].
 var (

@@ -136,7 +136,11 @@ func TestLastSocketOfAUserLogsOutOnceAfterTheGrace(t *testing.T) {
 	watcher.want("state")
 	tab1.c.Close(websocket.StatusNormalClosure, "")
 	h.eventually("one tab is gone", func() bool { return h.Stats().Sockets == 2 })
-	time.Sleep(150 * time.Millisecond) // longer than the grace: the other tab holds the user
+	h.eventually("the grace is over: the other tab holds the user", func() bool {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		return len(h.leaves) == 0
+	})
 	tab2.c.Close(websocket.StatusNormalClosure, "")
 	e := watcher.next()
 	if e.Action != session.Logout || e.Source != "alice" || e.Type != session.UserSession || e.ID == "" {
@@ -222,7 +226,7 @@ func TestCapRefusesAndForgets(t *testing.T) {
 // slows down nobody.
 func TestSlowSocketSkipsAheadAndIsTold(t *testing.T) {
 	t.Parallel()
-	h := newHost(t, Options{})
+	h := newHost(t, Options{Stall: time.Hour}) // a slow machine takes its time
 	slow, br := h.raw("p/slow?replay=0")
 	fast := h.dial("p/fast?replay=0")
 	h.eventually("both are there", func() bool { return h.Stats().Users == 2 })

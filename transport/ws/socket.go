@@ -15,7 +15,7 @@ import (
 const (
 	maxQueue      = 1024     // frames
 	maxQueueBytes = 1 << 20  // but one frame may be larger
-	replayBytes   = 64 << 10 // of a replay, encoded at a time; but one event may be larger
+	replayBytes   = 16 << 10 // of a replay, encoded at a time; but one event may be larger
 )
 
 // Patience at the end of a connection.
@@ -28,7 +28,7 @@ const (
 // A socket is one screen. One goroutine reads it; another writes while there is
 // something to write.
 type socket struct {
-	// Fixed after register.
+	// Fixed after enterLocked.
 	hub  *Hub
 	conn net.Conn
 	user *user
@@ -117,7 +117,7 @@ func (s *socket) begin(events []session.Event) {
 	now := time.Now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	came := map[string]bool{}
+	got, came := s.user.lately.all(now), map[string]bool{}
 	for _, f := range s.queue {
 		came[f.id] = true
 	}
@@ -127,7 +127,7 @@ func (s *socket) begin(events []session.Event) {
 	for _, e := range events {
 		switch {
 		case came[e.ID], e.TargetUser != "" && e.TargetUser != s.user.name:
-		case s.user.gotLately(e.ID, now):
+		case got[hashOf(e.ID)]:
 			s.hub.counters.guarded.Add(1)
 		default:
 			s.opening = append(s.opening, e)
@@ -284,7 +284,9 @@ func (s *socket) nextLocked() (p []byte, wrote func(ok bool)) {
 		f := s.takeLocked()
 		return f.bytes, func(ok bool) {
 			if ok {
-				s.user.got(time.Now(), f.id)
+				if f.slot != (slot{}) {
+					s.user.lately.add(time.Now(), f.id)
+				}
 				s.hub.counters.delivered.Add(1)
 			}
 			f.release()
@@ -312,7 +314,7 @@ func (s *socket) replayLocked() (p []byte, wrote func(ok bool)) {
 	}
 	return p, func(ok bool) {
 		if ok {
-			s.user.got(time.Now(), ids...)
+			s.user.lately.add(time.Now(), ids...)
 		}
 	}
 }
@@ -369,9 +371,6 @@ func (s *socket) finish(why Reason) Reason {
 // cut closes the connection at once.
 func (s *socket) cut(why Reason) {
 	s.mu.Lock()
-	if !s.ours {
-		s.why = why
-	}
 	s.ours, s.why = true, why
 	s.closed = true
 	s.mu.Unlock()

@@ -2,9 +2,7 @@ package ws
 
 import (
 	"context"
-	"maps"
 	"slices"
-	"sync"
 	"time"
 
 	"go.uber.org/zap"
@@ -19,8 +17,7 @@ type user struct {
 	// Guarded by the hub.
 	sockets []*socket
 
-	mu     sync.Mutex           // guards what follows
-	lately map[string]time.Time // ids of events, and when they were written
+	lately lately // guards itself
 }
 
 // push hands a frame to all sockets of the user.
@@ -28,41 +25,6 @@ func (u *user) push(f *frame) {
 	for _, s := range u.sockets {
 		s.push(f)
 	}
-}
-
-// got notes that events were written to a socket of the user.
-func (u *user) got(now time.Time, ids ...string) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	if u.lately == nil {
-		u.lately = map[string]time.Time{}
-	}
-	for _, id := range ids {
-		u.lately[id] = now
-	}
-}
-
-// gotLately is the loop guard: the known browser client opens a new socket
-// whenever it gets an event, and would get that event again for ever.
-func (u *user) gotLately(id string, now time.Time) bool {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	at, ok := u.lately[id]
-	return ok && now.Sub(at) < guardWindow
-}
-
-// forget drops what was not lately, and reports whether nothing is left.
-func (u *user) forget(now time.Time) bool {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	if u.lately == nil {
-		return true
-	}
-	maps.DeleteFunc(u.lately, func(_ string, at time.Time) bool { return now.Sub(at) >= guardWindow })
-	if len(u.lately) == 0 {
-		u.lately = nil // a map that was large stays large
-	}
-	return u.lately == nil
 }
 
 // enterLocked makes s a socket of the user.
@@ -151,7 +113,7 @@ func (h *Hub) tidy(now time.Time) []*socket {
 	list := make([]*socket, 0, h.sockets.Load())
 	for practice, room := range h.rooms {
 		for name, u := range room {
-			if u.forget(now) && len(u.sockets) == 0 {
+			if u.lately.forget(now) && len(u.sockets) == 0 {
 				delete(room, name)
 				continue
 			}
