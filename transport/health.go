@@ -99,7 +99,7 @@ type readiness struct {
 func (s *Server) ready(ctx *fasthttp.RequestCtx) {
 	r := readiness{Status: "ready"}
 	switch {
-	case s.draining.Load():
+	case s.unready.Load():
 		r.Status = "draining"
 	case !s.started.Load():
 		r.Status = "starting"

@@ -67,9 +67,9 @@ func TestProbesAnswerForTheStateOfTheService(t *testing.T) {
 	check("serving", 200, map[string]any{"status": "ready"})
 	degraded = []string{"redis"}
 	check("without Redis", 200, map[string]any{"status": "degraded", "degraded": []any{"redis"}})
-	s.draining.Store(true)
+	s.unready.Store(true)
 	check("draining", 503, map[string]any{"status": "draining"})
-	s.draining.Store(false)
+	s.unready.Store(false)
 	s.started.Store(false)
 	check("starting", 503, map[string]any{"status": "starting"})
 	s.started.Store(true)

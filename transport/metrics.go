@@ -54,7 +54,7 @@ func newCollector(s *Server) *collector {
 		panics:        desc("panics_total", "Panics recovered in request handlers."),
 		backoffs:      desc("accept_backoffs_total", "Times that accepting connections failed for want of descriptors or memory, and was tried again."),
 		buildInfo:     desc("build_info", "Always 1; the labels say what is running.", "version", "go_version"),
-		draining:      desc("draining", "1 while the service shuts down."),
+		draining:      desc("draining", "1 while the service shuts down, from the beginning of the lead on."),
 		wait:          desc("loop_wait_seconds", "How long the slowest writer loop has had events waiting; 0 if none."),
 	}
 }
@@ -109,7 +109,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	counter(c.panics, s.panics.Load())
 	counter(c.backoffs, s.backoffs.Load())
 	gauge(c.buildInfo, 1, s.options.Version, runtime.Version())
-	gauge(c.draining, boolean(s.draining.Load()))
+	gauge(c.draining, boolean(s.unready.Load()))
 	gauge(c.wait, s.waiting().Seconds())
 }
 

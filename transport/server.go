@@ -119,6 +119,7 @@ type Server struct {
 	admin   front
 
 	started  atomic.Bool
+	unready  atomic.Bool // on the way to the drain, or in it
 	draining atomic.Bool
 
 	// Counted on the way, read at scrape.
@@ -205,10 +206,15 @@ func (s *Server) listener(ln net.Listener, f *front) *listener {
 	}
 }
 
+// Unready has /readyz say 503 while everything is served as before, so that
+// balancers look elsewhere before Drain.
+func (s *Server) Unready() { s.unready.Store(true) }
+
 // Drain stops intake: not ready, listeners closed, further events refused. It
 // returns when all connections are closed; those still open when ctx is done are
 // cut. What was accepted is then in the ring. Streams go on: they are the pool's.
 func (s *Server) Drain(ctx context.Context) error {
+	s.Unready()
 	s.draining.Store(true)
 	s.tidier.stop()
 	return s.public.shutdown(ctx)

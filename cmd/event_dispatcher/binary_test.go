@@ -3,7 +3,10 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
+	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -133,6 +136,12 @@ func TestSecondSignalEndsTheProgramAtOnce(t *testing.T) {
 	openStream(t, addr)
 	cmd.Process.Signal(syscall.SIGTERM)
 	eventually(t, "the program drains", func() bool { return strings.Contains(stderr.String(), "shutting down") })
+	endAtOnce(t, cmd, stderr)
+}
+
+// endAtOnce signals for the second time, and holds the program to end by that.
+func endAtOnce(t *testing.T, cmd *exec.Cmd, stderr *output) {
+	t.Helper()
 	// The first signal's handler is removed in a goroutine, so a second one may
 	// have to be repeated.
 	ended := make(chan int, 1)
@@ -148,6 +157,58 @@ func TestSecondSignalEndsTheProgramAtOnce(t *testing.T) {
 		case <-time.After(10 * time.Millisecond):
 		}
 	}
+}
+
+// The lead is longer than the test, which looks at it from all sides.
+func TestNothingButReadinessEndsDuringTheLead(t *testing.T) {
+	t.Parallel()
+	cmd := command(t, nil, "-port", "127.0.0.1:0", "-admin-addr", "127.0.0.1:0", "-drain-lead", "1h", "-drain-timeout", "2h")
+	stderr, addr := started(t, cmd)
+	var admin string
+	eventually(t, "the program listens for operators", func() bool {
+		for _, a := range stderr.addresses("listening for operators") {
+			admin = a
+		}
+		return admin != ""
+	})
+	keepAlive := http.Client{Transport: &http.Transport{MaxConnsPerHost: 1}, Timeout: patience}
+	defer keepAlive.CloseIdleConnections()
+	publish := func(body string) {
+		t.Helper()
+		resp, err := keepAlive.Post("http://"+addr+"/metrics", "", strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode != 200 {
+			t.Errorf("POST on an open connection = %d; want 200", resp.StatusCode)
+		}
+	}
+	_, before := openStream(t, addr)
+	publish("1")
+	cmd.Process.Signal(syscall.SIGTERM)
+	eventually(t, "the program is not ready", func() bool {
+		status, body := get(t, "http://"+admin+"/readyz")
+		return status == 503 && strings.Contains(body, "draining")
+	})
+	_, during := openStream(t, addr)
+	publish("2")
+	if got := post(t, "http://"+addr+"/metrics", "3"); got != 200 {
+		t.Errorf("POST on a new connection = %d; want 200", got)
+	}
+	for want, br := range map[string]*bufio.Reader{"data: 1\n\ndata: 2\n\ndata: 3\n\n": before, "data: 2\n\ndata: 3\n\n": during} {
+		got := make([]byte, len(want))
+		if _, err := io.ReadFull(br, got); err != nil || string(got) != want {
+			t.Errorf("a stream = %q, %v; want %q", got, err, want)
+		}
+	}
+	for _, path := range []string{"/livez", "/health"} {
+		if status, _ := get(t, "http://"+admin+path); status != 200 {
+			t.Errorf("GET %s = %d; want 200", path, status)
+		}
+	}
+	// A second signal does not wait for the rest of the lead.
+	endAtOnce(t, cmd, stderr)
 }
 
 // The documented command, on a fresh clone.

@@ -157,14 +157,22 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 	case err = <-failed: // a listener broke: let the others end in order, too
 		log.Error("a listener failed", zap.Error(err))
 	case <-ctx.Done():
-		log.Info("shutting down", zap.Duration("at_most", cfg.Drain))
+		log.Info("shutting down", zap.Duration("at_most", cfg.Drain), zap.Duration("lead", cfg.DrainLead))
 	}
 
-	// Drain the way events flow: stop intake, let consumers catch up, close.
 	// ctx is already done, so the deadline needs a context of its own.
 	start := time.Now()
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), cfg.Drain)
 	defer cancel()
+	if err == nil {
+		srv.Unready()
+		select {
+		case err = <-failed:
+			log.Error("a listener failed", zap.Error(err))
+		case <-time.After(cfg.DrainLead):
+		}
+	}
+	// Drain the way events flow: stop intake, let consumers catch up, close.
 	intake, stopIntake := context.WithTimeout(drain, 2*time.Second)
 	if e := srv.Drain(intake); e != nil {
 		log.Info("connections were still open when intake ended", zap.Error(e))

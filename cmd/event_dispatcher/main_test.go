@@ -211,6 +211,19 @@ func TestReadinessEndsBeforeTheStreams(t *testing.T) {
 	}
 }
 
+func TestDrainFollowsTheLead(t *testing.T) {
+	t.Parallel()
+	p := boot(t, 1, "-drain-lead", "100ms")
+	_, br := openStream(t, p.addrs[0])
+	p.stop()
+	if text, err := io.ReadAll(br); err != nil || !farewell.Match(text) {
+		t.Errorf("the stream ends with %q, %v; want a retry block and a clean end", text, err)
+	}
+	if err := p.end(); err != nil {
+		t.Errorf("run() = %v; want nil", err)
+	}
+}
+
 func TestFailedListenIsAnError(t *testing.T) {
 	t.Parallel()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")

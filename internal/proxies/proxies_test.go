@@ -317,3 +317,37 @@ func TestDrainComesThrough(t *testing.T) {
 		}
 	})
 }
+
+// An instance that is told to end has its lead until the balancer looks elsewhere,
+// and until then serves what it is sent: no player notices.
+func TestBalancerLooksElsewhereDuringTheLead(t *testing.T) {
+	t.Parallel()
+	leaving := serve(t, "-drain-lead", "1h", "-drain-timeout", "2h")
+	staying := serve(t)
+	k := kinds[1]
+	two := "server one " + leaving.addr + " check"
+	p := k.in(t, leaving, [2]string{two, "timeout check 75s\ndefault-server inter 50ms\n" + two + "\nserver two " + staying.addr + " check"})
+	c := client(t)
+	play := func() {
+		t.Helper()
+		if status, reason := p.post(c, "/metrics", "{}"); status != 200 {
+			t.Fatalf("POST = %d %s; want 200", status, reason)
+		}
+	}
+	eventually(t, "both instances get events", func() bool {
+		play()
+		return leaving.received() > 0 && staying.received() > 0
+	})
+	leaving.cmd.Process.Signal(syscall.SIGTERM)
+	eventually(t, "haproxy looks elsewhere", func() bool {
+		play()
+		return strings.Contains(p.log.String(), "Server dispatcher/one is DOWN")
+	})
+	before, elsewhere := leaving.received(), staying.received()
+	for range 100 {
+		play()
+	}
+	if got := staying.received() - elsewhere; got != 100 || leaving.received() != before {
+		t.Errorf("of 100 events %d went to the instance that stays, %d to the one that leaves; want all to the former", got, leaving.received()-before)
+	}
+}

@@ -50,6 +50,7 @@ type Config struct {
 	TrustedProxies []netip.Prefix
 
 	Drain        time.Duration
+	DrainLead    time.Duration
 	DrainWindow  time.Duration
 	DrainSilence time.Duration
 
@@ -99,6 +100,7 @@ func Parse(args []string, getenv func(string) string, stderr io.Writer) (*Config
 	c.Shared.flags(fs, &redis, &pages)
 
 	fs.DurationVar(&c.Drain, "drain-timeout", 30*time.Second, "longest shutdown")
+	fs.DurationVar(&c.DrainLead, "drain-lead", 0, "time between not being ready and the shutdown, for balancers to look elsewhere; everything is served meanwhile")
 	fs.DurationVar(&c.DrainWindow, "drain-window", 5*time.Second, "time over which the ends of streams are spread at shutdown")
 	fs.DurationVar(&c.DrainSilence, "drain-silence", 0, "silence before streams end at shutdown, for consumers that reconnect only after silence")
 
@@ -226,6 +228,7 @@ func (c *Config) check(port, origins, proxies string, healthcheck bool) error {
 		{"session-grace", c.Grace, 0, long, false},
 		{"socket-ping", c.Ping, 10 * time.Millisecond, long, false},
 		{"drain-timeout", c.Drain, 0, long, false},
+		{"drain-lead", c.DrainLead, 0, long, false},
 		{"drain-window", c.DrainWindow, 0, long, false},
 		{"drain-silence", c.DrainSilence, 0, long, false},
 	} {
@@ -233,8 +236,8 @@ func (c *Config) check(port, origins, proxies string, healthcheck bool) error {
 			return fmt.Errorf("-%s: must be from %v to %v", limit.flag, limit.lowest, limit.highest)
 		}
 	}
-	if least := c.DrainSilence + c.DrainWindow; c.Drain < least {
-		return fmt.Errorf("-drain-timeout: %v is less than -drain-silence and -drain-window together (%v)", c.Drain, least)
+	if least := c.DrainLead + c.DrainSilence + c.DrainWindow; c.Drain < least {
+		return fmt.Errorf("-drain-timeout: %v is less than -drain-lead, -drain-silence and -drain-window together (%v)", c.Drain, least)
 	}
 	if healthcheck {
 		addr := c.Addrs[0]
