@@ -62,6 +62,13 @@
 //	segment.next   CAS by publishers; Store by claimant    Load by anyone
 //	segment.ref    Store by claimant, and by the one       Load by readers
 //	               publisher that moved oldest past it
+//	segment.base   Store by claimant                       Load by anyone; counts if
+//	                                                       the ref, or the link,
+//	                                                       proves to be unchanged
+//	segment.gap    Store by Skip, one at a time, before    as base, and only in
+//	               its CAS of state                        phase gapped
+//	…claimed       CAS by would-be claimants; Store by     Load by would-be
+//	               claimant, and by who cleared ref        claimants
 //	segment.pins   Add by readers                          Load by claimants
 //	segment.index  Store by the slot's publisher;          Load by readers that
 //	               cleared by claimant                     pinned, and claimants
@@ -83,5 +90,6 @@
 // load per event, and one pin and unpin per batch. A hole stops all readers of
 // the ring until its publisher runs again; the copy between reservation and
 // commit is bounded by the largest event. Memory is the window plus the spares,
-// allocated segment by segment on first use, and never given back.
+// allocated segment by segment on first use, or at once ([Options.Eager]), and
+// never given back.
 package ring

@@ -38,6 +38,12 @@ type Options struct {
 	// that are replacing a segment. Zero means 8.
 	Spares int
 
+	// Eager makes New take the memory of all segments. Otherwise each takes it
+	// when it is used first, which is slow: publishers that come meanwhile
+	// claim further segments, and where there are few of these a burst may
+	// find none left.
+	Eager bool
+
 	// FirstSequence and FirstOrdinal are where the counters start. Tests use
 	// them to start next to a wrap-around.
 	FirstSequence uint64
@@ -90,6 +96,11 @@ func New(o Options) *Ring {
 	}
 	for i := range r.segments {
 		r.segments[i].place = i
+	}
+	if o.Eager {
+		for i := range r.segments {
+			r.allocate(&r.segments[i])
+		}
 	}
 	s := r.claim()
 	f := s.prepare(o.FirstOrdinal&ordinalMax, o.FirstSequence)

@@ -23,7 +23,7 @@ type segment struct {
 
 	place int // in Ring.segments; fixed after New
 
-	// Allocated by the first claimant, then fixed.
+	// Allocated by New or the first claimant, then fixed.
 	data  []byte
 	index []atomic.Uint64 // entries
 
@@ -54,6 +54,13 @@ func (s *segment) nextBase(st state) uint64 {
 	return n
 }
 
+// allocate gives a segment its memory.
+func (r *Ring) allocate(s *segment) {
+	s.data = make([]byte, r.segmentBytes)
+	s.index = make([]atomic.Uint64, r.segmentEvents)
+	r.allocated.Add(1)
+}
+
 // claim takes a segment that nobody uses any more, or nil if there is none.
 func (r *Ring) claim() *segment {
 	for i := range r.segments {
@@ -62,9 +69,7 @@ func (r *Ring) claim() *segment {
 			continue
 		}
 		if s.data == nil {
-			s.data = make([]byte, r.segmentBytes)
-			s.index = make([]atomic.Uint64, r.segmentEvents)
-			r.allocated.Add(1)
+			r.allocate(s)
 			return s
 		}
 		// Invariant 4: the ref was cleared before claimed became false, so a
