@@ -73,6 +73,23 @@ func TestNodeReadsTheFirehose(t *testing.T) {
 	eventually(t, "all events arrive", func() bool { return len(texts(far)) == 100 })
 }
 
+// Of two members with one name JavaScript keeps the last, which is ours.
+func TestNodeFindsTheAddressBehindOneInTheBody(t *testing.T) {
+	t.Parallel()
+	addr := start(t, 1)[0]
+	consumer := dialWithNode(t, "ws://"+addr+"/events")
+	resp, err := http.Post("http://"+addr+"/api/events", "", strings.NewReader(`{"user_ip":"6.6.6.6"}`))
+	if err != nil || resp.StatusCode != 200 {
+		t.Fatalf("POST = %v, %v; want 200", resp, err)
+	}
+	resp.Body.Close()
+	eventually(t, "the event arrives", func() bool { return len(texts(consumer)) == 1 })
+	out, err := exec.Command("node", "-p", "JSON.parse(process.argv[1]).user_ip", texts(consumer)[0]).Output()
+	if err != nil || string(out) != "127.0.0.1\n" {
+		t.Errorf("node finds %q, %v in %s; want the client's address", out, err, texts(consumer)[0])
+	}
+}
+
 // Both ports serve everything, as with -port :3569,:8123.
 func TestCurlUsesEitherPort(t *testing.T) {
 	t.Parallel()

@@ -1,10 +1,14 @@
 package transport
 
 import (
+	"encoding/json"
+	"errors"
 	"fmt"
 	"net/netip"
 	"strings"
 	"testing"
+
+	goccy "github.com/goccy/go-json"
 )
 
 // secret is in every body that is refused, and must be in no answer.
@@ -141,6 +145,35 @@ func TestEventsArriveByteForByte(t *testing.T) {
 		s.post(tt.path, tt.body)
 		if got := c.event(); got != tt.want {
 			t.Errorf("POST %s %q is broadcast as %q; want %q", tt.path, tt.body, got, tt.want)
+		}
+	}
+}
+
+// A body may have the member already. Ours is behind it, and of two members with one
+// name decoders keep the last (ECMA-262, section 25.5.1; what RFC 8259, section 4,
+// calls the behaviour of many implementations).
+func TestAddressWinsOverOneInTheBody(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	c := s.listen("/events")
+	for _, body := range []string{
+		`{"user_ip":"6.6.6.6"}`,
+		`{"user_ip":"6.6.6.6","user_ip":"6.6.6.7"}`,
+		`{"user_ip":{"user_ip":"6.6.6.6"}}`,
+		`{"user_ip":null}`,
+		`{"user\u005fip":"6.6.6.6"}`,
+		`{"USER_IP":"6.6.6.6"}`, // some decoders do not mind the case
+	} {
+		s.post("/api/events", body)
+		event := []byte(c.event())
+		for name, decode := range map[string]func([]byte, any) error{"encoding/json": json.Unmarshal, "goccy/go-json": goccy.Unmarshal} {
+			var all map[string]any
+			var one struct {
+				UserIP any `json:"user_ip"`
+			}
+			if err := errors.Join(decode(event, &all), decode(event, &one)); err != nil || all["user_ip"] != "127.0.0.1" || one.UserIP != "127.0.0.1" {
+				t.Errorf("%s finds %v and %v in %s, %v; want the client's address", name, all["user_ip"], one.UserIP, event, err)
+			}
 		}
 	}
 }
