@@ -192,6 +192,7 @@ func TestFault15KillLeavesNoGapUntold(t *testing.T) {
 	for e := bob.next(); e.ID != header.Get("X-Event-Id"); e = bob.next() {
 		t.Errorf("event = %+v; want nothing after the logouts", e)
 	}
+	bob.wantNoneTwice()
 	for k := range users {
 		if n := gone[fmt.Sprintf("u%d", k)]; n != 1 {
 			t.Errorf("u%d was logged out %d times; want once", k, n)

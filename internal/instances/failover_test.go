@@ -10,9 +10,9 @@ import (
 	"event-dispatcher/internal/redistest"
 )
 
-// A cluster loses the master that carries the events, and later gives the slots
-// of events and users to other masters: the instances find their way, and the
-// books balance.
+// A cluster loses the master that carries the events, once because it dies and
+// once because it hangs, and later gives the slots of events and users to other
+// masters: the instances find their way, and the books balance.
 func TestClusterFailsOverAndIsResharded(t *testing.T) {
 	t.Parallel()
 	cluster := redistest.StartCluster(t)
@@ -29,9 +29,15 @@ func TestClusterFailsOverAndIsResharded(t *testing.T) {
 	p.wantUsersEverywhere()
 
 	master.Restart()
-	eventually(t, "the old master follows the new one", func() bool {
-		return strings.Contains(master.Do("INFO", "replication"), "master_link_status:up")
-	})
+	wantReplica(t, master)
+	hanging := cluster.Master(slot)
+	hanging.Stop()
+	eventually(t, "the first master takes over", func() bool { return cluster.Master(slot) == master })
+	p.converged()
+	hanging.Continue()
+	wantReplica(t, hanging)
+	p.converged()
+
 	for _, name := range []string{"event-dispatcher", "users"} {
 		slot := cluster.Slot(name)
 		from := cluster.Master(slot)
@@ -45,6 +51,12 @@ func TestClusterFailsOverAndIsResharded(t *testing.T) {
 	wantSharded(t, cluster.Master(slot))
 	p.wantUsersEverywhere()
 	p.settled()
+}
+
+// wantReplica waits until a server that was a master follows its successor.
+func wantReplica(t *testing.T, s *redistest.Server) {
+	t.Helper()
+	eventually(t, "the old master follows the new one", s.Follows)
 }
 
 func clusterURL(c *redistest.Cluster, login string) string {
@@ -94,7 +106,8 @@ func (p *pair) wantUsersEverywhere() {
 	}
 }
 
-// The master dies and three Sentinels make its replica the master.
+// The master dies and three Sentinels make its replica the master, which later
+// hangs, so that they go back to the first.
 func TestSentinelsFailOver(t *testing.T) {
 	t.Parallel()
 	master := redistest.Start(t)
@@ -108,14 +121,20 @@ func TestSentinelsFailOver(t *testing.T) {
 	master.Kill()
 	p.away(p.a, p.b)
 	p.wantLocalSession()
-	eventually(t, "the replica is the master", func() bool { return strings.HasPrefix(replica.Do("ROLE"), "master") })
+	eventually(t, "the replica is the master", replica.Leads)
 	p.converged()
 	eventually(t, "the new master knows who is active", func() bool {
 		users := replica.Do("SMEMBERS", "users")
 		return strings.Contains(users, "p/alice") && strings.Contains(users, "p/bob")
 	})
 	master.Restart()
-	eventually(t, "the old master is a replica", func() bool { return strings.HasPrefix(master.Do("ROLE"), "slave") })
+	wantReplica(t, master)
+	p.converged()
+	replica.Stop()
+	eventually(t, "the first is the master", master.Leads)
+	p.converged()
+	replica.Continue()
+	wantReplica(t, replica)
 	p.converged()
 	p.settled()
 }

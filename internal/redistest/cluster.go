@@ -53,7 +53,7 @@ func StartCluster(tb testing.TB, args ...string) *Cluster {
 			return strings.Contains(replica.Do("CLUSTER", "NODES"), id)
 		})
 		replica.Do("CLUSTER", "REPLICATE", id)
-		eventually(tb, "the replica has what its master has", replica.follows)
+		eventually(tb, "the replica has what its master has", replica.Follows)
 	}
 	c.everywhere("the cluster serves all slots", "cluster_state:ok")
 	for _, node := range c.Nodes {
@@ -85,11 +85,11 @@ func (s *Server) bus() string {
 func (c *Cluster) Slot(key string) string { return c.Nodes[0].Do("CLUSTER", "KEYSLOT", key) }
 
 // Master is the node that serves a slot now, as it says itself; nil if none that
-// runs does.
+// answers does.
 func (c *Cluster) Master(slot string) *Server {
 	n, _ := strconv.Atoi(slot)
 	for _, node := range c.Nodes {
-		if node.ended() {
+		if !node.answers() {
 			continue
 		}
 		for line := range strings.Lines(node.Do("CLUSTER", "NODES")) {
@@ -135,18 +135,8 @@ func (c *Cluster) Move(slot string, to *Server) {
 	// The new master first, so that the slot is never nobody's.
 	to.Do("CLUSTER", "SETSLOT", slot, "NODE", target)
 	for _, node := range c.Nodes {
-		if node != to && !node.ended() && strings.Contains(node.Do("ROLE"), "master") {
+		if node != to && node.answers() && node.Leads() {
 			node.Do("CLUSTER", "SETSLOT", slot, "NODE", target)
 		}
-	}
-}
-
-// ended reports whether the process does not run.
-func (s *Server) ended() bool {
-	select {
-	case <-s.done:
-		return true
-	default:
-		return false
 	}
 }

@@ -33,6 +33,7 @@ type Server struct {
 	mode []string // arguments before all others
 	args []string
 	cmd  *exec.Cmd
+	held bool // by Stop
 	out  *bytes.Buffer
 	done chan struct{} // closed when cmd has ended
 }
@@ -133,10 +134,28 @@ func (s *Server) Pid() int { return s.cmd.Process.Pid }
 
 // Stop halts the process where it is (SIGSTOP): connections stay open and are
 // even accepted, but nothing is answered.
-func (s *Server) Stop() { s.signal(syscall.SIGSTOP) }
+func (s *Server) Stop() {
+	s.tb.Helper()
+	s.signal(syscall.SIGSTOP)
+	s.held = true
+}
 
 // Continue ends Stop.
-func (s *Server) Continue() { s.signal(syscall.SIGCONT) }
+func (s *Server) Continue() {
+	s.tb.Helper()
+	s.signal(syscall.SIGCONT)
+	s.held = false
+}
+
+// answers reports whether the process runs.
+func (s *Server) answers() bool {
+	select {
+	case <-s.done:
+		return false
+	default:
+		return !s.held
+	}
+}
 
 func (s *Server) signal(sig syscall.Signal) {
 	s.tb.Helper()
@@ -169,22 +188,30 @@ func (s *Server) Do(args ...string) string {
 // DoAs is Do with a user and a password.
 func (s *Server) DoAs(user, password string, args ...string) string {
 	s.tb.Helper()
+	reply, err := s.try(user, password, args)
+	if err != nil {
+		s.tb.Fatalf("%s: %v", strings.Join(args, " "), err)
+	}
+	return reply
+}
+
+func (s *Server) try(user, password string, args []string) (string, error) {
 	client, err := rueidis.NewClient(rueidis.ClientOption{
 		InitAddress: []string{s.Addr}, Username: user, Password: password,
 		ForceSingleClient: true, DisableCache: true, PipelineMultiplex: -1,
 		ReadBufferEachConn: 4096, WriteBufferEachConn: 4096,
 	})
 	if err != nil {
-		s.tb.Fatalf("redis-server at %s: %v", s.Addr, err)
+		return "", err
 	}
 	defer client.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	reply, err := client.Do(ctx, client.B().Arbitrary(args...).Build()).ToMessage()
 	if err != nil && !rueidis.IsRedisNil(err) {
-		s.tb.Fatalf("%s: %v", strings.Join(args, " "), err)
+		return "", err
 	}
-	return text(reply)
+	return text(reply), nil
 }
 
 // port is the last part of an address.

@@ -21,7 +21,7 @@ func TestReplicaOfAClusterTakesOver(t *testing.T) {
 		t.Errorf("GET key = %q after the failover; want 1", got)
 	}
 	master.Restart()
-	eventually(t, "the old master follows", master.follows)
+	eventually(t, "the old master follows", master.Follows)
 }
 
 func TestMovedSlotTakesItsKeysAlong(t *testing.T) {
@@ -46,7 +46,7 @@ func TestSentinelsMakeAReplicaTheMaster(t *testing.T) {
 	replica := StartReplica(t, master)
 	all := StartSentinels(t, "main", master)
 	master.Kill()
-	eventually(t, "the replica is master", func() bool { return strings.HasPrefix(replica.Do("ROLE"), "master") })
+	eventually(t, "the replica is master", replica.Leads)
 	for _, s := range all {
 		eventually(t, "the Sentinels say so", func() bool {
 			return strings.Contains(s.Do("SENTINEL", "GET-MASTER-ADDR-BY-NAME", "main"), replica.port())

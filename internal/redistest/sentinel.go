@@ -15,13 +15,21 @@ import (
 func StartReplica(tb testing.TB, master *Server, args ...string) *Server {
 	tb.Helper()
 	s := Start(tb, append([]string{"--replicaof", "127.0.0.1 " + master.port()}, args...)...)
-	eventually(tb, "the replica has what its master has", s.follows)
+	eventually(tb, "the replica has what its master has", s.Follows)
 	return s
 }
 
-// follows reports whether s is a replica with a link to its master.
-func (s *Server) follows() bool {
-	return strings.Contains(s.Do("INFO", "replication"), "master_link_status:up")
+// Follows reports whether s is a replica with a link to its master. A server that
+// is just being made one closes its connections, so no answer is an answer.
+func (s *Server) Follows() bool {
+	info, err := s.try("", "", []string{"INFO", "replication"})
+	return err == nil && strings.Contains(info, "master_link_status:up")
+}
+
+// Leads reports whether s takes itself for a master.
+func (s *Server) Leads() bool {
+	role, err := s.try("", "", []string{"ROLE"})
+	return err == nil && strings.HasPrefix(role, "master")
 }
 
 // StartSentinel runs a Sentinel that watches a server under a name.
