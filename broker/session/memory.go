@@ -112,20 +112,31 @@ func (m *Memory) removeLocked(el *list.Element) {
 }
 
 // latestLocked appends what is stored of a member.
-func (m *Memory) latestLocked(to []Event, who member) []Event {
+func (m *Memory) latestLocked(to []*entry, who member) []*entry {
 	for _, action := range actions {
 		if el := m.entries[entryKey{who, action}]; el != nil && !m.expiredLocked(el) {
-			to = append(to, el.Value.(*entry).event)
+			to = append(to, el.Value.(*entry))
 		}
 	}
 	return to
+}
+
+// inOrder returns the entries' events as they were put, which tells those of the
+// same millisecond apart.
+func inOrder(entries []*entry) []Event {
+	slices.SortFunc(entries, func(a, b *entry) int { return a.put.Compare(b.put) })
+	var events []Event
+	for _, e := range entries {
+		events = append(events, e.event)
+	}
+	return events
 }
 
 // Latest implements [Store].
 func (m *Memory) Latest(practice, user string) []Event {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	var found []Event
+	var found []*entry
 	if practice == AnyPractice {
 		for who := range m.stored[user] {
 			found = m.latestLocked(found, who)
@@ -133,7 +144,7 @@ func (m *Memory) Latest(practice, user string) []Event {
 	} else {
 		found = m.latestLocked(nil, m.options.member(practice, user))
 	}
-	return newest(found)
+	return newest(inOrder(found))
 }
 
 // Replay implements [Store].
@@ -141,14 +152,15 @@ func (m *Memory) Replay(practice string) []Event {
 	practice = m.options.member(practice, "").practice
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	var found []Event
+	var found []*entry
 	for who := range m.active {
 		if who.practice == practice {
 			found = m.latestLocked(found, who)
 		}
 	}
-	sortByAge(found)
-	return found
+	events := inOrder(found)
+	sortByAge(events)
+	return events
 }
 
 // Join implements [Store].

@@ -284,3 +284,16 @@ func TestMemoryIsBoundedAndGivesUpTheOldest(t *testing.T) {
 		t.Errorf("stats %+v; want about 9 events in 100,000 bytes", st)
 	}
 }
+
+// Events of one millisecond, in practices that a map holds in any order.
+func TestMemoryKnowsWhichOfOneMillisecondIsLatest(t *testing.T) {
+	m := NewMemory(Options{})
+	for i, practice := range []string{"a", "b", "c", "d", "e", "f", "g", "h"} {
+		m.Put(Event{ID: practice, Source: "alice", Target: practice, Action: Updating, Type: UserSession, Practice: practice, At: 1})
+		for range 10 {
+			if got := m.Latest(AnyPractice, "alice"); len(got) != 1 || got[0].ID != practice {
+				t.Fatalf("Latest() after event %d of the same millisecond = %+v; want event %q alone", i, got, practice)
+			}
+		}
+	}
+}
