@@ -5,7 +5,6 @@ import (
 	"net"
 	"os"
 	"slices"
-	"syscall"
 	"testing"
 	"time"
 
@@ -49,18 +48,6 @@ func TestSocketOfAConsumerIsSetUp(t *testing.T) {
 			t.Errorf("fcntl(F_GETFD) = %#x, %v; want FD_CLOEXEC", flags, err)
 		}
 	})
-}
-
-func TestErrnoHasAReason(t *testing.T) {
-	t.Parallel()
-	for errno, want := range map[syscall.Errno]Reason{
-		unix.EPIPE: ReasonLeft, unix.ECONNRESET: ReasonReset, unix.ETIMEDOUT: ReasonVanished,
-		unix.EHOSTUNREACH: ReasonVanished, unix.EBADF: ReasonError,
-	} {
-		if got := reasonOf(errno); got != want {
-			t.Errorf("reasonOf(%v) = %v; want %v", errno, got, want)
-		}
-	}
 }
 
 // A connection that is not a socket is refused and forgotten.

@@ -5,7 +5,6 @@ import (
 	"io"
 	"net"
 	"os"
-	"syscall"
 	"time"
 
 	"event-dispatcher/broker"
@@ -21,7 +20,11 @@ func (e *portable) serve(c *consumer, opening []byte) {
 	if c.link == nil {
 		go func() { // what a consumer sends is ignored, that it closes is not
 			_, err := io.Copy(io.Discard, c.conn)
-			gone <- reasonOfRead(err)
+			if err == nil || errors.Is(err, net.ErrClosed) {
+				gone <- ReasonLeft // or whoever closed it knows better
+			} else {
+				gone <- reasonOf(err)
+			}
 			close(gone)
 			e.tell()
 		}()
@@ -204,14 +207,6 @@ func (e *portable) idle(c *consumer, seen uint64, gone <-chan Reason) (Reason, b
 	}
 }
 
-// reasonOfRead is why a consumer's side of the connection ended.
-func reasonOfRead(err error) Reason {
-	if errors.Is(err, syscall.ECONNRESET) {
-		return ReasonReset
-	}
-	return ReasonLeft
-}
-
 // write hands p to the socket, however long it takes as long as it makes progress.
 func (e *portable) write(c *consumer, p []byte) (Reason, bool) {
 	e.stats.lagging.Add(1)
@@ -227,16 +222,10 @@ func (e *portable) write(c *consumer, p []byte) (Reason, bool) {
 		switch {
 		case errors.Is(err, os.ErrDeadlineExceeded):
 			return ReasonStalled, false
-		case errors.Is(err, syscall.ECONNRESET):
-			return ReasonReset, false
-		case errors.Is(err, syscall.EPIPE):
-			return ReasonLeft, false
-		case errors.Is(err, syscall.ETIMEDOUT):
-			return ReasonVanished, false
 		case errors.Is(err, net.ErrClosed):
 			return ReasonDeadline, false // the drain closed it under us
 		}
-		return ReasonError, false
+		return reasonOf(err), false
 	}
 	return 0, true
 }

@@ -63,18 +63,6 @@ func socketError(fd int) Reason {
 	return reasonOf(syscall.Errno(code))
 }
 
-func reasonOf(errno syscall.Errno) Reason {
-	switch errno {
-	case unix.EPIPE:
-		return ReasonLeft
-	case unix.ECONNRESET:
-		return ReasonReset
-	case unix.ETIMEDOUT, unix.EHOSTUNREACH, unix.ENETUNREACH:
-		return ReasonVanished
-	}
-	return ReasonError
-}
-
 // send is write(2) without SIGPIPE. The descriptor is non-blocking, so the call
 // is short and the scheduler need not hear of it.
 func send(fd int, p []byte) (int, unix.Errno) {

@@ -6,33 +6,6 @@ import (
 	"event-dispatcher/broker"
 )
 
-// A Reason says why a consumer was closed. It is a metric label and a log field.
-type Reason uint8
-
-const (
-	ReasonLeft     Reason = iota // the consumer closed its connection
-	ReasonReset                  // the consumer reset its connection
-	ReasonStalled                // it took no byte for the stall limit
-	ReasonVanished               // the kernel gave up on unacknowledged bytes
-	ReasonDrained                // clean end at shutdown
-	ReasonDeadline               // still behind when the drain's time was up
-	ReasonError                  // any other error of the socket
-	reasons
-)
-
-var reasonNames = [reasons]string{"left", "reset", "stalled", "vanished", "drained", "drain_deadline", "error"}
-
-func (r Reason) String() string { return reasonNames[r] }
-
-// Reasons are all reasons, in order.
-func Reasons() []Reason {
-	all := make([]Reason, reasons)
-	for i := range all {
-		all[i] = Reason(i)
-	}
-	return all
-}
-
 // Upper bounds of the histograms' buckets.
 var (
 	latencySeconds = []float64{1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, 0.1, 0.25, 0.5, 1, 2.5, 10}
