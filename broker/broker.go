@@ -125,8 +125,8 @@ func ringSize(o Options) (ring.Options, error) {
 	segment := ring.SegmentMemory(data)
 	window := min(budget/segment, ring.MaxSegments) - spares
 	if window < minWindow {
-		return ring.Options{}, fmt.Errorf("ring bytes: %d is too little; %d shards for events of %d bytes and %d readers need at least %d",
-			o.Bytes, o.Shards, o.MaxEvent, o.Readers, o.Shards*segment*(minWindow+spares))
+		return ring.Options{}, fmt.Errorf("ring bytes: %d is too little for this many shards (%d) and readers (%d) and the largest event (%d bytes); want at least %d",
+			o.Bytes, o.Shards, o.Readers, o.MaxEvent, o.Shards*segment*(minWindow+spares))
 	}
 	return ring.Options{SegmentBytes: data, Window: window, Spares: spares}, nil
 }
