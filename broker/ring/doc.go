@@ -67,7 +67,8 @@
 //	                                                       proves to be unchanged
 //	segment.gap    Store by Skip, one at a time, before    as base, and only in
 //	               its CAS of state                        phase gapped
-//	…claimed       CAS by would-be claimants; Store by     Load by would-be
+//	segment.claimed
+//	               CAS by would-be claimants; Store by     Load by would-be
 //	               claimant, and by who cleared ref        claimants
 //	segment.pins   Add by readers                          Load by claimants
 //	segment.index  Store by the slot's publisher;          Load by readers that
