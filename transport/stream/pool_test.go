@@ -159,9 +159,10 @@ func TestFirstEventAfterAPauseWaitsForNothing(t *testing.T) {
 			r.settle(c)
 			took = append(took, time.Since(start))
 		}
-		// Had it to pass, each would take about a tick: the one before came with one.
-		if best, tick := slices.Min(took), r.pool.options.clockTick(); best > tick/5 {
-			t.Errorf("all events took %v or more; want much less than a tick of the clock, %v", best, tick)
+		// Had it to pass, nearly each would take a tick: the one before came with one.
+		slices.Sort(took)
+		if fast, tick := took[len(took)/10], r.pool.options.clockTick(); fast > tick/5 {
+			t.Errorf("nine of ten events took %v or more; want much less than a tick of the clock, %v", fast, tick)
 		}
 	})
 }
