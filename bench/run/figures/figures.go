@@ -15,11 +15,11 @@ import (
 // Of computes the figures of one run. What the run does not show is absent.
 //
 //	post_rate, post_cpu_us, post_p50_ms, post_p99_ms     accepted per second; server CPU; intended time to answer
-//	post_allocs, delivery_allocs                         product only: heap allocations between two scrapes, what a scrape allocates included
+//	post_allocs, delivery_allocs                         with metrics only: heap allocations between two scrapes, what a scrape allocates included
 //	delivery_rate, delivery_cpu_us, delivery_p50/p99_ms  of all consumers; intended time to receipt
-//	events_per_sweep                                     product only, between two scrapes
+//	events_per_sweep                                     with metrics only, between two scrapes
 //	skipped, healthy_skipped, unexplained                from the ledger
-//	relay_gaps, relay_drops                              product only: missing at the peer; not sent by the server, both by their own count
+//	relay_gaps, relay_drops                              with a peer only: missing at the peer; not sent by the server, both by their own count
 //	relay_uncounted                                      how far these two are apart
 //	idle_bytes, idle_kernel_bytes                        per consumer or socket, nobody publishes
 //	growth_bytes                                         beside stalled consumers: most resident memory since measuring began

@@ -96,7 +96,7 @@ func (n *notes) scrapeWindow(ctx context.Context, s *plan.Scenario) (stop func()
 // scrape notes the metrics of the server and of other instances of the product.
 func (n *notes) scrape(ctx context.Context, when string) {
 	for i, a := range n.cast {
-		if a.Product || a == n.cast.Server() {
+		if a.Product {
 			if err := scrape(ctx, a, n.of(i), when); err != nil {
 				n.record.fail("scrape %s: %v", a.Name, err)
 			}

@@ -57,7 +57,7 @@ type ServerSide struct {
 	Command []string `json:"command"`
 	Ended   string   `json:"ended"`
 	Log     string   `json:"log"`
-	// Scrapes of the product's metrics: one before the load, two in the
+	// Scrapes of its metrics, if it is the product: one before the load, two in the
 	// measured window, one after the load.
 	Scrapes []Scrape `json:"scrapes,omitempty"`
 }

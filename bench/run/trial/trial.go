@@ -48,7 +48,9 @@ func (e *Env) Run(ctx context.Context, s *plan.Scenario, subject plan.Subject, r
 		r.fail("%v", err)
 		return r
 	}
-	if role == Product {
+	// Scraping costs something: a ceiling that is the product itself pays it, too.
+	scraped := actors.Server().Product
+	if scraped {
 		n.scrape(ctx, ScrapeBefore)
 		stop := n.scrapeWindow(ctx, s)
 		e.load(ctx, r, s, subject, actors)
@@ -56,7 +58,7 @@ func (e *Env) Run(ctx context.Context, s *plan.Scenario, subject plan.Subject, r
 	} else {
 		e.load(ctx, r, s, subject, actors)
 	}
-	if n.alive() && role == Product {
+	if n.alive() && scraped {
 		n.scrape(ctx, ScrapeAfter)
 	}
 	return r
