@@ -101,7 +101,7 @@ func (r *rig) awaitHerd(consumers int) {
 func (l *loop) settleHerd(tb testing.TB) {
 	for start := time.Now(); l.stats.lagging.Load() > 0; {
 		l.poll.wait(time.Millisecond, l.onSocket)
-		l.serveReady(time.Now(), leastServing)
+		l.serveReady(time.Now(), patience)
 		if time.Since(start) > patience {
 			tb.Fatal("laggards do not catch up")
 		}
