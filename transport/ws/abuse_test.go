@@ -2,12 +2,14 @@ package ws
 
 import (
 	"bufio"
+	"context"
 	"encoding/binary"
 	"fmt"
 	"io"
 	"net"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 	"unicode/utf8"
@@ -165,7 +167,7 @@ func TestSocketThatTakesNothingIsStalled(t *testing.T) {
 	h.eventually("gone, with all that waited for it", func() bool { return h.Stats().Sockets == 0 && h.Stats().Held == 0 })
 }
 
-// A million pings from a peer that reads none of the answers.
+// A hundred thousand pings from a peer that reads none of the answers.
 func TestPingFloodCostsNoMemory(t *testing.T) {
 	h := newHost(t, Options{})
 	c, _ := h.raw("p/flood?replay=0")
@@ -189,9 +191,10 @@ func TestPingFloodCostsNoMemory(t *testing.T) {
 
 func TestCloseRacesLeaveNothingBehind(t *testing.T) {
 	t.Parallel()
-	h := newHost(t, Options{Grace: time.Millisecond})
+	h := newHost(t, Options{Grace: time.Millisecond, Stall: time.Hour})
 	stop := make(chan struct{})
-	go func() {
+	var submitting sync.WaitGroup
+	submitting.Go(func() {
 		for n := 0; ; n++ {
 			select {
 			case <-stop:
@@ -200,26 +203,155 @@ func TestCloseRacesLeaveNothingBehind(t *testing.T) {
 				h.submit("p", "x", fmt.Sprint(n))
 			}
 		}
-	}()
-	for i := range 200 {
+	})
+	// A replay of 1 MB, so that many close while it is on its way.
+	var keepers []net.Conn
+	for k := range 10 {
+		c, _ := h.raw(fmt.Sprintf("p/keeper%d?replay=0", k))
+		keepers = append(keepers, c)
+		h.submit("p", fmt.Sprint("keeper", k), strings.Repeat("x", 100<<10))
+	}
+	const sockets = 200
+	for i := range sockets {
 		c, _ := h.raw(fmt.Sprintf("p/u%d", i%7))
-		switch i % 4 {
+		tcp := c.(*net.TCPConn)
+		switch i % 8 {
 		case 0:
 			c.Close()
 		case 1:
-			c.(*net.TCPConn).SetLinger(0)
+			tcp.SetLinger(0)
 			c.Close()
 		case 2:
 			c.Write(clientFrame(opClose, ""))
 			c.Close()
 		case 3:
 			c.Write([]byte{opText}) // half a header
-			c.(*net.TCPConn).CloseWrite()
+			tcp.CloseWrite()
+		case 4: // a close frame and a reset
+			c.Write(clientFrame(opClose, "\x03\xe8"))
+			tcp.SetLinger(0)
+			c.Close()
+		case 5: // closed twice
+			c.Write(append(clientFrame(opClose, "\x03\xe8"), clientFrame(opClose, "\x03\xe9")...))
+			tcp.CloseWrite()
+		case 6: // a breach, and a close frame before its answer
+			c.Write(append([]byte{opText, 1, 'x'}, clientFrame(opClose, "\x03\xe8")...))
+			c.Close()
+		case 7: // closed by us, too
+			go c.Write(clientFrame(opClose, "\x03\xe8"))
+			for _, s := range h.list() {
+				if !strings.HasPrefix(s.user.name, "keeper") {
+					s.end(codeGoingAway, "test", ReasonDrained)
+				}
+			}
+			tcp.CloseWrite()
 		}
 	}
-	h.eventually("no socket is left", func() bool { return h.Stats().Sockets == 0 })
+	h.eventually("no socket is left", func() bool { return h.Stats().Sockets == int64(len(keepers)) })
 	close(stop)
-	h.eventually("nothing is held", func() bool { return h.Stats().Held == 0 })
+	submitting.Wait()
+	for _, c := range keepers {
+		c.Close()
+	}
+	h.eventually("nothing is held", func() bool { st := h.Stats(); return st.Held == 0 && st.Sockets == 0 })
+	closed := uint64(0)
+	for _, n := range h.Stats().Closed {
+		closed += n
+	}
+	if closed != uint64(sockets+len(keepers)) {
+		t.Errorf("%d sockets counted as closed; want each of %d once", closed, sockets+len(keepers))
+	}
+}
+
+// Half of the peers close, in one way or another, at the moment of the drain.
+func TestClosingWhileDraining(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, Options{})
+	const sockets = 60
+	var conns []net.Conn
+	for i := range sockets {
+		c, _ := h.raw(fmt.Sprintf("p/u%d", i))
+		conns = append(conns, c)
+	}
+	h.eventually("all are there", func() bool { return h.Stats().Users == sockets })
+	h.submit("p", "u0", strings.Repeat("x", 100<<10))
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	var work sync.WaitGroup
+	work.Go(func() { h.Drain(ctx, 20*time.Millisecond) })
+	for i, c := range conns {
+		work.Go(func() {
+			switch i % 4 {
+			case 0:
+				c.(*net.TCPConn).SetLinger(0)
+				c.Close()
+			case 1:
+				c.Write(clientFrame(opClose, "\x03\xe8"))
+				c.Close()
+			case 2: // reads, and answers the close frame
+				br := bufio.NewReader(c)
+				for {
+					op, payload, err := readFrame(br)
+					if err != nil || op == opClose {
+						c.Write(clientFrame(opClose, string(payload)))
+						break
+					}
+				}
+				io.Copy(io.Discard, br)
+			case 3: // reads, and never closes
+				io.Copy(io.Discard, c)
+			}
+		})
+	}
+	work.Wait()
+	st, closed := h.Stats(), uint64(0)
+	for _, n := range st.Closed {
+		closed += n
+	}
+	if st.Sockets != 0 || st.Held != 0 || closed != sockets || st.Closed[ReasonDeadline] != 0 {
+		t.Errorf("after the drain: %d sockets, %d bytes held, %d closed, by reason %v; want 0, 0, %d, none at the deadline",
+			st.Sockets, st.Held, closed, st.Closed, sockets)
+	}
+}
+
+// A peer that has filled its connection with answers that it does not read, and then
+// asks for a socket, is given up.
+func TestHandshakeThatCannotBeAnsweredIsGivenUp(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, Options{})
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	full := func() net.Conn {
+		near, err := net.Dial("tcp", ln.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { near.Close() })
+		far, err := ln.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for err == nil { // until the peer's end and ours take no more
+			far.SetWriteDeadline(time.Now().Add(100 * time.Millisecond))
+			_, err = far.Write(make([]byte, 1<<20))
+		}
+		far.SetWriteDeadline(time.Time{})
+		return far
+	}
+	ticket, err := h.Admit("p", "u", true, Handshake{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ticket.Serve(full(), nil)
+	stream := full()
+	defer stream.Close()
+	if why := (Handshake{}).Read(stream, nil, func() { t.Error("ready without an answer") }, nil); why != ReasonLeft {
+		t.Errorf("Read() = %v; want %v", why, ReasonLeft)
+	}
+	h.eventually("the session's socket is gone", func() bool { return h.Stats().Sockets == 0 })
 }
 
 func FuzzIgnoreAgreesWithUTF8(f *testing.F) {

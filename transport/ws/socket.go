@@ -237,9 +237,8 @@ func (s *socket) flush() {
 			s.mu.Unlock()
 			return
 		}
-		ending := s.ending
 		s.mu.Unlock()
-		err := s.write(p, ending)
+		err := s.write(p)
 		wrote(err == nil)
 		if err == nil {
 			s.hub.counters.bytes.Add(uint64(len(p)))
@@ -330,13 +329,9 @@ var pingFrame = AppendPing(nil, "")
 
 // write hands p to the connection, however long it takes as long as it makes
 // progress.
-func (s *socket) write(p []byte, ending bool) error {
-	patience := s.hub.options.Stall
-	if ending {
-		patience = closeWait
-	}
+func (s *socket) write(p []byte) error {
 	for {
-		s.conn.SetWriteDeadline(time.Now().Add(patience))
+		ending := s.arm()
 		n, err := s.conn.Write(p)
 		if p = p[n:]; len(p) == 0 {
 			return nil
@@ -345,6 +340,19 @@ func (s *socket) write(p []byte, ending bool) error {
 			return err
 		}
 	}
+}
+
+// arm gives the connection the patience that a write may take, and reports whether
+// the reader has ended. With s locked, because finish shortens it.
+func (s *socket) arm() (ending bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	patience := s.hub.options.Stall
+	if s.ending {
+		patience = closeWait
+	}
+	s.conn.SetWriteDeadline(time.Now().Add(patience))
+	return s.ending
 }
 
 // finish closes the connection after its reader has ended, and returns why.
