@@ -27,9 +27,7 @@ type collector struct {
 }
 
 func newCollector(s *Server) *collector {
-	desc := func(name, help string, labels ...string) *prometheus.Desc {
-		return prometheus.NewDesc("dispatcher_"+name, help, labels, nil)
-	}
+	desc := namer("dispatcher_")
 	return &collector{
 		server:        s,
 		received:      desc("events_received_total", "Events that players sent, accepted or not."),
@@ -66,51 +64,43 @@ func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 
 // Collect implements [prometheus.Collector].
 func (c *collector) Collect(ch chan<- prometheus.Metric) {
-	counter := func(d *prometheus.Desc, v uint64, labels ...string) {
-		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v), labels...)
-	}
-	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
-		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
-	}
-	histogram := func(d *prometheus.Desc, h stream.Histogram) {
-		ch <- prometheus.MustNewConstHistogram(d, h.Count, h.Sum, h.Buckets)
-	}
+	to := emitter(ch)
 	s := c.server
 
-	counter(c.received, s.counters.received.Load())
-	counter(c.receivedBytes, s.counters.bytes.Load())
+	to.counter(c.received, s.counters.received.Load())
+	to.counter(c.receivedBytes, s.counters.bytes.Load())
 	for r := range reasonCount {
-		counter(c.rejected, s.rejected[r].Load(), r.String())
+		to.counter(c.rejected, s.rejected[r].Load(), r.String())
 	}
-	gauge(c.connections, float64(s.public.open.len()))
+	to.gauge(c.connections, float64(s.public.open.len()))
 
 	// The pool first: what was delivered was published before.
 	p := s.pool.Stats()
-	counter(c.delivered, p.Delivered)
-	counter(c.skipped, p.Skipped)
-	counter(c.bytesOut, p.Bytes)
-	counter(c.sweeps, p.Sweeps)
-	gauge(c.consumers, float64(p.Consumers))
-	gauge(c.lagging, float64(p.Lagging))
+	to.counter(c.delivered, p.Delivered)
+	to.counter(c.skipped, p.Skipped)
+	to.counter(c.bytesOut, p.Bytes)
+	to.counter(c.sweeps, p.Sweeps)
+	to.gauge(c.consumers, float64(p.Consumers))
+	to.gauge(c.lagging, float64(p.Lagging))
 	for _, why := range stream.Reasons() {
-		counter(c.closed, p.Closed[why], why.String())
+		to.counter(c.closed, p.Closed[why], why.String())
 	}
-	histogram(c.latency, p.Latency)
-	histogram(c.lag, p.Lag)
+	to.histogram(c.latency, p.Latency)
+	to.histogram(c.lag, p.Lag)
 
 	b := s.broker.Stats()
-	counter(c.published, b.Published)
-	gauge(c.ringEvents, float64(b.Retained))
-	gauge(c.ringBytes, float64(b.Bytes))
-	gauge(c.ringMemory, float64(b.Allocated))
-	gauge(c.ringAge, b.OldestAge.Seconds())
-	counter(c.ringExhausted, b.Exhausted)
+	to.counter(c.published, b.Published)
+	to.gauge(c.ringEvents, float64(b.Retained))
+	to.gauge(c.ringBytes, float64(b.Bytes))
+	to.gauge(c.ringMemory, float64(b.Allocated))
+	to.gauge(c.ringAge, b.OldestAge.Seconds())
+	to.counter(c.ringExhausted, b.Exhausted)
 
-	counter(c.panics, s.panics.Load())
-	counter(c.backoffs, s.backoffs.Load())
-	gauge(c.buildInfo, 1, s.options.Version, runtime.Version())
-	gauge(c.draining, boolean(s.unready.Load()))
-	gauge(c.wait, s.waiting().Seconds())
+	to.counter(c.panics, s.panics.Load())
+	to.counter(c.backoffs, s.backoffs.Load())
+	to.gauge(c.buildInfo, 1, s.options.Version, runtime.Version())
+	to.gauge(c.draining, boolean(s.unready.Load()))
+	to.gauge(c.wait, s.waiting().Seconds())
 }
 
 // Registry returns a new registry with the server's metrics, those of the Go

@@ -14,9 +14,7 @@ type firehoseCollector struct {
 }
 
 func newFirehoseCollector(f *Firehose) *firehoseCollector {
-	desc := func(name, help string, labels ...string) *prometheus.Desc {
-		return prometheus.NewDesc("dispatcher_websocket_"+name, help, labels, nil)
-	}
+	desc := namer("dispatcher_websocket_")
 	return &firehoseCollector{
 		firehose:  f,
 		consumers: desc("consumers", "Open streams over WebSocket."),
@@ -37,21 +35,16 @@ func (c *firehoseCollector) Describe(ch chan<- *prometheus.Desc) {
 
 // Collect implements [prometheus.Collector].
 func (c *firehoseCollector) Collect(ch chan<- prometheus.Metric) {
-	counter := func(d *prometheus.Desc, v uint64, labels ...string) {
-		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v), labels...)
-	}
-	gauge := func(d *prometheus.Desc, v float64) {
-		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v)
-	}
+	to := emitter(ch)
 	p := c.firehose.pool.Stats()
-	gauge(c.consumers, float64(p.Consumers))
-	gauge(c.lagging, float64(p.Lagging))
-	counter(c.delivered, p.Delivered)
-	counter(c.skipped, p.Skipped)
-	counter(c.bytesOut, p.Bytes)
+	to.gauge(c.consumers, float64(p.Consumers))
+	to.gauge(c.lagging, float64(p.Lagging))
+	to.counter(c.delivered, p.Delivered)
+	to.counter(c.skipped, p.Skipped)
+	to.counter(c.bytesOut, p.Bytes)
 	for _, why := range stream.Reasons() {
-		counter(c.closed, p.Closed[why], why.String())
+		to.counter(c.closed, p.Closed[why], why.String())
 	}
-	gauge(c.memory, float64(c.firehose.to.Stats().Allocated))
-	ch <- prometheus.MustNewConstHistogram(c.latency, p.Latency.Count, p.Latency.Sum, p.Latency.Buckets)
+	to.gauge(c.memory, float64(c.firehose.to.Stats().Allocated))
+	to.histogram(c.latency, p.Latency)
 }

@@ -24,9 +24,7 @@ type relayCollector struct {
 }
 
 func newRelayCollector(r *relay.Relay) *relayCollector {
-	desc := func(name, help string, labels ...string) *prometheus.Desc {
-		return prometheus.NewDesc("dispatcher_relay_"+name, help, labels, nil)
-	}
+	desc := namer("dispatcher_relay_")
 	return &relayCollector{
 		relay:      r,
 		up:         desc("up", "1 while events go to and come from Redis.", "events"),
@@ -51,46 +49,34 @@ func (c *relayCollector) Describe(ch chan<- *prometheus.Desc) { prometheus.Descr
 
 // Collect implements [prometheus.Collector].
 func (c *relayCollector) Collect(ch chan<- prometheus.Metric) {
-	counter := func(d *prometheus.Desc, v uint64, labels ...string) {
-		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v), labels...)
-	}
-	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
-		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
-	}
+	to := emitter(ch)
 	s := c.relay.Stats()
-	gauge(c.origins, float64(s.Origins))
-	counter(c.duplicates, s.Duplicates)
+	to.gauge(c.origins, float64(s.Origins))
+	to.counter(c.duplicates, s.Duplicates)
 	for _, reason := range relay.GapReasons {
-		counter(c.gaps, s.Gaps[reason], reason)
+		to.counter(c.gaps, s.Gaps[reason], reason)
 	}
 	for _, reason := range relay.DecodeReasons {
-		counter(c.undecoded, s.DecodeErrors[reason], "firehose", reason)
+		to.counter(c.undecoded, s.DecodeErrors[reason], "firehose", reason)
 	}
 	for _, reason := range relay.SessionReasons {
-		counter(c.undecoded, s.SessionErrors[reason], "sessions", reason)
+		to.counter(c.undecoded, s.SessionErrors[reason], "sessions", reason)
 	}
 	for _, lane := range []struct {
 		events string
 		relay.LaneStats
 	}{{"firehose", s.Firehose}, {"sessions", s.Sessions}} {
-		gauge(c.up, boolean(lane.Up), lane.events)
-		gauge(c.queued, float64(lane.Queued), lane.events)
-		counter(c.published, lane.Published, lane.events)
-		counter(c.messages, lane.Messages, lane.events)
-		counter(c.bytes, lane.Bytes, lane.events)
+		to.gauge(c.up, boolean(lane.Up), lane.events)
+		to.gauge(c.queued, float64(lane.Queued), lane.events)
+		to.counter(c.published, lane.Published, lane.events)
+		to.counter(c.messages, lane.Messages, lane.events)
+		to.counter(c.bytes, lane.Bytes, lane.events)
 		for _, reason := range relay.DropReasons {
-			counter(c.dropped, lane.Dropped[reason], lane.events, reason)
+			to.counter(c.dropped, lane.Dropped[reason], lane.events, reason)
 		}
-		counter(c.repeated, lane.Failures, lane.events)
-		counter(c.received, lane.Received, lane.events)
-		counter(c.overflows, lane.Overflows, lane.events)
-		counter(c.subscribed, lane.Resumed, lane.events)
+		to.counter(c.repeated, lane.Failures, lane.events)
+		to.counter(c.received, lane.Received, lane.events)
+		to.counter(c.overflows, lane.Overflows, lane.events)
+		to.counter(c.subscribed, lane.Resumed, lane.events)
 	}
-}
-
-func boolean(b bool) float64 {
-	if b {
-		return 1
-	}
-	return 0
 }

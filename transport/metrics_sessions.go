@@ -26,9 +26,7 @@ type sessionCollector struct {
 }
 
 func newSessionCollector(h *ws.Hub, s SessionStore) *sessionCollector {
-	desc := func(name, help string, labels ...string) *prometheus.Desc {
-		return prometheus.NewDesc("dispatcher_"+name, help, labels, nil)
-	}
+	desc := namer("dispatcher_")
 	return &sessionCollector{
 		hub:        h,
 		store:      s,
@@ -58,43 +56,38 @@ func (c *sessionCollector) Describe(ch chan<- *prometheus.Desc) { prometheus.Des
 
 // Collect implements [prometheus.Collector].
 func (c *sessionCollector) Collect(ch chan<- prometheus.Metric) {
-	counter := func(d *prometheus.Desc, v uint64, labels ...string) {
-		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v), labels...)
-	}
-	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
-		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
-	}
+	to := emitter(ch)
 	h := c.hub.Stats()
-	gauge(c.sockets, float64(h.Sockets))
-	gauge(c.users, float64(h.Users))
-	gauge(c.held, float64(h.Held))
-	counter(c.delivered, h.Delivered)
-	counter(c.skipped, h.Skipped)
-	counter(c.replayed, h.Replayed)
-	counter(c.guarded, h.Guarded)
-	counter(c.duplicates, h.Duplicates)
-	counter(c.bytes, h.Bytes)
-	counter(c.logouts, h.Logouts)
+	to.gauge(c.sockets, float64(h.Sockets))
+	to.gauge(c.users, float64(h.Users))
+	to.gauge(c.held, float64(h.Held))
+	to.counter(c.delivered, h.Delivered)
+	to.counter(c.skipped, h.Skipped)
+	to.counter(c.replayed, h.Replayed)
+	to.counter(c.guarded, h.Guarded)
+	to.counter(c.duplicates, h.Duplicates)
+	to.counter(c.bytes, h.Bytes)
+	to.counter(c.logouts, h.Logouts)
 	for _, why := range ws.Reasons() {
-		counter(c.closed, h.Closed[why], why.String())
+		to.counter(c.closed, h.Closed[why], why.String())
 	}
 	var m session.MemoryStats
 	switch {
 	case c.store.Redis != nil:
 		r := c.store.Redis()
 		m = r.Mirror
-		gauge(c.up, boolean(r.Up))
-		gauge(c.missed, float64(r.Missed))
+		to.gauge(c.up, boolean(r.Up))
+		to.gauge(c.missed, float64(r.Missed))
 		for _, reason := range session.Reasons {
-			counter(c.failures, r.Failures[reason], reason)
+			to.counter(c.failures, r.Failures[reason], reason)
 		}
 	case c.store.Memory != nil:
 		m = c.store.Memory()
 	default:
 		return
 	}
-	gauge(c.events, float64(m.Events))
-	gauge(c.memory, float64(m.Bytes))
-	gauge(c.active, float64(m.Users))
-	counter(c.evicted, m.Evicted)
+	to.gauge(c.events, float64(m.Events))
+	to.gauge(c.memory, float64(m.Bytes))
+	to.gauge(c.active, float64(m.Users))
+	to.counter(c.evicted, m.Evicted)
 }

@@ -10,8 +10,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/prometheus/client_golang/prometheus/testutil"
-
 	"event-dispatcher/broker/session"
 	"event-dispatcher/transport/stream"
 	"event-dispatcher/transport/ws"
@@ -366,20 +364,5 @@ func TestFirehoseTellsWhatASlowConsumerMissed(t *testing.T) {
 		if skipped == 0 {
 			t.Error("skipped = 0 after 30 MB to a consumer that reads nothing; want some")
 		}
-	})
-}
-
-func TestMetricsOfSessionsAndFirehosePassTheLinter(t *testing.T) {
-	t.Parallel()
-	s := start(t, withSessions(t, ws.Options{}), withFirehose(t, stream.Options{}))
-	s.upgrade("/ws/p/u")
-	s.upgrade("/event-dispatcher")
-	problems, err := testutil.GatherAndLint(s.Registry())
-	if err != nil || len(problems) > 0 {
-		t.Errorf("GatherAndLint() = %v, %v; want nothing", problems, err)
-	}
-	eventually(t, "both are counted", func() bool {
-		m := s.gather()
-		return m["dispatcher_session_sockets"] == 1 && m["dispatcher_websocket_consumers"] == 1
 	})
 }

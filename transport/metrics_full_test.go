@@ -1,0 +1,76 @@
+//go:build unix
+
+package transport
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"event-dispatcher/broker"
+	"event-dispatcher/broker/redis"
+	"event-dispatcher/broker/relay"
+	"event-dispatcher/broker/session"
+	"event-dispatcher/internal/redistest"
+	"event-dispatcher/transport/stream"
+	"event-dispatcher/transport/ws"
+)
+
+// withRedis gives a server a relay and sessions over a Redis. Its relay delivers to
+// a broker of its own.
+func withRedis(t testing.TB) func(*setup) {
+	config, err := redis.Parse(redistest.Start(t).URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := broker.New(broker.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	hub := ws.New(ws.Options{})
+	store := session.NewRedis(session.RedisOptions{Server: config, Lost: hub.Logout})
+	r := relay.New(relay.Options{Server: config, Sink: Relayed{b}, Sessions: hub, Tick: b.Tick})
+	hub.Tie(store, r.OfferSession)
+	t.Cleanup(func() {
+		hub.Close()
+		r.Close()
+		store.Close()
+	})
+	eventually(t, "Redis is there", func() bool { return r.Up() && store.Up() })
+	return func(s *setup) {
+		s.Relay, s.Sessions, s.SessionStore = r, hub, SessionStore{Redis: store.Stats}
+	}
+}
+
+// All families of a server with everything.
+func TestAllMetricsPassTheLinter(t *testing.T) {
+	t.Parallel()
+	s := start(t, withRedis(t), withFirehose(t, stream.Options{}))
+	s.upgrade("/ws/p/u")
+	s.upgrade("/event-dispatcher")
+	s.listen("/events")
+	s.post("/metrics", "{}")
+	s.post(submitPath, `{"username":"a","cardId":"c"}`)
+	problems, err := testutil.GatherAndLint(s.Registry())
+	if err != nil || len(problems) > 0 {
+		t.Errorf("GatherAndLint() = %v, %v; want nothing", problems, err)
+	}
+	families, err := s.Registry().Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, prefix := range []string{"relay", "session", "session_store", "websocket", "ring", "consumers"} {
+		found := false
+		for _, f := range families {
+			found = found || strings.HasPrefix(f.GetName(), "dispatcher_"+prefix+"_")
+		}
+		if !found {
+			t.Errorf("no metric begins with dispatcher_%s_", prefix)
+		}
+	}
+	eventually(t, "both sockets are counted", func() bool {
+		m := s.gather()
+		return m["dispatcher_session_sockets"] == 1 && m["dispatcher_websocket_consumers"] == 1
+	})
+}
