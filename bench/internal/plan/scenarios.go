@@ -42,9 +42,10 @@ func shared(beside ...Companion) Subject {
 	return s
 }
 
-// relayed returns the product with a peer, where the consumers are.
-func relayed() Subject {
+// relayed returns the product, with more flags, and a peer, where the consumers are.
+func relayed(args ...string) Subject {
 	s := shared(peer)
+	s.Args = append(s.Args, args...)
 	s.Load = flags("-listen http://127.0.0.1:{peer}")
 	return s
 }
@@ -215,11 +216,11 @@ func Scenarios() []Scenario {
 			Product: relayed(),
 		},
 		{
-			Name: "relay-overload", Title: "the same, 16 events under way on each connection: more than Redis can carry",
-			Note:   "What the first instance drops is missing at the other, and told to its consumers: the ledger is over these.",
+			Name: "relay-overload", Title: "the same with an outbox of 256 KiB and 16 events under way on each connection: more than can be carried",
+			Note:   "What the first instance drops is missing at the other, and told to its consumers: the ledger is theirs. With its default of 16 MiB the outbox is often enough even here.",
 			Load:   flags("-consumers 2 -sample 1 -conns 32 -pipeline 16 -rate max -size 512"),
 			Warmup: 1500 * ms, Duration: 3 * s, Repetitions: 3,
-			Product: relayed(),
+			Product: relayed("-redis-outbox-bytes", "262144", "-max-body", "4096"),
 		},
 		{
 			Name: "relay-latency", Title: "two instances and a Redis, 5,000 events/s (open loop), 2 consumers at the other instance",
