@@ -159,7 +159,10 @@ func TestPartitionDoesNotReplayTheOldAsNew(t *testing.T) {
 	server := startRedis(t)
 	server.Do("ACL", "SETUSER", "a", "on", ">a", "~*", "&*", "+@all")
 	server.Do("ACL", "SETUSER", "b", "on", ">b", "~*", "&*", "+@all")
-	const maxAge = time.Second
+	const (
+		maxAge   = time.Second
+		ageSlack = 100 * time.Millisecond // ticks are coarse
+	)
 	o := newOutage(t, "redis://a:a@"+server.Addr, "redis://b:b@"+server.Addr, maxAge)
 	o.post(100)
 	eventually(t, "events before", func() bool { return o.b.received.Load()+o.b.relay.Stats().Gaps["lost"] >= 100 })
@@ -173,9 +176,9 @@ func TestPartitionDoesNotReplayTheOldAsNew(t *testing.T) {
 	}
 	stuck := o.posted
 	o.post(500)
-	received := o.b.received.Load()
+	posted, received := time.Now(), o.b.received.Load()
 	eventually(t, "a serves its own", func() bool { return o.a.received.Load() == o.posted })
-	time.Sleep(maxAge + maxAge/2) // now they are old
+	eventually(t, "they are old", func() bool { return time.Since(posted) > maxAge+ageSlack })
 	server.Do("ACL", "SETUSER", "a", "on")
 
 	up(t, o.a, o.b)

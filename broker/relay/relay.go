@@ -121,7 +121,7 @@ func New(o Options) *Relay {
 	if o.Sessions != nil {
 		r.sessions.init(r, "sessions", o.SessionChannel, 1, o.OutboxBytes/4)
 		r.sessions.publisher.pack = packSessions
-		r.sessionReceiver = sessionReceiver{self: r.origin.String(), sink: o.Sessions, from: &r.sessions.subscriber, log: r.sessions.log}
+		r.sessionReceiver = sessionReceiver{self: r.origin.String(), sink: o.Sessions, max: o.maxSession(), from: &r.sessions.subscriber, log: r.sessions.log}
 		r.wait.Go(func() { r.sessions.publisher.run(ctx) })
 		r.wait.Go(func() { r.sessionReceiver.run(ctx) })
 	}

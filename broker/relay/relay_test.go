@@ -151,6 +151,8 @@ func TestForeignMessagesAreCountedAndCostNothingElse(t *testing.T) {
 		server.Do("PUBLISH", "event-dispatcher", m)
 	}
 	server.Do("PUBLISH", "my-redis-channel", "not json")
+	const sound = `{"eventId":"x","sourceId":"u","eventAction":"VIEWING_CARD","type":"USER_SESSION_EVENT","data":"`
+	server.Do("PUBLISH", "my-redis-channel", sound+strings.Repeat("x", a.relay.options.maxSession())+`"}`)
 	server.Do("PUBLISH", "my-redis-channel", `{"eventId":1}`)
 	server.Do("PUBLISH", "my-redis-channel", "{\"eventId\":\"\xff\"}")
 	server.Do("PUBLISH", "my-redis-channel", `{"eventId":"x","sourceId":"","eventAction":"VIEWING_CARD","type":"USER_SESSION_EVENT"}`)
@@ -165,7 +167,7 @@ func TestForeignMessagesAreCountedAndCostNothingElse(t *testing.T) {
 				return false
 			}
 		}
-		return st.SessionErrors["json"] == 2 && st.SessionErrors["utf8"] == 1 && st.SessionErrors["field"] == 1 && st.Gaps["invalid"] == 2
+		return st.SessionErrors["json"] == 2 && st.SessionErrors["utf8"] == 1 && st.SessionErrors["field"] == 1 && st.SessionErrors["too_large"] == 1 && st.Gaps["invalid"] == 2
 	})
 }
 

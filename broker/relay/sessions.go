@@ -19,12 +19,13 @@ type SessionSink interface {
 }
 
 // SessionReasons are what can be wrong with a message on the sessions' channel.
-var SessionReasons = [...]string{"json", "utf8", "field"}
+var SessionReasons = [...]string{"json", "utf8", "field", "too_large"}
 
 const (
 	badSessionJSON = iota
 	badSessionUTF8
 	badSessionField
+	badSessionSize
 )
 
 // OfferSession publishes a session event to the other instances, the original
@@ -43,10 +44,18 @@ func packSessions(shard int, first uint64, b *ring.Batch) []message {
 	return messages
 }
 
+var errSessionSize = errors.New("a session event that no instance would have taken")
+
+// maxSession is the size of the largest message on the sessions' channel: a body with
+// the names that were not in it, and its text with what JSON may write longer (U+2028
+// in six bytes instead of three).
+func (o *Options) maxSession() int { return 2*o.MaxEvent + 4<<10 }
+
 // A sessionReceiver turns messages into session events. It is one goroutine.
 type sessionReceiver struct {
 	self string
 	sink SessionSink
+	max  int // bytes of a message
 	from *subscriber
 	log  *zap.Logger
 
@@ -71,10 +80,16 @@ func (r *sessionReceiver) run(ctx context.Context) {
 }
 
 func (r *sessionReceiver) receive(text string) {
-	e, err := session.Decode([]byte(text))
+	var e session.Event
+	err := errSessionSize
+	if len(text) <= r.max {
+		e, err = session.Decode([]byte(text))
+	}
 	if err != nil {
 		reason := badSessionJSON
 		switch {
+		case err == errSessionSize:
+			reason = badSessionSize
 		case errors.Is(err, session.ErrNotUTF8):
 			reason = badSessionUTF8
 		case errors.Is(err, session.ErrField):
