@@ -59,6 +59,7 @@ func (a *clientAddress) of(ctx *fasthttp.RequestCtx) netip.Addr {
 	return client
 }
 
+// trusts reports whether addr is a proxy on the list.
 func (a *clientAddress) trusts(addr netip.Addr) bool {
 	for _, p := range a.trusted {
 		if p.Contains(addr) {
@@ -92,6 +93,18 @@ func parseForwarded(entry []byte) (netip.Addr, bool) {
 		addr, err = netip.ParseAddr(text)
 	}
 	return addr.Unmap().WithZone(""), err == nil
+}
+
+// clientNetwork is what limits per client take for one client: its address, and in
+// IPv6 the /64, which is what one subscriber is given. It is the zero prefix for a
+// peer without an address.
+func clientNetwork(addr netip.Addr) netip.Prefix {
+	bits := addr.BitLen()
+	if addr.Is6() {
+		bits = 64
+	}
+	network, _ := addr.Prefix(bits)
+	return network
 }
 
 // peerAddress is the address of the connection's other end; zero if it has none.

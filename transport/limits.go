@@ -48,14 +48,9 @@ func (l *limits) ofClients() bool { return l.perClient > 0 }
 
 func (l *limits) allowAll(now time.Time) bool { return l.total == nil || l.total.AllowN(now, 1) }
 
-// allowClient counts an event of the client. An IPv6 client is its /64, which is
-// what one subscriber is given.
+// allowClient counts an event of the client.
 func (l *limits) allowClient(addr netip.Addr, now time.Time) bool {
-	bits := addr.BitLen()
-	if addr.Is6() {
-		bits = 64
-	}
-	key, _ := addr.Prefix(bits) // the zero prefix for a peer without address
+	key := clientNetwork(addr)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	c := l.clients[key]

@@ -12,20 +12,27 @@ import (
 
 // A listener survives what ends others: when the process is out of descriptors
 // or memory, Accept waits and tries again (fasthttp's Serve would return for
-// good). It also keeps connections under their cap, refusing the others with 503
-// before a byte of them is read.
+// good). It also keeps connections under their caps, refusing the others before a
+// byte of them is read.
 type listener struct {
 	net.Listener
 	open     *connections
 	refusing *connections
-	max      int           // most open connections; 0 means no limit
-	slack    time.Duration // see conn
-	refusal  []byte        // what a connection over the cap is answered
+	max      int                // most open connections; 0 means no limit
+	clients  *clientConnections // nil: no limit per client
+	slack    time.Duration      // see conn
+	full     turnedAway         // over max
+	crowded  turnedAway         // over the client's limit
 	backoffs *atomic.Uint64
-	refused  interface{ Add(uint64) uint64 }
 	log      *zap.Logger
 	closed   chan struct{}
 	once     atomic.Bool
+}
+
+// turnedAway is what a connection over a cap is answered, and where it is counted.
+type turnedAway struct {
+	answer []byte
+	count  interface{ Add(uint64) uint64 }
 }
 
 const (
@@ -42,10 +49,13 @@ func (l *listener) Accept() (net.Conn, error) {
 	for {
 		nc, err := l.Listener.Accept()
 		switch {
-		case err == nil && (l.max == 0 || l.open.len() < l.max):
-			return l.open.add(nc, l.slack), nil
+		case err == nil && l.max > 0 && l.open.len() >= l.max:
+			l.refuse(nc, &l.full)
 		case err == nil:
-			l.refuse(nc)
+			if c, ok := l.clients.admit(nc); ok {
+				return l.open.add(c, l.slack), nil
+			}
+			l.refuse(nc, &l.crowded)
 		case isTemporary(err):
 			l.backoffs.Add(1)
 			l.log.Warn("accept failed, will try again", zap.Error(err), zap.Duration("after", backoff))
@@ -61,12 +71,12 @@ func (l *listener) Accept() (net.Conn, error) {
 	}
 }
 
-// refuse answers a connection over the cap.
-func (l *listener) refuse(nc net.Conn) {
-	l.refused.Add(1)
+// refuse answers a connection over a cap.
+func (l *listener) refuse(nc net.Conn, why *turnedAway) {
+	why.count.Add(1)
 	// The socket buffer of a new connection is empty, so this does not wait.
 	nc.SetWriteDeadline(time.Now().Add(time.Second))
-	if _, err := nc.Write(l.refusal); err != nil || l.refusing.len() >= maxRefusing {
+	if _, err := nc.Write(why.answer); err != nil || l.refusing.len() >= maxRefusing {
 		nc.Close()
 		return
 	}

@@ -20,7 +20,7 @@ type collector struct {
 	received, receivedBytes, rejected           *prometheus.Desc
 	published, delivered, skipped, bytesOut     *prometheus.Desc
 	sweeps, consumers, lagging, closed          *prometheus.Desc
-	connections                                 *prometheus.Desc
+	connections, clients, mostOfClient          *prometheus.Desc
 	ringEvents, ringBytes, ringMemory           *prometheus.Desc
 	ringAge, ringExhausted, latency, lag        *prometheus.Desc
 	panics, backoffs, buildInfo, draining, wait *prometheus.Desc
@@ -42,6 +42,8 @@ func newCollector(s *Server) *collector {
 		lagging:       desc("consumers_lagging", "Open streams that are not up to date."),
 		closed:        desc("consumers_closed_total", "Streams closed, by reason.", "reason"),
 		connections:   desc("connections", "Open HTTP connections on the public listeners, streams not counted."),
+		clients:       desc("clients", "Clients that hold connections; 0 if -client-connections is off."),
+		mostOfClient:  desc("client_connections_max", "Connections of the client that holds most; 0 if -client-connections is off."),
 		ringEvents:    desc("ring_events", "Events that a slow consumer could still get."),
 		ringBytes:     desc("ring_bytes", "Bytes of the events in the ring."),
 		ringMemory:    desc("ring_memory_bytes", "Memory that the ring has allocated so far."),
@@ -73,6 +75,9 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 		to.counter(c.rejected, s.rejected[r].Load(), r.String())
 	}
 	to.gauge(c.connections, float64(s.public.open.len()))
+	clients, most := s.places.stats()
+	to.gauge(c.clients, float64(clients))
+	to.gauge(c.mostOfClient, float64(most))
 
 	// The pool first: what was delivered was published before.
 	p := s.pool.Stats()

@@ -21,7 +21,7 @@ func (s *Server) route(ctx *fasthttp.RequestCtx) {
 	case "/api/events":
 		s.withCORS(ctx, ingestMethods, s.ingestWithAddress)
 	case "/event-dispatcher", "/events":
-		s.withCORS(ctx, streamMethods, s.stream)
+		s.withCORS(ctx, streamMethods, s.streamOfClient)
 	case "/health":
 		s.health(ctx)
 	case "/livez", "/readyz":

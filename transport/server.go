@@ -38,6 +38,11 @@ type Options struct {
 	// from one client. Zero means no limit.
 	IngestRate, ClientRate float64
 
+	// ClientConnections is how many connections one client may hold, streams and
+	// sockets among them. Behind a proxy that TrustedProxies lists, streams and
+	// sockets are the client's, the other connections nobody's. Zero means no limit.
+	ClientConnections int
+
 	// Origins are the pages that may talk to the service. Empty means all.
 	Origins []string
 
@@ -111,6 +116,7 @@ type Server struct {
 	cors    cors
 	clients clientAddress
 	limits  *limits
+	places  *clientConnections // nil: no limit
 	vitals  *vitals
 	tidier  tidier
 	metrics fasthttp.RequestHandler
@@ -144,6 +150,7 @@ func New(b *broker.Broker, p *stream.Pool, o Options) *Server {
 		vitals:  newVitals(),
 		log:     o.Log,
 	}
+	s.places = newClientConnections(o.ClientConnections, &s.clients)
 	s.metrics = s.metricsHandler()
 	s.public.http = s.httpServer(s.route, &s.cors)
 	s.public.http.ExpectHandler = s.expect
@@ -179,8 +186,9 @@ func (s *Server) Serve(ln net.Listener) error {
 	l := s.listener(ln, &s.public)
 	l.max = s.options.MaxConnections
 	l.slack = max(s.options.IdleTimeout/4, 2*time.Second)
-	l.refusal = s.refusalBytes(reasonConnections)
-	l.refused = &s.rejected[reasonConnections]
+	l.clients = s.places
+	l.full = s.turnedAway(reasonConnections)
+	l.crowded = s.turnedAway(reasonClientConnections)
 	if err := s.public.serve(l); err != nil {
 		return fmt.Errorf("serve %s: %w", ln.Addr(), err)
 	}
@@ -193,6 +201,10 @@ func (s *Server) ServeAdmin(ln net.Listener) error {
 		return fmt.Errorf("serve %s: %w", ln.Addr(), err)
 	}
 	return nil
+}
+
+func (s *Server) turnedAway(r Reason) turnedAway {
+	return turnedAway{answer: s.refusalBytes(r), count: &s.rejected[r]}
 }
 
 func (s *Server) listener(ln net.Listener, f *front) *listener {

@@ -38,7 +38,7 @@ func (s *Server) routeSessions(ctx *fasthttp.RequestCtx, path []byte) bool {
 			s.rejectMethod(ctx, "GET")
 			return true
 		}
-		s.socket(ctx)
+		s.ofClient(ctx, s.socket, func() { s.reject(ctx, reasonClientConnections) })
 	default:
 		return false
 	}

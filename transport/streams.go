@@ -37,7 +37,7 @@ func (s *Server) stream(ctx *fasthttp.RequestCtx) {
 	// from the answer on it gets everything.
 	ticket, err := s.pool.Admit(shards)
 	if err != nil {
-		s.refuseConsumer(ctx, err)
+		s.refuseConsumer(ctx, reasonOfPool(err))
 		return
 	}
 	s.tidier.handshake()
@@ -58,7 +58,8 @@ func (s *Server) stream(ctx *fasthttp.RequestCtx) {
 		if counted {
 			nc = c.release()
 		}
-		<-ticket.Serve(nc, opening) // then the HTTP server closes its connection
+		// Loops hold a descriptor of their own when the HTTP server closes its.
+		<-ticket.Then(keepPlace(nc)).Serve(nc, opening) // then the HTTP server closes its connection
 	})
 }
 
@@ -87,11 +88,7 @@ func (s *Server) streamHead(ctx *fasthttp.RequestCtx) []byte {
 // comes back after a status other than 200 (WHATWG HTML, section 9.2.3 "Processing
 // model"); one says that it accepts event streams. It gets a stream that only
 // tells it when to try again.
-func (s *Server) refuseConsumer(ctx *fasthttp.RequestCtx, err error) {
-	reason := reasonConsumers
-	if errors.Is(err, stream.ErrDraining) {
-		reason = reasonDraining
-	}
+func (s *Server) refuseConsumer(ctx *fasthttp.RequestCtx, reason Reason) {
 	if !bytes.Contains(ctx.Request.Header.Peek(fasthttp.HeaderAccept), []byte("text/event-stream")) {
 		s.reject(ctx, reason)
 		return
@@ -101,4 +98,12 @@ func (s *Server) refuseConsumer(ctx *fasthttp.RequestCtx, err error) {
 		ctx.Response.Header.SetCanonical(h.key, h.value)
 	}
 	ctx.Response.SetBody(stream.AppendRetry(nil, stream.Jitter(minFullRetry, maxFullRetry)))
+}
+
+// reasonOfPool is why a pool has no place.
+func reasonOfPool(err error) Reason {
+	if errors.Is(err, stream.ErrDraining) {
+		return reasonDraining
+	}
+	return reasonConsumers
 }

@@ -19,6 +19,7 @@ type consumer struct {
 	joined uint64   // sum of the cursors' sequences when the stream opened
 	conn   net.Conn // nil once the loop holds the descriptor itself
 	link   *Link    // nil: nobody reads it
+	then   func()   // what follows its end; may be nil
 
 	// Owned by the loop.
 	fd      int32

@@ -147,6 +147,14 @@ type Ticket struct {
 	pool    *Pool
 	shards  broker.ShardSet
 	cursors []broker.Cursor
+	then    func() // see Then; may be nil
+}
+
+// Then is the ticket of a consumer after whose end f is called, once. It must not
+// wait. A ticket that is forgotten does not call it; f may be nil.
+func (t Ticket) Then(f func()) Ticket {
+	t.then = f
+	return t
 }
 
 // Admit reserves a place. The stream will carry what is published from now on.
@@ -181,6 +189,7 @@ func (t Ticket) consumer(conn net.Conn) (*consumer, engine) {
 		since:  time.Now().UnixNano(),
 		shards: t.shards,
 		conn:   conn,
+		then:   t.then,
 	}
 	if a, ok := conn.RemoteAddr().(*net.TCPAddr); ok {
 		c.addr = netip.AddrPortFrom(a.AddrPort().Addr().Unmap(), uint16(a.Port))
@@ -280,6 +289,9 @@ func (p *Pool) gone(c *consumer, why Reason, skipped uint64) {
 	p.consumers.Add(-1)
 	if c.link != nil {
 		c.link.release()
+	}
+	if c.then != nil {
+		c.then()
 	}
 	switch why {
 	case ReasonStalled, ReasonVanished, ReasonDeadline, ReasonError:

@@ -388,7 +388,7 @@ func (s *socket) cut(why Reason) {
 // limitKernelBuffer keeps the backlog of a slow socket in its queue, where it can
 // be skipped and counted.
 func limitKernelBuffer(conn net.Conn) {
-	if tcp, ok := conn.(*net.TCPConn); ok {
+	if tcp, ok := conn.(interface{ SetWriteBuffer(bytes int) error }); ok {
 		tcp.SetWriteBuffer(32 << 10)
 	}
 }

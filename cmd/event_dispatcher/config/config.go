@@ -41,13 +41,14 @@ type Config struct {
 	MaxConsumers  int
 	Portable      bool
 
-	MaxConnections int
-	ReadTimeout    time.Duration
-	IdleTimeout    time.Duration
-	IngestRate     float64
-	ClientRate     float64
-	Origins        []string
-	TrustedProxies []netip.Prefix
+	MaxConnections    int
+	ClientConnections int
+	ReadTimeout       time.Duration
+	IdleTimeout       time.Duration
+	IngestRate        float64
+	ClientRate        float64
+	Origins           []string
+	TrustedProxies    []netip.Prefix
 
 	Drain        time.Duration
 	DrainLead    time.Duration
@@ -90,6 +91,7 @@ func Parse(args []string, getenv func(string) string, stderr io.Writer) (*Config
 	fs.BoolVar(&c.Portable, "portable-loops", false, "write from a goroutine per consumer, as on systems without epoll")
 
 	fs.IntVar(&c.MaxConnections, "max-connections", 8192, "most HTTP connections at once, streams not counted")
+	fs.IntVar(&c.ClientConnections, "client-connections", 0, "most connections of one client address (429 beyond), streams and sockets among them; 0 means no limit. List your proxies in -trusted-proxies first")
 	fs.DurationVar(&c.ReadTimeout, "read-timeout", 10*time.Second, "longest time for a request to arrive")
 	fs.DurationVar(&c.IdleTimeout, "idle-timeout", 75*time.Second, "longest wait for a connection's next request")
 	fs.Float64Var(&c.IngestRate, "ingest-rate", 0, "most events per second in all (503 beyond); 0 means no limit")
@@ -207,6 +209,7 @@ func (c *Config) check(port, origins, proxies string, healthcheck bool) error {
 		{"max-sockets", float64(c.MaxSockets), 1, many},
 		{"redis-outbox-bytes", float64(c.OutboxBytes), 1, 1 << 40},
 		{"max-connections", float64(c.MaxConnections), 1, many},
+		{"client-connections", float64(c.ClientConnections), 0, many},
 		{"ingest-rate", c.IngestRate, 0, 1e12},
 		{"client-rate", c.ClientRate, 0, 1e12},
 	} {
