@@ -133,6 +133,22 @@ func TestFault14TermUnderLoadLosesNothing(t *testing.T) {
 	}
 }
 
+// What is accepted while Redis is slow reaches the other instance, though this one
+// has nothing else to wait for before it ends.
+func TestTermWaitsForASlowRedis(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	all := startAll(t, 2, server.URL(), "-drain-window", "0")
+	far, p := all[1].listen(), all[0].player(1)
+	server.Pause(800 * time.Millisecond)
+	p.publish(20)
+	if code := all[0].exits(syscall.SIGTERM); code != 0 {
+		t.Errorf("exit code = %d; want 0", code)
+	}
+	far.wantBooks(20)
+	far.wantNoGap()
+}
+
 // An instance dies: consumers of the other have the beginning of what it took,
 // and its users are logged out once its word for them has ended.
 func TestFault15KillLeavesNoGapUntold(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"event-dispatcher/internal/redistest"
 )
@@ -116,7 +117,7 @@ func TestSlowRedisIsWaitedFor(t *testing.T) {
 	all := startAll(t, 2, server.URL())
 	p := newPair(t, all[0], all[1], 50)
 	for range 5 {
-		server.Do("CLIENT", "PAUSE", "1000", "ALL")
+		server.Pause(time.Second)
 		p.wantLocalSession()
 		server.Do("PING") // answered after the pause
 	}

@@ -8,6 +8,7 @@
 package redistest
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"fmt"
@@ -145,6 +146,21 @@ func (s *Server) Continue() {
 	s.tb.Helper()
 	s.signal(syscall.SIGCONT)
 	s.held = false
+}
+
+// Pause makes the server take so long for the next command of anybody. It does not
+// wait for the end of that, as a client library does to close a connection.
+func (s *Server) Pause(d time.Duration) {
+	s.tb.Helper()
+	conn, err := net.Dial("tcp", s.Addr)
+	if err != nil {
+		s.tb.Fatal(err)
+	}
+	defer conn.Close()
+	fmt.Fprintf(conn, "CLIENT PAUSE %d ALL\r\n", d.Milliseconds())
+	if reply, err := bufio.NewReader(conn).ReadString('\n'); reply != "+OK\r\n" {
+		s.tb.Fatalf("CLIENT PAUSE: %q, %v", reply, err)
+	}
 }
 
 // answers reports whether the process runs.
