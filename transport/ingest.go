@@ -84,7 +84,7 @@ func (s *Server) takeEvent(ctx *fasthttp.RequestCtx) ([]byte, bool) {
 		s.reject(ctx, reason)
 		return nil, false
 	}
-	OneLine(body)
+	oneLine(body)
 	return body, true
 }
 
@@ -130,10 +130,10 @@ func checkEvent(body []byte) (Reason, bool) {
 	return 0, true
 }
 
-// OneLine replaces each CR and LF of valid JSON by a space, in place. They can
+// oneLine replaces each CR and LF of valid JSON by a space, in place. They can
 // only stand between tokens, so the value is the same, and the event is one
 // line of a stream.
-func OneLine(event []byte) {
+func oneLine(event []byte) {
 	for _, c := range [...]byte{'\n', '\r'} {
 		for rest := event; ; {
 			i := bytes.IndexByte(rest, c)
