@@ -351,3 +351,30 @@ func TestBalancerLooksElsewhereDuringTheLead(t *testing.T) {
 		t.Errorf("of 100 events %d went to the instance that stays, %d to the one that leaves; want all to the former", got, leaving.received()-before)
 	}
 }
+
+// The proxy's connections are nobody's, the streams in them the visitors'.
+func TestStreamsOfAClientAreLimited(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, s *service, p *proxy) {
+		c := client(t)
+		first := listen(t, c, p.addr)
+		listen(t, c, p.addr)
+		resp, err := c.Get("http://" + p.addr + "/events")
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode != 429 {
+			t.Errorf("a third stream = %d; want 429", resp.StatusCode)
+		}
+		for range 10 {
+			if status, reason := p.post(c, "/metrics", "{}"); status != 200 {
+				t.Errorf("POST = %d %s; want 200", status, reason)
+			}
+		}
+		listen(t, &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}, p.addr) // from 127.0.0.1, the proxy's own
+		first.Close()
+		eventually(t, "a stream has ended", func() bool { return s.metric("dispatcher_client_connections_max") == 1 })
+		listen(t, c, p.addr)
+	}, "-client-connections", "2", "-keep-alive", "50ms")
+}
