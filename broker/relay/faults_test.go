@@ -193,7 +193,7 @@ func TestSlowRedisCostsLatencyOnly(t *testing.T) {
 	server := startRedis(t)
 	o := newOutage(t, server.URL(), server.URL(), -1)
 	o.post(100)
-	server.Do("CLIENT", "PAUSE", "300", "ALL")
+	server.Pause(300 * time.Millisecond)
 	o.post(100)
 	o.settled(t)
 	if skipped := o.b.skipped.Load(); skipped != 0 {

@@ -77,7 +77,7 @@ func TestReceivedPlusSkippedIsPublishedWhateverHappens(t *testing.T) {
 			case 1:
 				server.Do("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
 			case 2:
-				server.Do("CLIENT", "PAUSE", "50", "ALL")
+				server.Pause(50 * time.Millisecond)
 			case 3:
 				server.Do("PUBLISH", "event-dispatcher", "noise")
 			}
