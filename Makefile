@@ -44,7 +44,7 @@ cross: ## build for every platform, without cgo
 fuzz: ## every fuzz target for FUZZTIME
 	@sh scripts/fuzz.sh $(FUZZTIME)
 
-bench: ## the whole benchmark run, about 12 minutes; results in bench/results
+bench: ## the whole benchmark run, about 15 minutes; results in bench/results
 	cd bench && $(GO) run ./run
 
 bench-quick: ## a look at the numbers in 90 seconds
