@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"hash/maphash"
+	"maps"
 	"slices"
 	"strconv"
 	"sync"
@@ -60,7 +61,25 @@ func (s *Redis) Leave(practice, user string) bool {
 	if !s.mirror.leave(who) {
 		return false
 	}
-	last, err := redis.Do(s.guard, func(ctx context.Context, c rueidis.Client) (bool, error) {
+	last, err := s.leave(who)
+	if err != nil {
+		last = true
+		s.mu.Lock()
+		if len(s.left) < s.options.MaxEvents {
+			s.left[who] = struct{}{}
+		}
+		s.mu.Unlock()
+	}
+	if last {
+		s.mirror.forget(who)
+	}
+	return last
+}
+
+// leave tells the server that the member has no socket here, and whether it was the
+// last. Repeating it does no harm. With the member's lock held.
+func (s *Redis) leave(who member) (last bool, err error) {
+	last, err = redis.Do(s.guard, func(ctx context.Context, c rueidis.Client) (bool, error) {
 		n, err := scriptLeave.Exec(ctx, c, []string{s.keys.sockets(who)}, []string{s.options.Instance}).AsInt64()
 		if err != nil {
 			return false, err
@@ -72,12 +91,37 @@ func (s *Redis) Leave(practice, user string) bool {
 	})
 	if err != nil {
 		s.failed("remove a user", err)
-		last = true
 	}
-	if last {
-		s.mirror.forget(who)
+	return last, err
+}
+
+// leaveAgain repeats what the server did not answer: it may have taken the lease out
+// and not the rest, and where there is no lease nobody clears up.
+func (s *Redis) leaveAgain(ctx context.Context) {
+	s.mu.Lock()
+	left := slices.Collect(maps.Keys(s.left))
+	s.mu.Unlock()
+	for _, who := range left {
+		if ctx.Err() != nil || !s.guard.Up() {
+			return
+		}
+		s.settleLeft(who)
 	}
-	return last
+}
+
+// settleLeft tells the server again that the member left, if it is not back.
+func (s *Redis) settleLeft(who member) {
+	lock := s.lockOf(who)
+	lock.Lock()
+	defer lock.Unlock()
+	if !s.mirror.isHere(who) {
+		if _, err := s.leave(who); err != nil {
+			return
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.left, who)
 }
 
 func (s *Redis) lockOf(who member) *sync.Mutex {
@@ -159,6 +203,7 @@ func (s *Redis) maintain(ctx context.Context) {
 				}
 			}
 		}
+		s.leaveAgain(ctx)
 		s.catchUp(ctx)
 		s.reap(ctx)
 	}

@@ -69,6 +69,7 @@ type Redis struct {
 
 	mu     sync.Mutex
 	missed map[entryKey]struct{} // in the mirror, not on the server
+	left   map[member]struct{}   // gone, but the server may not know all of it
 }
 
 // NewRedis returns at once; the server may come later.
@@ -94,6 +95,7 @@ func NewRedis(o RedisOptions) *Redis {
 		done:    make(chan struct{}),
 		cameUp:  make(chan struct{}, 1),
 		missed:  make(map[entryKey]struct{}),
+		left:    make(map[member]struct{}),
 	}
 	s.guard = redis.NewGuard(o.Server, o.Timeout, s.changed)
 	go s.maintain(ctx)

@@ -273,6 +273,25 @@ func TestReplaysShareTheTextOfEvents(t *testing.T) {
 	}
 }
 
+// A user whose lease is out, but not the rest, is nobody's to clear up but ours.
+func TestUserWhoWasRemovedByHalfIsRemovedLater(t *testing.T) {
+	server := redistest.Start(t)
+	s := newRedis(t, server, RedisOptions{Lease: 300 * time.Millisecond})
+	s.Join("p", "alice")
+	s.Put(stored("p", "alice", Updating, "x"))
+	server.Do("ACL", "SETUSER", "default", "-del")
+	if !s.Leave("p", "alice") {
+		t.Error("Leave = false; this instance decides alone")
+	}
+	server.Do("ACL", "SETUSER", "default", "+del")
+	eventually(t, "nothing is left", func() bool { return server.Do("DBSIZE") == "0" })
+	eventually(t, "nothing is remembered", func() bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return len(s.left) == 0
+	})
+}
+
 func TestObserveFillsTheMirror(t *testing.T) {
 	s := newRedisAt(t, "redis://"+redistest.FreeAddr(t), RedisOptions{})
 	s.Observe(stored("", "alice", Updating, "x"))
