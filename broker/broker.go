@@ -36,9 +36,12 @@ type Options struct {
 	Shards int
 
 	// Bytes is the memory that all shards' segments may take together,
-	// spares and index planes included; allocated on first use. Zero means
-	// 64 MiB.
+	// spares and index planes included. Zero means 64 MiB.
 	Bytes int
+
+	// Lazy has that memory allocated on first use. For a single publisher: see
+	// [ring.Options].
+	Lazy bool
 
 	// MaxEvent is the size in bytes of the largest event to make room for,
 	// frame included. Zero means 256 KiB and 256 bytes.
@@ -128,7 +131,7 @@ func ringSize(o Options) (ring.Options, error) {
 		return ring.Options{}, fmt.Errorf("ring bytes: %d is too little for this many shards (%d) and readers (%d) and the largest event (%d bytes); want at least %d",
 			o.Bytes, o.Shards, o.Readers, o.MaxEvent, o.Shards*segment*(minWindow+spares))
 	}
-	return ring.Options{SegmentBytes: data, Window: window, Spares: spares}, nil
+	return ring.Options{SegmentBytes: data, Window: window, Spares: spares, Lazy: o.Lazy}, nil
 }
 
 // Publish appends one event, the concatenation of parts, to a shard and wakes

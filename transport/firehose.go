@@ -62,6 +62,7 @@ func NewFirehose(b *broker.Broker, bytes int, o stream.Options) (*Firehose, erro
 		Bytes:    bytes,
 		MaxEvent: b.MaxEvent() + ws.MaxTextHeader,
 		Readers:  o.Loops + 1,
+		Lazy:     true, // there may never be a consumer
 	}
 	to, err := broker.New(size)
 	for ; err != nil && size.Bytes < 1<<40; size.Bytes *= 2 {

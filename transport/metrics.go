@@ -46,7 +46,7 @@ func newCollector(s *Server) *collector {
 		mostOfClient:  desc("client_connections_max", "Connections of the client that holds most; 0 if -client-connections is off."),
 		ringEvents:    desc("ring_events", "Events that a slow consumer could still get."),
 		ringBytes:     desc("ring_bytes", "Bytes of the events in the ring."),
-		ringMemory:    desc("ring_memory_bytes", "Memory that the ring has allocated so far."),
+		ringMemory:    desc("ring_memory_bytes", "Memory of the ring, used or not."),
 		ringAge:       desc("ring_oldest_event_age_seconds", "Age of the oldest event in the ring; 0 if it is empty."),
 		ringExhausted: desc("ring_exhausted_total", "Events refused because no part of the ring could be recycled."),
 		latency:       desc("delivery_latency_seconds", "Time from accepting an event to the end of its write to a consumer."),

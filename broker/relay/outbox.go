@@ -21,8 +21,7 @@ type outlog struct {
 }
 
 // newOutbox makes room for about size bytes, or four of the largest events' segments
-// per shard if that is more. There are few segments, and all players publish to
-// them: so they are allocated here, not while players wait for it.
+// per shard if that is more.
 func newOutbox(shards, size, maxEvent int) *outbox {
 	segment := min(max(4*maxEvent, 64<<10), ring.MaxSegmentBytes)
 	o := &outbox{logs: make([]outlog, shards)}
@@ -31,7 +30,6 @@ func newOutbox(shards, size, maxEvent int) *outbox {
 			SegmentBytes: segment,
 			Window:       max(size/shards/ring.SegmentMemory(segment), 4),
 			Spares:       3, // the publisher's pin, and two for those who replace a segment
-			Eager:        true,
 		})
 	}
 	return o

@@ -91,6 +91,6 @@
 // load per event, and one pin and unpin per batch. A hole stops all readers of
 // the ring until its publisher runs again; the copy between reservation and
 // commit is bounded by the largest event. Memory is the window plus the spares,
-// allocated segment by segment on first use, or at once ([Options.Eager]), and
-// never given back.
+// allocated by New, or segment by segment on first use ([Options.Lazy]), and never
+// given back; the system backs a page when it is first written.
 package ring

@@ -38,11 +38,10 @@ type Options struct {
 	// that are replacing a segment. Zero means 8.
 	Spares int
 
-	// Eager makes New take the memory of all segments. Otherwise each takes it
-	// when it is used first, which is slow: publishers that come meanwhile
-	// claim further segments, and where there are few of these a burst may
-	// find none left.
-	Eager bool
+	// Lazy has each segment take its memory when it is used first, not New.
+	// That is slow, and publishers that come meanwhile claim further segments:
+	// a burst of many of them may find none left. Good for a single publisher.
+	Lazy bool
 
 	// FirstSequence and FirstOrdinal are where the counters start. Tests use
 	// them to start next to a wrap-around.
@@ -97,7 +96,7 @@ func New(o Options) *Ring {
 	for i := range r.segments {
 		r.segments[i].place = i
 	}
-	if o.Eager {
+	if !o.Lazy {
 		for i := range r.segments {
 			r.allocate(&r.segments[i])
 		}

@@ -24,7 +24,7 @@ func TestStats(t *testing.T) {
 			ring.Stats{Published: 6, Retained: 6, Bytes: 2, Allocated: 2 * memory, Oldest: 7, Anything: true}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			r := ring.New(ring.Options{SegmentBytes: 64, Window: 2, Spares: 3, FirstSequence: 1000})
+			r := ring.New(ring.Options{SegmentBytes: 64, Window: 2, Spares: 3, Lazy: true, FirstSequence: 1000})
 			tt.do(r)
 			if got := r.Stats(); got != tt.want {
 				t.Errorf("Stats() = %+v; want %+v", got, tt.want)
@@ -45,9 +45,9 @@ func publishAt(t *testing.T, r *ring.Ring, ticks ...ring.Tick) {
 	}
 }
 
-// Memory is bounded by window plus spares, and the default ring takes one
-// segment until more is needed.
-func TestSegmentsAreAllocatedOnFirstUse(t *testing.T) {
+// Memory is bounded by window plus spares, and a lazy ring takes one segment
+// until more is needed.
+func TestLazySegmentsAreAllocatedOnFirstUse(t *testing.T) {
 	r := small(4)
 	if got := r.Segments(); got != 1 {
 		t.Errorf("segments of an empty ring = %d; want 1", got)
