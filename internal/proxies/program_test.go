@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -142,10 +143,15 @@ func (s *service) metric(series string) float64 {
 	return 0
 }
 
-// freeAddr is a loopback address where nobody listens.
+// addresses is how many loopback addresses were given away.
+var addresses atomic.Uint32
+
+// freeAddr is a loopback address where nobody listens, and nobody of this package
+// will: two tests must not take the same one before either of them listens.
 func freeAddr(t testing.TB) string {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	n := addresses.Add(1)
+	ln, err := net.Listen("tcp", fmt.Sprintf("127.%d.%d.%d:0", 1+os.Getpid()%250, n/250, 1+n%250))
 	if err != nil {
 		t.Fatal(err)
 	}

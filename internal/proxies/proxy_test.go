@@ -45,8 +45,9 @@ func nginx(t testing.TB, config string) []string {
 	return []string{"-p", dir, "-e", "stderr", "-c", write(t, dir, main+config+"\n}\n")}
 }
 
+// haproxy stays in the foreground, and does not share its port.
 func haproxy(t testing.TB, config string) []string {
-	return []string{"-db", "-f", write(t, t.TempDir(), config)}
+	return []string{"-db", "-dR", "-f", write(t, t.TempDir(), config)}
 }
 
 func write(t testing.TB, dir, config string) string {
