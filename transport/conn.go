@@ -99,26 +99,6 @@ func (c *conn) Close() error {
 	return err
 }
 
-// release takes the bare connection out: it is not HTTP any more.
-func (c *conn) release() net.Conn {
-	c.abandoned.Store(nil)
-	c.open.remove(c)
-	return c.Conn
-}
-
-// take is release for those who keep the connection when the HTTP server, which
-// closes what it has served, lets go of it.
-func (c *conn) take() net.Conn {
-	nc := c.release()
-	c.Conn = taken{}
-	return nc
-}
-
-// taken stands where a connection was. Only the HTTP server's last Close finds it.
-type taken struct{ net.Conn }
-
-func (taken) Close() error { return nil }
-
 // connections are the open ones of a server.
 type connections struct {
 	mu  sync.Mutex

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"net"
 	"net/url"
 	"slices"
 	"strings"
@@ -236,36 +235,4 @@ func (s *Server) mayOpenSockets(h *fasthttp.RequestHeader) bool {
 	}
 	u, err := url.Parse(origin)
 	return err == nil && u.Host != "" && strings.EqualFold(u.Host, string(h.Host()))
-}
-
-// takeOver takes the connection away from the HTTP server and gives it to serve,
-// with what came behind the request. If the connection fails before, forget gives
-// back what was reserved for it.
-func (s *Server) takeOver(ctx *fasthttp.RequestCtx, forget func(), serve func(nc net.Conn, early []byte)) {
-	s.tidier.handshake()
-	c, ok := ctx.Conn().(*conn)
-	if !ok {
-		panic("transport: a connection that no listener of ours accepted")
-	}
-	c.abandoned.Store(&forget)
-	ctx.HijackSetNoResponse(true)
-	ctx.Hijack(func(nc net.Conn) {
-		early := buffered(nc)
-		serve(c.take(), early)
-	})
-}
-
-// buffered is what the HTTP server has read beyond the request. A peer waits for
-// the answer before it sends more (RFC 6455, section 4.1), so it is mostly nothing.
-func buffered(nc net.Conn) []byte {
-	nc.SetReadDeadline(time.Unix(1, 0)) // nothing more from the socket
-	defer nc.SetReadDeadline(time.Time{})
-	var all []byte
-	for p := make([]byte, 512); ; {
-		n, err := nc.Read(p)
-		all = append(all, p[:n]...)
-		if err != nil || n == 0 {
-			return all
-		}
-	}
 }

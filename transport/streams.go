@@ -40,26 +40,9 @@ func (s *Server) stream(ctx *fasthttp.RequestCtx) {
 		s.refuseConsumer(ctx, reasonOfPool(err))
 		return
 	}
-	s.tidier.handshake()
-	// fasthttp does not call the hijack handler if the connection fails before.
-	c, counted := ctx.Conn().(*conn)
-	if counted {
-		forget := ticket.Forget
-		c.abandoned.Store(&forget)
-	}
-	opening := s.streamHead(ctx)
-	opening = append(opening, stream.OpeningComment...)
-	ctx.HijackSetNoResponse(true)
-	ctx.Hijack(func(nc net.Conn) {
-		// The wrapper would keep the request's read buffer alive.
-		if w, ok := nc.(interface{ UnsafeConn() net.Conn }); ok {
-			nc = w.UnsafeConn()
-		}
-		if counted {
-			nc = c.release()
-		}
-		// Loops hold a descriptor of their own when the HTTP server closes its.
-		<-ticket.Then(keepPlace(nc)).Serve(nc, opening) // then the HTTP server closes its connection
+	opening := append(s.streamHead(ctx), stream.OpeningComment...)
+	s.takeOver(ctx, ticket.Forget, func(nc net.Conn, _ []byte) {
+		ticket.Then(keepPlace(nc)).Serve(nc, opening)
 	})
 }
 

@@ -249,7 +249,7 @@ func (l *loop) takeOrders() {
 
 // add takes the consumer's descriptor out of its net.Conn: the copy stays
 // non-blocking, and the runtime's poller, buffers and finalizers are gone.
-func (l *loop) add(c *consumer, opening []byte) <-chan struct{} {
+func (l *loop) add(c *consumer, opening []byte) {
 	fd, err := duplicate(c.conn)
 	if c.link == nil || err != nil { // a reader ends with it
 		c.conn.Close()
@@ -258,7 +258,7 @@ func (l *loop) add(c *consumer, opening []byte) <-chan struct{} {
 	if err != nil {
 		c.fd = -1 // there is none to answer on, or to end
 		l.pool.gone(c, ReasonError, 0)
-		return released
+		return
 	}
 	setSocketOptions(fd, l.pool.options.Stall)
 	c.fd = int32(fd)
@@ -267,7 +267,6 @@ func (l *loop) add(c *consumer, opening []byte) <-chan struct{} {
 		hangUp(fd, true)
 		l.pool.gone(c, ReasonDrained, 0)
 	}
-	return released
 }
 
 func (l *loop) adopt(c *consumer) {

@@ -106,9 +106,9 @@ type Pool struct {
 
 // An engine is a writer loop, or what stands for one.
 type engine interface {
-	// add hands a consumer over. The engine owns it from then on, but for the
-	// net.Conn, which it owns until the channel is closed.
-	add(c *consumer, opening []byte) (released <-chan struct{})
+	// add hands a consumer over, with its net.Conn. The engine owns both from
+	// then on, but for the net.Conn of a link.
+	add(c *consumer, opening []byte)
 	// answer has the consumer's link asked for its answer; end ends a consumer
 	// that has closed its side.
 	answer(c *consumer)
@@ -172,13 +172,11 @@ func (p *Pool) Admit(shards broker.ShardSet) (Ticket, error) {
 // Forget gives the place back.
 func (t Ticket) Forget() { t.pool.consumers.Add(-1) }
 
-// Serve takes the socket over: it writes opening (which must not be modified any
-// more), then events, and closes the socket in the end. The caller must leave
-// conn alone until released is closed, and may then close it: where loops hold a
-// descriptor of their own, that is at once.
-func (t Ticket) Serve(conn net.Conn, opening []byte) (released <-chan struct{}) {
+// Serve takes conn over: it writes opening (which must not be modified any more),
+// then events, and closes conn, where loops hold a descriptor of their own at once.
+func (t Ticket) Serve(conn net.Conn, opening []byte) {
 	c, e := t.consumer(conn)
-	return e.add(c, opening)
+	e.add(c, opening)
 }
 
 // consumer makes one of the ticket, and picks its engine.
@@ -200,13 +198,6 @@ func (t Ticket) consumer(conn net.Conn) (*consumer, engine) {
 	c.lag = &lag{cursors: t.cursors}
 	return c, p.engines[p.turn.Add(1)%uint64(len(p.engines))]
 }
-
-// released is a channel that is closed already.
-var released = func() <-chan struct{} {
-	c := make(chan struct{})
-	close(c)
-	return c
-}()
 
 // A ConsumerInfo describes one consumer at one moment.
 type ConsumerInfo struct {

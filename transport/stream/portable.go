@@ -140,24 +140,19 @@ func (e *portable) cutLocked() {
 	}
 }
 
-func (e *portable) add(c *consumer, opening []byte) <-chan struct{} {
+func (e *portable) add(c *consumer, opening []byte) {
 	e.mu.Lock()
 	if e.stopped {
 		e.mu.Unlock()
 		c.conn.Close()
 		e.pool.gone(c, ReasonDrained, 0)
-		return released
+		return
 	}
 	e.consumers[c] = struct{}{}
 	c.lag.leaving = e.over
 	e.running.Add(1)
 	e.mu.Unlock()
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		e.serve(c, opening)
-	}()
-	return done
+	go e.serve(c, opening)
 }
 
 func (e *portable) answer(*consumer) { e.tell() }
