@@ -2,6 +2,7 @@ package relay
 
 import (
 	"context"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -29,6 +30,7 @@ type message struct {
 	shard  int
 	first  uint64 // sequence of its first event
 	events int
+	at     ring.Tick // of its first event
 }
 
 // A feed is the publisher's place in one log of the outbox.
@@ -177,7 +179,11 @@ func (p *publisher) read(shard int) bool {
 	defer p.batch.Release()
 	p.lapped.Add(p.batch.Skipped)
 	f.next += p.batch.Skipped
-	if old := p.expiredEvents(); old > 0 {
+	old := 0
+	for old < p.batch.Events && p.isOld(p.batch.At(old)) {
+		old++
+	}
+	if old > 0 {
 		// Take the old ones as read: the next batch starts behind them.
 		p.expired.Add(uint64(old))
 		f.next += uint64(old)
@@ -191,27 +197,17 @@ func (p *publisher) read(shard int) bool {
 	return true
 }
 
-// expiredEvents is how many events at the batch's begin are too old.
-func (p *publisher) expiredEvents() int {
-	if p.maxAge <= 0 {
-		return 0
-	}
-	now, n := p.now(), 0
-	for n < p.batch.Events {
-		age := now.Since(p.batch.At(n)).Duration()
-		if age <= p.maxAge || age > longAgo { // ticks wrap: so long ago is the future
-			break
-		}
-		n++
-	}
-	return n
+// isOld reports whether an event of that time has waited for too long.
+func (p *publisher) isOld(at ring.Tick) bool {
+	age := p.now().Since(at).Duration()
+	return p.maxAge > 0 && age > p.maxAge && age <= longAgo // ticks wrap: so long ago is the future
 }
 
 // send publishes what is pending and repeats it until there is an answer to all
-// of it, or ctx is done.
+// of it, it is too old, or ctx is done.
 func (p *publisher) send(ctx context.Context, client rueidis.Client) {
 	var pause redis.Backoff
-	for ctx.Err() == nil {
+	for len(p.pending) > 0 && ctx.Err() == nil {
 		err := p.attempt(ctx, client)
 		p.complain(err)
 		if len(p.pending) == 0 {
@@ -223,7 +219,21 @@ func (p *publisher) send(ctx context.Context, client rueidis.Client) {
 			err = p.gather(ctx, client)
 			p.complain(err)
 		}
+		p.forgetOld()
 	}
+}
+
+// forgetOld drops messages that began to wait too long ago. They may have arrived,
+// all the same, if only the answer was lost: then they are counted as dropped, but
+// nobody finds them missing.
+func (p *publisher) forgetOld() {
+	p.pending = slices.DeleteFunc(p.pending, func(m message) bool {
+		old := p.isOld(m.at)
+		if old {
+			p.expired.Add(uint64(m.events))
+		}
+		return old
+	})
 }
 
 // attempt sends what is pending once, and keeps pending what must be sent again.

@@ -181,7 +181,7 @@ func (r *Relay) pack(shard int, first uint64, b *ring.Batch) []message {
 		text = appendLength(text, len(b.Event(i)))
 	}
 	text = append(text, b.Bytes...)
-	return []message{{text, shard, first, b.Events}}
+	return []message{{text, shard, first, b.Events, b.At(0)}}
 }
 
 // Up reports whether this instance publishes and hears the others.

@@ -39,7 +39,7 @@ func (r *Relay) OfferSession(e session.Event) {
 func packSessions(shard int, first uint64, b *ring.Batch) []message {
 	messages := make([]message, b.Events)
 	for i := range messages {
-		messages[i] = message{bytes.Clone(b.Event(i)), shard, first + uint64(i), 1}
+		messages[i] = message{bytes.Clone(b.Event(i)), shard, first + uint64(i), 1, b.At(i)}
 	}
 	return messages
 }
