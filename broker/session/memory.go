@@ -18,8 +18,14 @@ type Memory struct {
 	order   *list.List // of *entry, least recently put first
 	bytes   int
 	evicted uint64
-	active  map[member]int                 // open sockets
+	active  map[member]presence
 	stored  map[string]map[member]struct{} // user: where something is stored
+}
+
+// A presence is what is known of a member with sockets.
+type presence struct {
+	sockets  int
+	practice string // as the first of them wrote it
 }
 
 type entry struct {
@@ -41,7 +47,7 @@ func NewMemory(o Options) *Memory {
 		options: o.withDefaults(),
 		entries: make(map[entryKey]*list.Element),
 		order:   list.New(),
-		active:  make(map[member]int),
+		active:  make(map[member]presence),
 		stored:  make(map[string]map[member]struct{}),
 	}
 }
@@ -164,14 +170,19 @@ func (m *Memory) Replay(practice string) []Event {
 }
 
 // Join implements [Store].
-func (m *Memory) Join(practice, user string) { m.join(m.options.member(practice, user)) }
+func (m *Memory) Join(practice, user string) { m.join(m.options.member(practice, user), practice) }
 
-// join reports whether it was the member's first socket here.
-func (m *Memory) join(who member) bool {
+// join reports whether it was the member's first socket here. practice is as it was written.
+func (m *Memory) join(who member, practice string) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.active[who]++
-	return m.active[who] == 1
+	p := m.active[who]
+	if p.sockets == 0 {
+		p.practice = m.options.written(who, practice)
+	}
+	p.sockets++
+	m.active[who] = p
+	return p.sockets == 1
 }
 
 // Leave implements [Store].
@@ -188,14 +199,16 @@ func (m *Memory) Leave(practice, user string) bool {
 func (m *Memory) leave(who member) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	switch m.active[who] {
+	p := m.active[who]
+	switch p.sockets {
 	case 0:
 		return false
 	case 1:
 		delete(m.active, who)
 		return true
 	}
-	m.active[who]--
+	p.sockets--
+	m.active[who] = p
 	return false
 }
 
@@ -224,7 +237,14 @@ func (m *Memory) here() []member {
 func (m *Memory) isHere(who member) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.active[who] > 0
+	return m.active[who].sockets > 0
+}
+
+// written is the member's practice as the first of its sockets wrote it.
+func (m *Memory) written(who member) string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.options.written(who, m.active[who].practice)
 }
 
 // forget deletes what is stored of a member.

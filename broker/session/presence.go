@@ -64,11 +64,7 @@ func (s *Redis) Leave(practice, user string) bool {
 	last, err := s.leave(who)
 	if err != nil {
 		last = true
-		s.mu.Lock()
-		if len(s.left) < s.options.MaxEvents {
-			s.left[who] = struct{}{}
-		}
-		s.mu.Unlock()
+		s.noteLeft(who)
 	}
 	if last {
 		s.mirror.forget(who)
@@ -93,6 +89,15 @@ func (s *Redis) leave(who member) (last bool, err error) {
 		s.failed("remove a user", err)
 	}
 	return last, err
+}
+
+// noteLeft has leaveAgain tell the server that the member is gone.
+func (s *Redis) noteLeft(who member) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.left) < s.options.MaxEvents {
+		s.left[who] = struct{}{}
+	}
 }
 
 // leaveAgain repeats what the server did not answer: it may have taken the lease out
@@ -154,7 +159,7 @@ func (s *Redis) remove(ctx context.Context, c rueidis.Client, who member) error 
 	for _, action := range actions {
 		commands = append(commands, c.B().Del().Key(s.keys.event(who, action)).Build())
 	}
-	if who.practice != s.options.DefaultPractice {
+	if who.practice != s.options.folded {
 		commands = append(commands, c.B().Srem().Key(s.keys.practices(who.user)).Member(who.practice).Build())
 	}
 	commands = append(commands,
@@ -173,10 +178,32 @@ func (s *Redis) remove(ctx context.Context, c rueidis.Client, who member) error 
 	return nil
 }
 
-// maintain keeps the server's view of this instance fresh and clears up after
-// instances that died.
+// keepLeases repeats this instance's word for its users before it runs out. It has
+// a goroutine of its own: what maintain does may take longer than a lease.
+func (s *Redis) keepLeases(ctx context.Context) {
+	tick := time.NewTicker(s.options.Lease / 3)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			s.renewAll()
+		}
+	}
+}
+
+func (s *Redis) renewAll() {
+	for chunk := range slices.Chunk(s.mirror.here(), batch) {
+		if !s.guard.Up() {
+			return
+		}
+		s.renew(chunk)
+	}
+}
+
+// maintain brings the server up to date and clears up after instances that died.
 func (s *Redis) maintain(ctx context.Context) {
-	defer close(s.done)
 	tick := time.NewTicker(s.options.Lease / 3)
 	defer tick.Stop()
 	for {
@@ -191,13 +218,10 @@ func (s *Redis) maintain(ctx context.Context) {
 		if !s.guard.Up() {
 			continue
 		}
-		here := s.mirror.here()
-		for chunk := range slices.Chunk(here, batch) {
-			s.renew(chunk)
-		}
 		if back {
 			// The server may have lost all, or removed our users.
-			for _, who := range here {
+			s.renewAll()
+			for _, who := range s.mirror.here() {
 				for _, action := range actions {
 					s.settle(entryKey{who, action}, false)
 				}
@@ -267,12 +291,11 @@ func (s *Redis) reap(ctx context.Context) {
 			var lost []member
 			for i, reply := range scriptReap.ExecMulti(ctx, c, calls...) {
 				n, err := reply.AsInt64()
-				if err == nil && n == 1 {
-					err = s.remove(ctx, c, chunk[i])
-					lost = append(lost, chunk[i])
-				}
 				if err != nil {
 					s.failed("clear up after an instance", err)
+				}
+				if n == 1 {
+					lost = append(lost, chunk[i])
 				}
 			}
 			return lost, nil
@@ -282,6 +305,10 @@ func (s *Redis) reap(ctx context.Context) {
 			return
 		}
 		for _, who := range lost {
+			// From here on no lease tells of the member, so this instance removes
+			// it, now or when the server answers again.
+			s.noteLeft(who)
+			s.settleLeft(who)
 			s.mirror.forget(who)
 			if s.options.Lost != nil {
 				s.options.Lost(who.practice, who.user)

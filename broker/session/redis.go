@@ -36,8 +36,8 @@ type RedisOptions struct {
 	Lease time.Duration
 
 	// Lost is told of each user that this store removed because the instance
-	// with its last socket died. It is called by one goroutine and may call
-	// the store, but not Close. May be nil.
+	// with its last socket died. practice is as that socket wrote it. It is
+	// called by one goroutine and may call the store, but not Close. May be nil.
 	Lost func(practice, user string)
 
 	// Log, if not nil, hears of Redis coming and going and, sampled, of what it refuses.
@@ -54,8 +54,8 @@ type Redis struct {
 	log     *zap.Logger
 	seed    maphash.Seed
 	cancel  context.CancelFunc
-	done    chan struct{} // closed when maintain has returned
-	cameUp  chan struct{} // Redis is back: maintain now
+	running sync.WaitGroup // keepLeases and maintain
+	cameUp  chan struct{}  // Redis is back: maintain now
 
 	upSince  atomic.Int64 // Unix ns; 0 while away
 	failures [len(Reasons)]atomic.Uint64
@@ -87,18 +87,18 @@ func NewRedis(o RedisOptions) *Redis {
 	ctx, cancel := context.WithCancel(context.Background())
 	s := &Redis{
 		options: o,
-		keys:    keys{o.Prefix, o.DefaultPractice},
+		keys:    keys{o.Prefix, o.folded},
 		mirror:  NewMemory(o.Options),
 		log:     redis.Logger(o.Log, o.Server),
 		seed:    maphash.MakeSeed(),
 		cancel:  cancel,
-		done:    make(chan struct{}),
 		cameUp:  make(chan struct{}, 1),
 		missed:  make(map[entryKey]struct{}),
 		left:    make(map[member]struct{}),
 	}
 	s.guard = redis.NewGuard(o.Server, o.Timeout, s.changed)
-	go s.maintain(ctx)
+	s.running.Go(func() { s.keepLeases(ctx) })
+	s.running.Go(func() { s.maintain(ctx) })
 	return s
 }
 
@@ -124,7 +124,7 @@ func (s *Redis) Up() bool { return s.guard.Up() }
 // until it ends: Leave first.
 func (s *Redis) Close() {
 	s.cancel()
-	<-s.done
+	s.running.Wait()
 	s.guard.Close()
 }
 
@@ -163,7 +163,7 @@ func (s *Redis) store(key entryKey) {
 	}
 	name, text := s.keys.event(key.member, key.action), string(e.JSON())
 	practices := ""
-	if key.practice != s.options.DefaultPractice {
+	if key.practice != s.options.folded {
 		practices = s.keys.practices(key.user)
 	}
 	_, err := redis.Do(s.guard, func(ctx context.Context, c rueidis.Client) (struct{}, error) {
@@ -203,7 +203,7 @@ func (s *Redis) Latest(practice, user string) []Event {
 	who := s.options.member(practice, user)
 	anywhere := practice == AnyPractice
 	if anywhere {
-		who.practice = s.options.DefaultPractice
+		who.practice = s.options.folded
 	}
 	found, err := redis.Do(s.guard, func(ctx context.Context, c rueidis.Client) ([]Event, error) {
 		places := []member{who}
@@ -346,7 +346,7 @@ func (s *Redis) fetch(ctx context.Context, c rueidis.Client, who []member) ([]Ev
 			continue
 		}
 		if Fold(e.Practice) != w.practice { // the original writes none
-			e.Practice = w.practice
+			e.Practice = s.options.written(w, "")
 		}
 		if mine, _, ok := s.mirror.get(entryKey{w, e.Action}); ok && mine == e {
 			e = mine // one copy in memory, however many sockets it waits for

@@ -292,6 +292,53 @@ func TestUserWhoWasRemovedByHalfIsRemovedLater(t *testing.T) {
 	})
 }
 
+// The same of a user whose instance died: who ended the lease clears up.
+func TestUserOfADeadInstanceWhoWasRemovedByHalfIsRemovedLater(t *testing.T) {
+	server := redistest.Start(t)
+	lost := make(chan string, 10)
+	const lease = 300 * time.Millisecond
+	dead := newRedis(t, server, RedisOptions{Lease: lease})
+	dead.Join("p", "alice")
+	dead.Put(stored("p", "alice", Updating, "x"))
+	dead.Close()
+	server.Do("ACL", "SETUSER", "default", "-del")
+	newRedis(t, server, RedisOptions{Lease: lease, Lost: func(_, user string) { lost <- user }})
+	if user := <-lost; user != "alice" {
+		t.Errorf("lost %q; want alice", user)
+	}
+	server.Do("ACL", "SETUSER", "default", "+del")
+	eventually(t, "nothing is left", func() bool { return server.Do("DBSIZE") == "0" })
+	if len(lost) > 0 {
+		t.Error("alice is told to be lost again")
+	}
+}
+
+// What an instance does besides may take longer than a lease: it repeats its word
+// for its users all the same.
+func TestUsersStayWhileTheirInstanceIsBusy(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	const lease = 3 * time.Second // a machine may be slow, but not that slow
+	dead := newRedis(t, server, RedisOptions{Lease: lease})
+	dead.Join("", "dora")
+	dead.Close()
+	begun, end := make(chan struct{}), make(chan struct{})
+	busy := newRedis(t, server, RedisOptions{Lease: lease, Lost: func(string, string) {
+		close(begun)
+		<-end
+	}})
+	t.Cleanup(func() { close(end) })
+	busy.Join("", "alice")
+	<-begun
+	lost := make(chan string, 10)
+	newRedis(t, server, RedisOptions{Lease: lease, Lost: func(_, user string) { lost <- user }})
+	select {
+	case user := <-lost:
+		t.Errorf("lost %q, whose instance is busy", user)
+	case <-time.After(3 * lease):
+	}
+}
+
 func TestObserveFillsTheMirror(t *testing.T) {
 	s := newRedisAt(t, "redis://"+redistest.FreeAddr(t), RedisOptions{})
 	s.Observe(stored("", "alice", Updating, "x"))

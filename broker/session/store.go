@@ -43,6 +43,8 @@ type Options struct {
 	// DefaultPractice is the practice of events and users that name none.
 	// Empty means "myPracticeId".
 	DefaultPractice string
+
+	folded string // DefaultPractice as it is compared; by withDefaults
 }
 
 func (o Options) withDefaults() Options {
@@ -58,7 +60,7 @@ func (o Options) withDefaults() Options {
 	if o.DefaultPractice == "" {
 		o.DefaultPractice = "myPracticeId"
 	}
-	o.DefaultPractice = Fold(o.DefaultPractice)
+	o.folded = Fold(o.DefaultPractice)
 	return o
 }
 
@@ -67,9 +69,21 @@ type member struct{ practice, user string }
 
 func (o Options) member(practice, user string) member {
 	if practice == "" {
-		return member{o.DefaultPractice, user}
+		return member{o.folded, user}
 	}
 	return member{Fold(practice), user}
+}
+
+// written is a member's practice as somebody wrote it, if that is known: pages compare
+// what they are told with their own. What Redis says may be anything.
+func (o Options) written(who member, practice string) string {
+	switch {
+	case practice != "" && len(practice) <= MaxName && Fold(practice) == who.practice:
+		return practice
+	case who.practice == o.folded:
+		return o.DefaultPractice
+	}
+	return who.practice
 }
 
 // An entryKey names one stored event.

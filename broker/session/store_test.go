@@ -251,8 +251,8 @@ func manyUsersAtOnce(t *testing.T, s Store) {
 	}
 	all.Wait()
 	for u, n := range lasts {
-		if n < 1 || n > 2*rounds {
-			t.Errorf("user %d: last %d times; want between 1 and %d", u, n, 2*rounds)
+		if n < 1 {
+			t.Errorf("user %d: last %d times; want at least once", u, n)
 		}
 	}
 	if left := s.Replay(""); len(left) != 0 {
