@@ -1,6 +1,10 @@
 package transport
 
-import "testing"
+import (
+	"testing"
+
+	"event-dispatcher/transport/stream"
+)
 
 // Every kind of answer of ingest and streams, by the request that gets it.
 var corsRequests = map[string]string{
@@ -109,4 +113,19 @@ func withHeader(req, line string) string {
 		}
 	}
 	panic("no line in " + req)
+}
+
+// CORS does not protect WebSockets, so the list must.
+func TestOnlyListedOriginsMayOpenTheFirehose(t *testing.T) {
+	t.Parallel()
+	const listed = "https://page.example"
+	s := start(t, withFirehose(t, stream.Options{}), func(o *setup) { o.Origins = []string{listed} })
+	s.upgrade("/events", "Origin: "+listed)
+	s.upgrade("/events") // no browser
+	for _, origin := range []string{"https://evil.example", "null"} {
+		a := s.send(request("GET", "/events", "", "Origin: "+origin, upgradeHeaders))
+		if a.status != 403 || a.reason() != "origin" {
+			t.Errorf("an upgrade from %s = %d %q; want 403 origin", origin, a.status, a.reason())
+		}
+	}
 }

@@ -241,14 +241,11 @@ func (s *Server) upgradeStream(ctx *fasthttp.RequestCtx) {
 		return
 	}
 	ticket, err := s.options.Firehose.admit(shards)
-	switch err {
-	case nil:
-		s.takeOver(ctx, ticket.Forget, func(nc net.Conn, early []byte) { go serveStream(ticket, handshake, nc, early) })
-	case stream.ErrDraining:
-		s.reject(ctx, reasonDraining)
-	default:
-		s.reject(ctx, reasonConsumers)
+	if err != nil {
+		s.reject(ctx, reasonOfPool(err))
+		return
 	}
+	s.takeOver(ctx, ticket.Forget, func(nc net.Conn, early []byte) { go serveStream(ticket, handshake, nc, early) })
 }
 
 // serveStream reads what the consumer sends; the pool's loops write.

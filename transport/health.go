@@ -127,3 +127,11 @@ func writeJSON(ctx *fasthttp.RequestCtx, v any) {
 	ctx.Response.Header.SetContentType("application/json")
 	ctx.SetBody(append(body, '\n'))
 }
+
+// withoutRedis is the default of Options.Degraded.
+func (o *Options) withoutRedis() []string {
+	if o.Relay != nil && !o.Relay.Up() {
+		return []string{"redis"}
+	}
+	return nil
+}

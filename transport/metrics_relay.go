@@ -6,14 +6,6 @@ import (
 	"event-dispatcher/broker/relay"
 )
 
-// withoutRedis is the default of Options.Degraded.
-func (o *Options) withoutRedis() []string {
-	if o.Relay != nil && !o.Relay.Up() {
-		return []string{"redis"}
-	}
-	return nil
-}
-
 // A relayCollector turns a relay's counters into metrics.
 type relayCollector struct {
 	relay *relay.Relay

@@ -11,6 +11,7 @@ import (
 
 	"event-dispatcher/bench/load/probe"
 	"event-dispatcher/bench/run/summary"
+	"event-dispatcher/bench/run/trial"
 )
 
 // machine describes where and what is measured.
@@ -19,7 +20,7 @@ func machine(ctx context.Context, o *options) summary.Meta {
 	m := probe.ReadMachine(cores)
 	meta := summary.Meta{
 		Date: time.Now(), Host: o.host, CPU: m.CPU, Cores: cores, Memory: m.Memory, Kernel: m.Kernel,
-		Go: runtime.Version(), Commit: commit(ctx), Quick: o.quick, LoadFlags: o.loadArgs, LoadBefore: loadAverage(),
+		Go: runtime.Version(), Commit: commit(ctx), Quick: o.quick, LoadFlags: o.loadArgs, LoadBefore: trial.LoadAverage(),
 		// How it is started is told without the name of a temporary program.
 		Command: append([]string{"go", "run", "./run"}, os.Args[1:]...),
 	}
@@ -51,12 +52,4 @@ func commit(ctx context.Context) string {
 		name += " with changes"
 	}
 	return name
-}
-
-func loadAverage() string {
-	b, err := os.ReadFile("/proc/loadavg")
-	if err != nil {
-		return "unknown"
-	}
-	return strings.Join(strings.Fields(string(b))[:3], " ")
 }

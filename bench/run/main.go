@@ -145,7 +145,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	for i := range scenarios {
 		p.play(ctx, &scenarios[i])
 	}
-	meta.Seconds, meta.LoadAfter = time.Since(start).Seconds(), loadAverage()
+	meta.Seconds, meta.LoadAfter = time.Since(start).Seconds(), trial.LoadAverage()
 
 	s := summary.Build(meta, scenarios, plan.Targets(), p.records)
 	s.Failures = append(s.Failures, p.failures...)

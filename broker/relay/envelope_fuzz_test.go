@@ -2,6 +2,7 @@ package relay
 
 import (
 	"bytes"
+	"strings"
 	"testing"
 	"unicode/utf8"
 
@@ -10,6 +11,9 @@ import (
 	"go.uber.org/zap"
 )
 
+// fuzzMaxEvent is the largest event of a receiver under test.
+const fuzzMaxEvent = 100
+
 // fuzzSink fails the test when it gets what no door would have let in.
 type fuzzSink struct {
 	t                *testing.T
@@ -17,7 +21,7 @@ type fuzzSink struct {
 }
 
 func (s *fuzzSink) Deliver(_ int, event []byte) error {
-	if !json.Valid(event) || !utf8.Valid(event) || bytes.ContainsAny(event, "\r\n") {
+	if !json.Valid(event) || !utf8.Valid(event) || bytes.ContainsAny(event, "\r\n") || len(event) > fuzzMaxEvent {
 		s.t.Errorf("delivered %q", event)
 	}
 	s.delivered++
@@ -47,12 +51,13 @@ func FuzzReceive(f *testing.F) {
 	f.Add(seed(0))
 	f.Add(seed(10, `{"a":1}`, "[\n]", `""`))
 	f.Add(seed(9, `{"a":1}`, `x`))
+	f.Add(seed(10, `1`, `"`+strings.Repeat("x", fuzzMaxEvent)+`"`))
 	f.Add(seed(1<<63, `1`))
 	f.Add(seed(^uint64(0), `1`, `2`))
 	f.Add(seed(5, `1`)[:35])
 	f.Fuzz(func(t *testing.T, m []byte) {
 		sink := &fuzzSink{t: t}
-		r := receiver{sink: sink, maxEvent: 1 << 16, log: zap.NewNop(), self: Origin{2}, owed: make([]uint64, 4),
+		r := receiver{sink: sink, maxEvent: fuzzMaxEvent, log: zap.NewNop(), self: Origin{2}, owed: make([]uint64, 4),
 			origins: map[Origin]*origin{known: {next: map[int]uint64{shard: 10}}}}
 		before := bytes.Clone(m)
 		r.receive(string(m))
@@ -67,7 +72,13 @@ func FuzzReceive(f *testing.F) {
 			}
 			return
 		}
-		if e.origin != known || e.shard != shard || e.first > 10+maxGap {
+		if e.origin != known || e.shard != shard {
+			return
+		}
+		if e.first > 10+maxGap {
+			if sink.delivered+sink.skips != 0 {
+				t.Errorf("first %d: %d delivered + %d skipped; want none of it", e.first, sink.delivered, sink.skips)
+			}
 			return
 		}
 		want := uint64(0) // events and lost ones from 10 on

@@ -16,10 +16,10 @@ import (
 const (
 	maxEnvelope = 64 << 10               // events of an envelope end here; one event may be larger
 	maxPipeline = 16                     // messages sent before an answer is awaited
-	minGap      = time.Millisecond       // between two sendings while events trickle: they share an envelope
+	sendPause   = time.Millisecond       // between two sendings while events trickle: they share an envelope
 	announce    = time.Second            // how often a silent instance tells its sequence
 	regather    = 3 * time.Second        // how long others may take to listen again, by default
-	regatherGap = 50 * time.Millisecond  // between two looks whether they do
+	lookPause   = 50 * time.Millisecond  // between two looks whether they do
 	longAgo     = 50 * 24 * time.Hour    // half the time that ticks take to wrap
 	patience    = 500 * time.Millisecond // how long one sending may take before the relay counts as down
 )
@@ -93,10 +93,12 @@ func (p *publisher) run(ctx context.Context) {
 		panic("relay: an outbox has one publisher: " + err.Error())
 	}
 	defer sleeper.Leave()
+	p.idle.Store(true) // until connected, all that was offered is in the outbox
 	client, err := p.connect(ctx, p.complain)
 	if err != nil {
 		return
 	}
+	p.idle.Store(false)
 	defer client.Close()
 	p.sharded = p.spread && redis.Sharded(ctx, client)
 	p.complain(nil)
@@ -110,7 +112,7 @@ func (p *publisher) run(ctx context.Context) {
 			begin := time.Now()
 			p.send(ctx, client)
 			if !full { // events come slower than they go: let some gather
-				time.Sleep(minGap - time.Since(begin))
+				time.Sleep(sendPause - time.Since(begin))
 			}
 			continue
 		}
@@ -286,7 +288,7 @@ func (p *publisher) gather(ctx context.Context, client rueidis.Client) error {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-time.After(regatherGap):
+		case <-time.After(lookPause):
 		}
 	}
 }

@@ -30,7 +30,7 @@ const (
 	maxOrigins   = 1024             // instances that are told apart at the same time
 	originMemory = 10 * time.Minute // how long a silent one is remembered
 	maxGap       = 1 << 40          // a larger one is nonsense
-	skipGap      = 500 * time.Millisecond
+	skipPause    = 500 * time.Millisecond
 )
 
 // origin is what a receiver knows about another instance.
@@ -54,7 +54,6 @@ type receiver struct {
 	lastSkip time.Time
 
 	// Written by run, read by Stats.
-	envelopes  atomic.Uint64
 	received   atomic.Uint64 // events that the sink took
 	duplicates atomic.Uint64 // events that had come before
 	gaps       [len(GapReasons)]atomic.Uint64
@@ -87,7 +86,7 @@ const (
 // run receives until ctx is done.
 func (r *receiver) run(ctx context.Context) {
 	r.origins = make(map[Origin]*origin)
-	tick := time.NewTicker(skipGap)
+	tick := time.NewTicker(skipPause)
 	defer tick.Stop()
 	for {
 		select {
@@ -99,7 +98,7 @@ func (r *receiver) run(ctx context.Context) {
 			r.receive(text)
 		case <-tick.C:
 		}
-		if time.Since(r.lastSkip) >= skipGap {
+		if time.Since(r.lastSkip) >= skipPause {
 			r.settle()
 		}
 	}
@@ -130,7 +129,6 @@ func (r *receiver) receive(text string) {
 	if e.origin == r.self {
 		return
 	}
-	r.envelopes.Add(1)
 	o := r.origin(e.origin)
 	next, known := o.next[e.shard]
 	if !known { // what is the first to come is the beginning
@@ -139,7 +137,7 @@ func (r *receiver) receive(text string) {
 	}
 	shard := e.shard % len(r.owed)
 	switch ahead := e.first - next; {
-	case e.next() <= next && e.first <= next: // all seen before
+	case e.next() <= next: // all seen before
 		r.duplicates.Add(uint64(e.count))
 		return
 	case e.first > next && ahead > maxGap:

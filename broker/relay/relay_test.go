@@ -301,3 +301,18 @@ func TestEnvelopeRoundTrip(t *testing.T) {
 		k++
 	}
 }
+
+func TestDrainOfNothingNeedsNoRedis(t *testing.T) {
+	a := newInstance(t, "redis://"+redistest.FreeAddr(t), Options{}, nil)
+	ctx, cancel := context.WithTimeout(context.Background(), soon)
+	defer cancel()
+	if err := a.relay.Drain(ctx); err != nil {
+		t.Errorf("Drain() of nothing = %v; want nil", err)
+	}
+	a.post(event(1, 100))
+	now, cancel := context.WithCancel(context.Background())
+	cancel()
+	if err := a.relay.Drain(now); err == nil {
+		t.Error("Drain() = nil with an event that Redis never took")
+	}
+}

@@ -4,6 +4,7 @@ package redistest
 
 import (
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -30,11 +31,11 @@ func StartCluster(tb testing.TB, args ...string) *Cluster {
 	for range 2 * masters {
 		c.Nodes = append(c.Nodes, startAnywhere(tb, nil, func() []string {
 			_, bus, _ := net.SplitHostPort(FreeAddr(tb))
-			return append([]string{
-				"--save", "", "--appendonly", "no", "--repl-diskless-sync-delay", "0",
+			return slices.Concat(inMemory, []string{
+				"--repl-diskless-sync-delay", "0",
 				"--cluster-enabled", "yes", "--cluster-port", bus, "--cluster-announce-ip", "127.0.0.1",
 				"--cluster-node-timeout", nodeExpiry,
-			}, args...)
+			}, args)
 		}))
 	}
 	for k, node := range c.Nodes {

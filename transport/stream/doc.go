@@ -30,7 +30,8 @@
 //  1. A consumer's cursor stands between events. When the socket takes part of
 //     an event, the rest of that event is kept aside and goes out first: half
 //     an event is never followed by anything else.
-//  2. A laggard never passes a front, so rejoining is a comparison.
+//  2. A laggard passes a front only where the ring lapped both, and then waits for
+//     it; so rejoining is a comparison.
 //  3. For every consumer: delivered + skipped + lag = published since it joined.
 //     What is skipped was told to it, at the place where it is missing.
 //  4. A loop pins one segment of the ring at a time, and only while it sweeps

@@ -12,7 +12,8 @@
 //     that does not take its events in time loses the oldest and is told how
 //     many: a ping frame with the payload "skipped N".
 //   - A user whose last socket closed, and who does not come back within the
-//     grace, is gone: exactly one event says so, among all instances.
+//     grace, is gone: exactly one event says so, among all instances that reach
+//     the store. One that does not decides alone.
 //
 // The way of an event:
 //
@@ -46,5 +47,6 @@
 //  3. The close frame is the last frame: after closed nothing is taken to be written.
 //  4. Locks are taken in the order hub, socket, lately; nobody calls the store, the
 //     relay or the network with one held.
-//  5. A socket that was joined in the store leaves it once, after the grace.
+//  5. A socket that was joined in the store leaves it once, after the grace; not
+//     any more once the hub drains, see Drain.
 package ws

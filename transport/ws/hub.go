@@ -103,7 +103,8 @@ type ties struct {
 	publish func(session.Event)
 }
 
-// New starts a hub. It stores nothing and tells no other instance before Tie.
+// New starts a hub. Before Tie it stores in a memory that Tie lets go of, and tells
+// no other instance.
 func New(o Options) *Hub {
 	o.setDefaults()
 	ctx, stop := context.WithCancel(context.Background())
@@ -215,16 +216,23 @@ func (t Ticket) Serve(conn net.Conn, early []byte) {
 	h := t.hub
 	limitKernelBuffer(conn)
 	s := &socket{hub: h, conn: conn, pingDue: time.Now().Add(h.options.jitteredPing())}
+	if !h.enter(s, t, early) {
+		conn.Close()
+		t.Forget()
+	}
+}
+
+// enter has the socket read, and get what is published from here on, unless the hub
+// drains.
+func (h *Hub) enter(s *socket, t Ticket, early []byte) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.draining {
-		conn.Close()
-		t.Forget()
-		return
+		return false
 	}
-	// From here on the socket gets what is published.
 	h.enterLocked(s, t.practice, t.user)
 	h.reading.Go(func() { s.serve(t, early) })
+	return true
 }
 
 // serve is the socket's reading goroutine.

@@ -33,7 +33,7 @@ func (e *Env) GoBench(ctx context.Context, s *plan.Scenario) []*Record {
 	if err != nil {
 		first.fail("go test -bench: %v: %.300s", err, bytes.TrimSpace(out))
 	}
-	first.LoadAfter = loadAverage()
+	first.LoadAfter = LoadAverage()
 
 	records := []*Record{first}
 	for i, figures := range GoBenchFigures(string(out), s.Bench.Figures) {

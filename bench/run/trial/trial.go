@@ -37,7 +37,7 @@ func (e *Env) Run(ctx context.Context, s *plan.Scenario, subject plan.Subject, r
 	r := e.record(s, subject.Name, role, order, "json")
 	before := stolen()
 	defer func() {
-		r.LoadAfter = loadAverage()
+		r.LoadAfter = LoadAverage()
 		r.Stolen = (stolen() - before).Seconds() / time.Since(r.Started).Seconds()
 	}()
 
@@ -69,7 +69,7 @@ func (e *Env) record(s *plan.Scenario, subject, role string, order int, extensio
 		Scenario: s.Name, Subject: subject, Role: role, Order: order,
 		File:    FileName(s.Name, order, subject, extension),
 		Started: time.Now(), Commit: e.Commit, Go: runtime.Version(), Machine: e.Machine,
-		LoadBefore: loadAverage(), Errors: []string{}, Figures: map[string]float64{},
+		LoadBefore: LoadAverage(), Errors: []string{}, Figures: map[string]float64{},
 	}
 }
 
@@ -140,7 +140,8 @@ func Exposition(b []byte) map[string]float64 {
 	return values
 }
 
-func loadAverage() string {
+// LoadAverage is that of the machine now.
+func LoadAverage() string {
 	b, err := os.ReadFile("/proc/loadavg")
 	if err != nil {
 		return fmt.Sprintf("unknown: %v", err)

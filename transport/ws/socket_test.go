@@ -1,0 +1,62 @@
+package ws
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"event-dispatcher/broker/session"
+)
+
+// queued is the data of what waits for a socket.
+func queued(s *socket) string {
+	var all []string
+	for _, f := range s.queue {
+		_, data, _ := strings.Cut(string(f.bytes), `"data":"`)
+		data, _, _ = strings.Cut(data, `"`)
+		all = append(all, data)
+	}
+	return strings.Join(all, " ")
+}
+
+// give pushes an event to a socket whose handshake is not answered: it waits.
+func give(s *socket, e session.Event) {
+	f := newFrame(e, &s.hub.held)
+	s.push(f)
+	f.release()
+}
+
+func TestOverTheBudgetOfAllOnlyTheNewestWaits(t *testing.T) {
+	h := New(Options{QueueBytes: 100})
+	defer h.Close()
+	s := &socket{hub: h, user: &user{}}
+	for _, data := range []string{"a", "b", "c"} {
+		give(s, session.Event{Data: data})
+	}
+	if got := queued(s); got != "c" || s.skipped != 2 || h.held.Load() != int64(s.queued) {
+		t.Errorf("waiting %q, skipped %d, held %d of %d bytes; want c, 2, the same", got, s.skipped, h.held.Load(), s.queued)
+	}
+}
+
+// An event may come from another instance after a later one was replayed.
+func TestOlderThanItsReplayIsPassedOver(t *testing.T) {
+	h := New(Options{})
+	defer h.Close()
+	s := &socket{hub: h, user: &user{}}
+	update := func(id string, at int64) session.Event {
+		return session.Event{ID: id, Data: id, Source: "alice", Action: session.Updating, Type: session.UserSession, At: at}
+	}
+	s.begin([]session.Event{update("second", 2)})
+	s.forgetReplay(time.Now())
+	give(s, update("first", 1))
+	give(s, update("second", 2))
+	give(s, update("third", 3))
+	if got := queued(s); got != "third" {
+		t.Errorf("waiting %q; want third", got)
+	}
+	s.forgetReplay(time.Now().Add(inFlight + time.Second))
+	give(s, update("first", 1))
+	if got := queued(s); got != "third first" {
+		t.Errorf("waiting %q after %v; want third first", got, inFlight)
+	}
+}
