@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -27,26 +28,49 @@ const (
 	pingInterval = time.Second
 )
 
+// Ports where none is given.
+const (
+	redisPort    = "6379"
+	sentinelPort = "26379"
+)
+
+// options are those that an address may have behind its question mark: the ones of
+// rueidis.ParseURL that have an effect here, and Sentinel's own login.
+var options = []string{
+	"addr", "db", "master_set", "dial_timeout", "write_timeout", "client_name", "skip_verify", "protocol",
+	"sentinel_user", "sentinel_password",
+}
+
 // Parse reads the address of a Redis:
 //
 //	redis://[user:password@]host[:port][,host:port...][/database]
 //	redis-sentinel://[user:password@]host[:port][,host:port...]/master[/database]
 //
 // and rediss, rediss-sentinel for TLS. Several hosts of the first form, or one
-// that is part of a cluster, make a Redis Cluster. The options that
-// rueidis.ParseURL knows may follow as a query, among them addr, db, master_set,
-// dial_timeout, write_timeout, client_name and skip_verify; for Sentinel's own login
-// there are sentinel_user and sentinel_password. The error does not repeat the
-// address, which may hold a password.
+// that is part of a cluster, make a Redis Cluster. Options may follow as a query.
+// The error repeats nothing of the address, any part of which may be of a password
+// that is not percent-encoded.
 func Parse(address string) (Config, error) {
+	o, err := parse(address)
+	if err != nil {
+		return Config{}, fmt.Errorf("redis address: %w", err)
+	}
+	tune(&o)
+	return Config{option: o}, nil
+}
+
+func parse(address string) (o rueidis.ClientOption, err error) {
 	scheme, rest, ok := strings.Cut(address, "://")
 	if !ok {
-		return Config{}, errors.New("redis address: want redis://host:port/database")
+		return o, errors.New("want redis://host:port/database")
 	}
 	sentinel := strings.HasSuffix(scheme, "-sentinel")
 	scheme = strings.TrimSuffix(scheme, "-sentinel")
-	if scheme != "redis" && scheme != "rediss" {
-		return Config{}, errors.New("redis address: the scheme is not one of redis, rediss, redis-sentinel, rediss-sentinel")
+	switch {
+	case scheme != "redis" && scheme != "rediss":
+		return o, errors.New("the scheme is not one of redis, rediss, redis-sentinel, rediss-sentinel")
+	case strings.Contains(rest, "://"):
+		return o, errors.New("the scheme is written once, also before several hosts: redis://a:6379,b:6379")
 	}
 
 	// Several hosts are no URL: the first stays, the others become addr options.
@@ -60,51 +84,68 @@ func Parse(address string) (Config, error) {
 	}
 	list := strings.Split(hosts, ",")
 	u, err := url.Parse(scheme + "://" + login + list[0] + tail)
+	if err != nil || u.Fragment != "" {
+		return o, errors.New("not a valid URL (in names and passwords / ? # @ : % are percent-encoded)")
+	}
+	query, err := url.ParseQuery(u.RawQuery)
 	if err != nil {
-		return Config{}, fmt.Errorf("redis address: %w", withoutAddress(err))
+		return o, errors.New("the options behind the question mark are not name=value&name=value")
 	}
-	query := u.Query()
-	for _, host := range list[1:] {
-		if !strings.Contains(host, ":") {
-			host += ":"
+	for name := range query {
+		if !slices.Contains(options, name) {
+			return o, fmt.Errorf("an option behind the question mark is not one of %s", strings.Join(options, ", "))
 		}
-		query.Add("addr", host)
 	}
-	path := strings.Trim(u.Path, "/")
+
+	port, path := redisPort, strings.Trim(u.Path, "/")
 	if sentinel {
+		port = sentinelPort
 		var master string
 		master, path, _ = strings.Cut(path, "/")
 		if master == "" {
-			return Config{}, errors.New("redis address: the sentinel form names a master: redis-sentinel://host:port/master")
+			return o, errors.New("the sentinel form names a master: redis-sentinel://host:port/master")
 		}
 		query.Set("master_set", master)
-		if u.Port() == "" {
-			u.Host = net.JoinHostPort(u.Hostname(), "26379")
+	}
+	if _, err := strconv.ParseUint(path, 10, 31); path != "" && err != nil {
+		return o, errors.New("the database is not a number")
+	}
+	list = append(list, query["addr"]...)
+	for i, host := range list {
+		if len(list) == 1 && (host == "" || host[0] == ':') {
+			host = "localhost" + host
+		}
+		if list[i], ok = withPort(host, port); !ok {
+			return o, errors.New("a host is not host or host:port, with a port from 1 to 65535")
 		}
 	}
-	u.Path = ""
+	u.Host, u.Path = list[0], ""
 	if path != "" {
 		u.Path = "/" + path
 	}
+	query["addr"] = list[1:]
 	u.RawQuery = query.Encode()
 
-	o, err := rueidis.ParseURL(u.String())
-	if err != nil {
-		return Config{}, fmt.Errorf("redis address: %w", withoutAddress(err))
+	if o, err = rueidis.ParseURL(u.String()); err != nil {
+		return o, errors.New("db is a number, dial_timeout and write_timeout are durations such as 2s, skip_verify is true or false")
 	}
-	tune(&o)
 	o.Sentinel.Username = query.Get("sentinel_user")
 	o.Sentinel.Password = query.Get("sentinel_password")
-	return Config{option: o}, nil
+	return o, nil
 }
 
-// withoutAddress takes the address out of an error of package url.
-func withoutAddress(err error) error {
-	var e *url.Error
-	if errors.As(err, &e) {
-		return errors.New("not a valid URL")
+// withPort is host:port, with the given port if the host has none. IPv6 is in
+// brackets.
+func withPort(host, port string) (string, bool) {
+	u, err := url.Parse("//" + host)
+	if err != nil || u.Host != host || u.Hostname() == "" {
+		return "", false
 	}
-	return err
+	if p := u.Port(); p != "" {
+		port = p
+	}
+	n, err := strconv.ParseUint(port, 10, 16)
+	return net.JoinHostPort(u.Hostname(), port), err == nil && n > 0
 }
 
 // tune sets what the address leaves open.
