@@ -65,6 +65,9 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 	if _, err := memlimit.Set(memlimit.WithRatio(0.9)); err != nil {
 		log.Debug("no memory limit to obey", zap.Error(err))
 	}
+	if len(cfg.Idle) > 0 {
+		log.Warn("flags mean nothing without -redis", zap.Strings("flags", cfg.Idle))
+	}
 	if cfg.ProfileRate > 0 {
 		runtime.SetMutexProfileFraction(cfg.ProfileRate)
 		runtime.SetBlockProfileRate(cfg.ProfileRate)

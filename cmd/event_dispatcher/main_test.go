@@ -224,6 +224,17 @@ func TestDrainFollowsTheLead(t *testing.T) {
 	}
 }
 
+func TestFlagsInVainAreWarnedOf(t *testing.T) {
+	t.Parallel()
+	const warning = `"flags mean nothing without -redis","flags":["-redis-channel"]`
+	p := boot(t, 1, "-redis-channel", "a")
+	if text := p.stderr.String(); strings.Count(text, warning) != 1 {
+		t.Errorf("the log is\n%s; want %s once", text, warning)
+	}
+	p.stop()
+	p.end()
+}
+
 func TestFailedListenIsAnError(t *testing.T) {
 	t.Parallel()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")

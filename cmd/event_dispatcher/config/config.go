@@ -123,6 +123,7 @@ func Parse(args []string, getenv func(string) string, stderr io.Writer) (*Config
 	if err := errors.Join(c.check(port, origins, proxies, check), c.Shared.check(redis, pages)); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUsage, err)
 	}
+	c.noteIdle(fs)
 	return c, nil
 }
 
@@ -173,6 +174,11 @@ func (c *Config) check(port, origins, proxies string, healthcheck bool) error {
 	if c.AdminAddr != "" {
 		if c.AdminAddr, err = address(c.AdminAddr); err != nil {
 			return fmt.Errorf("-admin-addr: %w", err)
+		}
+		for _, public := range c.Addrs {
+			if overlap(c.AdminAddr, public) {
+				return fmt.Errorf("-admin-addr: %s is also public (-port %s); it must be an address of its own", c.AdminAddr, public)
+			}
 		}
 	}
 	for _, o := range list(origins) {
@@ -280,6 +286,14 @@ func address(s string) (string, error) {
 		return "", fmt.Errorf("%q is not a port from 0 to 65535", port)
 	}
 	return net.JoinHostPort(host, port), nil
+}
+
+// overlap reports whether two listeners would want the same address; port 0 is
+// another one each time.
+func overlap(a, b string) bool {
+	hostA, portA, _ := net.SplitHostPort(a)
+	hostB, portB, _ := net.SplitHostPort(b)
+	return portA == portB && portA != "0" && (hostA == hostB || hostA == "" || hostB == "")
 }
 
 // reachable is the address at which a listener on addr answers from this host.

@@ -140,6 +140,8 @@ func TestListsAndAddresses(t *testing.T) {
 		{"-port localhost:0,,8123,", func(c *Config) any { return c.Addrs }, []string{"localhost:0", ":8123"}},
 		{"-port [::1]:3569", func(c *Config) any { return c.Addrs }, []string{"[::1]:3569"}},
 		{"-admin-addr 9000", func(c *Config) any { return c.AdminAddr }, ":9000"},
+		{"-port 127.0.0.1:0 -admin-addr 127.0.0.1:0", func(c *Config) any { return c.AdminAddr }, "127.0.0.1:0"},
+		{"-port 127.0.0.1:81 -admin-addr 127.0.0.2:81", func(c *Config) any { return c.AdminAddr }, "127.0.0.2:81"},
 		{"-cors-origins https://A.Example,http://b:81,", func(c *Config) any { return c.Origins }, []string{"https://a.example", "http://b:81"}},
 		{"-trusted-proxies 10.0.0.0/8,::1", func(c *Config) any { return c.TrustedProxies },
 			[]netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("::1/128")}},
@@ -173,6 +175,10 @@ func TestBadUsageSaysWhichFlag(t *testing.T) {
 		{"-port ::1", "-port"},
 		{"-port a:b:c", "-port"},
 		{"-admin-addr x", "-admin-addr"},
+		{"-admin-addr :3569", "-admin-addr"},
+		{"-port :1,127.0.0.1:2 -admin-addr 2", "-admin-addr"},
+		{"-port :1,:2 -admin-addr 127.0.0.1:2", "-admin-addr"},
+		{"-port localhost:2 -admin-addr localhost:2", "-admin-addr"},
 		{"-log-level loud", "log-level"},
 		{"-shards -1", "-shards"},
 		{"-shards 65", "-shards"},
@@ -210,6 +216,8 @@ func TestBadUsageSaysWhichFlag(t *testing.T) {
 		{"-portable-loops=maybe", "portable-loops"},
 		{"-redis http://user:s3cret@127.0.0.1", "-redis"},
 		{"-redis redis://user:s3cret@127.0.0.1:x", "-redis"},
+		{"-redis redis://localhost:70000", "-redis"},
+		{"-redis redis://localhost/0?foo=1", "-redis"},
 		{"-max-sockets 0", "-max-sockets"},
 		{"-redis-channel a -redis-session-channel a", "-redis-channel"},
 		{"-socket-ping 0", "-socket-ping"},
@@ -226,5 +234,16 @@ func TestBadUsageSaysWhichFlag(t *testing.T) {
 	_, err := Parse(nil, env, io.Discard)
 	if !errors.Is(err, ErrUsage) || !strings.Contains(err.Error(), "MAX_BODY") || !strings.Contains(err.Error(), "SHARDS") {
 		t.Errorf("Parse() with bad MAX_BODY and SHARDS = %v; want a usage error that names both", err)
+	}
+}
+
+func TestFlagsThatNeedRedisAreNotedWithoutIt(t *testing.T) {
+	t.Parallel()
+	env := map[string]string{"REDIS_PREFIX": "a:"}
+	if got, want := parse(t, []string{"-redis-channel", "a", "-session-ttl", "2h"}, env).Idle, []string{"-redis-channel", "-redis-prefix"}; !reflect.DeepEqual(got, want) {
+		t.Errorf("without -redis: %q; want %q", got, want)
+	}
+	if got := parse(t, []string{"-redis-channel", "a", "-redis", "redis://127.0.0.1:1"}, env).Idle; got != nil {
+		t.Errorf("with -redis: %q; want none", got)
 	}
 }

@@ -19,6 +19,7 @@ type Shared struct {
 	Channel        string // of the firehose
 	SessionChannel string
 	OutboxBytes    int
+	Idle           []string // flags that were given and mean nothing without Redis
 
 	SessionTTL  time.Duration // 0: for ever
 	Practice    string        // of events and users that name none
@@ -34,7 +35,7 @@ func (c *Shared) flags(fs *flag.FlagSet, address, pages *string) {
 	fs.StringVar(&c.RedisPrefix, "redis-prefix", "", "`text` before the names of all keys in Redis")
 	fs.StringVar(&c.Channel, "redis-channel", "event-dispatcher", "Pub/Sub `channel` of the events that players post")
 	fs.StringVar(&c.SessionChannel, "redis-session-channel", "my-redis-channel", "Pub/Sub `channel` of session events")
-	fs.IntVar(&c.OutboxBytes, "redis-outbox-bytes", 16<<20, "memory for events that wait for Redis, in `bytes`")
+	fs.IntVar(&c.OutboxBytes, "redis-outbox-bytes", 16<<20, "memory for events that wait for Redis, in `bytes`; at least 16 of the largest events per shard are taken")
 
 	fs.DurationVar(&c.SessionTTL, "session-ttl", time.Hour, "how long a session event is stored; 0 is for ever")
 	fs.StringVar(&c.Practice, "default-practice", "myPracticeId", "`practice` of session events that name none")
@@ -68,6 +69,18 @@ func (c *Shared) check(address, pages string) error {
 		return fmt.Errorf("-default-practice: must have from 1 to %d bytes of UTF-8", session.MaxName)
 	}
 	return nil
+}
+
+// noteIdle lists the flags that were given in vain.
+func (c *Shared) noteIdle(fs *flag.FlagSet) {
+	if c.Redis != nil {
+		return
+	}
+	fs.Visit(func(f *flag.Flag) {
+		if strings.HasPrefix(f.Name, "redis-") {
+			c.Idle = append(c.Idle, "-"+f.Name)
+		}
+	})
 }
 
 func isOrigin(s string) bool {
