@@ -13,7 +13,28 @@ import (
 
 // consumerList is the answer of /consumers.
 type consumerList struct {
-	Consumers []stream.ConsumerInfo `json:"consumers"`
+	Consumers []consumerEntry `json:"consumers"`
+}
+
+// A consumerEntry is one consumer; its ID is unique among those of its protocol.
+type consumerEntry struct {
+	Protocol string `json:"protocol"` // sse or websocket
+	stream.ConsumerInfo
+}
+
+// consumers lists the streams of players' events, over either protocol.
+func (s *Server) consumers() consumerList {
+	list := consumerList{[]consumerEntry{}}
+	add := func(protocol string, pool *stream.Pool) {
+		for _, info := range pool.Inspect() {
+			list.Consumers = append(list.Consumers, consumerEntry{protocol, info})
+		}
+	}
+	add("sse", s.pool)
+	if s.options.Firehose != nil {
+		add("websocket", s.options.Firehose.Pool())
+	}
+	return list
 }
 
 var pprofIndex = fasthttpadaptor.NewFastHTTPHandlerFunc(pprof.Index)
@@ -31,7 +52,7 @@ func (s *Server) routeAdmin(ctx *fasthttp.RequestCtx) {
 	case string(path) == "/livez" || string(path) == "/readyz":
 		s.probe(ctx, string(path))
 	case string(path) == "/consumers":
-		writeJSON(ctx, consumerList{s.pool.Inspect()})
+		writeJSON(ctx, s.consumers())
 	case string(path) == "/debug/pprof/":
 		pprofIndex(ctx) // pprofhandler has it elsewhere
 	case bytes.HasPrefix(path, []byte("/debug/pprof/")) && bytes.Equal(path, ctx.Path()):

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+
+	"event-dispatcher/transport/stream"
 )
 
 func TestOperatorsPathsAreWhereTheyBelong(t *testing.T) {
@@ -56,10 +58,11 @@ func TestOperatorsPathsAreWhereTheyBelong(t *testing.T) {
 
 func TestOperatorsSeeTheConsumers(t *testing.T) {
 	t.Parallel()
-	s := start(t, func(o *setup) { o.Admin = true })
+	s := start(t, func(o *setup) { o.Admin = true }, withFirehose(t, stream.Options{}))
 	admin := &testServer{Server: s.Server, t: t, addr: s.serveOn(loopback(t), s.ServeAdmin)}
 	type list struct {
 		Consumers []struct {
+			Protocol  string `json:"protocol"`
 			ID        uint64 `json:"id"`
 			Address   string `json:"address"`
 			Delivered uint64 `json:"delivered"`
@@ -80,14 +83,24 @@ func TestOperatorsSeeTheConsumers(t *testing.T) {
 	if got := admin.send(request("GET", "/consumers", "")).body; got != "{\"consumers\":[]}\n" {
 		t.Errorf("GET /consumers without any = %q; want an empty list", got)
 	}
-	c := s.listen("/events")
+	c, socket := s.listen("/events"), s.upgrade("/events")
 	s.post("/metrics", "1")
 	c.event()
-	eventually(t, "the consumer is up to date", func() bool {
+	socket.frame()
+	eventually(t, "the consumers are up to date", func() bool {
 		l := get()
-		return len(l.Consumers) == 1 && l.Consumers[0].UpToDate && l.Consumers[0].Delivered == 1
+		for _, c := range l.Consumers {
+			if !c.UpToDate || c.Delivered != 1 {
+				return false
+			}
+		}
+		return len(l.Consumers) == 2
 	})
-	if got := get().Consumers[0]; got.Address != c.conn.LocalAddr().String() || got.Lag != 0 || got.Skipped != 0 || len(got.Shards) != 1 {
-		t.Errorf("the consumer = %+v; want address %v, no lag, one shard", got, c.conn.LocalAddr())
+	for i, want := range []struct{ protocol, address string }{
+		{"sse", c.conn.LocalAddr().String()}, {"websocket", socket.conn.LocalAddr().String()},
+	} {
+		if got := get().Consumers[i]; got.Protocol != want.protocol || got.Address != want.address || got.ID == 0 || got.Lag != 0 || got.Skipped != 0 || len(got.Shards) != 1 {
+			t.Errorf("consumer %d = %+v; want %v, no lag, one shard", i, got, want)
+		}
 	}
 }
