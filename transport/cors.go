@@ -45,6 +45,9 @@ var (
 	allowNobody    = []header{varyByOrigin}
 )
 
+// exposeEventID lets a page read the header that names its event.
+var exposeEventID = newHeader(fasthttp.HeaderAccessControlExposeHeaders, eventIDHeader)
+
 // headers are what an answer to req carries.
 func (c *cors) headers(req *fasthttp.RequestHeader) []header {
 	if c.listed == nil {

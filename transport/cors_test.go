@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"event-dispatcher/transport/stream"
+	"event-dispatcher/transport/ws"
 )
 
 // Every kind of answer of ingest and streams, by the request that gets it.
@@ -74,6 +75,24 @@ func TestOnlyListedOriginsMayReadAnswers(t *testing.T) {
 		c := s.listen("/events", origin)
 		check("stream", c.head)
 		c.conn.Close()
+	}
+}
+
+// A page may read the id of the event that it submitted, whichever origins may use
+// the service.
+func TestPagesMayReadTheirEventsID(t *testing.T) {
+	t.Parallel()
+	const origin = "https://a.example"
+	for _, s := range []*testServer{
+		start(t, withSessions(t, ws.Options{})),
+		start(t, withSessions(t, ws.Options{}), func(o *setup) { o.Origins = []string{origin} }),
+	} {
+		for body, want := range map[string]string{`{"username":"a","cardId":"c"}`: "X-Event-Id", `{}`: ""} {
+			h := s.send(request("POST", submitPath, body, "Origin: "+origin)).header
+			if got := h.Get("Access-Control-Expose-Headers"); got != want || h.Get("X-Event-Id") == "" && want != "" {
+				t.Errorf("POST %s: Access-Control-Expose-Headers = %q, X-Event-Id %q; want %q", body, got, h.Get("X-Event-Id"), want)
+			}
+		}
 	}
 }
 

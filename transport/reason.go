@@ -90,7 +90,7 @@ var refusals = [reasonCount]struct {
 	reasonUpgrade:           {"upgrade_required", 426, "this path is for WebSocket"},
 	reasonSocketVersion:     {"websocket_version", 426, "only version 13 of WebSocket is spoken here"},
 	reasonHandshake:         {"handshake", 400, "Sec-WebSocket-Key must be 16 bytes in base64"},
-	reasonOrigin:            {"origin", 403, "pages of this origin may not open session sockets"},
+	reasonOrigin:            {"origin", 403, "pages of this origin may not open sockets; -socket-origins lists those for sessions, -cors-origins those for streams"},
 	reasonSockets:           {"sockets", 503, "too many sockets"},
 	reasonPanic:             {"panic", 500, "internal error"},
 }

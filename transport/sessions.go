@@ -23,6 +23,7 @@ const (
 	socketPrefix  = "/ws/"
 
 	latestMethods = "GET, OPTIONS"
+	eventIDHeader = "X-Event-Id" // of the answer to a submission
 )
 
 // routeSessions serves the paths of sessions, and reports whether path is one.
@@ -70,7 +71,8 @@ func (s *Server) submit(ctx *fasthttp.RequestCtx) {
 	}
 	s.options.Sessions.Submit(e)
 	s.counters.bytes.Add(uint64(len(body)))
-	ctx.Response.Header.Set("X-Event-Id", e.ID)
+	ctx.Response.Header.Set(eventIDHeader, e.ID)
+	ctx.Response.Header.SetCanonical(exposeEventID.key, exposeEventID.value)
 }
 
 // parseSubmission makes an event of valid JSON. The decoder is the standard
