@@ -72,6 +72,7 @@ type publisher struct {
 	bytes       atomic.Uint64
 	lapped      atomic.Uint64 // events dropped because the outbox was full
 	expired     atomic.Uint64 // events dropped because they were old
+	unanswered  atomic.Uint64 // events that were sent, had no answer, and were too old to be sent again
 	rejected    atomic.Uint64 // events dropped because Redis would not take them
 	failures    atomic.Uint64 // sendings that failed and were repeated
 }
@@ -225,14 +226,14 @@ func (p *publisher) send(ctx context.Context, client rueidis.Client) {
 	}
 }
 
-// forgetOld drops messages that began to wait too long ago. They may have arrived,
-// all the same, if only the answer was lost: then they are counted as dropped, but
-// nobody finds them missing.
+// forgetOld drops messages that began to wait too long ago. They may have arrived
+// all the same, if only the answer was lost, so they are counted by themselves: the
+// others find no more missing than what was dropped, and no less than all but these.
 func (p *publisher) forgetOld() {
 	p.pending = slices.DeleteFunc(p.pending, func(m message) bool {
 		old := p.isOld(m.at)
 		if old {
-			p.expired.Add(uint64(m.events))
+			p.unanswered.Add(uint64(m.events))
 		}
 		return old
 	})

@@ -29,8 +29,9 @@ type LaneStats struct {
 }
 
 // DropReasons are why an offered event was not published: the outbox was full,
-// it got too old there, Redis would not have it, the outbox would not have it.
-var DropReasons = [...]string{"full", "expired", "rejected", "refused"}
+// it got too old there, or since it was sent (so that it may have arrived), Redis
+// would not have it, the outbox would not have it.
+var DropReasons = [...]string{"full", "expired", "unanswered", "rejected", "refused"}
 
 func (l *lane) stats() LaneStats {
 	p, s := &l.publisher, &l.subscriber
@@ -44,10 +45,11 @@ func (l *lane) stats() LaneStats {
 		Messages:  p.messages.Load(),
 		Bytes:     p.bytes.Load(),
 		Dropped: map[string]uint64{
-			"full":     p.lapped.Load(),
-			"expired":  p.expired.Load(),
-			"rejected": p.rejected.Load(),
-			"refused":  p.outbox.refused(),
+			"full":       p.lapped.Load(),
+			"expired":    p.expired.Load(),
+			"unanswered": p.unanswered.Load(),
+			"rejected":   p.rejected.Load(),
+			"refused":    p.outbox.refused(),
 		},
 		Failures:  p.failures.Load(),
 		Overflows: s.overflows.Load(),
