@@ -11,8 +11,9 @@
 //
 // It adds names of its own, which the original does not look at:
 //
-//	alice:SOCKETS         sorted set: the instances where alice has a socket, by
-//	                      the time at which their word for it runs out
+//	alice:SOCKETS         sorted set: the instances where alice has a socket, with
+//	                      her practice as she wrote it, by the time at which their
+//	                      word for it runs out
 //	alice:PRACTICES       set: practices other than the default one
 //
 // In a practice other than the default one "alice" is "practice/alice". What
@@ -33,7 +34,7 @@
 // A user is active while one of its sockets is open, at any instance. An
 // instance counts its own sockets; in Redis it only says that there are some,
 // and repeats that before its word (the lease) runs out. If it dies, the lease
-// ends, and another instance that finds no lease left removes the user: the one
-// that removes the last lease is the one that learns so, because Redis runs the
-// removal as one script.
+// ends, and another instance that finds no lease left takes the user over, by a
+// lease of its own, and lets it leave. Whoever ends the last lease is the one that
+// learns so, because Redis runs each script as one.
 package session

@@ -14,32 +14,63 @@ import (
 	"github.com/redis/rueidis"
 )
 
-// The scripts work on one member's sorted set: instances by the time (ms, the
-// server's clock) at which their lease ends. Each touches one key, so that they
-// work in a cluster; that they run as one makes exactly one caller the last.
+// The scripts work on one member's sorted set, of leases by the time (ms, the server's
+// clock) at which they end. A lease is named "instance/practice", the practice as it was
+// written. Each script touches one key, so that they work in a cluster; that they run as
+// one makes exactly one caller the last.
 var (
-	// scriptJoin: here is the instance ARGV[1], for ARGV[2] ms.
+	// scriptJoin grants the lease ARGV[1] for ARGV[2] ms.
 	scriptJoin = rueidis.NewLuaScript(`
 local t = redis.call('TIME')
 redis.call('ZADD', KEYS[1], t[1] * 1000 + math.floor(t[2] / 1000) + ARGV[2], ARGV[1])
 return 0`)
 
-	// scriptLeave takes the instance ARGV[1] out and returns 1 if no other is left.
-	scriptLeave = rueidis.NewLuaScript(`
-local t = redis.call('TIME')
-redis.call('ZREM', KEYS[1], ARGV[1])
-redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', t[1] * 1000 + math.floor(t[2] / 1000))
+	// scriptLeave ends the leases whose names begin with ARGV[1], and those whose time
+	// is over. It returns 1 if no other is left.
+	scriptLeave = rueidis.NewLuaScript(endLeases + `
 return redis.call('EXISTS', KEYS[1]) == 0 and 1 or 0`)
 
-	// scriptReap takes out what has ended and returns 1 if that was the last.
-	scriptReap = rueidis.NewLuaScript(`
-local t = redis.call('TIME')
-local gone = redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', t[1] * 1000 + math.floor(t[2] / 1000))
-return gone > 0 and redis.call('EXISTS', KEYS[1]) == 0 and 1 or 0`)
+	// scriptTake ends the leases whose time is over. If no other is left, it grants
+	// one that begins with ARGV[2] for ARGV[3] ms, and returns the practice of the one
+	// that ended last.
+	scriptTake = rueidis.NewLuaScript(endLeases + `
+if not last or redis.call('EXISTS', KEYS[1]) == 1 then return false end
+local practice = string.match(last, '/(.*)$') or ''
+redis.call('ZADD', KEYS[1], now + ARGV[3], ARGV[2] .. practice)
+return practice`)
 )
 
-// batch is how many members one call to the server covers.
-const batch = 200
+// endLeases is the begin of two scripts. An empty ARGV[1] is the begin of no name.
+const endLeases = `
+local t = redis.call('TIME')
+local now = t[1] * 1000 + math.floor(t[2] / 1000)
+local leases, last = redis.call('ZRANGE', KEYS[1], 0, -1, 'WITHSCORES'), nil
+for i = 1, #leases, 2 do
+	local own = ARGV[1] ~= '' and string.sub(leases[i], 1, #ARGV[1]) == ARGV[1]
+	if own or tonumber(leases[i + 1]) <= now then
+		redis.call('ZREM', KEYS[1], leases[i])
+		last = leases[i]
+	end
+end`
+
+const (
+	batch  = 200 // members that one call to the server covers
+	atOnce = 32  // calls under way where each member needs its own
+)
+
+// each calls do for all items, some at the same time, while the server answers.
+func each[T any](ctx context.Context, s *Redis, items []T, do func(T)) {
+	for some := range slices.Chunk(items, atOnce) {
+		if ctx.Err() != nil || !s.guard.Up() {
+			return
+		}
+		var all sync.WaitGroup
+		for _, item := range some {
+			all.Go(func() { do(item) })
+		}
+		all.Wait()
+	}
+}
 
 // Join implements [Store].
 func (s *Redis) Join(practice, user string) {
@@ -47,7 +78,7 @@ func (s *Redis) Join(practice, user string) {
 	lock := s.lockOf(who)
 	lock.Lock()
 	defer lock.Unlock()
-	if s.mirror.join(who) {
+	if s.mirror.join(who, practice) {
 		s.renew([]member{who}) // if it fails, maintain repeats it
 	}
 }
@@ -61,6 +92,12 @@ func (s *Redis) Leave(practice, user string) bool {
 	if !s.mirror.leave(who) {
 		return false
 	}
+	return s.end(who)
+}
+
+// end removes a member without sockets here, and reports whether it has none anywhere.
+// With the member's lock held.
+func (s *Redis) end(who member) (last bool) {
 	last, err := s.leave(who)
 	if err != nil {
 		last = true
@@ -76,7 +113,7 @@ func (s *Redis) Leave(practice, user string) bool {
 // last. Repeating it does no harm. With the member's lock held.
 func (s *Redis) leave(who member) (last bool, err error) {
 	last, err = redis.Do(s.guard, func(ctx context.Context, c rueidis.Client) (bool, error) {
-		n, err := scriptLeave.Exec(ctx, c, []string{s.keys.sockets(who)}, []string{s.options.Instance}).AsInt64()
+		n, err := scriptLeave.Exec(ctx, c, []string{s.keys.sockets(who)}, []string{s.own}).AsInt64()
 		if err != nil {
 			return false, err
 		}
@@ -106,12 +143,7 @@ func (s *Redis) leaveAgain(ctx context.Context) {
 	s.mu.Lock()
 	left := slices.Collect(maps.Keys(s.left))
 	s.mu.Unlock()
-	for _, who := range left {
-		if ctx.Err() != nil || !s.guard.Up() {
-			return
-		}
-		s.settleLeft(who)
-	}
+	each(ctx, s, left, s.settleLeft)
 }
 
 // settleLeft tells the server again that the member left, if it is not back.
@@ -136,11 +168,11 @@ func (s *Redis) lockOf(who member) *sync.Mutex {
 // renew says that the members have sockets here.
 func (s *Redis) renew(who []member) {
 	_, err := redis.Do(s.guard, func(ctx context.Context, c rueidis.Client) (struct{}, error) {
-		lease := strconv.FormatInt(s.options.Lease.Milliseconds(), 10)
+		lease := s.lease()
 		calls := make([]rueidis.LuaExec, len(who))
 		names := make([]string, len(who))
 		for i, w := range who {
-			calls[i] = rueidis.LuaExec{Keys: []string{s.keys.sockets(w)}, Args: []string{s.options.Instance, lease}}
+			calls[i] = rueidis.LuaExec{Keys: []string{s.keys.sockets(w)}, Args: []string{s.own + s.mirror.written(w), lease}}
 			names[i] = s.keys.name(w)
 		}
 		if err := firstError(scriptJoin.ExecMulti(ctx, c, calls...)); err != nil {
@@ -152,6 +184,9 @@ func (s *Redis) renew(who []member) {
 		s.failed("take note of users", err)
 	}
 }
+
+// lease is how long one stands, in ms.
+func (s *Redis) lease() string { return strconv.FormatInt(s.options.Lease.Milliseconds(), 10) }
 
 // remove deletes what the server has of a member whose last lease is gone.
 func (s *Redis) remove(ctx context.Context, c rueidis.Client, who member) error {
@@ -199,6 +234,11 @@ func (s *Redis) renewAll() {
 			return
 		}
 		s.renew(chunk)
+		for _, who := range chunk {
+			if !s.mirror.isHere(who) { // our word for it may have come after it left
+				s.noteLeft(who)
+			}
+		}
 	}
 }
 
@@ -241,31 +281,33 @@ func (s *Redis) catchUp(ctx context.Context) {
 		missed = append(missed, key)
 	}
 	s.mu.Unlock()
-	for _, key := range missed {
-		if ctx.Err() != nil || !s.guard.Up() {
-			return
-		}
-		mine, _, ok := s.mirror.get(key)
-		if !ok {
-			s.settle(key, true)
-			continue
-		}
-		theirs, err := redis.Do(s.guard, func(ctx context.Context, c rueidis.Client) ([]Event, error) {
-			return s.fetch(ctx, c, []member{key.member})
-		})
-		if err != nil {
-			return
-		}
-		newer := slices.ContainsFunc(theirs, func(e Event) bool { return e.Action == key.action && e.At > mine.At })
-		if newer {
-			s.settle(key, true)
-		} else {
-			s.store(key)
-		}
+	each(ctx, s, missed, s.writeMissed)
+}
+
+// writeMissed writes one event that the server missed.
+func (s *Redis) writeMissed(key entryKey) {
+	mine, _, ok := s.mirror.get(key)
+	if !ok {
+		s.settle(key, true)
+		return
+	}
+	theirs, err := redis.Do(s.guard, func(ctx context.Context, c rueidis.Client) ([]Event, error) {
+		return s.fetch(ctx, c, []member{key.member})
+	})
+	if err != nil {
+		return
+	}
+	newer := slices.ContainsFunc(theirs, func(e Event) bool { return e.Action == key.action && e.At > mine.At })
+	if newer {
+		s.settle(key, true)
+	} else {
+		s.store(key)
 	}
 }
 
-// reap removes the users of instances that died.
+// reap removes the users of instances that died: it takes them over and lets them leave.
+// If that fails half-way, the lease that it took ends like any other, and somebody
+// begins again.
 func (s *Redis) reap(ctx context.Context) {
 	// An instance that was cut off from the server, as perhaps all were, needs
 	// the time of a lease to repeat its word.
@@ -283,36 +325,53 @@ func (s *Redis) reap(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		lost, err := redis.Do(s.guard, func(ctx context.Context, c rueidis.Client) ([]member, error) {
-			calls := make([]rueidis.LuaExec, len(chunk))
-			for i, who := range chunk {
-				calls[i] = rueidis.LuaExec{Keys: []string{s.keys.sockets(who)}}
-			}
-			var lost []member
-			for i, reply := range scriptReap.ExecMulti(ctx, c, calls...) {
-				n, err := reply.AsInt64()
-				if err != nil {
-					s.failed("clear up after an instance", err)
-				}
-				if n == 1 {
-					lost = append(lost, chunk[i])
-				}
-			}
-			return lost, nil
-		})
+		taken, err := s.take(chunk)
 		if err != nil {
 			s.failed("clear up after an instance", err)
 			return
 		}
-		for _, who := range lost {
-			// From here on no lease tells of the member, so this instance removes
-			// it, now or when the server answers again.
-			s.noteLeft(who)
-			s.settleLeft(who)
-			s.mirror.forget(who)
+		lost := make(chan orphan, len(taken))
+		each(ctx, s, taken, func(o orphan) {
+			lock := s.lockOf(o.member)
+			lock.Lock()
+			defer lock.Unlock()
+			if !s.mirror.isHere(o.member) && s.end(o.member) {
+				lost <- o
+			}
+		})
+		close(lost)
+		for o := range lost {
 			if s.options.Lost != nil {
-				s.options.Lost(who.practice, who.user)
+				s.options.Lost(s.options.written(o.member, o.practice), o.user)
 			}
 		}
 	}
+}
+
+// An orphan is a member whose instance died.
+type orphan struct {
+	member
+	practice string // as the instance had it
+}
+
+// take takes over those of the members whose leases have all ended.
+func (s *Redis) take(who []member) ([]orphan, error) {
+	return redis.Do(s.guard, func(ctx context.Context, c rueidis.Client) ([]orphan, error) {
+		calls := make([]rueidis.LuaExec, len(who))
+		for i, w := range who {
+			calls[i] = rueidis.LuaExec{Keys: []string{s.keys.sockets(w)}, Args: []string{"", s.own, s.lease()}}
+		}
+		var taken []orphan
+		for i, reply := range scriptTake.ExecMulti(ctx, c, calls...) {
+			practice, err := reply.ToString()
+			switch {
+			case rueidis.IsRedisNil(err): // it has one, or never had
+			case err != nil:
+				s.failed("clear up after an instance", err)
+			default:
+				taken = append(taken, orphan{who[i], practice})
+			}
+		}
+		return taken, nil
+	})
 }

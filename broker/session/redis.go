@@ -49,6 +49,7 @@ type Redis struct {
 	// Fixed after NewRedis.
 	options RedisOptions
 	keys    keys
+	own     string // the begin of the names of this instance's leases
 	mirror  *Memory
 	guard   *redis.Guard
 	log     *zap.Logger
@@ -88,6 +89,7 @@ func NewRedis(o RedisOptions) *Redis {
 	s := &Redis{
 		options: o,
 		keys:    keys{o.Prefix, o.folded},
+		own:     escape(o.Instance) + "/",
 		mirror:  NewMemory(o.Options),
 		log:     redis.Logger(o.Log, o.Server),
 		seed:    maphash.MakeSeed(),

@@ -36,7 +36,11 @@ func TestRedisNamesAreTheOriginals(t *testing.T) {
 	// What the original stored is found, and its active users count.
 	server.Do("SET", "bob:VIEWING_CARD", `{"eventId":"1","sourceId":"bob","targetId":"c","data":"b","eventAction":"VIEWING_CARD","type":"USER_SESSION_EVENT"}`)
 	server.Do("SADD", "users", "bob")
-	expect(t, "Latest of the original's", s.Latest("", "bob"), "b")
+	bob := s.Latest("", "bob")
+	expect(t, "Latest of the original's", bob, "b")
+	if bob[0].Practice != "myPracticeId" {
+		t.Errorf("practice of the original's = %q; want the default one as it is written", bob[0].Practice)
+	}
 	expect(t, "Replay", s.Replay(""), "b d")
 	s.Leave("", "alice")
 	if got := server.Do("KEYS", "*alice*") + server.Do("SMEMBERS", "users"); got != "bob" {
@@ -106,7 +110,7 @@ func TestTheUsersOfADeadInstanceAreRemovedOnce(t *testing.T) {
 	b := newRedis(t, server, RedisOptions{Lease: lease, Lost: note})
 	dead := newRedis(t, server, RedisOptions{Lease: lease})
 	dead.Join("", "alice")
-	dead.Join("other", "bob")
+	dead.Join("Other", "bob")
 	dead.Join("", "carol")
 	a.Join("", "carol")
 	b.Join("", "dora")
@@ -122,7 +126,7 @@ func TestTheUsersOfADeadInstanceAreRemovedOnce(t *testing.T) {
 	mu.Lock()
 	got := strings.Join(lost, " ")
 	mu.Unlock()
-	if got != "mypracticeid/alice other/bob" && got != "other/bob mypracticeid/alice" {
+	if got != "myPracticeId/alice Other/bob" && got != "Other/bob myPracticeId/alice" {
 		t.Errorf("lost %q; want alice and bob, once", got)
 	}
 	if left := server.Do("KEYS", "*alice*"); left != "" {
@@ -290,6 +294,102 @@ func TestUserWhoWasRemovedByHalfIsRemovedLater(t *testing.T) {
 		defer s.mu.Unlock()
 		return len(s.left) == 0
 	})
+}
+
+// Nobody was there when the last of them went.
+func TestAFreshInstanceClearsUpAfterAllOthers(t *testing.T) {
+	server := redistest.Start(t)
+	const lease = 300 * time.Millisecond
+	long := strings.Repeat("Ⱥ", MaxName/2) // folded it is longer than a practice may be
+	want := map[string]string{"alice": "myPracticeId", "bob": "Other", "carol": long, "dora": "SHARED"}
+	first, second := newRedis(t, server, RedisOptions{Lease: lease}), newRedis(t, server, RedisOptions{Lease: lease})
+	for user, practice := range want {
+		first.Join(practice, user)
+		first.Put(stored(practice, user, Updating, "x"))
+	}
+	second.Join("SHARED", "dora")
+	second.Close()
+	first.Close()
+
+	lost := make(chan Event, len(want))
+	newRedis(t, server, RedisOptions{Lease: lease, Lost: func(practice, user string) {
+		lost <- Event{ID: NewID(), Source: user, Practice: practice, Action: Logout, Type: UserSession}
+	}})
+	eventually(t, "nothing is left", func() bool { return server.Do("DBSIZE") == "0" && len(lost) == len(want) })
+	for range len(want) {
+		e := <-lost
+		if e.Practice != want[e.Source] {
+			t.Errorf("%s lost in %q; want %q, as it was written", e.Source, e.Practice, want[e.Source])
+		}
+		if _, err := Decode(e.JSON()); err != nil {
+			t.Errorf("others refuse the logout of %s: %v", e.Source, err)
+		}
+	}
+}
+
+// Whatever a lease is called, its user is removed, in the practice that the user was in.
+func TestStrangeLeasesEnd(t *testing.T) {
+	server := redistest.Start(t)
+	want := map[string]string{"other/a": "OTHER", "other/b": "other", "c": "myPracticeId", "other/d": "other"}
+	for name, lease := range map[string]string{"other/a": "gone/OTHER", "other/b": "gone", "c": "gone/elsewhere", "other/d": "/"} {
+		server.Do("SADD", "users", name)
+		server.Do("ZADD", name+":SOCKETS", "1", lease)
+	}
+	lost := make(chan [2]string, len(want))
+	newRedis(t, server, RedisOptions{Lease: 300 * time.Millisecond, Lost: func(practice, user string) { lost <- [2]string{practice, user} }})
+	eventually(t, "nothing is left", func() bool { return server.Do("DBSIZE") == "0" && len(lost) == len(want) })
+	for range len(want) {
+		e := <-lost
+		name := e[1]
+		if Fold(e[0]) == "other" {
+			name = "other/" + name
+		}
+		if want[name] != e[0] {
+			t.Errorf("%s lost in %q; want %q", name, e[0], want[name])
+		}
+	}
+}
+
+// An instance that took a user over and died before it was done does not keep the user.
+func TestUserWhoWasTakenOverIsTakenOverAgain(t *testing.T) {
+	server := redistest.Start(t)
+	const lease = 300 * time.Millisecond
+	lost := make(chan string, 10)
+	first := newRedis(t, server, RedisOptions{Lease: lease})
+	first.Join("Other", "alice")
+	first.Close()
+	second := newRedis(t, server, RedisOptions{Lease: lease})
+	alice := member{"other", "alice"}
+	eventually(t, "taken over", func() bool {
+		taken, err := second.take([]member{alice})
+		return err == nil && len(taken) == 1
+	})
+	second.Close()
+	newRedis(t, server, RedisOptions{Lease: lease, Lost: func(practice, user string) { lost <- practice + "/" + user }})
+	if got := <-lost; got != "Other/alice" {
+		t.Errorf("lost %q; want Other/alice", got)
+	}
+	eventually(t, "nothing is left", func() bool { return server.Do("DBSIZE") == "0" })
+}
+
+// A user who comes back under another spelling, after Redis did not hear that he left.
+func TestLeaseOfAnotherSpellingEndsToo(t *testing.T) {
+	server := redistest.Start(t)
+	s := newRedis(t, server, RedisOptions{})
+	s.Join("P", "alice")
+	server.Do("ACL", "SETUSER", "default", "-evalsha", "-eval")
+	s.Leave("P", "alice")
+	server.Do("ACL", "SETUSER", "default", "+evalsha", "+eval")
+	s.Join("p", "alice")
+	if n := server.Do("ZCARD", "p/alice:SOCKETS"); n != "2" {
+		t.Fatalf("%s leases; want one of each spelling", n)
+	}
+	if !s.Leave("p", "alice") {
+		t.Error("Leave = false; want true, nobody else has alice")
+	}
+	if left := server.Do("KEYS", "*"); left != "" {
+		t.Errorf("%q is left", left)
+	}
 }
 
 // The same of a user whose instance died: who ended the lease clears up.
