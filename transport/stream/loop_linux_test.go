@@ -5,6 +5,7 @@ import (
 	"net"
 	"os"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -324,4 +325,28 @@ func TestLaggardsTakeTurnsBetweenSweeps(t *testing.T) {
 	}
 	r.settle(all...)
 	r.wantBooksBalanced(all...)
+}
+
+// A member whose socket takes a part of a notice leaves the herd before the events
+// that came with it, and misses none of them.
+func TestNoticeThatIsCutGoesOnBeforeItsEvents(t *testing.T) {
+	t.Parallel()
+	wire, zeros := SSE(), strings.Repeat("0", 1<<20) // more than a socket takes
+	wire.AppendSkipped = func(dst []byte, n uint64) []byte { return fmt.Appendf(dst, ": skipped %s%d\n\n", zeros, n) }
+	r := newRig(t, roomy(1), Options{Loops: 1, KeepAlive: -1, Wire: wire})
+	c := r.join(joinOptions{buffer: 8 << 10})
+	for range 3 {
+		r.awaitHerd(1)
+		r.inLoop(func(*loop) { // so that one sweep finds all of it
+			r.skip(0, 5)
+			for range 4 {
+				r.publish(0, 10)
+			}
+		})
+		r.settle(c)
+	}
+	if got := c.books(); got.received != 12 || got.skipped != 15 {
+		t.Errorf("received %d, skipped %d; want 12, 15", got.received, got.skipped)
+	}
+	r.wantBooksBalanced(c)
 }
