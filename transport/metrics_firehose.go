@@ -18,7 +18,7 @@ func newFirehoseCollector(f *Firehose) *firehoseCollector {
 	return &firehoseCollector{
 		firehose:  f,
 		consumers: desc("consumers", "Open streams over WebSocket."),
-		lagging:   desc("consumers_lagging", "Of these, how many are not up to date."),
+		lagging:   desc("consumers_lagging", "Open streams over WebSocket that are not up to date."),
 		delivered: desc("events_delivered_total", "Events written to consumers over WebSocket, counted once per consumer."),
 		skipped:   desc("events_skipped_total", "Events that consumers over WebSocket were told they missed, counted once per consumer."),
 		bytesOut:  desc("stream_bytes_total", "Bytes written to consumers over WebSocket."),

@@ -42,7 +42,7 @@ func newSessionCollector(h *ws.Hub, s SessionStore) *sessionCollector {
 		logouts:    desc("session_logouts_total", "Users that this instance told to be gone."),
 		closed:     desc("session_sockets_closed_total", "Session sockets closed, by reason.", "reason"),
 		events:     desc("session_stored_events", "Session events in this instance's memory."),
-		memory:     desc("session_stored_bytes", "Memory of these events, about."),
+		memory:     desc("session_stored_bytes", "Memory of the session events that this instance stores, about."),
 		active:     desc("session_active_users", "Users that this instance counts as active, those in their grace included."),
 		evicted:    desc("session_evicted_total", "Stored session events given up for want of room."),
 		up:         desc("session_store_up", "1 while Redis answers for the sessions."),
