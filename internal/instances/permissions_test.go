@@ -4,6 +4,8 @@ package instances
 
 import (
 	"os"
+	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -19,28 +21,31 @@ func TestDocumentedPermissionsSuffice(t *testing.T) {
 	alone, cluster, sentinel := documentedPermissions(t)
 	t.Run("one server", func(t *testing.T) {
 		t.Parallel()
-		server := redistest.Start(t, user(alone)...)
+		server := redistest.Start(t)
+		permit([]*redistest.Server{server}, alone)
 		useEverything(t, "redis://dispatcher:secret@"+server.Addr, server)
 		wantUsed(t, alone, server)
 	})
 	t.Run("cluster", func(t *testing.T) {
 		t.Parallel()
-		c := redistest.StartCluster(t, user(alone, cluster)...)
+		c := redistest.StartCluster(t)
+		permit(c.Nodes, alone, cluster)
 		useEverything(t, clusterURL(c, "dispatcher:secret@"), c.Nodes...)
 		wantUsed(t, cluster, c.Nodes...)
 	})
 	t.Run("Sentinel", func(t *testing.T) {
 		t.Parallel()
-		server := redistest.Start(t, user(alone, sentinel)...)
+		server := redistest.Start(t)
+		permit([]*redistest.Server{server}, alone, sentinel)
 		watch := redistest.StartSentinel(t, "main", server)
 		useEverything(t, "redis-sentinel://dispatcher:secret@"+watch.Addr+"/main", server)
 		wantUsed(t, sentinel, server)
 	})
 }
 
-// documentedPermissions are those of a user, without the name, and what comes on
-// top in a cluster and with Sentinel.
-func documentedPermissions(t *testing.T) (alone, cluster, sentinel string) {
+// documentedPermissions are the rules of a user as redis-cli gets them when the
+// command is pasted into a shell, and those on top in a cluster and with Sentinel.
+func documentedPermissions(t *testing.T) (alone, cluster, sentinel []string) {
 	t.Helper()
 	text, err := os.ReadFile("../../docs/sessions.md")
 	if err != nil {
@@ -53,14 +58,39 @@ func documentedPermissions(t *testing.T) (alone, cluster, sentinel string) {
 		if !found || !end {
 			t.Fatalf("docs/sessions.md has nothing between %q and %q", before, after)
 		}
-		return strings.Join(strings.Fields(rest), " ")
+		return rest
 	}
-	return between("ACL SETUSER dispatcher ", "\n\n"), between("in a cluster `", "`"), between("with Sentinel `", "`")
+	const command = "redis-cli ACL SETUSER dispatcher "
+	return pasted(t, command+between(command, "\n\n"))[len(setUser):],
+		strings.Fields(between("in a cluster `", "`")), strings.Fields(between("with Sentinel `", "`"))
 }
 
-// user is what makes a server know one with these permissions.
-func user(permissions ...string) []string {
-	return append([]string{"--user", "dispatcher"}, strings.Fields(strings.Join(permissions, " "))...)
+var setUser = []string{"ACL", "SETUSER", "dispatcher"}
+
+// pasted are the arguments that a shell gives to the redis-cli of a command.
+func pasted(t *testing.T, command string) []string {
+	t.Helper()
+	dir := t.TempDir()
+	cli := "#!/bin/sh\nprintf '%s\\n' \"$@\"\n"
+	if err := os.WriteFile(filepath.Join(dir, "redis-cli"), []byte(cli), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	shell := exec.Command("sh", "-e")
+	shell.Dir, shell.Env = dir, []string{"PATH=" + dir}
+	shell.Stdin = strings.NewReader(command + "\n")
+	out, err := shell.CombinedOutput()
+	args := strings.Fields(string(out))
+	if err != nil || len(args) <= len(setUser) || !slices.Equal(args[:len(setUser)], setUser) {
+		t.Fatalf("a shell makes %q of\n%s\n%v", out, command, err)
+	}
+	return args
+}
+
+// permit gives the servers a user with these rules.
+func permit(servers []*redistest.Server, rules ...[]string) {
+	for _, s := range servers {
+		s.Do(slices.Concat(append([][]string{setUser}, rules...)...)...)
+	}
 }
 
 // useEverything runs two instances through all that they do with Redis.
@@ -109,7 +139,7 @@ func useEverything(t *testing.T, url string, servers ...*redistest.Server) {
 }
 
 // wantUsed holds each command of a list of permissions to have been called.
-func wantUsed(t *testing.T, permissions string, servers ...*redistest.Server) {
+func wantUsed(t *testing.T, permissions []string, servers ...*redistest.Server) {
 	t.Helper()
 	var used []string
 	for _, s := range servers {
@@ -118,7 +148,7 @@ func wantUsed(t *testing.T, permissions string, servers ...*redistest.Server) {
 			used = append(used, name)
 		}
 	}
-	for _, p := range strings.Fields(permissions) {
+	for _, p := range permissions {
 		if command, ok := strings.CutPrefix(p, "+"); ok && !slices.Contains(used, command) {
 			t.Errorf("%s is documented, and not used", p)
 		}
