@@ -3,8 +3,13 @@
 package relay
 
 import (
+	"bytes"
 	"testing"
 	"time"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
 )
 
 // outage publishes on a what a small outbox cannot hold, while fault lasts, and
@@ -204,6 +209,31 @@ func TestSlowRedisCostsLatencyOnly(t *testing.T) {
 	}
 }
 
+// The log does not speak of an end where there was no begin.
+func TestWhoMayNotSubscribeIsToldSo(t *testing.T) {
+	server := startRedis(t, "--user", "mute on >secret ~* &* +@all -subscribe")
+	core, lines := observer.New(zapcore.WarnLevel)
+	i := newInstance(t, "redis://mute:secret@"+server.Addr, Options{Log: zap.New(core)}, nil)
+	eventually(t, "it says so", func() bool { return lines.FilterMessage("relay: cannot subscribe").Len() > 0 })
+	line := lines.FilterMessage("relay: cannot subscribe").All()[0]
+	if line.ContextMap()["check"] == nil {
+		t.Errorf("fields %v; want one that says what to check", line.ContextMap())
+	}
+	if n := lines.FilterMessage("relay: not subscribed any more").Len(); n != 0 {
+		t.Errorf("%d lines say that it is not subscribed any more; it never was", n)
+	}
+	server.Do("ACL", "SETUSER", "mute", "+subscribe")
+	eventually(t, "up", i.relay.Up)
+	server.Do("CLIENT", "KILL", "TYPE", "pubsub")
+	eventually(t, "it says so", func() bool { return lines.FilterMessage("relay: not subscribed any more").Len() > 0 })
+	i.relay.Close()
+	after := lines.Len()
+	eventually(t, "up at another", newInstance(t, server.URL(), Options{}, nil).relay.Up)
+	if lines.Len() != after {
+		t.Errorf("%d lines after the end", lines.Len()-after)
+	}
+}
+
 func TestARestartedInstanceIsANewOrigin(t *testing.T) {
 	server := startRedis(t)
 	o := newOutage(t, server.URL(), server.URL(), -1)
@@ -218,5 +248,23 @@ func TestARestartedInstanceIsANewOrigin(t *testing.T) {
 	eventually(t, "its event", func() bool { return o.b.received.Load() == received+1 })
 	if s := o.b.skipped.Load(); s != skipped {
 		t.Errorf("%d events skipped; a new origin begins where it begins", s-skipped)
+	}
+}
+
+// What the outbox's log refuses has no place in it, and is missed all the same.
+func TestEventsThatTheOutboxRefusesAreAGap(t *testing.T) {
+	server := startRedis(t)
+	o := newOutage(t, server.URL(), server.URL(), -1)
+	o.post(10)
+	eventually(t, "events before", func() bool { return o.b.received.Load() == 10 })
+	large := event(11, 17<<10) // larger than MaxEvent
+	o.posted++
+	if err := o.a.broker.Publish(0, o.a.broker.Tick(time.Now()), large); err != nil {
+		t.Fatal(err)
+	}
+	o.a.relay.Offer(0, o.a.broker.Tick(time.Now()), bytes.Repeat(large, 100))
+	o.settled(t)
+	if dropped, skipped := o.a.relay.Stats().Firehose.Dropped["refused"], o.b.skipped.Load(); dropped != 1 || skipped != 1 {
+		t.Errorf("%d refused, %d told as skipped; want 1, 1", dropped, skipped)
 	}
 }
