@@ -247,6 +247,7 @@ func TestFloodOfConsumersLeavesOthersAlone(t *testing.T) {
 			t.Errorf("of a flood from many clients %v; want %d open, the others refused", got, consumers-control-limit)
 		}
 	}()
+	defer func() { <-flooded }() // also when the test ends early
 	for n := 0; n < events || !closed(flooded); n++ {
 		want := fmt.Sprintf(`{"n":%d}`, n)
 		s.post("/metrics", want, "X-Forwarded-For: 203.0.113.1")
