@@ -156,17 +156,21 @@ func (m *Memory) Latest(practice, user string) []Event {
 // Replay implements [Store].
 func (m *Memory) Replay(practice string) []Event {
 	practice = m.options.member(practice, "").practice
+	events := inOrder(m.ofActive(practice))
+	sortByAge(events)
+	return events
+}
+
+// ofActive is what is stored of a practice's active users.
+func (m *Memory) ofActive(practice string) (found []*entry) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	var found []*entry
 	for who := range m.active {
 		if who.practice == practice {
 			found = m.latestLocked(found, who)
 		}
 	}
-	events := inOrder(found)
-	sortByAge(events)
-	return events
+	return found
 }
 
 // Join implements [Store].

@@ -65,8 +65,7 @@ type Redis struct {
 	serial [64]sync.Mutex
 
 	// Many sockets open at once when an instance has gone.
-	replays sharing[string, []Event] // by practice
-	rolls   sharing[struct{}, roll]  // of the active users
+	rolls Sharing[struct{}, roll] // of the active users
 
 	mu     sync.Mutex
 	missed map[entryKey]struct{} // in the mirror, not on the server
@@ -238,13 +237,9 @@ func (s *Redis) Latest(practice, user string) []Event {
 	return newest(s.overlay(found, []member{who}))
 }
 
-// Replay implements [Store]. Those who ask at the same time share the events.
+// Replay implements [Store].
 func (s *Redis) Replay(practice string) []Event {
 	practice = s.options.member(practice, "").practice
-	return s.replays.do(practice, func() []Event { return s.replay(practice) })
-}
-
-func (s *Redis) replay(practice string) []Event {
 	here := s.mirror.here() // word of these may not have reached the server
 	all, err := s.active()
 	var users []member
@@ -366,7 +361,7 @@ type roll struct {
 
 // active reads the active users. The slice is shared.
 func (s *Redis) active() ([]member, error) {
-	r := s.rolls.do(struct{}{}, func() (r roll) {
+	r := s.rolls.Do(struct{}{}, func() (r roll) {
 		r.users, r.err = redis.Do(s.guard, s.users)
 		return r
 	})

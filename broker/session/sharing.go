@@ -2,23 +2,23 @@ package session
 
 import "sync"
 
-// A sharing lets those who want to read the same at the same time share one
+// A Sharing lets those who want to read the same at the same time share one
 // reading. Nobody gets a reading that began before he asked: what was written
 // before he asked is in it.
-type sharing[K comparable, V any] struct {
+type Sharing[K comparable, V any] struct {
 	mu   sync.Mutex
 	last map[K]*reading[V] // the one that was asked for last, until it is done
 }
 
 type reading[V any] struct {
-	begun bool // too late to join; guarded by the sharing
+	begun bool // too late to join; guarded by the Sharing
 	done  chan struct{}
 	value V // once done; shared
 }
 
-// do returns what read returned to this caller or to one whose reading it could join.
+// Do returns what read returned to this caller or to one whose reading it could join.
 // There is one reading of a key at a time.
-func (s *sharing[K, V]) do(key K, read func() V) V {
+func (s *Sharing[K, V]) Do(key K, read func() V) V {
 	s.mu.Lock()
 	before := s.last[key]
 	if before != nil && !before.begun {

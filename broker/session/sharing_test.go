@@ -8,7 +8,7 @@ import (
 func TestThoseWhoAskBeforeAReadingBeginsShareIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const callers = 100
-		var s sharing[string, int]
+		var s Sharing[string, int]
 		gate := make(chan struct{})
 		readings := 0 // one at a time
 		read := func() int {
@@ -18,7 +18,7 @@ func TestThoseWhoAskBeforeAReadingBeginsShareIt(t *testing.T) {
 			return n
 		}
 		got := make(chan int, callers)
-		ask := func(key string) { got <- s.do(key, read) }
+		ask := func(key string) { got <- s.Do(key, read) }
 		go ask("p")
 		synctest.Wait() // it has begun
 		for range callers {

@@ -39,6 +39,11 @@
 // and come after a later one was replayed in its place: so what was replayed is
 // remembered for inFlight, and the same and the older is passed over.
 //
+// Sockets that open at the same time share one reading of the store, and all sockets
+// share the frames of what was read: a socket has only its place in a replay, and
+// what is left out of it. So a practice that all reconnect to costs its stored events
+// once, not once per socket.
+//
 // # Invariants
 //
 //  1. At most one flush runs per socket: writing is set before it starts, under

@@ -117,6 +117,18 @@ func (h *host) submit(practice, user, data string, change ...func(*session.Event
 	return e
 }
 
+// opened is how many sockets the store counts, and have got what is replayed to them.
+func (h *host) opened() (n int) {
+	for _, s := range h.list() {
+		s.mu.Lock()
+		if s.open {
+			n++
+		}
+		s.mu.Unlock()
+	}
+	return n
+}
+
 func (h *host) eventually(what string, ok func() bool) {
 	h.t.Helper()
 	for end := time.Now().Add(patience); !ok(); time.Sleep(time.Millisecond) {

@@ -70,6 +70,9 @@ func (o *Options) setDefaults() {
 // instance.
 const inFlight = 10 * time.Second
 
+// maxReaders is how many practices are read from the store for replays at once.
+const maxReaders = 4
+
 // Errors of [Hub.Admit].
 var (
 	ErrFull     = errors.New("ws: too many sockets")
@@ -86,8 +89,12 @@ type Hub struct {
 
 	ties atomic.Pointer[ties]
 
+	readings session.Sharing[string, *replay] // by practice, folded
+	reader   chan struct{}                    // full while a store is read for a replay
+
 	mu       sync.Mutex // guards what follows
 	rooms    map[string]map[string]*user
+	replays  map[string]lastReplay // the latest of each practice, folded
 	draining bool
 	leaves   []leave // in the order in which they are due
 	leaving  chan struct{}
@@ -108,7 +115,8 @@ type ties struct {
 func New(o Options) *Hub {
 	o.setDefaults()
 	ctx, stop := context.WithCancel(context.Background())
-	h := &Hub{options: o, stop: stop, rooms: map[string]map[string]*user{}, leaving: make(chan struct{}, 1)}
+	h := &Hub{options: o, stop: stop, rooms: map[string]map[string]*user{}, leaving: make(chan struct{}, 1),
+		replays: map[string]lastReplay{}, reader: make(chan struct{}, maxReaders)}
 	h.ties.Store(&ties{session.NewMemory(session.Options{DefaultPractice: o.DefaultPractice}), func(session.Event) {}})
 	h.running.Go(func() { h.clock(ctx) })
 	h.running.Go(func() { h.leaver(ctx) })
@@ -246,14 +254,13 @@ func (s *socket) serve(t Ticket, early []byte) {
 	}
 	l.control = s.control
 	s.upgrade()
-	store := h.ties.Load().store
-	store.Join(t.practice, t.user)
-	var events []session.Event
+	h.ties.Load().store.Join(t.practice, t.user)
+	var stored *replay
 	if t.replay {
-		events = store.Replay(t.practice) // after it subscribed, so that nothing falls in between
+		stored = h.replay(t.practice) // after it was entered, so that nothing falls in between
 	}
-	s.begin(events)
-	events = nil
+	s.begin(stored)
+	stored = nil
 	why := read(c, s.heard, s.answer)
 	h.exit(s, s.finish(why), true)
 }

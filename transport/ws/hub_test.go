@@ -17,7 +17,7 @@ func TestOpenReplaysOldestFirstThenLive(t *testing.T) {
 	t.Parallel()
 	h := newHost(t, Options{})
 	alice := h.dial("p/alice")
-	h.eventually("alice is active", func() bool { return h.Stats().Users == 1 })
+	h.eventually("alice is active", func() bool { return h.opened() == 1 })
 	h.submit("p", "alice", "first", func(e *session.Event) { e.At = 1 })
 	h.submit("P", "alice", "second", func(e *session.Event) { e.Action, e.At = session.Viewing, 2 })
 	alice.want("first", "second")
@@ -46,7 +46,7 @@ func TestNoGapAndNoDuplicateBetweenReplayAndLive(t *testing.T) {
 			}
 		}
 	}()
-	h.eventually("the writer is active", func() bool { return h.Stats().Users == 1 })
+	h.eventually("the writer is active", func() bool { return h.opened() == 1 })
 	var work sync.WaitGroup
 	done := make(chan struct{})
 	work.Go(func() {
@@ -86,7 +86,7 @@ func TestClientThatReconnectsOnEveryEventComesToRest(t *testing.T) {
 	t.Parallel()
 	h := newHost(t, Options{})
 	s := h.dial("p/alice")
-	h.eventually("alice is active", func() bool { return h.Stats().Users == 1 })
+	h.eventually("alice is active", func() bool { return h.opened() == 1 })
 	h.submit("p", "alice", "e")
 	s.want("e")
 	s.c.Close(websocket.StatusNormalClosure, "")
@@ -118,7 +118,7 @@ func TestTargetedEventsAreReplayedToTheirUserOnly(t *testing.T) {
 	t.Parallel()
 	h := newHost(t, Options{})
 	h.dial("p/alice")
-	h.eventually("alice is active", func() bool { return h.Stats().Users == 1 })
+	h.eventually("alice is active", func() bool { return h.opened() == 1 })
 	h.submit("p", "alice", "for bob", func(e *session.Event) { e.TargetUser = "bob" })
 	h.dial("p/bob").want("for bob")
 	carol := h.dial("p/carol")
@@ -160,7 +160,7 @@ func TestUserWhoComesBackWithinTheGraceStays(t *testing.T) {
 	t.Parallel()
 	h := newHost(t, Options{Grace: time.Second})
 	s := h.dial("p/alice")
-	h.eventually("alice is active", func() bool { return h.Stats().Users == 1 })
+	h.eventually("alice is active", func() bool { return h.opened() == 1 })
 	h.submit("p", "alice", "state")
 	s.want("state")
 	s.c.Close(websocket.StatusNormalClosure, "")

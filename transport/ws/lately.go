@@ -2,6 +2,7 @@ package ws
 
 import (
 	"hash/maphash"
+	"slices"
 	"sync"
 	"time"
 )
@@ -20,6 +21,14 @@ const (
 type lately struct {
 	mu     sync.Mutex
 	events []written // oldest first; nil if there are none
+	parts  []part    // oldest first; nil if there are none
+}
+
+// A part is what was written of a replay at a time.
+type part struct {
+	share
+	first, end int32         // of its indexes
+	at         time.Duration // since epoch
 }
 
 // written is 16 bytes for an event that was written.
@@ -50,13 +59,30 @@ func (l *lately) add(now time.Time, ids ...string) {
 	}
 }
 
+// addShare notes the events of a share from index first to before end.
+func (l *lately) addShare(now time.Time, s share, first, end int32) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.parts) == maxLately {
+		l.parts = slices.Delete(l.parts, 0, maxLately/2)
+	}
+	l.parts = append(l.parts, part{s, first, end, now.Sub(epoch)})
+}
+
 // all is the events, to look one up by its hash.
 func (l *lately) all(now time.Time) map[eventHash]bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	found := map[eventHash]bool{}
-	for _, w := range l.events[l.expired(now):] {
+	for _, w := range l.events[expired(l.events, now):] {
 		found[w.hash] = true
+	}
+	for _, p := range l.parts[expired(l.parts, now):] {
+		for i := p.first; i < p.end; i++ {
+			if _, out := p.without[i]; !out {
+				found[p.events[i].hash] = true
+			}
+		}
 	}
 	return found
 }
@@ -65,18 +91,26 @@ func (l *lately) all(now time.Time) map[eventHash]bool {
 func (l *lately) forget(now time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if n := l.expired(now); n == len(l.events) {
-		l.events = nil // an array that was large stays large
-	} else {
-		l.events = l.events[:copy(l.events, l.events[n:])]
-	}
-	return l.events == nil
+	l.events, l.parts = unexpired(l.events, now), unexpired(l.parts, now)
+	return l.events == nil && l.parts == nil
 }
 
-// expired is how many events are not lately any more. With l locked.
-func (l *lately) expired(now time.Time) (n int) {
-	for n < len(l.events) && now.Sub(epoch)-l.events[n].at >= guardWindow {
+func (w written) when() time.Duration { return w.at }
+func (p part) when() time.Duration    { return p.at }
+
+// expired is how many of list are not lately any more.
+func expired[T interface{ when() time.Duration }](list []T, now time.Time) (n int) {
+	for n < len(list) && now.Sub(epoch)-list[n].when() >= guardWindow {
 		n++
 	}
 	return n
+}
+
+// unexpired is the others: nil if there are none, since an array that was large
+// stays large.
+func unexpired[T interface{ when() time.Duration }](list []T, now time.Time) []T {
+	if n := expired(list, now); n < len(list) {
+		return slices.Delete(list, 0, n)
+	}
+	return nil
 }

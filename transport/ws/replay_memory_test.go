@@ -19,7 +19,7 @@ func TestReplayIsEncodedAsItIsRead(t *testing.T) {
 			Action: session.Updating, Type: session.UserSession, Practice: "p",
 		})
 	}
-	s.begin(events) // before the upgrade, so that nothing is written
+	s.begin(newReplay(events, nil)) // before the upgrade, so that nothing is written
 	var all []byte
 	for parts := 0; ; parts++ {
 		s.mu.Lock()

@@ -7,15 +7,13 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"event-dispatcher/broker/session"
 )
 
 // Bounds of a socket's queue. A socket that takes its frames keeps it empty.
 const (
 	maxQueue      = 1024     // frames
 	maxQueueBytes = 1 << 20  // but one frame may be larger
-	replayBytes   = 16 << 10 // of a replay, encoded at a time; but one event may be larger
+	replayBytes   = 16 << 10 // of a replay, taken at a time; but one event may be larger
 )
 
 // Patience at the end of a connection.
@@ -36,11 +34,11 @@ type socket struct {
 	missed  atomic.Int32 // pings since something was heard
 	pingDue time.Time    // owned by the hub's clock
 
-	mu       sync.Mutex             // guards what follows
-	upgraded bool                   // the handshake is answered
-	open     bool                   // the replay is decided; until then live frames wait
-	opening  []session.Event        // what is left of the replay
-	replayed map[slot]session.Event // its events, until nothing older can come any more
+	mu       sync.Mutex // guards what follows
+	upgraded bool       // the handshake is answered
+	open     bool       // the replay is decided; until then live frames wait
+	replayed share      // until it is written, and nothing older can come any more
+	next     int32      // the first event of it that is not written
 	opened   time.Time
 	queue    []*frame
 	queued   int    // bytes of the queue
@@ -103,8 +101,11 @@ func (s *socket) takeLocked() *frame {
 // place: one that was stored, and read, before an earlier one came from another
 // instance. A screen that got both in that order would show the past.
 func (s *socket) supersededLocked(f *frame) bool {
-	r, ok := s.replayed[f.slot]
-	if !ok || r.ID != f.id && f.at >= r.At {
+	i, ok := s.replayed.find(f.slot)
+	if !ok || !s.replayed.has(i, s.user.name) {
+		return false
+	}
+	if r := s.replayed.events[i]; r.ID != f.id && f.at >= r.At {
 		return false
 	}
 	s.hub.counters.duplicates.Add(1)
@@ -113,29 +114,12 @@ func (s *socket) supersededLocked(f *frame) bool {
 
 // begin ends the wait for the replay: its events go out, then those that came
 // meanwhile. What is in both keeps its place among the latter.
-func (s *socket) begin(events []session.Event) {
+func (s *socket) begin(r *replay) {
 	now := time.Now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	got, came := s.user.lately.all(now), map[string]bool{}
-	for _, f := range s.queue {
-		came[f.id] = true
-	}
-	if len(events) > 0 {
-		s.replayed = make(map[slot]session.Event, len(events))
-	}
-	for _, e := range events {
-		switch {
-		case came[e.ID], e.TargetUser != "" && e.TargetUser != s.user.name:
-		case got[hashOf(e.ID)]:
-			s.hub.counters.guarded.Add(1)
-		default:
-			s.opening = append(s.opening, e)
-			e.Data = "" // not needed any more
-			s.replayed[slotOf(e)] = e
-		}
-	}
-	s.hub.counters.replayed.Add(uint64(len(s.replayed)))
+	s.replayed = share{r, s.leftOutLocked(r, now)}
+	s.next = s.replayed.from(0, s.user.name)
 	waiting := s.queue
 	s.queue, s.queued = nil, 0
 	for _, f := range waiting {
@@ -150,15 +134,39 @@ func (s *socket) begin(events []session.Event) {
 	s.writeLocked()
 }
 
-// forgetReplay lets go of the replayed events once nothing on its way from another
-// instance can bring them again.
+// leftOutLocked is what the socket gets as live events, or got lately.
+func (s *socket) leftOutLocked(r *replay, now time.Time) map[int32]struct{} {
+	out := map[int32]struct{}{}
+	if got := s.user.lately.all(now); len(got) > 0 && r != nil {
+		for i, e := range r.events {
+			if got[e.hash] && e.isFor(s.user.name) {
+				out[int32(i)] = struct{}{}
+				s.hub.counters.guarded.Add(1)
+			}
+		}
+	}
+	for _, f := range s.queue {
+		if i, ok := r.find(f.slot); ok && r.events[i].ID == f.id {
+			out[i] = struct{}{}
+		}
+	}
+	return out
+}
+
+// forgetReplay lets go of the replay once it is written and nothing on its way from
+// another instance can bring its events again.
 func (s *socket) forgetReplay(now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.open && len(s.replayed) > 0 && now.Sub(s.opened) > inFlight {
-		s.replayed = nil
+	if s.open && now.Sub(s.opened) > inFlight && !s.replayingLocked() {
+		s.forgetReplayLocked()
 	}
 }
+
+func (s *socket) forgetReplayLocked() { s.replayed, s.next = share{}, 0 }
+
+// replayingLocked reports whether some of the replay is not written yet.
+func (s *socket) replayingLocked() bool { return int(s.next) < s.replayed.len() }
 
 // control takes a frame that the library wants to go out: an answer to a close
 // frame or to a breach of the protocol. Pongs come another way.
@@ -210,7 +218,7 @@ func (s *socket) clearLocked() {
 	for len(s.queue) > 0 {
 		s.takeLocked().release()
 	}
-	s.opening = nil
+	s.forgetReplayLocked()
 }
 
 // writeLocked has flush run if there is anything for it.
@@ -218,7 +226,7 @@ func (s *socket) writeLocked() {
 	if s.writing || s.closed || s.ending || !s.upgraded || !s.open && s.last == nil {
 		return
 	}
-	if s.pong != nil || s.ping || s.opening != nil || s.queue != nil || s.last != nil || s.skipped > 0 {
+	if s.pong != nil || s.ping || s.replayingLocked() || s.queue != nil || s.last != nil || s.skipped > 0 {
 		s.writing = true
 		go s.flush()
 	}
@@ -274,7 +282,7 @@ func (s *socket) nextLocked() (p []byte, wrote func(ok bool)) {
 	case !s.open: // and so ended before its replay
 		s.clearLocked()
 		return s.closeLocked()
-	case s.opening != nil:
+	case s.replayingLocked():
 		return s.replayLocked()
 	case s.skipped > 0:
 		p, s.skipped = AppendSkipped(nil, s.skipped), 0
@@ -296,24 +304,25 @@ func (s *socket) nextLocked() (p []byte, wrote func(ok bool)) {
 	return nil, nil
 }
 
-// replayLocked takes about replayBytes of the replay. Encoded at once, the replay
-// of a practice that has stored much would be in memory for every socket that does
-// not read.
+// replayLocked takes about replayBytes of the replay. Taken at once, the replay of a
+// practice that has stored much would be in memory for every socket that does not
+// read.
 func (s *socket) replayLocked() (p []byte, wrote func(ok bool)) {
-	var ids []string
-	for len(s.opening) > 0 && len(p) < replayBytes {
-		text := s.opening[0].JSON()
-		p = append(AppendTextHeader(p, len(text)), text...)
-		ids = append(ids, s.opening[0].ID)
-		s.opening[0] = session.Event{}
-		s.opening = s.opening[1:]
+	first, shared := s.next, s.replayed
+	n := 0
+	for i := first; int(i) < shared.len() && n < replayBytes; i = shared.from(i+1, s.user.name) {
+		n += len(shared.events[i].frame)
 	}
-	if len(s.opening) == 0 {
-		s.opening = nil
+	p = make([]byte, 0, n)
+	for s.replayingLocked() && len(p) < n {
+		p = append(p, shared.events[s.next].frame...)
+		s.hub.counters.replayed.Add(1)
+		s.next = shared.from(s.next+1, s.user.name)
 	}
+	end := s.next
 	return p, func(ok bool) {
 		if ok {
-			s.user.lately.add(time.Now(), ids...)
+			s.user.lately.addShare(time.Now(), shared, first, end)
 		}
 	}
 }

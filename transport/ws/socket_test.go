@@ -46,7 +46,10 @@ func TestOlderThanItsReplayIsPassedOver(t *testing.T) {
 	update := func(id string, at int64) session.Event {
 		return session.Event{ID: id, Data: id, Source: "alice", Action: session.Updating, Type: session.UserSession, At: at}
 	}
-	s.begin([]session.Event{update("second", 2)})
+	s.begin(newReplay([]session.Event{update("second", 2)}, nil))
+	if p, _ := s.nextLocked(); p == nil {
+		t.Fatal("nothing is replayed")
+	}
 	s.forgetReplay(time.Now())
 	give(s, update("first", 1))
 	give(s, update("second", 2))

@@ -110,6 +110,11 @@ func (h *Hub) leaver(ctx context.Context) {
 func (h *Hub) tidy(now time.Time) []*socket {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	for practice, last := range h.replays {
+		if now.Sub(last.at) > inFlight {
+			delete(h.replays, practice)
+		}
+	}
 	list := make([]*socket, 0, h.sockets.Load())
 	for practice, room := range h.rooms {
 		for name, u := range room {
