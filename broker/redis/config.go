@@ -189,6 +189,9 @@ func Connect(ctx context.Context, c Config, failed func(error)) (rueidis.Client,
 		if err == nil {
 			return client, nil
 		}
+		if _, answer := rueidis.IsRedisErr(err); c.option.TLSConfig != nil && !answer {
+			err = fmt.Errorf("TLS to %s: %w", c, err) // a port without TLS only says nothing
+		}
 		if failed != nil {
 			failed(err)
 		}

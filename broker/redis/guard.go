@@ -3,6 +3,7 @@ package redis
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync/atomic"
 	"time"
 
@@ -30,13 +31,14 @@ type Guard struct {
 
 	client atomic.Pointer[rueidis.Client] // nil until first connected
 	up     atomic.Bool
-	calls  chan struct{} // a token per call under way
-	poke   chan struct{} // a call failed: look now
+	why    atomic.Pointer[error] // it is not up: ErrDown and the cause
+	calls  chan struct{}         // a token per call under way
+	poke   chan struct{}         // a call failed: look now
 }
 
 // NewGuard returns at once and connects in the background. changed is told when
-// Redis comes and goes, and why; it is called by one goroutine and must not
-// call Close.
+// Redis comes, goes or refuses (see [Refused]), and why; it is called by one goroutine
+// and must not call Close.
 func NewGuard(c Config, timeout time.Duration, changed func(up bool, err error)) *Guard {
 	ctx, cancel := context.WithCancel(context.Background())
 	g := &Guard{
@@ -63,11 +65,16 @@ func (g *Guard) Close() {
 // keep connects, then asks every second whether Redis is still there.
 func (g *Guard) keep(ctx context.Context, c Config) {
 	defer close(g.done)
-	var told *bool // what changed was told last
+	type state struct{ up, refused bool }
+	var told *state // what changed was told last
 	tell := func(up bool, err error) {
+		if !up {
+			why := fmt.Errorf("%w: %w", ErrDown, err)
+			g.why.Store(&why)
+		}
 		g.up.Store(up)
-		if told == nil || *told != up {
-			told = &up
+		if now := (state{up, Refused(err)}); told == nil || *told != now {
+			told = &now
 			g.changed(up, err)
 		}
 	}
@@ -116,7 +123,7 @@ func Do[T any](g *Guard, op func(context.Context, rueidis.Client) (T, error)) (T
 	var none T
 	client := g.client.Load()
 	if client == nil || !g.up.Load() {
-		return none, ErrDown
+		return none, g.down()
 	}
 	select {
 	case g.calls <- struct{}{}:
@@ -146,10 +153,19 @@ func Do[T any](g *Guard, op func(context.Context, rueidis.Client) (T, error)) (T
 	}
 }
 
+// down is ErrDown, with the cause if there is one.
+func (g *Guard) down() error {
+	if why := g.why.Load(); why != nil {
+		return *why
+	}
+	return ErrDown
+}
+
 // suspect lets the next calls fail at once until a PING has been answered.
 func (g *Guard) suspect() {
 	// keep may be about to say the same. What is seen twice does no harm; a
 	// false alarm ends with the next PING, at once.
+	g.why.Store(nil)
 	g.up.Store(false)
 	select {
 	case g.poke <- struct{}{}:

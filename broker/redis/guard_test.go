@@ -5,6 +5,7 @@ package redis
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"testing"
 	"time"
@@ -105,4 +106,49 @@ func TestGuardBoundsTheCallsUnderWay(t *testing.T) {
 	close(release)
 	all.Wait()
 	eventually(t, "room", func() bool { _, err := increment(g); return err == nil })
+}
+
+// A Redis that answers and refuses is not away: whoever makes a call learns why.
+func TestGuardTellsRefusedFromAway(t *testing.T) {
+	server := redistest.Start(t, "--user", "u", "on", ">secret", "~*", "+@all")
+	for _, address := range []string{
+		"redis://u:wrong@" + server.Addr,   // WRONGPASS
+		"redis://nobody:x@" + server.Addr,  // WRONGPASS
+		"redis://" + server.Addr + "/4711", // ERR DB index is out of range
+	} {
+		config, err := Parse(address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		told := make(chan error, 10)
+		g := NewGuard(config, soon, func(_ bool, err error) { told <- err })
+		if err := <-told; !Refused(err) {
+			t.Errorf("%s: changed was told %v; want it refused", address, err)
+		}
+		if _, err := increment(g); !errors.Is(err, ErrDown) || !Refused(err) {
+			t.Errorf("%s: a call = %v; want %v, and that it was refused", address, err, ErrDown)
+		}
+		g.Close()
+	}
+
+	config, _ := Parse("redis://u:secret@" + server.Addr)
+	told := make(chan string, 10)
+	g := NewGuard(config, soon, func(up bool, err error) { told <- fmt.Sprint(up, Refused(err)) })
+	defer g.Close()
+	want := func(state string) {
+		t.Helper()
+		for got := ""; got != state; got = <-told { // a dying connection may show first
+		}
+	}
+	want("true false")
+	server.Do("ACL", "SETUSER", "u", "off")
+	server.Do("CLIENT", "KILL", "USER", "u")
+	want("false true")
+	server.Kill()
+	want("false false")
+	server.Restart()
+	want("true false")
+	if _, err := increment(g); err != nil {
+		t.Errorf("a call = %v; want none", err)
+	}
 }

@@ -1,8 +1,11 @@
 package redis
 
 import (
+	"errors"
+	"strings"
 	"time"
 
+	"github.com/redis/rueidis"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 )
@@ -19,5 +22,32 @@ func Logger(log *zap.Logger, c Config) *zap.Logger {
 	}
 	return log.With(zap.Stringer("redis", c)).WithOptions(zap.WrapCore(func(core zapcore.Core) zapcore.Core {
 		return zapcore.NewSamplerWithOptions(core, logEvery, 1, 0)
+	}))
+}
+
+// Refused reports whether err is the answer of a Redis that is there and wants another
+// login, database or right.
+func Refused(err error) bool {
+	var e *rueidis.RedisError
+	if !errors.As(err, &e) {
+		return false
+	}
+	text := e.Error() // without "ERR"
+	switch code, _, _ := strings.Cut(text, " "); code {
+	case "NOPERM", "NOAUTH", "WRONGPASS", "AUTH", "SELECT":
+		return true
+	}
+	return strings.Contains(text, "DB index")
+}
+
+// Error is the log field of err and, if Redis refused, one of what to look at.
+func Error(err error) zap.Field {
+	if !Refused(err) {
+		return zap.Error(err)
+	}
+	return zap.Inline(zapcore.ObjectMarshalerFunc(func(e zapcore.ObjectEncoder) error {
+		zap.Error(err).AddTo(e)
+		e.AddString("check", "user, password and database in -redis, and that user's rights")
+		return nil
 	}))
 }

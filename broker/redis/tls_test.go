@@ -3,15 +3,18 @@
 package redis
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/x509"
 	"encoding/pem"
+	"errors"
 	"math/big"
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -44,6 +47,25 @@ func TestTLSIsVerifiedUnlessToldOtherwise(t *testing.T) {
 	_, failure := open("")
 	if err := <-failure; err == nil {
 		t.Error("connected to a server whose certificate nobody signed")
+	}
+}
+
+// A server without TLS does not answer to it: the error says what was tried.
+func TestTLSToAPlainPortIsSaid(t *testing.T) {
+	server := redistest.Start(t)
+	config, err := Parse("rediss://" + server.Addr + "?skip_verify=true")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	_, err = Connect(ctx, config, func(err error) {
+		if want := "TLS to " + server.Addr + ": "; !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("error = %q; want it to begin with %q", err, want)
+		}
+		cancel()
+	})
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("Connect = %v; want %v", err, context.Canceled)
 	}
 }
 

@@ -211,7 +211,7 @@ func TestSlowRedisCostsLatencyOnly(t *testing.T) {
 
 // The log does not speak of an end where there was no begin.
 func TestWhoMayNotSubscribeIsToldSo(t *testing.T) {
-	server := startRedis(t, "--user", "mute on >secret ~* &* +@all -subscribe")
+	server := startRedis(t, "--user", "mute", "on", ">secret", "~*", "&*", "+@all", "-subscribe")
 	core, lines := observer.New(zapcore.WarnLevel)
 	i := newInstance(t, "redis://mute:secret@"+server.Addr, Options{Log: zap.New(core)}, nil)
 	eventually(t, "it says so", func() bool { return lines.FilterMessage("relay: cannot subscribe").Len() > 0 })

@@ -147,7 +147,9 @@ func (l *lane) init(r *Relay, name, channel string, shards, outboxBytes int) {
 func (r *Relay) subscribe(ctx context.Context) {
 	log := redis.Logger(r.options.Log, r.options.Server)
 	client, err := redis.Connect(ctx, r.options.Server, func(err error) {
-		log.Warn("relay: cannot subscribe", zap.Error(err))
+		if ctx.Err() == nil {
+			log.Warn("relay: cannot subscribe", redis.Error(err))
+		}
 	})
 	if err != nil {
 		return

@@ -34,7 +34,7 @@ const (
 func (s *subscriber) run(ctx context.Context, client rueidis.Client) {
 	var pause redis.Backoff
 	confirmed := rueidis.WithOnSubscriptionHook(ctx, func(sub rueidis.PubSubSubscription) {
-		if sub.Kind == "subscribe" || sub.Kind == "ssubscribe" {
+		if (sub.Kind == "subscribe" || sub.Kind == "ssubscribe") && ctx.Err() == nil {
 			s.subscribed.Store(true)
 			s.resumed.Add(1)
 			s.log.Info("relay: subscribed", zap.String("events", s.name))
@@ -46,13 +46,15 @@ func (s *subscriber) run(ctx context.Context, client rueidis.Client) {
 			command = client.B().Ssubscribe().Channel(s.channel).Build()
 		}
 		err := client.Receive(confirmed, command, func(m rueidis.PubSubMessage) { s.put(m.Message) })
+		problem := "relay: cannot subscribe"
 		if s.subscribed.Swap(false) {
 			pause.Reset() // the attempt had worked
+			problem = "relay: not subscribed any more"
 		}
 		if ctx.Err() != nil {
 			return
 		}
-		s.log.Warn("relay: not subscribed any more", zap.String("events", s.name), zap.Error(err))
+		s.log.Warn(problem, zap.String("events", s.name), redis.Error(err))
 		pause.Wait(ctx)
 	}
 }

@@ -21,6 +21,8 @@ func reasonOf(err error) int {
 	word := "other"
 	var c corrupt
 	switch {
+	case redis.Refused(err):
+		word = "denied"
 	case errors.Is(err, redis.ErrDown):
 		word = "down"
 	case errors.Is(err, redis.ErrBusy):
@@ -37,7 +39,7 @@ func reasonOf(err error) int {
 				word = "full"
 			case "WRONGTYPE":
 				word = "wrong_type"
-			case "NOPERM", "NOAUTH", "WRONGPASS", "READONLY", "MISCONF":
+			case "READONLY", "MISCONF":
 				word = "denied"
 			}
 		}
@@ -50,12 +52,15 @@ func reasonOf(err error) int {
 	return len(Reasons) - 1
 }
 
-// failed counts what the server did not do, and logs it unless that is old news.
-func (s *Redis) failed(what string, err error) {
-	s.failures[reasonOf(err)].Add(1)
-	if !errors.Is(err, redis.ErrDown) {
-		s.log.Warn("sessions: redis did not "+what, zap.String("reason", Reasons[reasonOf(err)]), zap.Error(err))
+// failed counts what the server did not do, and logs it unless that is old news. keys is a
+// pattern of the keys that it was about: names of users are not logged.
+func (s *Redis) failed(what, keys string, err error) {
+	reason := reasonOf(err)
+	s.failures[reason].Add(1)
+	if errors.Is(err, redis.ErrDown) {
+		return
 	}
+	s.log.Warn("sessions: redis did not "+what, zap.String("reason", Reasons[reason]), zap.String("keys", keys), redis.Error(err))
 }
 
 // RedisStats is a snapshot of a [Redis].

@@ -43,6 +43,9 @@ func (k keys) event(who member, action string) string { return k.prefix + k.name
 func (k keys) sockets(who member) string              { return k.prefix + k.name(who) + ":SOCKETS" }
 func (k keys) practices(user string) string           { return k.prefix + escape(user) + ":PRACTICES" }
 
+// all is a pattern of all members' keys with a suffix, as redis-cli --scan --pattern takes it.
+func (k keys) all(suffix string) string { return k.prefix + "*:" + suffix }
+
 // mustEscape are the characters with a meaning: of the key's own punctuation, of
 // the escape, and the braces by which a Redis Cluster finds the part to hash.
 const mustEscape = ":/%{}"

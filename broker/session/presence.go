@@ -123,7 +123,7 @@ func (s *Redis) leave(who member) (last bool, err error) {
 		return n == 1, err
 	})
 	if err != nil {
-		s.failed("remove a user", err)
+		s.failed("remove a user", s.keys.all("*"), err)
 	}
 	return last, err
 }
@@ -181,7 +181,7 @@ func (s *Redis) renew(who []member) {
 		return struct{}{}, c.Do(ctx, c.B().Sadd().Key(s.keys.users()).Member(names...).Build()).Error()
 	})
 	if err != nil {
-		s.failed("take note of users", err)
+		s.failed("take note of users", s.keys.all("SOCKETS")+" "+s.keys.users(), err)
 	}
 }
 
@@ -317,7 +317,7 @@ func (s *Redis) reap(ctx context.Context) {
 	}
 	all, err := s.active()
 	if err != nil {
-		s.failed("list the active users", err)
+		s.failed("list the active users", s.keys.users(), err)
 		return
 	}
 	users := slices.DeleteFunc(slices.Clone(all), s.mirror.isHere)
@@ -327,7 +327,7 @@ func (s *Redis) reap(ctx context.Context) {
 		}
 		taken, err := s.take(chunk)
 		if err != nil {
-			s.failed("clear up after an instance", err)
+			s.failed("clear up after an instance", s.keys.all("SOCKETS"), err)
 			return
 		}
 		lost := make(chan orphan, len(taken))
@@ -367,7 +367,7 @@ func (s *Redis) take(who []member) ([]orphan, error) {
 			switch {
 			case rueidis.IsRedisNil(err): // it has one, or never had
 			case err != nil:
-				s.failed("clear up after an instance", err)
+				s.failed("clear up after an instance", s.keys.all("SOCKETS"), err)
 			default:
 				taken = append(taken, orphan{who[i], practice})
 			}

@@ -107,7 +107,11 @@ func NewRedis(o RedisOptions) *Redis {
 func (s *Redis) changed(up bool, err error) {
 	if !up {
 		s.upSince.Store(0)
-		s.log.Warn("sessions: redis is away; this instance goes on alone", zap.Error(err))
+		state := "is away"
+		if redis.Refused(err) {
+			state = "refuses"
+		}
+		s.log.Warn("sessions: redis "+state+"; this instance goes on alone", redis.Error(err))
 		return
 	}
 	s.upSince.Store(time.Now().UnixNano())
@@ -183,7 +187,7 @@ func (s *Redis) store(key entryKey) {
 		return struct{}{}, firstError(c.DoMulti(ctx, commands...))
 	})
 	if err != nil {
-		s.failed("store an event", err)
+		s.failed("store an event", s.keys.all(key.action), err)
 	}
 	s.settle(key, err == nil)
 }
@@ -211,7 +215,7 @@ func (s *Redis) Latest(practice, user string) []Event {
 		if anywhere {
 			list, err := c.Do(ctx, c.B().Smembers().Key(s.keys.practices(user)).Build()).AsStrSlice()
 			if _, answered := rueidis.IsRedisErr(err); answered {
-				s.failed("read a user's practices", err)
+				s.failed("read a user's practices", s.keys.all("PRACTICES"), err)
 			} else if err != nil {
 				return nil, err
 			}
@@ -222,7 +226,7 @@ func (s *Redis) Latest(practice, user string) []Event {
 		return s.fetch(ctx, c, places)
 	})
 	if err != nil {
-		s.failed("read a user's events", err)
+		s.failed("read a user's events", s.keys.all("*_CARD"), err)
 		return s.mirror.Latest(practice, user)
 	}
 	if anywhere {
@@ -257,7 +261,7 @@ func (s *Redis) Replay(practice string) []Event {
 		})
 	}
 	if err != nil {
-		s.failed("read a practice's events", err)
+		s.failed("read a practice's events", s.keys.all("*_CARD"), err)
 		return s.mirror.Replay(practice)
 	}
 	events = s.overlay(events, users)
@@ -322,6 +326,7 @@ func (s *Redis) fetch(ctx context.Context, c rueidis.Client, who []member) ([]Ev
 	}
 	var events []Event
 	for i, reply := range c.DoMulti(ctx, commands...) {
+		w, action := who[i/len(actions)], actions[i%len(actions)]
 		text, err := reply.AsBytes()
 		if rueidis.IsRedisNil(err) {
 			continue
@@ -330,16 +335,15 @@ func (s *Redis) fetch(ctx context.Context, c rueidis.Client, who []member) ([]Ev
 			if _, answered := rueidis.IsRedisErr(err); !answered {
 				return nil, err
 			}
-			s.failed("read an event", err)
+			s.failed("read an event", s.keys.all(action), err)
 			continue
 		}
 		e, err := Decode(text)
-		w := who[i/len(actions)]
-		if err == nil && (!e.Stored() || e.Action != actions[i%len(actions)] || e.Source != w.user) {
+		if err == nil && (!e.Stored() || e.Action != action || e.Source != w.user) {
 			err = ErrField
 		}
 		if err != nil {
-			s.failed("read an event", corrupt{err})
+			s.failed("read an event", s.keys.all(action), corrupt{err})
 			continue
 		}
 		if Fold(e.Practice) != w.practice { // the original writes none
@@ -374,7 +378,7 @@ func (s *Redis) users(ctx context.Context, c rueidis.Client) ([]member, error) {
 	for cursor := uint64(0); ; {
 		page, err := c.Do(ctx, c.B().Sscan().Key(s.keys.users()).Cursor(cursor).Count(1000).Build()).AsScanEntry()
 		if _, answered := rueidis.IsRedisErr(err); answered {
-			s.failed("read the active users", err)
+			s.failed("read the active users", s.keys.users(), err)
 			return nil, nil
 		}
 		if err != nil {

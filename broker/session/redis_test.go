@@ -12,6 +12,10 @@ import (
 	"unsafe"
 
 	"event-dispatcher/internal/redistest"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
 )
 
 func TestRedisNamesAreTheOriginals(t *testing.T) {
@@ -186,7 +190,8 @@ func TestCallsTakeABoundedTimeWhileRedisIsStopped(t *testing.T) {
 
 func TestWrongTypesAndCorruptValuesAreCountedAndPassedOver(t *testing.T) {
 	server := redistest.Start(t)
-	s := newRedis(t, server, RedisOptions{})
+	core, lines := observer.New(zapcore.WarnLevel)
+	s := newRedis(t, server, RedisOptions{Log: zap.New(core)})
 	s.Join("", "ok")
 	s.Put(stored("", "ok", Updating, "fine"))
 	server.Do("SADD", "users", "list", "broken", "liar", "bad%zz", "a/b/c", "")
@@ -196,6 +201,12 @@ func TestWrongTypesAndCorruptValuesAreCountedAndPassedOver(t *testing.T) {
 	expect(t, "Replay", s.Replay(""), "fine")
 	if f := s.Stats().Failures; f["wrong_type"] != 1 || f["corrupt"] != 2 {
 		t.Errorf("failures %v; want 1 of wrong type, 2 corrupt", f)
+	}
+	line := lines.All()[0]
+	switch got := [2]any{line.ContextMap()["reason"], line.ContextMap()["keys"]}; got {
+	case [2]any{"wrong_type", "*:UPDATING_CARD"}, [2]any{"corrupt", "*:VIEWING_CARD"}:
+	default:
+		t.Errorf("first line has %q; want the reason and its keys", got)
 	}
 
 	server.Do("DEL", "users")
@@ -256,6 +267,32 @@ func TestReplaysThatAreSharedAreNotOld(t *testing.T) {
 	_, calls, _ = strings.Cut(calls, "cmdstat_sscan:calls=")
 	calls, _, _ = strings.Cut(calls, ",")
 	t.Logf("%d replays read the list of users %s times", users*rounds, calls)
+}
+
+// A Redis that is there and refuses is not told from one that is away by its state alone.
+func TestRefusingRedisIsCalledSo(t *testing.T) {
+	server := redistest.Start(t, "--user", "reader", "on", ">secret", "~*", "+@connection", "+get")
+	for _, c := range []struct{ url, message string }{
+		{"redis://reader:wrong@" + server.Addr, "sessions: redis refuses; this instance goes on alone"},
+		{"redis://" + server.Addr + "/4711", "sessions: redis refuses; this instance goes on alone"},
+		{"redis://reader:secret@" + server.Addr, "sessions: redis did not store an event"},
+	} {
+		core, lines := observer.New(zapcore.WarnLevel)
+		s := newRedisAt(t, c.url, RedisOptions{Log: zap.New(core)})
+		eventually(t, c.message, func() bool {
+			s.Put(stored("", "alice", Updating, "x"))
+			return lines.FilterMessage(c.message).Len() > 0
+		})
+		if line := lines.FilterMessage(c.message).All()[0]; line.ContextMap()["check"] == nil {
+			t.Errorf("%q has the fields %v; want one that says what to check", c.message, line.ContextMap())
+		}
+		before := s.Stats().Failures["denied"]
+		s.Put(stored("", "alice", Updating, "x"))
+		if after := s.Stats().Failures["denied"]; after != before+1 {
+			t.Errorf("%q: %d calls denied; want %d", c.message, after, before+1)
+		}
+		expect(t, "Latest", s.Latest("", "alice"), "x")
+	}
 }
 
 // Replays of what this instance has in its memory take none of their own.
