@@ -7,6 +7,8 @@
 //     first, then every event for it that is published from the moment at which
 //     its handshake was answered: none twice, none missing, all sockets in the
 //     same order.
+//   - Events of a user that are submitted here are stored, delivered and published
+//     in one order: the store and all screens end with the same one.
 //   - An event is encoded once, whatever the number of sockets.
 //   - Nothing that a peer does, or does not do, holds up anybody else. A socket
 //     that does not take its events in time loses the oldest and is told how
@@ -50,8 +52,8 @@
 //     the socket's lock, and it clears it, under that lock, when it finds nothing.
 //  2. A frame's bytes are never modified.
 //  3. The close frame is the last frame: after closed nothing is taken to be written.
-//  4. Locks are taken in the order hub, socket, lately; nobody calls the store, the
-//     relay or the network with one held.
+//  4. Locks are taken in the order turn, hub, socket, lately; nobody calls the store,
+//     the relay or the network with another one than the turn held.
 //  5. A socket that was joined in the store leaves it once, after the grace; not
 //     any more once the hub drains, see Drain.
 package ws

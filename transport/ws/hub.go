@@ -3,6 +3,7 @@ package ws
 import (
 	"context"
 	"errors"
+	"hash/maphash"
 	"math/rand/v2"
 	"net"
 	"sync"
@@ -89,6 +90,8 @@ type Hub struct {
 
 	ties atomic.Pointer[ties]
 
+	turns [256]sync.Mutex // of users who submit; see turn
+
 	readings session.Sharing[string, *replay] // by practice, folded
 	reader   chan struct{}                    // full while a store is read for a replay
 
@@ -130,15 +133,25 @@ func (h *Hub) Tie(store session.Store, publish func(session.Event)) {
 }
 
 // Submit makes an event known: stored, then sent to the sockets here, then
-// offered to the other instances.
+// offered to the other instances. Events of a user take these steps one after the
+// other, so that the store and all screens end with the same one.
 func (h *Hub) Submit(e session.Event) {
 	t := h.ties.Load()
 	if e.Practice == "" {
 		e.Practice = h.options.DefaultPractice
 	}
+	turn := h.turn(e.Practice, e.Source)
+	turn.Lock()
+	defer turn.Unlock()
 	t.store.Put(e)
 	h.deliver(e)
 	t.publish(e)
+}
+
+// turn is held by the user's event that is made known, and by few other users'.
+func (h *Hub) turn(practice, user string) *sync.Mutex {
+	of := [2]string{h.fold(practice), user}
+	return &h.turns[maphash.Comparable(seed, of)%uint64(len(h.turns))]
 }
 
 // Latest is what is stored of a user, in whatever practice.
