@@ -36,5 +36,6 @@
 // and repeats that before its word (the lease) runs out. If it dies, the lease
 // ends, and another instance that finds no lease left takes the user over, by a
 // lease of its own, and lets it leave. Whoever ends the last lease is the one that
-// learns so, because Redis runs each script as one.
+// learns so, because Redis runs each script as one. An instance that got no answer does
+// not know, and asks again.
 package session

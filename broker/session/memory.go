@@ -192,9 +192,11 @@ func (m *Memory) join(who member, practice string) bool {
 // Leave implements [Store].
 func (m *Memory) Leave(practice, user string) bool {
 	who := m.options.member(practice, user)
-	last := m.leave(who)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	last := m.leaveLocked(who)
 	if last {
-		m.forget(who)
+		m.forgetLocked(who)
 	}
 	return last
 }
@@ -203,6 +205,10 @@ func (m *Memory) Leave(practice, user string) bool {
 func (m *Memory) leave(who member) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	return m.leaveLocked(who)
+}
+
+func (m *Memory) leaveLocked(who member) bool {
 	p := m.active[who]
 	switch p.sockets {
 	case 0:
@@ -251,10 +257,34 @@ func (m *Memory) written(who member) string {
 	return m.options.written(who, m.active[who].practice)
 }
 
-// forget deletes what is stored of a member.
-func (m *Memory) forget(who member) {
+// of is what is stored of a member.
+func (m *Memory) of(who member) []Event {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	return inOrder(m.latestLocked(nil, who))
+}
+
+// forget deletes events, but not what has taken their places.
+func (m *Memory) forget(events []Event) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, e := range events {
+		if el := m.entries[m.options.key(e)]; el != nil && el.Value.(*entry).event == e {
+			m.removeLocked(el)
+		}
+	}
+}
+
+// forgetGone deletes what is stored of a member without sockets.
+func (m *Memory) forgetGone(who member) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.active[who].sockets == 0 {
+		m.forgetLocked(who)
+	}
+}
+
+func (m *Memory) forgetLocked(who member) {
 	for _, action := range actions {
 		if el := m.entries[entryKey{who, action}]; el != nil {
 			m.removeLocked(el)

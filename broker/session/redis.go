@@ -36,8 +36,9 @@ type RedisOptions struct {
 	Lease time.Duration
 
 	// Lost is told of each user that this store removed because the instance
-	// with its last socket died. practice is as that socket wrote it. It is
-	// called by one goroutine and may call the store, but not Close. May be nil.
+	// with its last socket died, or after Redis did not answer Leave. practice is
+	// as that socket wrote it. It is called by one goroutine and may call the
+	// store, but not Close. May be nil.
 	Lost func(practice, user string)
 
 	// Log, if not nil, hears of Redis coming and going and, sampled, of what it refuses.
@@ -69,7 +70,7 @@ type Redis struct {
 
 	mu     sync.Mutex
 	missed map[entryKey]struct{} // in the mirror, not on the server
-	left   map[member]struct{}   // gone, but the server may not know all of it
+	left   map[member]departure  // gone from here, but the server has not confirmed it
 }
 
 // NewRedis returns at once; the server may come later.
@@ -95,7 +96,7 @@ func NewRedis(o RedisOptions) *Redis {
 		cancel:  cancel,
 		cameUp:  make(chan struct{}, 1),
 		missed:  make(map[entryKey]struct{}),
-		left:    make(map[member]struct{}),
+		left:    make(map[member]departure),
 	}
 	s.guard = redis.NewGuard(o.Server, o.Timeout, s.changed)
 	s.running.Go(func() { s.keepLeases(ctx) })
@@ -151,9 +152,7 @@ func (s *Redis) Observe(e Event) {
 	}
 	e.Origin = ""
 	if e.Action == Logout {
-		if who := s.options.member(e.Practice, e.Source); !s.mirror.isHere(who) {
-			s.mirror.forget(who)
-		}
+		s.mirror.forgetGone(s.options.member(e.Practice, e.Source))
 		return
 	}
 	s.mirror.put(e, true)

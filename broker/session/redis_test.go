@@ -191,7 +191,8 @@ func TestCallsTakeABoundedTimeWhileRedisIsStopped(t *testing.T) {
 func TestWrongTypesAndCorruptValuesAreCountedAndPassedOver(t *testing.T) {
 	server := redistest.Start(t)
 	core, lines := observer.New(zapcore.WarnLevel)
-	s := newRedis(t, server, RedisOptions{Log: zap.New(core)})
+	lost := make(chan string, 10)
+	s := newRedis(t, server, RedisOptions{Log: zap.New(core), Lease: 300 * time.Millisecond, Lost: func(_, user string) { lost <- user }})
 	s.Join("", "ok")
 	s.Put(stored("", "ok", Updating, "fine"))
 	server.Do("SADD", "users", "list", "broken", "liar", "bad%zz", "a/b/c", "")
@@ -215,8 +216,12 @@ func TestWrongTypesAndCorruptValuesAreCountedAndPassedOver(t *testing.T) {
 	s.Join("", "alice")
 	s.Put(stored("", "alice", Updating, "still"))
 	expect(t, "Replay without a set of users", s.Replay(""), "fine still")
-	if !s.Leave("", "alice") {
-		t.Error("Leave = false; this instance decides alone")
+	if s.Leave("", "alice") {
+		t.Error("Leave = true; the users cannot be read")
+	}
+	server.Do("DEL", "users")
+	if user := <-lost; user != "alice" {
+		t.Errorf("lost %q; want alice", user)
 	}
 	if f := s.Stats().Failures; f["wrong_type"] < 3 || !s.Up() {
 		t.Errorf("failures %v, up %v; want more of wrong type, and up", f, s.Up())
@@ -317,14 +322,18 @@ func TestReplaysShareTheTextOfEvents(t *testing.T) {
 // A user whose lease is out, but not the rest, is nobody's to clear up but ours.
 func TestUserWhoWasRemovedByHalfIsRemovedLater(t *testing.T) {
 	server := redistest.Start(t)
-	s := newRedis(t, server, RedisOptions{Lease: 300 * time.Millisecond})
-	s.Join("p", "alice")
-	s.Put(stored("p", "alice", Updating, "x"))
+	lost := make(chan string, 10)
+	s := newRedis(t, server, RedisOptions{Lease: 300 * time.Millisecond, Lost: func(practice, user string) { lost <- practice + "/" + user }})
+	s.Join("P", "alice")
+	s.Put(stored("P", "alice", Updating, "x"))
 	server.Do("ACL", "SETUSER", "default", "-del")
-	if !s.Leave("p", "alice") {
-		t.Error("Leave = false; this instance decides alone")
+	if s.Leave("P", "alice") {
+		t.Error("Leave = true; Redis has not done it")
 	}
 	server.Do("ACL", "SETUSER", "default", "+del")
+	if got := <-lost; got != "P/alice" {
+		t.Errorf("lost %q; want P/alice", got)
+	}
 	eventually(t, "nothing is left", func() bool { return server.Do("DBSIZE") == "0" })
 	eventually(t, "nothing is remembered", func() bool {
 		s.mu.Lock()
@@ -439,15 +448,138 @@ func TestUserOfADeadInstanceWhoWasRemovedByHalfIsRemovedLater(t *testing.T) {
 	dead.Put(stored("p", "alice", Updating, "x"))
 	dead.Close()
 	server.Do("ACL", "SETUSER", "default", "-del")
-	newRedis(t, server, RedisOptions{Lease: lease, Lost: func(_, user string) { lost <- user }})
+	heir := newRedis(t, server, RedisOptions{Lease: lease, Lost: func(_, user string) { lost <- user }})
+	eventually(t, "taken over", func() bool { return strings.Contains(server.Do("ZRANGE", "p/alice:SOCKETS", "0", "-1"), heir.own) })
+	server.Do("ACL", "SETUSER", "default", "+del")
 	if user := <-lost; user != "alice" {
 		t.Errorf("lost %q; want alice", user)
 	}
-	server.Do("ACL", "SETUSER", "default", "+del")
 	eventually(t, "nothing is left", func() bool { return server.Do("DBSIZE") == "0" })
 	if len(lost) > 0 {
 		t.Error("alice is told to be lost again")
 	}
+}
+
+// A timeout says nothing of sockets at other instances.
+func TestNobodyIsLoggedOutBecauseRedisIsSlow(t *testing.T) {
+	server := redistest.Start(t)
+	lost := make(chan string, 10)
+	here := newRedis(t, server, RedisOptions{Timeout: 100 * time.Millisecond, Lease: 3 * time.Second, Lost: func(_, user string) { lost <- user }})
+	there := newRedis(t, server, RedisOptions{})
+	for _, user := range []string{"alice", "bob"} {
+		here.Join("", user)
+		eventually(t, "lease", func() bool { return server.Do("ZCARD", user+":SOCKETS") == "1" })
+	}
+	there.Join("", "alice")
+	there.Put(stored("", "alice", Updating, "x"))
+	server.Stop()
+	for _, user := range []string{"alice", "bob"} {
+		if here.Leave("", user) {
+			t.Errorf("Leave(%s) = true without an answer", user)
+		}
+	}
+	server.Continue()
+	if user := <-lost; user != "bob" {
+		t.Errorf("lost %q; want bob, who has no socket anywhere", user)
+	}
+	eventually(t, "all settled", func() bool {
+		here.mu.Lock()
+		defer here.mu.Unlock()
+		return len(here.left) == 0
+	})
+	if len(lost) > 0 {
+		t.Errorf("lost %q, too", <-lost)
+	}
+	if users := server.Do("SMEMBERS", "users"); users != "alice" {
+		t.Errorf("users = %q; want alice, who has a socket at the other instance", users)
+	}
+	expect(t, "Latest", here.Latest("", "alice"), "x")
+}
+
+// Redis may come back empty, before the others have repeated their word.
+func TestUserWhoLeftWithoutRedisIsLoggedOutWhenOthersHaveSpoken(t *testing.T) {
+	server := redistest.Start(t)
+	const lease = 3 * time.Second
+	lost := make(chan string, 10)
+	here := newRedis(t, server, RedisOptions{Lease: lease, Lost: func(_, user string) { lost <- user }})
+	here.Join("", "alice")
+	here.Join("", "bob")
+	server.Kill()
+	eventually(t, "away", func() bool { return !here.Up() })
+	if here.Leave("", "alice") || here.Leave("", "bob") {
+		t.Error("Leave = true without Redis")
+	}
+	server.Restart()
+	eventually(t, "back", here.Up)
+	there := newRedis(t, server, RedisOptions{})
+	there.Join("", "alice")
+	if user := <-lost; user != "bob" {
+		t.Errorf("lost %q; want bob", user)
+	}
+	if users := server.Do("SMEMBERS", "users"); users != "alice" {
+		t.Errorf("users = %q; want alice", users)
+	}
+	if len(lost) > 0 {
+		t.Errorf("lost %q, too", <-lost)
+	}
+}
+
+// Whoever comes back while he is being removed keeps what he posts, and is not told to be gone.
+func TestUserWhoComesBackWhileBeingRemoved(t *testing.T) {
+	server := redistest.Start(t)
+	here, there := newRedis(t, server, RedisOptions{}), newRedis(t, server, RedisOptions{})
+	alice := departure{member{"p", "alice"}, "p"}
+	here.Join("p", "alice")
+	here.Put(stored("p", "alice", Updating, "old"))
+	here.Put(stored("p", "alice", Viewing, "old"))
+
+	// The steps of leave, with a return after the second.
+	here.mirror.leave(alice.member)
+	marks, err := here.marks(alice.member)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if claimed, err := here.claim(alice); err != nil || !claimed {
+		t.Fatalf("claim = %v, %v", claimed, err)
+	}
+	there.Join("p", "alice")
+	there.Put(stored("p", "alice", Updating, "new"))
+	if err := here.remove(alice.member, marks); err != nil {
+		t.Fatal(err)
+	}
+	if last, err := here.endLease(alice.member); err != nil || last {
+		t.Errorf("last = %v, %v; want false, she is back", last, err)
+	}
+	expect(t, "Replay", there.Replay("p"), "new")
+	if users := server.Do("SMEMBERS", "users"); users != "p/alice" {
+		t.Errorf("users = %q; want p/alice", users)
+	}
+	if !there.Leave("p", "alice") {
+		t.Error("Leave = false; want true")
+	}
+	if left := server.Do("KEYS", "*"); left != "" {
+		t.Errorf("%q is left", left)
+	}
+}
+
+// One key that is not what it should be is no other user's loss.
+func TestLeasesOfOthersStandBesideAWrongType(t *testing.T) {
+	server := redistest.Start(t)
+	s := newRedis(t, server, RedisOptions{Lease: 300 * time.Millisecond})
+	server.Stop()
+	eventually(t, "away", func() bool { s.Latest("", "x"); return !s.Up() })
+	var want []string
+	for n := range 50 {
+		user := fmt.Sprint("u", n)
+		s.Join("", user)
+		want = append(want, user)
+	}
+	server.Continue()
+	server.Do("SET", "u7:SOCKETS", "not a sorted set")
+	eventually(t, "all are active", func() bool {
+		got := strings.Fields(server.Do("SMEMBERS", "users"))
+		return len(got) == len(want) && server.Do("TYPE", "u7:SOCKETS") == "zset"
+	})
 }
 
 // What an instance does besides may take longer than a lease: it repeats its word
