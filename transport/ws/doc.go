@@ -6,7 +6,7 @@
 //   - A socket gets, first, what is stored of the practice's active users, oldest
 //     first, then every event for it that is published from the moment at which
 //     its handshake was answered: none twice, none missing, all sockets in the
-//     same order.
+//     same order, but for what looks older than its replay (see below).
 //   - Events of a user that are submitted here are stored, delivered and published
 //     in one order: the store and all screens end with the same one.
 //   - An event is encoded once, whatever the number of sockets.
@@ -39,7 +39,9 @@
 // in its queue. What is in both is recognized by its eventId, and keeps its place in
 // the queue. An event may be on its way from another instance for a while longer,
 // and come after a later one was replayed in its place: so what was replayed is
-// remembered for inFlight, and the same and the older is passed over.
+// remembered for inFlight, and the same is passed over. What looks older waits for up
+// to two seconds: if it was overtaken, the replayed event comes behind it, and both are
+// passed over; if only the clocks of two instances differ, none does, and it is sent.
 //
 // Sockets that open at the same time share one reading of the store, and all sockets
 // share the frames of what was read: a socket has only its place in a replay, and

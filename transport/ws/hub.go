@@ -299,6 +299,7 @@ func (h *Hub) clock(ctx context.Context) {
 }
 
 func (s *socket) onClock(now time.Time) {
+	s.showEarly(now)
 	s.forgetReplay(now)
 	if now.Before(s.pingDue) {
 		return

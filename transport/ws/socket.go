@@ -34,11 +34,13 @@ type socket struct {
 	missed  atomic.Int32 // pings since something was heard
 	pingDue time.Time    // owned by the hub's clock
 
-	mu       sync.Mutex // guards what follows
-	upgraded bool       // the handshake is answered
-	open     bool       // the replay is decided; until then live frames wait
-	replayed share      // until it is written, and nothing older can come any more
-	next     int32      // the first event of it that is not written
+	mu       sync.Mutex         // guards what follows
+	upgraded bool               // the handshake is answered
+	open     bool               // the replay is decided; until then live frames wait
+	replayed share              // until it is written, and nothing older can come any more
+	next     int32              // the first event of it that is not written
+	passed   map[int32]struct{} // its events that something later was sent in the place of
+	early    []early            // oldest first
 	opened   time.Time
 	queue    []*frame
 	queued   int    // bytes of the queue
@@ -67,16 +69,21 @@ func (s *socket) upgrade() {
 func (s *socket) push(f *frame) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.ending || s.last != nil || s.supersededLocked(f) {
+	if s.ending || s.last != nil || !s.dueLocked(f, time.Now()) {
 		return
 	}
+	s.queueLocked(f)
+	s.writeLocked()
+}
+
+// queueLocked puts a frame behind those that wait.
+func (s *socket) queueLocked(f *frame) {
 	f.refs.Add(1)
 	s.queue = append(s.queue, f)
 	s.queued += len(f.bytes)
 	for len(s.queue) > 1 && (len(s.queue) > maxQueue || s.queued > maxQueueBytes || s.hub.held.Load() > s.hub.options.QueueBytes) {
 		s.dropLocked()
 	}
-	s.writeLocked()
 }
 
 // dropLocked skips the oldest frame.
@@ -97,21 +104,6 @@ func (s *socket) takeLocked() *frame {
 	return f
 }
 
-// supersededLocked reports whether the replay had the event, or a later one in its
-// place: one that was stored, and read, before an earlier one came from another
-// instance. A screen that got both in that order would show the past.
-func (s *socket) supersededLocked(f *frame) bool {
-	i, ok := s.replayed.find(f.slot)
-	if !ok || !s.replayed.has(i, s.user.name) {
-		return false
-	}
-	if r := s.replayed.events[i]; r.ID != f.id && f.at >= r.At {
-		return false
-	}
-	s.hub.counters.duplicates.Add(1)
-	return true
-}
-
 // begin ends the wait for the replay: its events go out, then those that came
 // meanwhile. What is in both keeps its place among the latter.
 func (s *socket) begin(r *replay) {
@@ -123,12 +115,10 @@ func (s *socket) begin(r *replay) {
 	waiting := s.queue
 	s.queue, s.queued = nil, 0
 	for _, f := range waiting {
-		if s.supersededLocked(f) {
-			f.release()
-			continue
+		if s.dueLocked(f, now) {
+			s.queueLocked(f)
 		}
-		s.queue = append(s.queue, f)
-		s.queued += len(f.bytes)
+		f.release()
 	}
 	s.open, s.opened = true, now
 	s.writeLocked()
@@ -163,7 +153,7 @@ func (s *socket) forgetReplay(now time.Time) {
 	}
 }
 
-func (s *socket) forgetReplayLocked() { s.replayed, s.next = share{}, 0 }
+func (s *socket) forgetReplayLocked() { s.replayed, s.next, s.passed = share{}, 0, nil }
 
 // replayingLocked reports whether some of the replay is not written yet.
 func (s *socket) replayingLocked() bool { return int(s.next) < s.replayed.len() }
@@ -199,6 +189,7 @@ func (s *socket) end(code int, text string, why Reason) {
 	defer s.mu.Unlock()
 	if !s.ours && s.last == nil {
 		s.why, s.ours = why, true
+		s.showLocked(func(early) bool { return true })
 		s.endLocked(closeFrame(code, text), false)
 	}
 }
@@ -218,6 +209,10 @@ func (s *socket) clearLocked() {
 	for len(s.queue) > 0 {
 		s.takeLocked().release()
 	}
+	for _, e := range s.early {
+		e.release()
+	}
+	s.early = nil
 	s.forgetReplayLocked()
 }
 

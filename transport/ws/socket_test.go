@@ -62,4 +62,57 @@ func TestOlderThanItsReplayIsPassedOver(t *testing.T) {
 	if got := queued(s); got != "third first" {
 		t.Errorf("waiting %q after %v; want third first", got, inFlight)
 	}
+	if n := h.Stats().Duplicates; n != 2 {
+		t.Errorf("%d passed over; want first and second", n)
+	}
+}
+
+// An instance whose clock is behind says that its events are older.
+func TestWhatOnlyLooksOlderThanTheReplayIsSent(t *testing.T) {
+	h := New(Options{})
+	defer h.Close()
+	s := &socket{hub: h, user: &user{}}
+	update := func(id string, at int64) session.Event {
+		return session.Event{ID: id, Data: id, Source: "alice", Action: session.Updating, Type: session.UserSession, At: at}
+	}
+	give(s, update("came before the replay", 3))
+	s.begin(newReplay([]session.Event{update("ahead", 5000)}, nil))
+	give(s, update("behind", 4))
+	s.showEarly(time.Now())
+	if got := queued(s); got != "" {
+		t.Errorf("waiting %q; want nothing yet", got)
+	}
+	s.showEarly(time.Now().Add(doubt + time.Second))
+	give(s, update("further", 5))
+	give(s, update("ahead", 5000))
+	if got, want := queued(s), "came before the replay behind further"; got != want {
+		t.Errorf("waiting %q; want %q", got, want)
+	}
+	if len(s.early) != 0 {
+		t.Errorf("%d events are held back", len(s.early))
+	}
+}
+
+// Two instances share a store; what one publishes is delivered at the other.
+func TestInstancesWhoseClocksDifferShowAllEvents(t *testing.T) {
+	t.Parallel()
+	a, b := newHost(t, Options{}), newHost(t, Options{})
+	store := session.NewMemory(session.Options{})
+	a.Tie(store, b.DeliverSession)
+	b.Tie(store, a.DeliverSession)
+	a.dial("p/alice?replay=0")
+	a.eventually("alice is active", func() bool { return a.opened() == 1 })
+	behind := func(e *session.Event) { e.At -= 5000 }
+	a.submit("p", "alice", "from a")
+	bob := b.dial("p/bob")
+	bob.want("from a")
+	b.submit("p", "alice", "from b", behind)
+	b.submit("p", "alice", "from b, too", behind)
+	bob.want("from b", "from b, too")
+	carol := a.dial("p/carol")
+	carol.want("from b, too")
+	b.submit("p", "alice", "from b at last", behind)
+	a.submit("p", "alice", "from a at last")
+	bob.want("from b at last", "from a at last")
+	carol.want("from b at last", "from a at last")
 }

@@ -1,0 +1,91 @@
+package ws
+
+import (
+	"slices"
+	"time"
+)
+
+const (
+	// doubt is how long what looks older than the replay waits.
+	doubt = time.Second
+	// maxEarly is how many events of a socket wait so at most.
+	maxEarly = 64
+)
+
+// An early event looks older than what was replayed in its place. Either it is: it
+// was overtaken by the reading of the store, and the replayed one is on its way
+// behind it; then neither is sent. Or another instance, with another clock, says
+// when it was; then nothing comes behind it, and it is sent when doubt is over.
+type early struct {
+	*frame
+	index int32 // of the replayed event
+	since time.Time
+}
+
+// dueLocked reports whether a frame is sent now: it is not if the replay had it, nor
+// if it looks older than what the replay had.
+func (s *socket) dueLocked(f *frame, now time.Time) bool {
+	i, ok := s.replayed.find(f.slot)
+	if !ok || !s.replayed.has(i, s.user.name) {
+		return true
+	}
+	r := s.replayed.events[i]
+	_, passed := s.passed[i]
+	switch {
+	case r.ID == f.id:
+		s.hub.counters.duplicates.Add(1)
+		s.early = slices.DeleteFunc(s.early, func(e early) bool {
+			if e.index == i {
+				s.hub.counters.duplicates.Add(1)
+				e.release()
+			}
+			return e.index == i
+		})
+		return false
+	case f.at < r.At && !passed:
+		if len(s.early) == maxEarly {
+			s.showLocked(func(early) bool { return true })
+		}
+		f.refs.Add(1)
+		s.early = append(s.early, early{f, i, now})
+		return false
+	}
+	s.showLocked(func(e early) bool { return e.index == i })
+	s.passLocked(i)
+	return true
+}
+
+// showLocked sends those early events of which it is true.
+func (s *socket) showLocked(these func(early) bool) {
+	s.early = slices.DeleteFunc(s.early, func(e early) bool {
+		if !these(e) {
+			return false
+		}
+		s.passLocked(e.index)
+		s.queueLocked(e.frame)
+		e.release()
+		return true
+	})
+}
+
+// passLocked notes that the age of a replayed event does not count any more.
+func (s *socket) passLocked(i int32) {
+	if s.passed == nil {
+		s.passed = map[int32]struct{}{}
+	}
+	s.passed[i] = struct{}{}
+}
+
+// showEarly sends the early events that have waited for long enough.
+func (s *socket) showEarly(now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.showLocked(func(e early) bool {
+		_, passed := s.passed[e.index] // those of a slot keep their order
+		return passed || now.Sub(e.since) >= doubt
+	})
+	if len(s.early) == 0 {
+		s.early = nil
+	}
+	s.writeLocked()
+}
