@@ -209,6 +209,17 @@ func TestSocketsOverTheCapAreRefused(t *testing.T) {
 	}
 }
 
+// The server may drain before its hub does: what the hub admits then takes no place.
+func TestASocketRefusedWhileDrainingTakesNoPlace(t *testing.T) {
+	t.Parallel()
+	s := start(t, withSessions(t, ws.Options{}))
+	s.draining.Store(true)
+	a := s.send(request("GET", "/ws/p/u", "", upgradeHeaders))
+	if n := s.options.Sessions.Stats().Sockets; a.status != 503 || n != 0 {
+		t.Errorf("GET while draining = %d, %d sockets counted; want 503 and none", a.status, n)
+	}
+}
+
 // withFirehose gives a server a firehose; its broker is taken at the start.
 func withFirehose(t testing.TB, o stream.Options) func(*setup) {
 	return func(s *setup) { s.firehose = &o }
