@@ -11,7 +11,7 @@ import (
 )
 
 // Reasons are the words for what can go wrong with the server.
-var Reasons = [...]string{"down", "busy", "timeout", "full", "wrong_type", "corrupt", "denied", "other"}
+var Reasons = [...]string{"down", "busy", "timeout", "full", "wrong_type", "corrupt", "too_many", "denied", "other"}
 
 // corrupt wraps the error of a value that is no event.
 type corrupt struct{ error }
@@ -29,6 +29,8 @@ func reasonOf(err error) int {
 		word = "busy"
 	case errors.Is(err, redis.ErrTimeout):
 		word = "timeout"
+	case errors.Is(err, errTooMany):
+		word = "too_many"
 	case errors.As(err, &c):
 		word = "corrupt"
 	default:

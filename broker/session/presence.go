@@ -87,14 +87,26 @@ local value = redis.pcall('GET', KEYS[1])
 local mark = type(value) == 'table' and 'no string' or value and redis.sha1hex(value) or ''
 `
 
+// Scripts on the key of an event, short enough to be sent with each call.
 const (
 	scriptMark   = mark + `return mark`
 	scriptRemove = mark + `if mark ~= '' and mark == ARGV[1] then redis.call('DEL', KEYS[1]) end return 0`
+
+	// scriptSetUnlessNewer writes the event ARGV[1] of the time ARGV[2], for ARGV[3] ms if
+	// there is one.
+	scriptSetUnlessNewer = `
+local value = redis.pcall('GET', KEYS[1])
+local ok, event = pcall(cjson.decode, value)
+if ok and type(event) == 'table' and (tonumber(event.timestamp) or 0) > tonumber(ARGV[2]) then return 0 end
+if ARGV[3] then redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[3]) else redis.call('SET', KEYS[1], ARGV[1]) end
+return 1`
 )
 
 const (
 	batch  = 200 // members that one call to the server covers
 	atOnce = 32  // calls under way where each member needs its own
+
+	batchBytes = 1 << 20 // of events that one call writes; the last may exceed it
 )
 
 // each calls do for all items, some at the same time, while the server answers.
@@ -413,32 +425,17 @@ func (s *Redis) maintain(ctx context.Context) {
 // catchUp writes what the server missed, unless it has something newer.
 func (s *Redis) catchUp(ctx context.Context) {
 	s.mu.Lock()
-	missed := make([]entryKey, 0, len(s.missed))
-	for key := range s.missed {
-		missed = append(missed, key)
-	}
+	missed := slices.Collect(maps.Keys(s.missed))
 	s.mu.Unlock()
-	each(ctx, s, missed, s.writeMissed)
-}
-
-// writeMissed writes one event that the server missed.
-func (s *Redis) writeMissed(key entryKey) {
-	mine, _, ok := s.mirror.get(key)
-	if !ok {
-		s.settle(key, true)
-		return
-	}
-	theirs, err := redis.Do(s.guard, func(ctx context.Context, c rueidis.Client) ([]Event, error) {
-		return s.fetch(ctx, c, []member{key.member})
-	})
-	if err != nil {
-		return
-	}
-	newer := slices.ContainsFunc(theirs, func(e Event) bool { return e.Action == key.action && e.At > mine.At })
-	if newer {
-		s.settle(key, true)
-	} else {
-		s.store(key)
+	for len(missed) > 0 && ctx.Err() == nil && s.guard.Up() {
+		var writes []write
+		for size := 0; len(missed) > 0 && len(writes) < batch && size < batchBytes; missed = missed[1:] {
+			if w, ok := s.writeOf(missed[0]); ok {
+				writes = append(writes, w)
+				size += len(w.text)
+			}
+		}
+		s.writeAll(writes, scriptSetUnlessNewer)
 	}
 }
 

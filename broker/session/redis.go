@@ -1,9 +1,12 @@
 package session
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"hash/maphash"
 	"slices"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -160,35 +163,91 @@ func (s *Redis) Observe(e Event) {
 
 // store writes a mirrored event to the server, and notes whether that worked.
 func (s *Redis) store(key entryKey) {
+	if w, ok := s.writeOf(key); ok {
+		s.writeAll([]write{w}, "")
+	}
+}
+
+// A write is of a mirrored event.
+type write struct {
+	key  entryKey
+	id   string
+	text string
+	at   int64 // Unix ms
+	ttl  int64 // ms; 0 is for ever
+}
+
+// writeOf is the write of what is mirrored; if there is nothing, the server misses nothing.
+func (s *Redis) writeOf(key entryKey) (w write, ok bool) {
 	e, ttl, ok := s.mirror.get(key)
 	if !ok {
 		s.settle(key, true)
-		return
+		return write{}, false
 	}
-	name, text := s.keys.event(key.member, key.action), string(e.JSON())
-	practices := ""
-	if key.practice != s.options.folded {
-		practices = s.keys.practices(key.user)
+	w = write{key: key, id: e.ID, text: string(e.JSON()), at: e.At}
+	if ttl > 0 {
+		w.ttl = max(ttl.Milliseconds(), 1)
 	}
-	_, err := redis.Do(s.guard, func(ctx context.Context, c rueidis.Client) (struct{}, error) {
-		commands := rueidis.Commands{}
-		if ttl > 0 {
-			commands = append(commands, c.B().Set().Key(name).Value(text).PxMilliseconds(max(ttl.Milliseconds(), 1)).Build())
-		} else {
-			commands = append(commands, c.B().Set().Key(name).Value(text).Build())
-		}
-		if practices != "" {
-			commands = append(commands, c.B().Sadd().Key(practices).Member(key.practice).Build())
-			if ttl > 0 {
-				commands = append(commands, c.B().Pexpire().Key(practices).Milliseconds(max(ttl.Milliseconds(), 1)).Build())
+	return w, true
+}
+
+// writeAll makes writes in one call, by a script if there is one, and notes which worked.
+func (s *Redis) writeAll(writes []write, script string) {
+	errs, err := redis.Do(s.guard, func(ctx context.Context, c rueidis.Client) ([]error, error) {
+		var commands rueidis.Commands
+		var of []int // the write that a command is of
+		for i, w := range writes {
+			commands = append(commands, s.set(c, w, script))
+			if w.key.practice != s.options.folded {
+				practices := s.keys.practices(w.key.user)
+				commands = append(commands, c.B().Sadd().Key(practices).Member(w.key.practice).Build())
+				if w.ttl > 0 {
+					commands = append(commands, c.B().Pexpire().Key(practices).Milliseconds(w.ttl).Build())
+				}
+			}
+			for len(of) < len(commands) {
+				of = append(of, i)
 			}
 		}
-		return struct{}{}, firstError(c.DoMulti(ctx, commands...))
+		errs := make([]error, len(writes))
+		for k, reply := range c.DoMulti(ctx, commands...) {
+			err := reply.Error()
+			if _, answered := rueidis.IsRedisErr(err); err != nil && !answered {
+				return nil, err
+			}
+			errs[of[k]] = cmp.Or(errs[of[k]], err)
+		}
+		return errs, nil
 	})
-	if err != nil {
-		s.failed("store an event", s.keys.all(key.action), err)
+	for i, w := range writes {
+		failed := err
+		if err == nil {
+			failed = errs[i]
+		}
+		if failed != nil {
+			s.failed("store an event", s.keys.all(w.key.action), failed)
+		}
+		// What was put meanwhile is settled by its own write.
+		if e, _, ok := s.mirror.get(w.key); !ok || e.ID == w.id {
+			s.settle(w.key, failed == nil)
+		}
 	}
-	s.settle(key, err == nil)
+}
+
+// set is the command of one write.
+func (s *Redis) set(c rueidis.Client, w write, script string) rueidis.Completed {
+	name := s.keys.event(w.key.member, w.key.action)
+	switch {
+	case script != "":
+		args := []string{w.text, strconv.FormatInt(w.at, 10)}
+		if w.ttl > 0 {
+			args = append(args, strconv.FormatInt(w.ttl, 10))
+		}
+		return c.B().Eval().Script(script).Numkeys(1).Key(name).Arg(args...).Build()
+	case w.ttl > 0:
+		return c.B().Set().Key(name).Value(w.text).PxMilliseconds(w.ttl).Build()
+	}
+	return c.B().Set().Key(name).Value(w.text).Build()
 }
 
 // settle notes whether the server has what the mirror has.
@@ -307,7 +366,7 @@ func (s *Redis) isMissed(key entryKey) bool {
 
 // Bounds of what is read from a server where everybody may write.
 const (
-	maxUsers     = 20_000
+	maxUsers     = 200_000
 	maxPractices = 64
 )
 
@@ -371,11 +430,14 @@ func (s *Redis) active() ([]member, error) {
 	return r.users, r.err
 }
 
+// errTooMany says that there are more than maxUsers.
+var errTooMany = errors.New("too many active users; the rest is passed over")
+
 // users reads the active users; names that no store made are passed over.
 func (s *Redis) users(ctx context.Context, c rueidis.Client) ([]member, error) {
 	var all []member
 	for cursor := uint64(0); ; {
-		page, err := c.Do(ctx, c.B().Sscan().Key(s.keys.users()).Cursor(cursor).Count(1000).Build()).AsScanEntry()
+		page, err := c.Do(ctx, c.B().Sscan().Key(s.keys.users()).Cursor(cursor).Count(10_000).Build()).AsScanEntry()
 		if _, answered := rueidis.IsRedisErr(err); answered {
 			s.failed("read the active users", s.keys.users(), err)
 			return nil, nil
@@ -388,7 +450,11 @@ func (s *Redis) users(ctx context.Context, c rueidis.Client) ([]member, error) {
 				all = append(all, who)
 			}
 		}
-		if cursor = page.Cursor; cursor == 0 || len(all) >= maxUsers {
+		if cursor = page.Cursor; cursor == 0 {
+			return all, nil
+		}
+		if len(all) >= maxUsers {
+			s.failed("read all active users", s.keys.users(), errTooMany)
 			return all, nil
 		}
 	}

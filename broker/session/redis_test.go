@@ -582,6 +582,66 @@ func TestLeasesOfOthersStandBesideAWrongType(t *testing.T) {
 	})
 }
 
+// What the server missed is written, unless somebody else was later.
+func TestWhatWasMissedDoesNotReplaceWhatIsNewer(t *testing.T) {
+	server := redistest.Start(t)
+	s := newRedis(t, server, RedisOptions{})
+	const users = 3 * batch / 2
+	var old []Event
+	for n := range users {
+		old = append(old, stored("p", fmt.Sprint("u", n), Updating, "old"))
+	}
+	newer := stored("p", "u0", Updating, "newer")
+	server.Do("SET", "p/u0:UPDATING_CARD", string(newer.JSON()))
+	server.Do("SET", "p/u1:UPDATING_CARD", "no event")
+	server.Do("LPUSH", "p/u2:UPDATING_CARD", "no string")
+	for _, e := range old {
+		s.mirror.Put(e)
+		s.settle(s.options.key(e), false)
+	}
+	if n := s.Stats().Missed; n != users {
+		t.Fatalf("%d missed; want %d", n, users)
+	}
+	s.catchUp(t.Context())
+	if n := s.Stats().Missed; n != 0 {
+		t.Errorf("%d still missed", n)
+	}
+	other := newRedis(t, server, RedisOptions{})
+	for n, e := range old {
+		want := "old"
+		if n == 0 {
+			want = "newer"
+		}
+		expect(t, e.Source, other.Latest("p", e.Source), want)
+		expect(t, e.Source, other.Latest(AnyPractice, e.Source), want)
+	}
+	if ttl := server.Do("TTL", "p/u9:UPDATING_CARD"); ttl == "-1" {
+		t.Error("what was missed stays for ever")
+	}
+}
+
+// What is read is bounded, and nobody is passed over in silence.
+func TestManyActiveUsers(t *testing.T) {
+	server := redistest.Start(t)
+	s := newRedis(t, server, RedisOptions{})
+	s.Join("p", "alice")
+	s.Put(stored("p", "alice", Updating, "x"))
+	other := newRedis(t, server, RedisOptions{})
+	add := func(from, to int) {
+		server.Do("EVAL", "for i=ARGV[1],ARGV[2] do redis.call('SADD','users','fake'..i) end", "0", fmt.Sprint(from), fmt.Sprint(to))
+	}
+	add(1, 50_000)
+	expect(t, "Replay beside many users", other.Replay("p"), "x")
+	if n := other.Stats().Failures["too_many"]; n != 0 {
+		t.Errorf("too_many = %d; want 0", n)
+	}
+	add(50_001, maxUsers+50_000)
+	expect(t, "Replay at the user's own instance beside too many", s.Replay("p"), "x")
+	if n := s.Stats().Failures["too_many"]; n == 0 {
+		t.Error("too_many = 0; want it counted")
+	}
+}
+
 // What an instance does besides may take longer than a lease: it repeats its word
 // for its users all the same.
 func TestUsersStayWhileTheirInstanceIsBusy(t *testing.T) {
