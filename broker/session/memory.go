@@ -236,6 +236,17 @@ func (m *Memory) get(key entryKey) (e Event, ttl time.Duration, ok bool) {
 	return el.Value.(*entry).event, ttl, true
 }
 
+// getPut is one stored event, and when it was put.
+func (m *Memory) getPut(key entryKey) (e Event, put time.Time, ok bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	el := m.entries[key]
+	if el == nil || m.expiredLocked(el) {
+		return Event{}, time.Time{}, false
+	}
+	return el.Value.(*entry).event, el.Value.(*entry).put, true
+}
+
 // here is the members that have sockets.
 func (m *Memory) here() []member {
 	m.mu.Lock()

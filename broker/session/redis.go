@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"hash/maphash"
+	"maps"
 	"slices"
 	"strconv"
 	"sync"
@@ -290,7 +291,9 @@ func (s *Redis) Latest(practice, user string) []Event {
 	if anywhere {
 		// The latest of all: what the server missed takes part like the rest.
 		for _, e := range s.mirror.Latest(practice, user) {
-			if s.isMissed(s.options.key(e)) {
+			key := s.options.key(e)
+			stored := slices.ContainsFunc(found, func(o Event) bool { return s.options.key(o) == key })
+			if _, ok := s.unstored(key, stored); ok {
 				found = append(found, e)
 			}
 		}
@@ -327,14 +330,8 @@ func (s *Redis) Replay(practice string) []Event {
 	return events
 }
 
-// overlay replaces events by those that the server missed.
+// overlay replaces events by what the mirror has later, or what the server has not.
 func (s *Redis) overlay(events []Event, users []member) []Event {
-	s.mu.Lock()
-	nothing := len(s.missed) == 0
-	s.mu.Unlock()
-	if nothing {
-		return events
-	}
 	latest := make(map[entryKey]Event, len(events))
 	for _, e := range events {
 		latest[s.options.key(e)] = e
@@ -342,19 +339,27 @@ func (s *Redis) overlay(events []Event, users []member) []Event {
 	for _, who := range users {
 		for _, action := range actions {
 			key := entryKey{who, action}
-			if !s.isMissed(key) {
-				continue
-			}
-			if e, _, ok := s.mirror.get(key); ok && e.At >= latest[key].At {
+			theirs, stored := latest[key]
+			if e, ok := s.unstored(key, stored); ok && e.At >= theirs.At {
 				latest[key] = e
 			}
 		}
 	}
-	merged := make([]Event, 0, len(latest))
-	for _, e := range latest {
-		merged = append(merged, e)
+	return slices.Collect(maps.Values(latest))
+}
+
+// unstored is what the server should have and has not: what it missed from us, or from
+// another instance, which we were told of. That is so if what the server has is older.
+// If it has none, it may have been removed while we could not hear of that, so that
+// what we were told of before the server was here does not count.
+func (s *Redis) unstored(key entryKey, stored bool) (Event, bool) {
+	e, put, ok := s.mirror.getPut(key)
+	if !ok {
+		return Event{}, false
 	}
-	return merged
+	since := s.upSince.Load()
+	heard := stored || since != 0 && put.UnixNano() >= since
+	return e, heard || s.isMissed(key)
 }
 
 func (s *Redis) isMissed(key entryKey) bool {

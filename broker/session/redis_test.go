@@ -642,6 +642,26 @@ func TestManyActiveUsers(t *testing.T) {
 	}
 }
 
+// What one instance could not store, others were told of.
+func TestWhatAFullRedisDidNotTakeIsReplayedEverywhere(t *testing.T) {
+	server := redistest.Start(t, "--maxmemory-policy", "noeviction")
+	here, there := newRedis(t, server, RedisOptions{}), newRedis(t, server, RedisOptions{})
+	here.Join("p", "alice")
+	here.Put(stored("p", "alice", Viewing, "old"))
+	server.Do("CONFIG", "SET", "maxmemory", "1")
+	for _, action := range actions {
+		e := stored("p", "alice", action, "new "+action)
+		here.Put(e)
+		there.Observe(e)
+	}
+	const want = "new VIEWING_CARD new UPDATING_CARD"
+	for name, s := range map[string]*Redis{"here": here, "there": there} {
+		expect(t, "Replay "+name, s.Replay("p"), want)
+		expect(t, "Latest "+name, s.Latest("p", "alice"), want)
+		expect(t, "Latest anywhere "+name, s.Latest(AnyPractice, "alice"), want)
+	}
+}
+
 // What an instance does besides may take longer than a lease: it repeats its word
 // for its users all the same.
 func TestUsersStayWhileTheirInstanceIsBusy(t *testing.T) {
