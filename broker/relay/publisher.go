@@ -95,14 +95,14 @@ func (p *publisher) run(ctx context.Context) {
 	}
 	defer sleeper.Leave()
 	p.idle.Store(true) // until connected, all that was offered is in the outbox
-	client, err := p.connect(ctx, p.complain)
+	client, err := p.connect(ctx, func(err error) { p.complain(ctx, err) })
 	if err != nil {
 		return
 	}
 	p.idle.Store(false)
 	defer client.Close()
 	p.sharded = p.spread && redis.Sharded(ctx, client)
-	p.complain(nil)
+	p.complain(ctx, nil)
 
 	timer := time.NewTimer(announce)
 	defer timer.Stop()
@@ -150,7 +150,7 @@ func (p *publisher) silent(ctx context.Context, client rueidis.Client) {
 	} else {
 		err = client.Do(ctx, client.B().Ping().Build()).Error()
 	}
-	p.complain(err)
+	p.complain(ctx, err)
 }
 
 // collect reads the outbox into messages, a pipeline full at most, the shards by turns.
@@ -212,7 +212,7 @@ func (p *publisher) send(ctx context.Context, client rueidis.Client) {
 	var pause redis.Backoff
 	for len(p.pending) > 0 && ctx.Err() == nil {
 		err := p.attempt(ctx, client)
-		p.complain(err)
+		p.complain(ctx, err)
 		if len(p.pending) == 0 {
 			return
 		}
@@ -220,7 +220,7 @@ func (p *publisher) send(ctx context.Context, client rueidis.Client) {
 		for err != nil && ctx.Err() == nil {
 			pause.Wait(ctx)
 			err = p.gather(ctx, client)
-			p.complain(err)
+			p.complain(ctx, err)
 		}
 		p.forgetOld()
 	}
@@ -308,13 +308,16 @@ func (p *publisher) command(client rueidis.Client, text []byte) rueidis.Complete
 	return client.B().Publish().Channel(p.channel).Message(rueidis.BinaryString(text)).Build()
 }
 
-// complain logs that Redis went, and that it came back.
-func (p *publisher) complain(err error) {
+// complain logs that Redis went, and that it came back, until ctx is done.
+func (p *publisher) complain(ctx context.Context, err error) {
+	if ctx.Err() != nil {
+		return
+	}
 	switch up := err == nil; {
 	case p.up.Swap(up) == up && up:
 	case up:
 		p.log.Info("relay: publishing", zap.String("events", p.name))
 	default:
-		p.log.Warn("relay: cannot publish", zap.String("events", p.name), zap.Error(err))
+		p.log.Warn("relay: cannot publish", zap.String("events", p.name), redis.Error(err))
 	}
 }

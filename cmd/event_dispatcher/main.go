@@ -195,6 +195,7 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 		srv.CloseAdmin(now)
 	}
 	serving.Wait()
+	shared.close()
 	log.Info("shut down", zap.Duration("took", time.Since(start)))
 	return err
 }
@@ -222,7 +223,7 @@ func share(cfg *config.Config, b *broker.Broker, log *zap.Logger) *sharing {
 		store := session.NewMemory(options)
 		s.hub.Tie(store, func(session.Event) {})
 		s.stats.Memory = store.Stats
-		s.close = s.hub.Close
+		s.close = sync.OnceFunc(s.hub.Close)
 		return s
 	}
 	store := session.NewRedis(session.RedisOptions{
@@ -246,11 +247,11 @@ func share(cfg *config.Config, b *broker.Broker, log *zap.Logger) *sharing {
 		Log:            log,
 	})
 	s.hub.Tie(store, s.relay.OfferSession)
-	s.close = func() {
+	s.close = sync.OnceFunc(func() {
 		s.hub.Close()
 		s.relay.Close()
 		store.Close()
-	}
+	})
 	return s
 }
 
