@@ -662,6 +662,60 @@ func TestWhatAFullRedisDidNotTakeIsReplayedEverywhere(t *testing.T) {
 	}
 }
 
+// The original service knows nothing of leases: users without one are its own.
+func TestUsersOfTheOriginalStay(t *testing.T) {
+	server := redistest.Start(t)
+	lost := make(chan string, 10)
+	const lease = 300 * time.Millisecond
+	dead := newRedis(t, server, RedisOptions{Lease: lease})
+	server.Do("SADD", "users", "original")
+	server.Do("SET", "original:VIEWING_CARD", "x")
+	dead.Join("", "first")
+	dead.Join("", "second")
+	dead.Close()
+	newRedis(t, server, RedisOptions{Lease: lease, Lost: func(_, user string) { lost <- user }})
+	got := []string{<-lost, <-lost}
+	slices.Sort(got)
+	if !slices.Equal(got, []string{"first", "second"}) || len(lost) > 0 {
+		t.Errorf("lost %q and %d more; want the two users with leases", got, len(lost))
+	}
+	if server.Do("SMEMBERS", "users") != "original" || server.Do("EXISTS", "original:VIEWING_CARD") != "1" {
+		t.Error("the original's user was removed")
+	}
+}
+
+// Instances that were cut off have the time of a lease to repeat their word.
+func TestNobodyIsTakenOverRightAfterRedisCame(t *testing.T) {
+	server := redistest.Start(t)
+	server.Do("SADD", "users", "alice")
+	server.Do("ZADD", "alice:SOCKETS", "1", "cut-off/")
+	s := newRedis(t, server, RedisOptions{Lease: time.Hour})
+	s.reap(t.Context())
+	if leases := server.Do("ZRANGE", "alice:SOCKETS", "0", "-1"); leases != "cut-off/" {
+		t.Errorf("leases = %q; want the old one only", leases)
+	}
+	s.upSince.Store(time.Now().Add(-time.Hour).UnixNano())
+	s.reap(t.Context())
+	if left := server.Do("KEYS", "*"); left != "" {
+		t.Errorf("%q is left; want nothing after an hour", left)
+	}
+}
+
+// A user who is back before Redis was asked again has not left.
+func TestUserWhoIsBackIsNotEndedAgain(t *testing.T) {
+	server := redistest.Start(t)
+	s := newRedis(t, server, RedisOptions{Lost: func(_, user string) { t.Errorf("lost %q", user) }})
+	s.Join("", "alice")
+	s.noteLeft(departure{member{s.options.folded, "alice"}, ""})
+	s.endAgain(t.Context())
+	if n := server.Do("ZCARD", "alice:SOCKETS"); n != "1" {
+		t.Errorf("%s leases; want 1", n)
+	}
+	if len(s.left) != 0 {
+		t.Error("alice is noted still")
+	}
+}
+
 // What an instance does besides may take longer than a lease: it repeats its word
 // for its users all the same.
 func TestUsersStayWhileTheirInstanceIsBusy(t *testing.T) {
