@@ -95,7 +95,7 @@ func TestWrongPasswordIsLoggedAndHeals(t *testing.T) {
 	near.wantBooks(1)
 	wrong.wantLog(`"relay: cannot publish"`, `"redis":"`+server.Addr+`"`, "WRONGPASS")
 	wrong.wantLog(`"relay: cannot subscribe"`, "WRONGPASS")
-	wrong.wantLog(`"sessions: redis is away; this instance goes on alone"`, "WRONGPASS")
+	wrong.wantLog(`"sessions: redis refuses; this instance goes on alone"`, "WRONGPASS")
 	if strings.Contains(wrong.log.String(), "hunter2") {
 		t.Error("the log has the password")
 	}
