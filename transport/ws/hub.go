@@ -6,6 +6,7 @@ import (
 	"hash/maphash"
 	"math/rand/v2"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -167,25 +168,41 @@ func (h *Hub) DeliverSession(e session.Event) {
 	h.deliver(e)
 }
 
-// Logout tells that a user is gone.
+// Logout tells that a user is gone, unless it has just come back: the store may
+// have answered before it heard of that.
 func (h *Hub) Logout(practice, user string) {
 	e := session.Event{
 		ID: session.NewID(), Source: user, Practice: practice, At: time.Now().UnixMilli(),
 		Action: session.Logout, Type: session.UserSession,
 	}
+	f := newFrame(e, &h.held)
+	defer f.release()
+	h.mu.Lock()
+	u := h.rooms[h.fold(practice)][user]
+	back := u != nil && slices.ContainsFunc(u.sockets, func(s *socket) bool { return s.joining })
+	if !back {
+		h.deliverLocked(e, f)
+	}
+	h.mu.Unlock()
+	if back {
+		return
+	}
 	h.counters.logouts.Add(1)
-	h.deliver(e)
 	h.ties.Load().publish(e)
 }
 
-// deliver sends an event to the sockets that it is for. With the hub locked, so
-// that all get all events in one order.
+// deliver sends an event to the sockets that it is for.
 func (h *Hub) deliver(e session.Event) {
 	e.Origin = ""
 	f := newFrame(e, &h.held)
 	defer f.release()
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.deliverLocked(e, f)
+}
+
+// deliverLocked does so with the hub locked, so that all get all events in one order.
+func (h *Hub) deliverLocked(e session.Event, f *frame) {
 	room := h.rooms[h.fold(e.Practice)]
 	if e.TargetUser != "" {
 		if u := room[e.TargetUser]; u != nil {
@@ -267,6 +284,9 @@ func (s *socket) serve(t Ticket, early []byte) {
 	}
 	l.control = s.control
 	s.upgrade()
+	h.mu.Lock()
+	s.joining = true
+	h.mu.Unlock()
 	h.ties.Load().store.Join(t.practice, t.user)
 	var stored *replay
 	if t.replay {

@@ -177,6 +177,26 @@ func TestUserWhoComesBackWithinTheGraceStays(t *testing.T) {
 	}
 }
 
+// The store may say that a user is gone while a new socket of his is opening.
+func TestUserWithASocketIsNotToldToBeGone(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, Options{})
+	watcher, back := h.dial("p/watcher"), h.dial("P/alice")
+	h.eventually("both are open", func() bool { return h.opened() == 2 })
+	h.Logout("p", "alice")
+	h.Logout("p", "bob") // who has none
+	h.submit("p", "watcher", "end", func(e *session.Event) { e.Type = session.DataNotification })
+	for _, s := range []*screen{watcher, back} {
+		if e := s.next(); e.Action != session.Logout || e.Source != "bob" {
+			t.Errorf("event = %+v; want bob's USER_LOGOUT", e)
+		}
+		s.want("end")
+	}
+	if st := h.Stats(); st.Logouts != 1 {
+		t.Errorf("Stats().Logouts = %d; want 1", st.Logouts)
+	}
+}
+
 func TestDrainDeliversThenEndsWith1001(t *testing.T) {
 	t.Parallel()
 	h := newHost(t, Options{})

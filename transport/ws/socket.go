@@ -33,6 +33,7 @@ type socket struct {
 
 	missed  atomic.Int32 // pings since something was heard
 	pingDue time.Time    // owned by the hub's clock
+	joining bool         // guarded by the hub: the store counts it, or will
 
 	mu       sync.Mutex         // guards what follows
 	upgraded bool               // the handshake is answered
