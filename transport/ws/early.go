@@ -8,8 +8,9 @@ import (
 const (
 	// doubt is how long what looks older than the replay waits.
 	doubt = time.Second
-	// maxEarly is how many events of a socket wait so at most.
-	maxEarly = 64
+	// maxEarly is how many events of a socket wait so at most: all that came
+	// before the replay was read may have been overtaken by it.
+	maxEarly = maxQueue
 )
 
 // An early event looks older than what was replayed in its place. Either it is: it
