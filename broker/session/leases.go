@@ -1,0 +1,79 @@
+package session
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"strconv"
+	"time"
+
+	"event-dispatcher/broker/redis"
+
+	"github.com/redis/rueidis"
+)
+
+// renew says that the members have sockets here. With their locks held.
+func (s *Redis) renew(who []member) {
+	_, err := redis.Do(s.guard, func(ctx context.Context, c rueidis.Client) (struct{}, error) {
+		lease := s.lease()
+		calls := make([]rueidis.LuaExec, len(who))
+		for i, w := range who {
+			calls[i] = rueidis.LuaExec{Keys: []string{s.keys.sockets(w)}, Args: []string{s.own + s.mirror.written(w), lease}}
+		}
+		var names []string
+		var failed error
+		for i, reply := range scriptJoin.ExecMulti(ctx, c, calls...) {
+			if err := reply.Error(); err != nil {
+				failed = s.cleared(ctx, c, calls[i].Keys[0], err)
+			} else {
+				names = append(names, s.keys.name(who[i]))
+			}
+		}
+		if len(names) == 0 {
+			return struct{}{}, failed
+		}
+		return struct{}{}, cmp.Or(c.Do(ctx, c.B().Sadd().Key(s.keys.users()).Member(names...).Build()).Error(), failed)
+	})
+	if err != nil {
+		s.failed("take note of users", s.keys.all("SOCKETS")+" "+s.keys.users(), err)
+	}
+}
+
+// lease is how long one stands, in ms.
+func (s *Redis) lease() string { return strconv.FormatInt(s.options.Lease.Milliseconds(), 10) }
+
+// keepLeases repeats this instance's word for its users before it runs out. It has
+// a goroutine of its own: what maintain does may take longer than a lease.
+func (s *Redis) keepLeases(ctx context.Context) {
+	tick := time.NewTicker(s.options.Lease / 3)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			s.renewAll(ctx)
+		}
+	}
+}
+
+// renewAll takes the members by their locks, so that none leaves under its hands.
+func (s *Redis) renewAll(ctx context.Context) {
+	places := make([][]member, len(s.serial))
+	for _, who := range s.mirror.here() {
+		k := s.placeOf(who)
+		places[k] = append(places[k], who)
+	}
+	each(ctx, s, places, func(all []member) {
+		if len(all) == 0 {
+			return
+		}
+		lock := s.lockOf(all[0])
+		lock.Lock()
+		defer lock.Unlock()
+		all = slices.DeleteFunc(all, func(who member) bool { return !s.mirror.isHere(who) })
+		for some := range slices.Chunk(all, batch) {
+			s.renew(some)
+		}
+	})
+}

@@ -1,0 +1,111 @@
+package session
+
+import (
+	"cmp"
+	"context"
+	"strconv"
+
+	"event-dispatcher/broker/redis"
+
+	"github.com/redis/rueidis"
+)
+
+// store writes a mirrored event to the server, and notes whether that worked.
+func (s *Redis) store(key entryKey) {
+	if w, ok := s.writeOf(key); ok {
+		s.writeAll([]write{w}, "")
+	}
+}
+
+// A write is of a mirrored event.
+type write struct {
+	key  entryKey
+	id   string
+	text string
+	at   int64 // Unix ms
+	ttl  int64 // ms; 0 is for ever
+}
+
+// writeOf is the write of what is mirrored; if there is nothing, the server misses nothing.
+func (s *Redis) writeOf(key entryKey) (w write, ok bool) {
+	e, ttl, ok := s.mirror.get(key)
+	if !ok {
+		s.settle(key, true)
+		return write{}, false
+	}
+	w = write{key: key, id: e.ID, text: string(e.JSON()), at: e.At}
+	if ttl > 0 {
+		w.ttl = max(ttl.Milliseconds(), 1)
+	}
+	return w, true
+}
+
+// writeAll makes writes in one call, by a script if there is one, and notes which worked.
+func (s *Redis) writeAll(writes []write, script string) {
+	errs, err := redis.Do(s.guard, func(ctx context.Context, c rueidis.Client) ([]error, error) {
+		var commands rueidis.Commands
+		var of []int // the write that a command is of
+		for i, w := range writes {
+			commands = append(commands, s.set(c, w, script))
+			if w.key.practice != s.options.folded {
+				practices := s.keys.practices(w.key.user)
+				commands = append(commands, c.B().Sadd().Key(practices).Member(w.key.practice).Build())
+				if w.ttl > 0 {
+					commands = append(commands, c.B().Pexpire().Key(practices).Milliseconds(w.ttl).Build())
+				}
+			}
+			for len(of) < len(commands) {
+				of = append(of, i)
+			}
+		}
+		errs := make([]error, len(writes))
+		for k, reply := range c.DoMulti(ctx, commands...) {
+			err := reply.Error()
+			if _, answered := rueidis.IsRedisErr(err); err != nil && !answered {
+				return nil, err
+			}
+			errs[of[k]] = cmp.Or(errs[of[k]], err)
+		}
+		return errs, nil
+	})
+	for i, w := range writes {
+		failed := err
+		if err == nil {
+			failed = errs[i]
+		}
+		if failed != nil {
+			s.failed("store an event", s.keys.all(w.key.action), failed)
+		}
+		// What was put meanwhile is settled by its own write.
+		if e, _, ok := s.mirror.get(w.key); !ok || e.ID == w.id {
+			s.settle(w.key, failed == nil)
+		}
+	}
+}
+
+// set is the command of one write.
+func (s *Redis) set(c rueidis.Client, w write, script string) rueidis.Completed {
+	name := s.keys.event(w.key.member, w.key.action)
+	switch {
+	case script != "":
+		args := []string{w.text, strconv.FormatInt(w.at, 10)}
+		if w.ttl > 0 {
+			args = append(args, strconv.FormatInt(w.ttl, 10))
+		}
+		return c.B().Eval().Script(script).Numkeys(1).Key(name).Arg(args...).Build()
+	case w.ttl > 0:
+		return c.B().Set().Key(name).Value(w.text).PxMilliseconds(w.ttl).Build()
+	}
+	return c.B().Set().Key(name).Value(w.text).Build()
+}
+
+// settle notes whether the server has what the mirror has.
+func (s *Redis) settle(key entryKey, done bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if done {
+		delete(s.missed, key)
+	} else if len(s.missed) < s.options.MaxEvents {
+		s.missed[key] = struct{}{}
+	}
+}
