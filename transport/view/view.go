@@ -1,5 +1,3 @@
-// Package view is what a consumer asked for: which events, what of them, on which
-// wire and how often.
 package view
 
 import (
@@ -9,8 +7,10 @@ import (
 	"event-dispatcher/transport/wire"
 )
 
-// A View is what a consumer asked for, normalised. Views are comparable: equal
-// ones are served together, from one buffer.
+// A View is what a consumer asked for, normalised. Views are comparable: two from
+// the same [Registry] are equal if and only if the same thing was asked for, and
+// equal ones are served together, from one buffer. The zero View has no shards;
+// with all shards it is what consumers get who ask for nothing.
 type View struct {
 	Shards broker.ShardSet
 	Select *Select // nil: every event
@@ -19,20 +19,14 @@ type View struct {
 	Pace   Pace
 }
 
-// A Select says which events a consumer wants. Equal ones are the same pointer.
-type Select struct{}
-
-// A Shape says what of an event a consumer wants. Equal ones are the same pointer.
-type Shape struct{}
-
 // A Pace says how often a consumer is written to. The zero Pace is as soon as it pays.
 type Pace struct {
-	// MaxDelay is how late events may be, for larger writes. Zero: as soon as
-	// it pays.
+	// MaxDelay is how late events may be, for larger writes: one of a few values.
+	// Zero: as soon as it pays.
 	MaxDelay time.Duration
 
 	// Every is the interval of conflation: at most one event per value of the
-	// member Latest is written in it, the latest. Zero: no conflation.
+	// member Latest is written in it, the latest. Zero: no conflation, and no Latest.
 	Every  time.Duration
-	Latest string
+	Latest *Path
 }

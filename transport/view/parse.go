@@ -1,0 +1,331 @@
+package view
+
+import (
+	"errors"
+	"fmt"
+	"iter"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"event-dispatcher/broker"
+	"event-dispatcher/transport/wire"
+)
+
+// Shards knows which shards there are; [broker.Broker] does.
+type Shards interface {
+	ParseShards(list string) (broker.ShardSet, error)
+}
+
+// Parse makes the view that a query asks for. args yields the parameters in their
+// order, percent-decoded once; they are borrowed until Parse returns.
+//
+// unknown are the names of parameters that mean nothing here, for the opening
+// comment: letters, digits and _ only, few and short. Parameters that others read
+// (token, replay, name, lastEventId) are known; lastEventId also asks for ids.
+//
+// The error is a [ParamError] or [ErrTooMany].
+func (r *Registry) Parse(b Shards, args iter.Seq2[[]byte, []byte]) (v View, unknown []string, err error) {
+	return r.ParseOver(wire.Format{}, b, args)
+}
+
+// ParseOver is Parse for a consumer whose headers chose a format already. A
+// parameter that is there wins over it.
+func (r *Registry) ParseOver(format wire.Format, b Shards, args iter.Seq2[[]byte, []byte]) (v View, unknown []string, err error) {
+	v, unknown, err = r.Check(format, b, args)
+	if err == nil {
+		v, err = r.intern(v)
+	}
+	return v, unknown, err
+}
+
+// Check is ParseOver for a view that is only to be shown. It may be equal to others and
+// not the same, and does not count as in use.
+func (r *Registry) Check(format wire.Format, b Shards, args iter.Seq2[[]byte, []byte]) (v View, unknown []string, err error) {
+	d := draft{options: &r.options, shards: b}
+	d.view.Format = format
+	length := 0
+	for key, value := range args {
+		if string(key) == "token" {
+			continue
+		}
+		if length += len(key) + len(value); length > r.options.MaxQuery {
+			return View{}, nil, &ParamError{"query", fmt.Sprintf("longer than %d bytes", r.options.MaxQuery)}
+		}
+		if err := d.parameter(string(key), string(value)); err != nil {
+			return View{}, nil, err
+		}
+	}
+	if err := d.finish(); err != nil {
+		return View{}, nil, err
+	}
+	return d.view, d.unknown, nil
+}
+
+// A draft is a view of which some parameters were read.
+type draft struct {
+	options *Options
+	shards  Shards
+	view    View
+	unknown []string
+
+	given      []string // parameters that can be given once, and were
+	conditions []condition
+	members    [][]string
+	share      float64
+	by         []string
+	names      int // in all paths
+	encoding   bool
+}
+
+// parameters are those that a view is made of, and how each is read.
+var parameters = map[string]func(*draft, string) error{
+	"shards":    (*draft).readShards,
+	"where":     (*draft).readWhere,
+	"sample":    (*draft).readSample,
+	"by":        (*draft).readBy,
+	"members":   (*draft).readMembers,
+	"wire":      (*draft).readWire,
+	"encoding":  (*draft).readEncoding,
+	"notices":   (*draft).readNotices,
+	"ids":       (*draft).readIDs,
+	"max_delay": (*draft).readMaxDelay,
+	"every":     (*draft).readEvery,
+	"latest":    (*draft).readLatest,
+}
+
+func (d *draft) parameter(name, value string) error {
+	read, ok := parameters[name]
+	if !ok {
+		d.other(name, value)
+		return nil
+	}
+	fail := func(reason string) error { return &ParamError{name, reason} }
+	if name != "where" {
+		if slices.Contains(d.given, name) {
+			return fail("given more than once")
+		}
+		d.given = append(d.given, name)
+	}
+	if !utf8.ValidString(value) {
+		return fail(errUTF8.Error())
+	}
+	if err := read(d, value); err != nil {
+		return fail(strings.TrimPrefix(err.Error(), name+": "))
+	}
+	return nil
+}
+
+// other takes a parameter that the view is not made of.
+func (d *draft) other(name, value string) {
+	switch name {
+	case "replay", "name":
+		return
+	case "lastEventId":
+		// Who resumes wants to be able to do it again.
+		d.view.Format.IDs = d.view.Format.IDs || value != ""
+		return
+	}
+	const most, longest = 8, 32
+	if len(d.unknown) == most {
+		return
+	}
+	clean := make([]byte, 0, longest)
+	for _, c := range []byte(name) {
+		if len(clean) < longest && (c == '_' || c-'0' <= 9 || (c|0x20)-'a' < 26) {
+			clean = append(clean, c)
+		}
+	}
+	if len(clean) == 0 {
+		clean = append(clean, '_')
+	}
+	if !slices.Contains(d.unknown, string(clean)) {
+		d.unknown = append(d.unknown, string(clean))
+	}
+}
+
+func (d *draft) readShards(value string) (err error) {
+	d.view.Shards, err = d.shards.ParseShards(value)
+	return err
+}
+
+func (d *draft) readWhere(value string) error {
+	c, err := parseCondition(value)
+	if err != nil {
+		return err
+	}
+	if len(d.conditions) == d.options.MaxConditions {
+		return fmt.Errorf("more than %d of them", d.options.MaxConditions)
+	}
+	if len(c.values) > d.options.MaxValues {
+		return fmt.Errorf("more than %d values", d.options.MaxValues)
+	}
+	d.conditions = append(d.conditions, c)
+	return d.path(c.path)
+}
+
+// path holds a path to the bounds.
+func (d *draft) path(names []string) error {
+	if len(names) > d.options.MaxDepth {
+		return fmt.Errorf("a path of more than %d names", d.options.MaxDepth)
+	}
+	if d.names += len(names); d.names > maxNames {
+		return fmt.Errorf("more than %d names in all paths together", maxNames)
+	}
+	return nil
+}
+
+func (d *draft) readSample(value string) error {
+	share, err := strconv.ParseFloat(value, 64)
+	if err != nil || !(share > 0 && share <= 1) { // NaN is neither
+		return errors.New("want a share above 0 and at most 1, such as 0.02")
+	}
+	d.share = share
+	return nil
+}
+
+func (d *draft) readBy(value string) (err error) {
+	d.by, err = d.onePath(value)
+	return err
+}
+
+func (d *draft) onePath(value string) ([]string, error) {
+	names, _, err := cutPath(value, "")
+	if err != nil {
+		return nil, err
+	}
+	return names, d.path(names)
+}
+
+func (d *draft) readMembers(value string) error {
+	for {
+		names, rest, err := cutPath(value, ",")
+		if err != nil {
+			return err
+		}
+		if len(d.members) == d.options.MaxMembers {
+			return fmt.Errorf("more than %d of them", d.options.MaxMembers)
+		}
+		if err := d.path(names); err != nil {
+			return err
+		}
+		d.members = append(d.members, names)
+		if rest == "" {
+			return nil
+		}
+		value = rest[1:]
+	}
+}
+
+var wires = map[string]wire.Kind{"sse": wire.SSE, "ndjson": wire.NDJSON, "ws": wire.WebSocket}
+
+func (d *draft) readWire(value string) (err error) {
+	d.view.Format.Kind, err = choice(value, wires, "want sse, ndjson or ws")
+	return err
+}
+
+func (d *draft) readEncoding(value string) (err error) {
+	d.encoding = true
+	d.view.Format.Encoding, err = choice(value, map[string]wire.Encoding{"identity": wire.Identity, "gzip": wire.Gzip}, "want identity or gzip")
+	return err
+}
+
+func (d *draft) readNotices(value string) (err error) {
+	d.view.Format.Notices, err = choice(value, map[string]bool{"event": true}, "want event, or no such parameter")
+	return err
+}
+
+func (d *draft) readIDs(value string) error {
+	ids, err := choice(value, map[string]bool{"0": false, "1": true}, "want 1 or 0")
+	d.view.Format.IDs = d.view.Format.IDs || ids
+	return err
+}
+
+func choice[T any](value string, of map[string]T, want string) (T, error) {
+	chosen, ok := of[value]
+	if !ok {
+		return chosen, errors.New(want)
+	}
+	return chosen, nil
+}
+
+// delays are what MaxDelay can be. They are few, so that consumers that want
+// about the same are served together, and never more than what was asked for.
+var delays = []time.Duration{
+	0, 5 * time.Millisecond, 10 * time.Millisecond, 20 * time.Millisecond, 50 * time.Millisecond,
+	100 * time.Millisecond, 200 * time.Millisecond, 500 * time.Millisecond,
+	time.Second, 2 * time.Second, 5 * time.Second, 10 * time.Second,
+}
+
+func (d *draft) readMaxDelay(value string) error {
+	delay, err := time.ParseDuration(value)
+	if err != nil || delay < 0 || delay > delays[len(delays)-1] {
+		return errors.New("want a duration from 0s to 10s, such as 200ms")
+	}
+	for _, step := range delays {
+		if step <= delay {
+			d.view.Pace.MaxDelay = step
+		}
+	}
+	return nil
+}
+
+func (d *draft) readEvery(value string) error {
+	every, err := time.ParseDuration(value)
+	if err != nil || every < 10*time.Millisecond || every > time.Hour {
+		return errors.New("want a duration from 10ms to 1h, such as 1s")
+	}
+	d.view.Pace.Every = every.Truncate(time.Millisecond)
+	return nil
+}
+
+func (d *draft) readLatest(value string) error {
+	names, err := d.onePath(value)
+	if err == nil {
+		d.view.Pace.Latest = newPath(names)
+	}
+	return err
+}
+
+// finish checks what can be seen only when all parameters were read.
+func (d *draft) finish() (err error) {
+	v := &d.view
+	switch {
+	case d.by != nil && d.share == 0:
+		return &ParamError{"by", "says by what to sample; sample is missing"}
+	case v.Pace.Latest != nil && v.Pace.Every == 0:
+		return &ParamError{"latest", "needs every, the interval of which it is the latest"}
+	case v.Pace.Every != 0 && v.Pace.Latest == nil:
+		return &ParamError{"every", "needs latest, the member of which each value passes once in it"}
+	}
+	if v.Format.Kind == wire.WebSocket && v.Format.Encoding != wire.Identity {
+		if d.encoding {
+			return &ParamError{"encoding", "a WebSocket is not compressed; leave it out, or ask for another wire"}
+		}
+		v.Format.Encoding = wire.Identity
+	}
+	if v.Format.Kind == wire.NDJSON {
+		v.Format.Notices = false // they are lines there, whatever is asked for
+	}
+	if v.Shards == 0 {
+		if v.Shards, err = d.shards.ParseShards(""); err != nil {
+			return &ParamError{"shards", err.Error()}
+		}
+	}
+	if d.share == 1 && d.by == nil {
+		d.share = 0 // everything
+	}
+	if len(d.conditions) > 0 || d.share > 0 {
+		s := sample{}
+		if d.share > 0 {
+			s = newSample(d.share, d.by)
+		}
+		v.Select = newSelect(d.conditions, s).build()
+	}
+	if d.members != nil {
+		v.Shape = newShape(d.members).build()
+	}
+	return nil
+}

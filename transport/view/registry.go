@@ -1,0 +1,168 @@
+package view
+
+import (
+	"crypto/sha256"
+	"errors"
+	"runtime"
+	"strings"
+	"sync"
+	"time"
+	"weak"
+)
+
+// Options bounds what strangers can ask for. The zero value is what production
+// runs.
+type Options struct {
+	// MaxDistinct is how many different selections, and as many shapes and
+	// conflation members, consumers can have at a time. Each costs up to some 50 KB here
+	// and its part of every loop's [Matcher]. Zero means 4096.
+	MaxDistinct int
+
+	// MaxConditions is how many where parameters a view can have. Of a
+	// selection without an equality all are checked for every event. Zero means 16.
+	MaxConditions int
+
+	// MaxValues is how many values a condition can have. Zero means 64.
+	MaxValues int
+
+	// MaxMembers is how many paths the members parameter can have. Zero means 32.
+	MaxMembers int
+
+	// MaxDepth is how many names a path can have: it is how deep a pass goes
+	// into events. Zero means 8; more than 16 means 16.
+	MaxDepth int
+
+	// MaxQuery is the length of all parameters in bytes, decoded and without
+	// the token. Zero means 4096.
+	MaxQuery int
+}
+
+func (o Options) withDefaults() Options {
+	for field, value := range map[*int]int{
+		&o.MaxDistinct: 4096, &o.MaxConditions: 16, &o.MaxValues: 64,
+		&o.MaxMembers: 32, &o.MaxDepth: 8, &o.MaxQuery: 4096,
+	} {
+		if *field == 0 {
+			*field = value
+		}
+	}
+	o.MaxDepth = min(o.MaxDepth, 16)
+	return o
+}
+
+// ErrTooMany is returned by Parse when as many different views are in use as
+// there may be. It is not the fault of the one who asks.
+var ErrTooMany = errors.New("too many different views are in use; try again later, or ask for one that others use")
+
+// A Registry makes equal views the same pointers. It keeps only weak ones, so what
+// a consumer asked for goes when the last View with it goes, and nobody has to say
+// so. It is for any number of goroutines.
+type Registry struct {
+	options Options
+
+	mu      sync.Mutex // guards what follows
+	selects interned[Select]
+	shapes  interned[Shape]
+	paths   interned[Path]
+	swept   time.Time // when a garbage collection was last forced
+}
+
+// NewRegistry returns an empty Registry.
+func NewRegistry(o Options) *Registry { return &Registry{options: o.withDefaults()} }
+
+// InUse returns how many different selections, shapes and conflation members are in
+// use. Some that nobody uses any more count until the next garbage collection.
+func (r *Registry) InUse() (selects, shapes, latest int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.selects.sweep(), r.shapes.sweep(), r.paths.sweep()
+}
+
+// intern replaces what the view points to by what equal views point to.
+func (r *Registry) intern(v View) (View, error) {
+	if v.Select == nil && v.Shape == nil && v.Pace.Latest == nil {
+		return v, nil // most consumers take no lock
+	}
+	if out, ok := r.tryIntern(v); ok {
+		return out, nil
+	}
+	// What nobody uses counts until it is collected. Strangers can come faster than
+	// collections, so one is forced, but not by each of them.
+	r.mu.Lock()
+	force := time.Since(r.swept) > time.Second
+	if force {
+		r.swept = time.Now()
+	}
+	r.mu.Unlock()
+	if force {
+		runtime.GC()
+		if out, ok := r.tryIntern(v); ok {
+			return out, nil
+		}
+	}
+	return View{}, ErrTooMany
+}
+
+func (r *Registry) tryIntern(v View) (View, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	ok := true
+	if s := v.Select; s != nil && ok {
+		v.Select, ok = r.selects.get(s.text, s, r.options.MaxDistinct)
+	}
+	if s := v.Shape; s != nil && ok {
+		v.Shape, ok = r.shapes.get(s.text, s, r.options.MaxDistinct)
+	}
+	if p := v.Pace.Latest; p != nil && ok {
+		v.Pace.Latest, ok = r.paths.get(p.text, p, r.options.MaxDistinct)
+	}
+	return v, ok
+}
+
+// interned is a set of values by what their text hashes to, so that a dead entry
+// costs a few words however long the text was.
+type interned[T any] struct {
+	m       map[[sha256.Size]byte]weak.Pointer[T]
+	sweepAt int // entries, dead ones among them
+}
+
+// get returns the value with that text: the one that is there, or v. It fails if
+// v would be one too many.
+func (s *interned[T]) get(text string, v *T, most int) (*T, bool) {
+	key := sha256.Sum256([]byte(text))
+	if there := s.m[key].Value(); there != nil {
+		return there, true
+	}
+	// Dead entries are looked for whenever the map has doubled, which costs
+	// nothing per entry, and when they stand in the way.
+	if len(s.m) >= s.sweepAt || len(s.m) >= most {
+		s.sweepAt = 2*s.sweep() + 16
+	}
+	if len(s.m) >= most {
+		return nil, false
+	}
+	if s.m == nil {
+		s.m = make(map[[sha256.Size]byte]weak.Pointer[T])
+	}
+	s.m[key] = weak.Make(v)
+	return v, true
+}
+
+// sweep removes dead entries and returns how many are left.
+func (s *interned[T]) sweep() int {
+	for key, p := range s.m {
+		if p.Value() == nil {
+			delete(s.m, key)
+		}
+	}
+	return len(s.m)
+}
+
+// A ParamError says which parameter cannot be served, and why. It has nothing in
+// it of what the client sent.
+type ParamError struct {
+	Param  string
+	Reason string
+}
+
+func (e *ParamError) Error() string { return strings.TrimSuffix(e.Param+": "+e.Reason, ": ") }
