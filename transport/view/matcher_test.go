@@ -1,0 +1,228 @@
+package view
+
+import (
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"unicode/utf8"
+)
+
+// Selections come and go, and after each step the Matcher says what each says by
+// itself.
+func TestMatcherAgreesWithEachSelection(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	wheres := []string{"a=1", "a=1.0,2", "a!=1", "a", "b.c=x", "b.c=x,y", "b.c^=x", "a<2", "b", "d=true", "d=null", "b.c=1", `a=\,`}
+	events := []string{
+		`{"a":1}`, `{"a":"1"}`, `{"a":1.0,"b":{"c":"x"}}`, `{"a":2,"b":{"c":"\u0078"},"d":true}`, `{"b":{"c":1e0}}`, `{"b":{"c":"x"},"b":7}`,
+		`{"d":"true","a":",","a":2.5}`, `[]`, `{"d":null,"b":{"c":"y"}}`, `{}`, `{"a":[1],"b":{"c":{"a":1}}}`,
+	}
+	var m Matcher
+	live := map[int32]*Select{}
+	for range 3000 {
+		if len(live) > 0 && rng.IntN(3) == 0 {
+			for id := range live {
+				m.Remove(id)
+				delete(live, id)
+				break
+			}
+		} else if len(live) < 40 {
+			var conditions []condition
+			for range rng.IntN(4) {
+				c, err := parseCondition(wheres[rng.IntN(len(wheres))])
+				if err != nil {
+					t.Fatal(err)
+				}
+				conditions = append(conditions, c)
+			}
+			smp := sample{}
+			switch rng.IntN(4) {
+			case 0:
+				smp = newSample(0.5, []string{"a"})
+			case 1:
+				smp = newSample(0.5, nil)
+			}
+			s := newSelect(conditions, smp).build()
+			if rng.IntN(20) == 0 {
+				s = nil
+			}
+			id := m.Add(s)
+			if _, taken := live[id]; taken {
+				t.Fatalf("id %d was given twice", id)
+			}
+			live[id] = s
+		}
+		if m.Len() != len(live) {
+			t.Fatalf("Len = %d; want %d", m.Len(), len(live))
+		}
+		event := []byte(events[rng.IntN(len(events))])
+		got := m.Match(event, nil)
+		var want []int32
+		for id, s := range live {
+			if s.Match(event) {
+				want = append(want, id)
+			}
+		}
+		slices.Sort(got)
+		slices.Sort(want)
+		if !slices.Equal(got, want) {
+			t.Fatalf("%s: Match = %v; want %v", event, got, want)
+		}
+	}
+	for id := range live {
+		m.Remove(id)
+	}
+	for i := range m.members {
+		if len(m.members[i].texts)+len(m.members[i].numbers) > 0 {
+			t.Errorf("after the last selection went, member %d has %v", i, m.members[i].texts)
+		}
+	}
+	if len(m.general) > 0 {
+		t.Errorf("after the last selection went, %v are left", m.general)
+	}
+}
+
+func TestManySelectionsAreLookedUpAndNotTried(t *testing.T) {
+	var m Matcher
+	for i := range 1000 {
+		m.Add(mustSelect(t, "event_name=ERROR", fmt.Sprintf("session_id=s%d", i)))
+	}
+	// The first is looked up by event_name, all others by session.
+	longest := 0
+	for _, mem := range m.members {
+		for _, list := range mem.texts {
+			longest = max(longest, len(list))
+		}
+	}
+	if longest > 2 || len(m.general) > 0 {
+		t.Errorf("one value leads to %d selections, %d are tried for every event", longest, len(m.general))
+	}
+}
+
+// FuzzMatch compares Match, Matcher.Match and decoding.
+func FuzzMatch(f *testing.F) {
+	for _, seed := range [][3]string{
+		{`{"a":1}`, "a=1", "a<2"}, {`{"a":{"b":"\u0078y"}}`, "a.b=xy,z", "a.b^=x"}, {`{"a":{"b":1},"a":{}}`, "a.b", "a!=1"},
+		{`{"a.b":1e2}`, `a\.b=100`, `a\.b>=99.9`}, {`{"\ud800":null}`, "a=null", "\uFFFD"}, {`{"a":"","b":true}`, "a=", "b=true,false"},
+		{`{"a":-0.00120e+3}`, "a=-1.2", "a>-1.3"}, {`{"a":123456789012345678901234567890}`, "a>123456789012345678901234567889.5", "a<1e30"},
+	} {
+		f.Add([]byte(seed[0]), seed[1], seed[2])
+	}
+	f.Fuzz(func(t *testing.T, event []byte, one, two string) {
+		var conditions []condition
+		for _, w := range []string{one, two} {
+			c, err := parseCondition(w)
+			if err != nil || len(c.path) > 16 {
+				return
+			}
+			conditions = append(conditions, c)
+			if again, err := parseCondition(c.text); err != nil || again.text != c.text || !slices.Equal(again.path, c.path) {
+				t.Errorf("%q is normalised to %q, and that to %q, %v", w, c.text, again.text, err)
+			}
+		}
+		selects := []*Select{
+			newSelect(conditions, sample{}).build(), newSelect(conditions[:1], sample{}).build(), newSelect(conditions[1:], sample{}).build(),
+			newSelect(nil, newSample(0.5, conditions[0].path)).build(), newSelect(nil, newSample(0.5, nil)).build(),
+		}
+		var m Matcher
+		for _, s := range selects {
+			m.Add(s)
+		}
+		all := m.Match(event, nil)
+		valid := json.Valid(event) && utf8.Valid(event) && utf8.ValidString(one) && utf8.ValidString(two)
+		v := decode(event)
+		for id, s := range selects {
+			got := s.Match(event)
+			if among := slices.Contains(all, int32(id)); among != got {
+				t.Errorf("%q, %q: Match = %v, Matcher.Match = %v", event, s.text, got, among)
+			}
+			if !valid || len(s.conditions) == 0 {
+				continue
+			}
+			want, known := true, true
+			for i := range s.conditions {
+				holds, sure := s.conditions[i].oracle(v)
+				want, known = want && holds, known && sure
+			}
+			if known && got != want {
+				t.Errorf("%q, %q: Match = %v; want %v", event, s.text, got, want)
+			}
+		}
+	})
+}
+
+const playerEvent = `{"event_name":"HEARTBEAT","timestamp":1764752400000,"version":1,"session_id":"%s","data":{"player":{"platform":"Web","version":"7.2.1","name":"Pillarbox"},` +
+	`"position":12345,"duration":5400000,"buffer":{"duration":29.75},"bandwidth":8123456,"bitrate":4200000,"stall":{"count":0,"duration":0},` +
+	`"frame_drops":3,"volume":0.8,"qoe":{"total":{"asset":340,"metadata":120,"media_source":512}},"screen":{"width":1920,"height":1080},` +
+	`"media":{"id":"urn:rts:video:12345678","metadata_url":"https://il.example/integrationlayer/2.1/mediaComposition/byUrn/urn"},"os":{"name":"macOS","version":"14.5"}}}`
+
+func sessionID(i int) string { return fmt.Sprintf("9f1c1e4e-5a0a-4a4c-a6a7-%012d", i) }
+
+func BenchmarkMatch(b *testing.B) {
+	views := map[string]func(i int) []string{
+		"session": func(i int) []string { return []string{"session_id=" + sessionID(i)} },
+		"errors":  func(i int) []string { return []string{"event_name=ERROR", "session_id=" + sessionID(i)} },
+		"general": func(i int) []string {
+			return []string{fmt.Sprintf("data.position>%d", i*100), "data.player.platform^=W"}
+		},
+	}
+	for _, bb := range []struct {
+		kind  string
+		views int
+	}{{"session", 1}, {"session", 1000}, {"errors", 1000}, {"general", 64}} {
+		b.Run(fmt.Sprintf("kind=%s/views=%d", bb.kind, bb.views), func(b *testing.B) {
+			var m Matcher
+			for i := range bb.views {
+				m.Add(mustSelect(b, views[bb.kind](i)...))
+			}
+			event := fmt.Appendf(nil, playerEvent, sessionID(bb.views/2))
+			dst := make([]int32, 0, 1024)
+			b.SetBytes(int64(len(event)))
+			b.ReportAllocs()
+			for b.Loop() {
+				dst = m.Match(event, dst[:0])
+			}
+			b.ReportMetric(float64(len(dst)), "passed")
+		})
+	}
+	b.Run("kind=alone/views=1", func(b *testing.B) {
+		s := mustSelect(b, "session_id="+sessionID(1))
+		event := fmt.Appendf(nil, playerEvent, sessionID(1))
+		b.SetBytes(int64(len(event)))
+		b.ReportAllocs()
+		for b.Loop() {
+			s.Match(event)
+		}
+	})
+}
+
+func TestMatchDoesNotAllocate(t *testing.T) {
+	var m Matcher
+	for i := range 100 {
+		m.Add(mustSelect(t, fmt.Sprintf("session_id=%d", i), "data.x>=1"))
+		m.Add(mustSelect(t, "data.text^=a"))
+	}
+	m.Add(newSelect(nil, newSample(0.5, []string{"data", "text"})).build())
+	s := mustSelect(t, `data.text=a"b`, "data.x=1.50")
+	shape := newShape([][]string{{"data", "text"}, {"session_id"}}).build()
+	event := []byte(`{"session_id":7,"d\u0061ta":{"text":"a\"b","x":1.5}}`)
+	path := newPath([]string{"data", "x"})
+	var dst []int32
+	var out []byte
+	if n := testing.AllocsPerRun(100, func() {
+		dst = m.Match(event, dst[:0])
+		if !s.Match(event) || len(dst) < 101 {
+			t.Fatal("passed over", dst)
+		}
+		out = shape.Append(out[:0], event)
+		if _, ok := path.Find(event); !ok {
+			t.Fatal("not found")
+		}
+	}); n != 0 {
+		t.Errorf("%v allocations per event", n)
+	}
+	if want := `{"data":{"text":"a\"b"},"session_id":7}`; string(out) != want {
+		t.Errorf("Append = %s; want %s", out, want)
+	}
+}

@@ -1,0 +1,337 @@
+package view
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"math/rand/v2"
+	"net/url"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"event-dispatcher/broker"
+	"event-dispatcher/transport/wire"
+)
+
+// args reads a query as a server does: parameters in their order, decoded once.
+func args(query string) iter.Seq2[[]byte, []byte] {
+	return func(yield func(k, v []byte) bool) {
+		for part := range strings.SplitSeq(query, "&") {
+			if part == "" {
+				continue
+			}
+			name, value, _ := strings.Cut(part, "=")
+			k, errK := url.QueryUnescape(name)
+			v, errV := url.QueryUnescape(value)
+			if errK != nil {
+				k = name
+			}
+			if errV != nil {
+				v = value
+			}
+			if !yield([]byte(k), []byte(v)) {
+				return
+			}
+		}
+	}
+}
+
+func newBroker(t testing.TB) *broker.Broker {
+	t.Helper()
+	b, err := broker.New(broker.Options{Shards: 3})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func TestParse(t *testing.T) {
+	b, r := newBroker(t), NewRegistry(Options{})
+	for _, tt := range []struct{ query, want string }{ // want: Canonical
+		{"", "shards=0,1,2"},
+		{"shards=", "shards=0,1,2"},
+		{"shards=2,0", "shards=0,2"},
+		{"token=secret&replay=0&name=me&lastEventId=", "shards=0,1,2"},
+		{"where=event_name=ERROR,STOP&where=data.player.platform=Web", "shards=0,1,2&where=data.player.platform=Web&where=event_name=ERROR,STOP"},
+		{"where=event_name%3DSTOP%2CERROR&where=event_name=ERROR,STOP,ERROR", "shards=0,1,2&where=event_name=ERROR,STOP"},
+		{"where=a%2Bb=c+d", `shards=0,1,2&where=a+b=c d`},
+		{"where=a=%25", "shards=0,1,2&where=a=%"},
+		{"where=a%253Db", "shards=0,1,2&where=a%3Db"}, // encoded twice: a name with a percent sign
+		{"where=a%5C.b=x%5C,y,z", `shards=0,1,2&where=a\.b=x\,y,z`},
+		{"where=a%3D1&where=a%3D2", "shards=0,1,2&where=a=1&where=a=2"},
+		{"where=a%00%F0%9F%98%80=1", "shards=0,1,2&where=a\x00\U0001F600=1"},
+		{"sample=0.020&by=session_id", "shards=0,1,2&sample=0.02&by=session_id"},
+		{"by=session_id&sample=2e-2", "shards=0,1,2&sample=0.02&by=session_id"},
+		{"sample=1", "shards=0,1,2"},
+		{"sample=1&by=a", "shards=0,1,2&sample=1&by=a"},
+		{"members=session_id,data.position,event_name,data,session_id", "shards=0,1,2&members=data,event_name,session_id"},
+		{"wire=sse", "shards=0,1,2"},
+		{"wire=ndjson&notices=event", "shards=0,1,2&wire=ndjson"},
+		{"wire=ws&notices=event&encoding=identity", "shards=0,1,2&wire=ws&notices=event"},
+		{"encoding=gzip&ids=1", "shards=0,1,2&encoding=gzip&ids=1"},
+		{"ids=0", "shards=0,1,2"},
+		{"lastEventId=abc.1.2.3", "shards=0,1,2&ids=1"},
+		{"max_delay=210ms", "shards=0,1,2&max_delay=200ms"},
+		{"max_delay=0s", "shards=0,1,2"},
+		{"max_delay=10s", "shards=0,1,2&max_delay=10s"},
+		{"every=1000ms&latest=session_id", "shards=0,1,2&every=1s&latest=session_id"},
+	} {
+		v, unknown, err := r.Parse(b, args(tt.query))
+		if err != nil || len(unknown) > 0 {
+			t.Errorf("%s: %v, unknown %v", tt.query, err, unknown)
+			continue
+		}
+		got, _ := url.QueryUnescape(v.Canonical())
+		if got != tt.want {
+			t.Errorf("%s: %q; want %q", tt.query, got, tt.want)
+		}
+		again, _, err := r.Parse(b, args(v.Canonical()))
+		if err != nil || again != v {
+			t.Errorf("%s: the query of the view, %s, is another view: %+v, %v", tt.query, v.Canonical(), again, err)
+		}
+	}
+}
+
+func TestParseRefuses(t *testing.T) {
+	b, r := newBroker(t), NewRegistry(Options{})
+	many := strings.Repeat("&where=a=1", 17)
+	for _, tt := range []struct{ query, param string }{
+		{"shards=9", "shards"}, {"shards=a", "shards"}, {"shards=0&shards=1", "shards"}, {"shards=-1", "shards"},
+		{"where=", "where"}, {"where=a==b", "where"}, {"where=%FF", "where"}, {"where=a=%C3", "where"}, {"where=a..b", "where"}, {"where=a.b.c.d.e.f.g.h.i", "where"},
+		{many, "where"}, {"where=a=" + numbers(65), "where"},
+		{"sample=0", "sample"}, {"sample=2", "sample"}, {"sample=NaN", "sample"}, {"sample=-0.5", "sample"}, {"sample=-0", "sample"}, {"sample=Inf", "sample"},
+		{"sample=", "sample"}, {"sample=1e-400", "sample"}, {"sample=x", "sample"}, {"sample=0.1&sample=0.1", "sample"}, {"sample=0.5%00", "sample"},
+		{"by=a", "by"}, {"sample=0.1&by=", "by"}, {"sample=0.1&by=a.", "by"},
+		{"members=", "members"}, {"members=a,,b", "members"}, {"members=a,", "members"}, {"members=" + numbers(33), "members"}, {"members=a&members=b", "members"},
+		{"wire=", "wire"}, {"wire=SSE", "wire"}, {"wire=http", "wire"}, {"wire=ws&encoding=gzip", "encoding"}, {"encoding=zstd", "encoding"}, {"encoding=", "encoding"},
+		{"notices=1", "notices"}, {"ids=yes", "ids"}, {"ids=2", "ids"}, {"ids=", "ids"},
+		{"max_delay=11s", "max_delay"}, {"max_delay=-1s", "max_delay"}, {"max_delay=200", "max_delay"}, {"max_delay=", "max_delay"}, {"max_delay=9999999999h", "max_delay"},
+		{"every=1s", "every"}, {"latest=a", "latest"}, {"every=9ms&latest=a", "every"}, {"every=2h&latest=a", "every"}, {"every=1s&latest=", "latest"}, {"every=NaN&latest=a", "every"},
+		{"where=a=" + strings.Repeat("%61,", 4096), "query"}, {"x=" + strings.Repeat("y", 4096), "query"}, {strings.Repeat("z", 4097), "query"},
+		{"where=" + strings.Repeat("a", 300), "where"}, {"where=a<" + strings.Repeat("9", 400), "where"},
+		{"where=a.b.c.d.e.f.g.h&members=" + strings.Repeat("a.b.c.d.e.f.g.h,", 15) + "x", "members"},
+	} {
+		_, _, err := r.Parse(b, args(tt.query))
+		var bad *ParamError
+		if !errors.As(err, &bad) || bad.Param != tt.param || bad.Reason == "" || len(bad.Error()) > 250 {
+			t.Errorf("%.60q: %v; want it to be about %s", tt.query, err, tt.param)
+		}
+	}
+}
+
+func numbers(n int) string {
+	list := make([]string, n)
+	for i := range list {
+		list[i] = fmt.Sprint(i)
+	}
+	return strings.Join(list, ",")
+}
+
+func TestUnknownParametersAreNamedAndHarmless(t *testing.T) {
+	b, r := newBroker(t), NewRegistry(Options{})
+	for _, tt := range []struct {
+		query string
+		want  string
+	}{
+		{"_=1700000000", "_"},
+		{"filter=a&Where=b&filter=c", "filter Where"},
+		{"a%0A%3Cscript%3E=1&%22=2&%C3%A9=3", "ascript _"},
+		{strings.Repeat("x", 100) + "=1", strings.Repeat("x", 32)},
+		{"a=&b=&c=&d=&e=&f=&g=&h=&i=&j=", "a b c d e f g h"},
+	} {
+		_, unknown, err := r.Parse(b, args(tt.query))
+		if got := strings.Join(unknown, " "); err != nil || got != tt.want {
+			t.Errorf("%s: unknown %q, %v; want %q", tt.query, got, err, tt.want)
+		}
+	}
+}
+
+func TestParametersWinOverHeaders(t *testing.T) {
+	b, r := newBroker(t), NewRegistry(Options{})
+	header := wire.Format{Kind: wire.NDJSON, Encoding: wire.Gzip, Unchunked: true}
+	for _, tt := range []struct {
+		query string
+		want  wire.Format
+	}{
+		{"", header},
+		{"wire=sse", wire.Format{Kind: wire.SSE, Encoding: wire.Gzip, Unchunked: true}},
+		{"encoding=identity", wire.Format{Kind: wire.NDJSON, Unchunked: true}},
+		{"wire=ws", wire.Format{Kind: wire.WebSocket, Unchunked: true}},
+	} {
+		v, _, err := r.ParseOver(header, b, args(tt.query))
+		if err != nil || v.Format != tt.want {
+			t.Errorf("%s: %+v, %v; want %+v", tt.query, v.Format, err, tt.want)
+		}
+	}
+}
+
+func TestTokensAreNeitherCountedNorShown(t *testing.T) {
+	b, r := newBroker(t), NewRegistry(Options{})
+	v, _, err := r.Parse(b, args("token="+strings.Repeat("s3cret", 2000)+"&where=a"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text, _ := json.Marshal(v); strings.Contains(string(text)+v.Canonical(), "s3cret") {
+		t.Errorf("the token is in %s", text)
+	}
+}
+
+func TestViewAsJSON(t *testing.T) {
+	b, r := newBroker(t), NewRegistry(Options{})
+	v, _, err := r.Check(wire.Format{}, b, args("shards=1&where=b=1&where=a%5C.b&sample=0.5&by=id&members=x.y,x.z&wire=ndjson&max_delay=1s&every=5s&latest=id&ids=1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := json.Marshal(v)
+	want := `{"shards":[1],"where":["a\\.b","b=1"],"sample":0.5,"by":"id","members":["x.y","x.z"],"wire":"ndjson","encoding":"identity","ids":true,"max_delay":"1s","every":"5s","latest":"id",` +
+		`"query":"shards=1\u0026where=a%5C.b\u0026where=b%3D1\u0026sample=0.5\u0026by=id\u0026members=x.y%2Cx.z\u0026wire=ndjson\u0026ids=1\u0026max_delay=1s\u0026every=5s\u0026latest=id"}`
+	if string(got) != want || err != nil {
+		t.Errorf("%s, %v; want %s", got, err, want)
+	}
+}
+
+func TestEqualViewsAreTheSame(t *testing.T) {
+	b, r := newBroker(t), NewRegistry(Options{})
+	queries := []string{
+		"where=a=1&where=b=x,y&sample=0.5&members=p,q.r&every=1s&latest=id",
+		"latest=id&every=1000ms&members=q.r,p,p&sample=5e-1&where=b=y,x&where=a=1&shards=0,1,2",
+	}
+	views := make(map[View]bool)
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	for i := range 8 {
+		wg.Go(func() {
+			for range 200 {
+				v, _, err := r.Parse(b, args(queries[i%2]))
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				mu.Lock()
+				views[v] = true
+				mu.Unlock()
+			}
+		})
+	}
+	wg.Wait()
+	if len(views) != 1 {
+		t.Errorf("%d views; want 1", len(views))
+	}
+	other, _, err := r.Parse(b, args("where=a=1.0&where=b=x,y&sample=0.5&members=p,q.r&every=1s&latest=id"))
+	if err != nil || views[other] {
+		t.Errorf("a string 1.0 is not 1, and yet the views are equal (%v)", err)
+	}
+	runtime.KeepAlive(views)
+}
+
+// No two selections may have the same text, whatever is in their values.
+func TestTextsOfSelectionsDiffer(t *testing.T) {
+	a := mustSelect(t, "a=1", "b=2")
+	for _, s := range []*Select{mustSelect(t, "a=13:b=2"), mustSelect(t, "a=1"), mustSelect(t, `a=1\,3:b=2`), newSelect(a.conditions, newSample(0.5, nil))} {
+		if s.text == a.text {
+			t.Errorf("%q twice", a.text)
+		}
+	}
+}
+
+func TestNothingStaysOfWhatNobodyUses(t *testing.T) {
+	b, r := newBroker(t), NewRegistry(Options{MaxDistinct: 50})
+	rng := rand.New(rand.NewPCG(3, 4))
+	kept := map[string]View{}
+	for i := range 40 {
+		query := fmt.Sprintf("where=id=%d&members=m%d&every=1s&latest=l%d", i, i, i)
+		v, _, err := r.Parse(b, args(query))
+		if err != nil {
+			t.Fatal(err)
+		}
+		kept[query] = v
+	}
+	refused := 0
+	for range 10_000 {
+		// A stranger asks for another view each time and leaves.
+		if _, _, err := r.Parse(b, args(fmt.Sprintf("where=stranger=%d", rng.Uint64()))); errors.Is(err, ErrTooMany) {
+			refused++
+		} else if err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.mu.Lock()
+	r.swept = time.Time{} // a second later
+	r.mu.Unlock()
+	if _, _, err := r.Parse(b, args("where=after=1")); err != nil {
+		t.Errorf("after %d strangers were refused: %v", refused, err)
+	}
+	for query, v := range kept {
+		if again, _, err := r.Parse(b, args(query)); err != nil || again != v {
+			t.Errorf("%s became another view, %v", query, err)
+		}
+	}
+	runtime.GC()
+	if s, m, l := r.InUse(); s > 41 || m != 40 || l != 40 {
+		t.Errorf("in use are %d selections, %d shapes, %d members to be latest of; want 40 each", s, m, l)
+	}
+	runtime.KeepAlive(kept)
+	kept = nil
+	runtime.GC()
+	if s, m, l := r.InUse(); s+m+l != 0 {
+		t.Errorf("%d, %d and %d are left when nobody uses any", s, m, l)
+	}
+	if s, _, _ := r.InUse(); len(r.selects.m) != s {
+		t.Errorf("%d entries are left", len(r.selects.m))
+	}
+}
+
+func TestTooManyDifferentViewsAreRefused(t *testing.T) {
+	b, r := newBroker(t), NewRegistry(Options{MaxDistinct: 10})
+	var kept []View
+	for i := range 20 {
+		v, _, err := r.Parse(b, args(fmt.Sprintf("where=id=%d", i)))
+		if (i < 10) != (err == nil) || (err != nil && !errors.Is(err, ErrTooMany)) {
+			t.Errorf("view %d: %v", i, err)
+		}
+		kept = append(kept, v)
+	}
+	if v, _, err := r.Parse(b, args("where=id=3")); err != nil || v != kept[3] {
+		t.Errorf("a view that is in use is refused: %v", err)
+	}
+	if _, _, err := r.Parse(b, args("shards=1")); err != nil {
+		t.Errorf("a view without conditions is refused: %v", err)
+	}
+	if _, _, err := r.Check(wire.Format{}, b, args("where=id=99")); err != nil {
+		t.Errorf("a view that is only to be shown is refused: %v", err)
+	}
+	runtime.KeepAlive(kept)
+}
+
+func FuzzParse(f *testing.F) {
+	for _, seed := range []string{
+		"where=a=1,2&where=b\\.c!=x&sample=0.5&by=id&members=a,b.c", "every=1s&latest=a&max_delay=1s", "shards=0&wire=ws&notices=event&ids=1&x=y", "where=\\,\\.%00&members=\\ a", "encoding=gzip&lastEventId=3",
+	} {
+		f.Add(seed)
+	}
+	b, r := newBroker(f), NewRegistry(Options{})
+	f.Fuzz(func(t *testing.T, query string) {
+		v, unknown, err := r.Parse(b, args(query))
+		for _, name := range unknown {
+			if strings.Trim(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") != "" || name == "" || len(name) > 32 {
+				t.Errorf("unknown %q", name)
+			}
+		}
+		if err != nil {
+			return
+		}
+		again, _, err := r.Parse(b, args(v.Canonical()))
+		if len(v.Canonical()) < 4096 && (err != nil || again != v) {
+			t.Errorf("%q: %q is another view, %v", query, v.Canonical(), err)
+		}
+		if _, err := json.Marshal(v); err != nil {
+			t.Error(err)
+		}
+		v.Select.Match([]byte(`{"a":1}`))
+		v.Shape.Append(nil, []byte(`{"a":1}`))
+	})
+}
