@@ -1,0 +1,209 @@
+// Package inflate decompresses bodies of requests, within bounds.
+//
+// A [Pool] has a few slots, each with its decoders and a buffer. Inflating is work
+// for a processor and waits for nothing, so more slots than processors would not
+// make it faster. They bound what all bodies together can take: a body costs at
+// most the limit in memory, and at most slots × limit is in use. Whoever finds no
+// slot free waits for one.
+//
+// Inflation ends at the limit while it happens, so a bomb costs its limit and no
+// more. In steady state nothing is allocated.
+package inflate
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"runtime"
+	"sync/atomic"
+
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
+)
+
+// A Coding is a content coding (RFC 9110, section 8.4.1).
+type Coding uint8
+
+const (
+	Identity Coding = iota
+	Gzip
+	Zstd
+)
+
+var names = [...]string{"identity", "gzip", "zstd"}
+
+func (c Coding) String() string { return names[c] }
+
+// Accepted is the value of Accept-Encoding that says what is understood.
+const Accepted = "gzip, zstd, identity"
+
+// Parse reads the value of Content-Encoding. It knows one coding only: several, or
+// another, are not ok.
+func Parse(value []byte) (c Coding, ok bool) {
+	value = bytes.TrimSpace(value)
+	switch {
+	case len(value) == 0, bytes.EqualFold(value, []byte("identity")):
+		return Identity, true
+	case bytes.EqualFold(value, []byte("gzip")), bytes.EqualFold(value, []byte("x-gzip")): // RFC 9110, section 8.4.1.3
+		return Gzip, true
+	case bytes.EqualFold(value, []byte("zstd")):
+		return Zstd, true
+	}
+	return Identity, false
+}
+
+var (
+	// ErrTooLarge is returned for a body that becomes larger than the limit.
+	ErrTooLarge = errors.New("inflated body is larger than the limit")
+
+	// ErrCorrupt is returned for what is not the coding that it claims to be, is cut
+	// off, has a wrong checksum, is followed by something else, or needs a window of
+	// more than 8 MiB (RFC 9659).
+	ErrCorrupt = errors.New("body is not valid in its content coding")
+)
+
+const (
+	maxWindow = 8 << 20   // RFC 9659, section 3
+	firstSize = 64 << 10  // of a buffer
+	smallSize = 256 << 10 // buffers up to this size are always kept
+	maxKept   = 16 << 20  // bytes of larger buffers that a pool keeps
+)
+
+// A Pool inflates bodies of up to its limit.
+type Pool struct {
+	limit int
+	slots chan *Body
+	kept  atomic.Int64 // bytes of the large buffers that are kept
+}
+
+// New returns a pool for bodies that have up to limit bytes when inflated.
+func New(limit int) *Pool {
+	n := runtime.GOMAXPROCS(0)
+	p := &Pool{limit: limit, slots: make(chan *Body, n)}
+	for range n {
+		p.slots <- &Body{pool: p}
+	}
+	return p
+}
+
+// A Body is an inflated body. It holds a slot of its pool until it is released.
+type Body struct {
+	Bytes []byte
+
+	pool   *Pool
+	buf    []byte
+	source bytes.Reader
+	gzip   gzip.Reader
+	zstd   *zstd.Decoder // nil until the first body of that coding
+}
+
+// Inflate decompresses a body, which is borrowed until return. The result must be
+// released; without one there is nothing to release.
+func (p *Pool) Inflate(c Coding, body []byte) (*Body, error) {
+	b := <-p.slots
+	p.kept.Add(-large(b.buf))
+	var err error
+	switch {
+	case len(body) == 0: // neither a member nor a frame
+		err = ErrCorrupt
+	case c == Gzip:
+		err = b.inflateGzip(body)
+	case c == Zstd:
+		err = b.inflateZstd(body)
+	case len(body) > p.limit:
+		err = ErrTooLarge
+	default:
+		b.buf = append(b.buf[:0], body...)
+	}
+	b.source.Reset(nil)
+	b.Bytes = b.buf
+	if err != nil {
+		b.Release()
+		return nil, err
+	}
+	return b, nil
+}
+
+// Release gives the slot and its buffer back.
+func (b *Body) Release() {
+	b.Bytes = nil
+	if n := large(b.buf); n > 0 && b.pool.kept.Add(n) > maxKept {
+		b.pool.kept.Add(-n)
+		b.buf = nil
+	}
+	b.pool.slots <- b
+}
+
+// large is what a buffer counts against maxKept.
+func large(buf []byte) int64 {
+	if cap(buf) <= smallSize {
+		return 0
+	}
+	return int64(cap(buf))
+}
+
+// inflateGzip reads all members (RFC 1952, section 2.2).
+func (b *Body) inflateGzip(body []byte) error {
+	b.source.Reset(body)
+	if err := b.gzip.Reset(&b.source); err != nil {
+		return ErrCorrupt
+	}
+	b.buf = b.buf[:0]
+	for {
+		if len(b.buf) == cap(b.buf) {
+			if len(b.buf) > b.pool.limit {
+				return ErrTooLarge
+			}
+			b.grow()
+		}
+		n, err := b.gzip.Read(b.buf[len(b.buf):min(cap(b.buf), b.pool.limit+1)])
+		b.buf = b.buf[:len(b.buf)+n]
+		switch {
+		case len(b.buf) > b.pool.limit:
+			return ErrTooLarge
+		case err == io.EOF:
+			return nil
+		case err != nil:
+			return ErrCorrupt
+		}
+	}
+}
+
+// inflateZstd reads all frames (RFC 8878, section 3.1). The decoder writes as far
+// as the buffer reaches. If that is not enough the buffer grows, and it begins
+// again, which happens a few times in the life of a buffer.
+func (b *Body) inflateZstd(body []byte) error {
+	if b.zstd == nil {
+		var err error
+		b.zstd, err = zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(maxWindow),
+			zstd.WithDecoderMaxMemory(uint64(max(maxWindow, b.pool.limit))), zstd.WithDecodeAllCapLimit(true))
+		if err != nil {
+			panic(err) // the options are constant
+		}
+	}
+	if cap(b.buf) == 0 {
+		b.grow()
+	}
+	for {
+		space := b.buf[:0:min(cap(b.buf), b.pool.limit)]
+		out, err := b.zstd.DecodeAll(body, space)
+		switch {
+		case err == nil:
+			b.buf = b.buf[:len(out)]
+			return nil
+		case !errors.Is(err, zstd.ErrDecoderSizeExceeded):
+			return ErrCorrupt
+		case cap(space) == b.pool.limit:
+			return ErrTooLarge
+		}
+		b.grow()
+	}
+}
+
+// grow makes room, for one byte more than the limit at most: that one shows that
+// there is too much.
+func (b *Body) grow() {
+	buf := make([]byte, len(b.buf), min(max(firstSize, 4*cap(b.buf)), b.pool.limit+1))
+	copy(buf, b.buf)
+	b.buf = buf
+}
