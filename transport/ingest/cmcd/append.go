@@ -1,0 +1,95 @@
+package cmcd
+
+import (
+	"bytes"
+	"errors"
+	"math"
+	"unicode/utf8"
+)
+
+var (
+	// ErrSyntax is returned for a record that is no dictionary.
+	ErrSyntax = errors.New("not a dictionary of Structured Fields")
+
+	// ErrUTF8 is returned for a record that is not valid UTF-8.
+	ErrUTF8 = errors.New("not valid UTF-8")
+
+	// ErrIncomplete is returned for a record without e or ts.
+	ErrIncomplete = errors.New("a record must have e and ts")
+)
+
+// Version is the version of the standard that this package knows.
+const Version = 2
+
+// A Record is what is told of a record besides its JSON.
+type Record struct {
+	Version int64 // 1 if it does not say (CTA-5004-B)
+	Newer   bool  // its version is not one that is known here
+
+	// Session is its sid as it stands between the quotes, a part of the record; nil
+	// if it has none. Sequence is its sn, -1 if it has none.
+	Session  []byte
+	Sequence int64
+}
+
+// Next cuts the first record off a body. It skips empty lines, and the blanks around
+// a record. It reports false if there is no other.
+func Next(body []byte) (record, rest []byte, ok bool) {
+	for len(body) > 0 {
+		record, body, _ = bytes.Cut(body, []byte{'\n'})
+		if record = bytes.Trim(record, " \t\r"); len(record) > 0 {
+			return record, body, true
+		}
+	}
+	return nil, nil, false
+}
+
+// Append appends the JSON object of a record to dst. If the record is refused dst
+// comes back as it was, and offset says at which byte of the record it goes wrong.
+func Append(dst, record []byte) (out []byte, r Record, offset int, err error) {
+	if !utf8.Valid(record) {
+		return dst, Record{}, 0, ErrUTF8
+	}
+	p := parser{in: record, out: dst}
+	r, hasEvent, hasTime := Record{Version: 1, Sequence: -1}, false, false
+	p.dictionary(func(key, value []byte) {
+		switch string(key) {
+		case "e":
+			hasEvent = true
+		case "ts":
+			hasTime = true
+		case "v":
+			r.Version = integer(value, 1)
+		case "sn":
+			r.Sequence = integer(value, -1)
+		case "sid":
+			r.Session = nil
+			if len(value) >= 2 && value[0] == '"' {
+				r.Session = value[1 : len(value)-1]
+			}
+		}
+	})
+	switch {
+	case p.failed:
+		return dst, Record{}, p.at, ErrSyntax
+	case !hasEvent || !hasTime:
+		return dst, Record{}, len(record), ErrIncomplete
+	}
+	r.Newer = r.Version > Version
+	return p.out, r, 0, nil
+}
+
+// integer reads the spelling of an item that may be an integer.
+func integer(value []byte, otherwise int64) int64 {
+	var n int64
+	for _, c := range value {
+		if c < '0' || c > '9' || n > math.MaxInt64/10-1 {
+			return otherwise
+		}
+		n = n*10 + int64(c-'0')
+	}
+	if len(value) == 0 {
+		return otherwise
+	}
+	return n
+}
