@@ -124,7 +124,7 @@ func BenchmarkOffer(b *testing.B) {
 // BenchmarkReceive is what a receiver pays for an event of 0.5 KB.
 func BenchmarkReceive(b *testing.B) {
 	sink := sinkFunc(func(int, []byte) error { return nil })
-	r := receiver{sink: sink, maxEvent: 1 << 20, owed: make([]uint64, 1), origins: map[Origin]*origin{}}
+	r := newReceiver(sink, 1)
 	const n = 120
 	m := appendHeader(nil, Origin{1}, 0, 0, n)
 	e := event(1, 512)

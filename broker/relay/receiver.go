@@ -22,15 +22,16 @@ type Sink interface {
 	Deliver(shard int, event []byte) error
 
 	// Skip says that n events of other instances, of a shard as in Deliver, were
-	// lost on their way.
+	// lost on their way. It comes before the events that came after them. If it
+	// fails, it is called again, and nothing is delivered to that shard before.
 	Skip(shard int, n uint64) error
 }
 
 const (
-	maxOrigins   = 1024             // instances that are told apart at the same time
-	originMemory = 10 * time.Minute // how long a silent one is remembered
-	maxGap       = 1 << 40          // a larger one is nonsense
-	skipPause    = 500 * time.Millisecond
+	maxOrigins   = 1024                   // instances that are told apart at the same time
+	originMemory = 10 * time.Minute       // how long a silent one is remembered
+	maxGap       = 1 << 40                // a larger one is nonsense
+	skipPause    = 500 * time.Millisecond // until Skip is called again if it failed
 )
 
 // origin is what a receiver knows about another instance.
@@ -49,9 +50,8 @@ type receiver struct {
 	log      *zap.Logger
 
 	// Owned by run.
-	origins  map[Origin]*origin
-	owed     []uint64 // by shard of the sink: lost events that it was not told of
-	lastSkip time.Time
+	origins map[Origin]*origin
+	owed    []uint64 // by shard of the sink: lost events that it was not told of
 
 	// Written by run, read by Stats.
 	received   atomic.Uint64 // events that the sink took
@@ -97,25 +97,25 @@ func (r *receiver) run(ctx context.Context) {
 			r.from.took(text)
 			r.receive(text)
 		case <-tick.C:
-		}
-		if time.Since(r.lastSkip) >= skipPause {
 			r.settle()
 		}
 	}
 }
 
-// settle tells the sink of lost events. It is done rarely, because it costs the
-// broker a segment each time.
+// settle tells the sink of the lost events that it could not be told of before.
 func (r *receiver) settle() {
-	for shard, n := range r.owed {
-		if n == 0 {
-			continue
-		}
-		r.lastSkip = time.Now()
-		if r.sink.Skip(shard, n) == nil {
-			r.owed[shard] = 0
-		}
+	for shard := range r.owed {
+		r.tell(shard)
 	}
+}
+
+// tell reports whether the sink knows of all lost events of a shard.
+func (r *receiver) tell(shard int) bool {
+	n := r.owed[shard]
+	if n > 0 && r.sink.Skip(shard, n) == nil {
+		r.owed[shard] = 0
+	}
+	return r.owed[shard] == 0
 }
 
 // receive handles one message.
@@ -156,6 +156,7 @@ func (r *receiver) receive(text string) {
 		seq++
 	}
 	o.next[e.shard] = e.next()
+	r.tell(shard)
 }
 
 // deliver checks one event as if it were posted here.
@@ -179,7 +180,8 @@ func (r *receiver) deliver(shard int, event []byte) {
 	if bytes.IndexByte(event, '\n') >= 0 || bytes.IndexByte(event, '\r') >= 0 {
 		event = oneLine(event)
 	}
-	if r.sink.Deliver(shard, event) != nil {
+	// What was lost comes first: a consumer reads of it where it is missing.
+	if !r.tell(shard) || r.sink.Deliver(shard, event) != nil {
 		r.lose(gapRefused, shard, 1)
 		return
 	}

@@ -7,7 +7,7 @@ import (
 
 // What has left the inbox makes room, however much comes in all.
 func TestInboxTakesWhatFitsBesideWhatWaits(t *testing.T) {
-	s := subscriber{inbox: make(chan string, 3)}
+	s := subscriber{inbox: make(chan string, 4)}
 	half := strings.Repeat("x", inboxBytes/2)
 	for round := range 3 {
 		for range 3 {
@@ -20,10 +20,32 @@ func TestInboxTakesWhatFitsBesideWhatWaits(t *testing.T) {
 			s.took(<-s.inbox)
 		}
 	}
-	for range 4 { // small ones, but too many
+	for range 5 { // small ones, but too many
 		s.put("x")
 	}
-	if got := s.overflows.Load(); got != 4 || s.waiting.Load() != 3 {
-		t.Errorf("%d messages overflowed, %d bytes wait; want 4, 3", got, s.waiting.Load())
+	if got := s.overflows.Load(); got != 4 || s.waiting.Load() != 4 {
+		t.Errorf("%d messages overflowed, %d bytes wait; want 4, 4", got, s.waiting.Load())
+	}
+}
+
+// What does not fit is one gap of many messages, not many gaps of few.
+func TestAFullInboxTakesNothingUntilItIsHalfEmpty(t *testing.T) {
+	s := subscriber{inbox: make(chan string, 8)}
+	for range 9 {
+		s.put("x")
+	}
+	for range 3 {
+		s.took(<-s.inbox)
+		s.put("x")
+	}
+	if got := s.overflows.Load(); got != 4 || len(s.inbox) != 5 {
+		t.Errorf("%d messages overflowed, %d wait; want 4, 5", got, len(s.inbox))
+	}
+	s.took(<-s.inbox)
+	for range 4 {
+		s.put("x")
+	}
+	if got := s.overflows.Load(); got != 4 || len(s.inbox) != 8 || s.waiting.Load() != 8 {
+		t.Errorf("%d messages overflowed, %d wait, %d bytes; want 4, 8, 8", got, len(s.inbox), s.waiting.Load())
 	}
 }
