@@ -110,7 +110,7 @@ func New(o Options) *Relay {
 	ctx, cancel := context.WithCancel(context.Background())
 	r := &Relay{options: o, origin: NewOrigin(), cancel: cancel}
 
-	r.firehose.init(r, "firehose", o.Channel, o.Shards, o.OutboxBytes)
+	r.firehose.init(r, "firehose", o.Channel, newOutbox(o.Shards, o.OutboxBytes, o.MaxEvent))
 	r.firehose.publisher.pack = r.pack
 	r.firehose.publisher.silence = func(shard int, next uint64) []byte { return appendHeader(nil, r.origin, shard, next, 0) }
 	r.firehose.publisher.spread = true
@@ -119,7 +119,8 @@ func New(o Options) *Relay {
 	r.wait.Go(func() { r.receiver.run(ctx) })
 
 	if o.Sessions != nil {
-		r.sessions.init(r, "sessions", o.SessionChannel, 1, o.OutboxBytes/4)
+		// As large as what the other instances take: see maxSession.
+		r.sessions.init(r, "sessions", o.SessionChannel, newOutbox(1, o.OutboxBytes/4, o.maxSession()))
 		r.sessions.publisher.pack = packSessions
 		r.sessionReceiver = sessionReceiver{self: r.origin.String(), sink: o.Sessions, max: o.maxSession(), from: &r.sessions.subscriber, log: r.sessions.log}
 		r.wait.Go(func() { r.sessions.publisher.run(ctx) })
@@ -129,12 +130,12 @@ func New(o Options) *Relay {
 	return r
 }
 
-func (l *lane) init(r *Relay, name, channel string, shards, outboxBytes int) {
+func (l *lane) init(r *Relay, name, channel string, waiting *outbox) {
 	o := &r.options
 	l.log = redis.Logger(o.Log, o.Server)
 	l.publisher = publisher{
 		name: name, channel: channel,
-		outbox: newOutbox(shards, outboxBytes, o.MaxEvent),
+		outbox: waiting,
 		now:    o.now, maxAge: o.MaxAge, others: o.regather, log: l.log,
 		connect: func(ctx context.Context, failed func(error)) (rueidis.Client, error) {
 			return redis.Connect(ctx, o.Server, failed)

@@ -123,22 +123,32 @@ func TestSessionEventsTravelAsOneJSONMessageEach(t *testing.T) {
 	}
 }
 
+// A body of the largest size may be longer as JSON, and has names beside it: what the
+// others would take leaves here.
+func TestTheLargestSessionEventTravels(t *testing.T) {
+	server := startRedis(t)
+	const maxEvent = 64 << 10
+	a, b := newInstance(t, server.URL(), Options{MaxEvent: maxEvent}, nil), newInstance(t, server.URL(), Options{MaxEvent: maxEvent}, nil)
+	up(t, a, b)
+	for n, size := range []int{maxEvent - 100, maxEvent, 2*maxEvent + 3<<10} {
+		e := session.Event{ID: session.NewID(), Source: "alice", Data: strings.Repeat("x", size), Action: session.Updating, Type: session.UserSession}
+		a.relay.OfferSession(e)
+		eventually(t, "the event", func() bool {
+			if dropped := a.relay.Stats().Sessions.DroppedTotal(); dropped > 0 {
+				t.Fatalf("an event of %d bytes was dropped", size)
+			}
+			return len(b.sessionEvents()) == n+1
+		})
+	}
+}
+
 func TestForeignMessagesAreCountedAndCostNothingElse(t *testing.T) {
 	server := startRedis(t)
 	a, b := newInstance(t, server.URL(), Options{}, nil), newInstance(t, server.URL(), Options{}, nil)
 	up(t, a, b)
 
 	foreign := NewOrigin()
-	envelopeOf := func(first uint64, events ...string) string {
-		m := appendHeader(nil, foreign, 3, first, len(events))
-		for _, e := range events {
-			m = appendLength(m, len(e))
-		}
-		for _, e := range events {
-			m = append(m, e...)
-		}
-		return string(m)
-	}
+	envelopeOf := func(first uint64, events ...string) string { return envelopeOf(foreign, 3, first, events...) }
 	for _, m := range []string{
 		"", "hello", strings.Repeat("x", 1000), // foreign
 		"evd1" + strings.Repeat("\x00", 60),           // another version
