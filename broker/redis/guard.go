@@ -87,7 +87,7 @@ func (g *Guard) keep(ctx context.Context, c Config) {
 	defer g.up.Store(false)
 	var pause Backoff
 	for ctx.Err() == nil {
-		err := ping(ctx, client, g.timeout)
+		err := g.ping(ctx, client)
 		if ctx.Err() != nil {
 			return
 		}
@@ -106,11 +106,19 @@ func (g *Guard) keep(ctx context.Context, c Config) {
 	}
 }
 
-// ping is a call that may end late: keep is the only one that waits for it.
-func ping(ctx context.Context, client rueidis.Client, timeout time.Duration) error {
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+// ping is a call that may end late: keep is the only one that waits for it. It has a
+// connection to itself: behind a large answer it would say that Redis is gone. Before
+// calls are let through again it asks on theirs, too.
+func (g *Guard) ping(ctx context.Context, client rueidis.Client) error {
+	ctx, cancel := context.WithTimeout(ctx, g.timeout)
 	defer cancel()
-	return client.Do(ctx, client.B().Ping().Build()).Error()
+	err := client.Dedicated(func(c rueidis.DedicatedClient) error {
+		return c.Do(ctx, c.B().Ping().Build()).Error()
+	})
+	if err == nil && !g.up.Load() {
+		err = client.Do(ctx, client.B().Ping().Build()).Error()
+	}
+	return err
 }
 
 // Do makes a call through g. op runs in a goroutine of its own, which may outlive
@@ -140,15 +148,17 @@ func Do[T any](g *Guard, op func(context.Context, rueidis.Client) (T, error)) (T
 	}()
 	select {
 	case r := <-answer:
-		if r.err != nil && unreachable(r.err) {
-			g.suspect()
-		}
-		if errors.Is(r.err, context.DeadlineExceeded) { // op saw it first
+		switch {
+		case errors.Is(r.err, context.DeadlineExceeded): // op saw it first
+			g.look()
 			return none, ErrTimeout
+		case r.err != nil && unreachable(r.err):
+			g.suspect()
 		}
 		return r.value, r.err
 	case <-ctx.Done():
-		g.suspect()
+		// Redis may be gone, or this call was too much for the time. A PING tells.
+		g.look()
 		return none, ErrTimeout
 	}
 }
@@ -167,6 +177,11 @@ func (g *Guard) suspect() {
 	// false alarm ends with the next PING, at once.
 	g.why.Store(nil)
 	g.up.Store(false)
+	g.look()
+}
+
+// look has keep ask now whether Redis is there.
+func (g *Guard) look() {
 	select {
 	case g.poke <- struct{}{}:
 	default:

@@ -83,6 +83,41 @@ func TestGuardFollowsRedis(t *testing.T) {
 	}
 }
 
+// A call that is too much for the time costs its caller the answer, and others at
+// most theirs: none is told that Redis is away, which answers a PING all the time.
+func TestACallThatTakesTooLongTakesNobodyElseDown(t *testing.T) {
+	server := redistest.Start(t)
+	config, err := Parse(server.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The library gives a connection up that says nothing for three seconds. A PING has
+	// little time, therefore, and on a busy machine the guard may be right: try again.
+	const (
+		timeout = time.Second
+		tries   = 10
+	)
+	for try := 1; ; try++ {
+		told := make(chan bool, 100)
+		g := NewGuard(config, timeout, func(up bool, _ error) { told <- up })
+		eventually(t, "up", g.Up)
+		// WAIT for a replica that there is not keeps the connection busy, not Redis.
+		_, slow := Do(g, func(ctx context.Context, c rueidis.Client) (int64, error) {
+			return c.Do(ctx, c.B().Arbitrary("WAIT", "1", "1500").Build()).AsInt64()
+		})
+		_, next := increment(g)
+		eventually(t, "an answer", func() bool { _, err := increment(g); return err == nil })
+		g.Close()
+		down := len(told) - 1
+		if errors.Is(slow, ErrTimeout) && (next == nil || errors.Is(next, ErrTimeout)) && down == 0 {
+			return
+		}
+		if try == tries {
+			t.Fatalf("a call that takes too long = %v, the next one = %v, and the guard went down %d times; want %v, an answer, 0", slow, next, down, ErrTimeout)
+		}
+	}
+}
+
 func TestGuardBoundsTheCallsUnderWay(t *testing.T) {
 	server := redistest.Start(t)
 	config, err := Parse(server.URL())
