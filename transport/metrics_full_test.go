@@ -33,7 +33,7 @@ func withRedis(t testing.TB) func(*setup) {
 	}
 	hub := ws.New(ws.Options{})
 	store := session.NewRedis(session.RedisOptions{Server: config, Lost: hub.Logout})
-	r := relay.New(relay.Options{Server: config, Sink: Relayed{b}, Sessions: hub, Tick: b.Tick})
+	r := relay.New(relay.Options{Carrier: relay.OverRedis(config), Sink: Relayed{b}, Sessions: hub, Tick: b.Tick})
 	hub.Tie(store, r.OfferSession)
 	t.Cleanup(func() {
 		hub.Close()

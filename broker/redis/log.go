@@ -20,7 +20,12 @@ func Logger(log *zap.Logger, c Config) *zap.Logger {
 	if log == nil {
 		return zap.NewNop()
 	}
-	return log.With(zap.Stringer("redis", c)).WithOptions(zap.WrapCore(func(core zapcore.Core) zapcore.Core {
+	return Sampled(log.With(zap.Stringer("redis", c)))
+}
+
+// Sampled is log in the rhythm of [Logger].
+func Sampled(log *zap.Logger) *zap.Logger {
+	return log.WithOptions(zap.WrapCore(func(core zapcore.Core) zapcore.Core {
 		return zapcore.NewSamplerWithOptions(core, logEvery, 1, 0)
 	}))
 }

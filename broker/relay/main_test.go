@@ -83,13 +83,13 @@ func (i *instance) postTo(shard int, event []byte) {
 	i.relay.Offer(shard, at, event)
 }
 
-func config(t testing.TB, url string) redis.Config {
+func carrier(t testing.TB, url string) Carrier {
 	t.Helper()
 	c, err := redis.Parse(url)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return c
+	return OverRedis(c)
 }
 
 // newInstance starts an instance; onEvent, which may be nil, sees each event
@@ -108,7 +108,7 @@ func newInstance(t testing.TB, url string, o Options, onEvent func([]byte)) *ins
 		consuming.Go(func() { i.consume(ctx, shard, cursor) })
 	}
 
-	o.Server, o.Sink, o.Sessions, o.Tick = config(t, url), i, i, b.Tick
+	o.Carrier, o.Sink, o.Sessions, o.Tick = carrier(t, url), i, i, b.Tick
 	i.relay = New(o)
 	t.Cleanup(func() {
 		i.relay.Close()

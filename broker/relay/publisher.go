@@ -9,7 +9,6 @@ import (
 	"event-dispatcher/broker/redis"
 	"event-dispatcher/broker/ring"
 
-	"github.com/redis/rueidis"
 	"go.uber.org/zap"
 )
 
@@ -19,12 +18,13 @@ const (
 	sendPause   = time.Millisecond       // between two sendings while events trickle: they share an envelope
 	announce    = time.Second            // how often a silent instance tells its sequence
 	regather    = 3 * time.Second        // how long others may take to listen again, by default
+	settle      = time.Second            // how long they get where nobody knows whether they listen
 	lookPause   = 50 * time.Millisecond  // between two looks whether they do
 	longAgo     = 50 * 24 * time.Hour    // half the time that ticks take to wrap
 	patience    = 500 * time.Millisecond // how long one sending may take before the relay counts as down
 )
 
-// A message is what one PUBLISH carries.
+// A message is what travels as one.
 type message struct {
 	text   []byte
 	shard  int
@@ -38,6 +38,7 @@ type feed struct {
 	cursor  ring.Cursor
 	next    uint64 // sequence of the next event
 	refused uint64 // of the log's refused, how many are in next
+	heard   int    // how many got its last message
 }
 
 // A publisher is the one reader of an outbox. It is one goroutine.
@@ -45,39 +46,38 @@ type publisher struct {
 	// Fixed before run.
 	name    string // for logs
 	outbox  *outbox
-	channel string
+	channel func(shard int) Channel
 	pack    func(shard int, first uint64, b *ring.Batch) []message // in order, all of the batch
 	silence func(shard int, next uint64) []byte                    // the empty message, or nil if the channel has none
 	now     func() ring.Tick
 	maxAge  time.Duration
 	others  time.Duration // how long they may take to listen again
-	connect func(context.Context, func(error)) (rueidis.Client, error)
-	spread  bool // sharded Pub/Sub is wanted where there is some
+	carrier Carrier
 	log     *zap.Logger
 
 	// Owned by run.
-	sharded   bool   // Pub/Sub is
-	feeds     []feed // by shard
-	turn      int    // the shard that was read last
-	batch     ring.Batch
-	pending   []message
-	listeners int64 // that got the last message
+	out     Out
+	feeds   []feed // by shard
+	turn    int    // the shard that was read last
+	batch   ring.Batch
+	pending []message
+	parcels []Parcel
 
 	// Written by run, read by Stats and Drain.
 	up          atomic.Bool
 	sendingFrom atomic.Int64  // Unix ns at which the current sending began; 0: none
 	idle        atomic.Bool   // all that was offered is published or dropped
-	published   atomic.Uint64 // events that Redis took
+	published   atomic.Uint64 // events that the carrier took
 	messages    atomic.Uint64
 	bytes       atomic.Uint64
 	lapped      atomic.Uint64 // events dropped because the outbox was full
 	expired     atomic.Uint64 // events dropped because they were old
 	unanswered  atomic.Uint64 // events that were sent, had no answer, and were too old to be sent again
-	rejected    atomic.Uint64 // events dropped because Redis would not take them
+	rejected    atomic.Uint64 // events dropped because the carrier would not take them
 	failures    atomic.Uint64 // sendings that failed and were repeated
 }
 
-// isUp reports whether Redis takes what is published, right now.
+// isUp reports whether the carrier takes what is published, right now.
 func (p *publisher) isUp() bool {
 	from := p.sendingFrom.Load()
 	return p.up.Load() && (from == 0 || time.Now().UnixNano()-from < int64(patience))
@@ -95,13 +95,12 @@ func (p *publisher) run(ctx context.Context) {
 	}
 	defer sleeper.Leave()
 	p.idle.Store(true) // until connected, all that was offered is in the outbox
-	client, err := p.connect(ctx, func(err error) { p.complain(ctx, err) })
+	p.out, err = p.carrier.Out(ctx, func(err error) { p.complain(ctx, err) })
 	if err != nil {
 		return
 	}
 	p.idle.Store(false)
-	defer client.Close()
-	p.sharded = p.spread && redis.Sharded(ctx, client)
+	defer p.out.Close()
 	p.complain(ctx, nil)
 
 	timer := time.NewTimer(announce)
@@ -111,7 +110,7 @@ func (p *publisher) run(ctx context.Context) {
 		if len(p.pending) > 0 {
 			full := len(p.pending) == maxPipeline
 			begin := time.Now()
-			p.send(ctx, client)
+			p.send(ctx)
 			if !full { // events come slower than they go: let some gather
 				time.Sleep(sendPause - time.Since(begin))
 			}
@@ -123,7 +122,7 @@ func (p *publisher) run(ctx context.Context) {
 		case <-ctx.Done():
 		case <-sleeper.News(p.waiting):
 		case <-timer.C:
-			p.silent(ctx, client)
+			p.silent(ctx)
 		}
 		p.idle.Store(false)
 	}
@@ -140,17 +139,27 @@ func (p *publisher) waiting() bool {
 }
 
 // silent sends the sequences when there is nothing else to send. It shows, too,
-// whether Redis is there.
-func (p *publisher) silent(ctx context.Context, client rueidis.Client) {
-	var err error
-	if p.silence != nil {
-		for shard := 0; shard < len(p.feeds) && err == nil; shard++ {
-			_, err = p.publish(ctx, client, p.silence(shard, p.feeds[shard].next))
+// whether the carrier is there.
+func (p *publisher) silent(ctx context.Context) {
+	err := p.out.Check()
+	if err == nil && p.silence != nil {
+		p.parcels = p.parcels[:0]
+		for shard := range p.feeds {
+			p.parcels = append(p.parcels, Parcel{Channel: p.channel(shard), Text: p.silence(shard, p.feeds[shard].next)})
 		}
-	} else {
-		err = client.Do(ctx, client.B().Ping().Build()).Error()
+		err = p.publish()
+		for shard, parcel := range p.parcels {
+			p.feeds[shard].note(parcel)
+		}
 	}
 	p.complain(ctx, err)
+}
+
+// note remembers how many get the feed's messages.
+func (f *feed) note(p Parcel) {
+	if p.Err == nil {
+		f.heard = p.Heard
+	}
 }
 
 // collect reads the outbox into messages, a pipeline full at most, the shards by turns.
@@ -176,7 +185,7 @@ func (p *publisher) collect() {
 // read takes up to an envelope from one log, and reports whether there was anything.
 func (p *publisher) read(shard int) bool {
 	f, r := &p.feeds[shard], p.outbox.logs[shard].ring
-	if !r.Read(&f.cursor, &p.batch, maxEnvelope) {
+	if !r.Read(&f.cursor, &p.batch, p.most()) {
 		return false
 	}
 	defer p.batch.Release()
@@ -200,6 +209,15 @@ func (p *publisher) read(shard int) bool {
 	return true
 }
 
+// most is how many bytes of events a message may have. In the worst case each is one
+// byte, and its length takes four more.
+func (p *publisher) most() int {
+	if limit := p.out.MaxMessage(); limit > 0 {
+		return max(min(maxEnvelope, (limit-headerSize)/5), 1)
+	}
+	return maxEnvelope
+}
+
 // isOld reports whether an event of that time has waited for too long.
 func (p *publisher) isOld(at ring.Tick) bool {
 	age := p.now().Since(at).Duration()
@@ -208,10 +226,10 @@ func (p *publisher) isOld(at ring.Tick) bool {
 
 // send publishes what is pending and repeats it until there is an answer to all
 // of it, it is too old, or ctx is done.
-func (p *publisher) send(ctx context.Context, client rueidis.Client) {
+func (p *publisher) send(ctx context.Context) {
 	var pause redis.Backoff
 	for len(p.pending) > 0 && ctx.Err() == nil {
-		err := p.attempt(ctx, client)
+		err := p.attempt()
 		p.complain(ctx, err)
 		if len(p.pending) == 0 {
 			return
@@ -219,7 +237,7 @@ func (p *publisher) send(ctx context.Context, client rueidis.Client) {
 		p.failures.Add(1)
 		for err != nil && ctx.Err() == nil {
 			pause.Wait(ctx)
-			err = p.gather(ctx, client)
+			err = p.gather(ctx)
 			p.complain(ctx, err)
 		}
 		p.forgetOld()
@@ -240,29 +258,21 @@ func (p *publisher) forgetOld() {
 }
 
 // attempt sends what is pending once, and keeps pending what must be sent again.
-func (p *publisher) attempt(ctx context.Context, client rueidis.Client) error {
-	commands := make(rueidis.Commands, len(p.pending))
-	for i, m := range p.pending {
-		commands[i] = p.command(client, m.text)
+func (p *publisher) attempt() error {
+	p.parcels = p.parcels[:0]
+	for _, m := range p.pending {
+		p.parcels = append(p.parcels, Parcel{Channel: p.channel(m.shard), Text: m.text})
 	}
-	p.sendingFrom.Store(time.Now().UnixNano())
-	// Without a deadline: the connection has one, and the texts may be used
-	// again only when the library has let go of them.
-	replies := client.DoMulti(context.WithoutCancel(ctx), commands...)
-	p.sendingFrom.Store(0)
-
-	var failed error
-	taken := -1 // the last one that Redis took
-	for i, r := range replies {
-		if err := r.Error(); err != nil {
-			failed = err
-		} else {
+	failed := p.publish()
+	taken := -1 // the last one that the carrier took
+	for i := range p.parcels {
+		if p.parcels[i].Err == nil {
 			taken = i
-			p.listeners, _ = r.AsInt64()
 		}
 	}
 	for i, m := range p.pending[:taken+1] {
-		if replies[i].Error() != nil {
+		p.feeds[m.shard].note(p.parcels[i])
+		if p.parcels[i].Err != nil {
 			// Later ones went out already, and showed the others a gap.
 			p.rejected.Add(uint64(m.events))
 			continue
@@ -275,15 +285,35 @@ func (p *publisher) attempt(ctx context.Context, client rueidis.Client) error {
 	return failed
 }
 
-// gather waits, after an outage, until as many listen as before it.
-func (p *publisher) gather(ctx context.Context, client rueidis.Client) error {
-	if p.silence == nil {
-		return client.Do(ctx, client.B().Ping().Build()).Error()
+// publish sends the parcels, and returns an error of any.
+func (p *publisher) publish() (failed error) {
+	p.sendingFrom.Store(time.Now().UnixNano())
+	p.out.Publish(p.parcels)
+	p.sendingFrom.Store(0)
+	for i := range p.parcels {
+		if err := p.parcels[i].Err; err != nil {
+			failed = err
+		}
 	}
-	before := p.listeners
-	for end := time.Now().Add(p.others); ; {
-		n, err := p.publish(ctx, client, p.silence(p.pending[0].shard, p.pending[0].first))
-		if err != nil || n >= before || time.Now().After(end) {
+	return failed
+}
+
+// gather waits, after an outage, until as many listen as before it. Where nobody
+// knows how many do, it gives them settle.
+func (p *publisher) gather(ctx context.Context) error {
+	if p.silence == nil {
+		return p.out.Check()
+	}
+	m := p.pending[0]
+	before := p.feeds[m.shard].heard
+	patience := p.others
+	if before == Unheard {
+		patience = min(patience, settle)
+	}
+	for end := time.Now().Add(patience); ; {
+		p.parcels = append(p.parcels[:0], Parcel{Channel: p.channel(m.shard), Text: p.silence(m.shard, m.first)})
+		err := p.publish()
+		if err != nil || before != Unheard && p.parcels[0].Heard >= before || time.Now().After(end) {
 			return err
 		}
 		select {
@@ -292,20 +322,6 @@ func (p *publisher) gather(ctx context.Context, client rueidis.Client) error {
 		case <-time.After(lookPause):
 		}
 	}
-}
-
-// publish sends one message and returns how many got it.
-func (p *publisher) publish(ctx context.Context, client rueidis.Client, text []byte) (int64, error) {
-	p.sendingFrom.Store(time.Now().UnixNano())
-	defer p.sendingFrom.Store(0)
-	return client.Do(context.WithoutCancel(ctx), p.command(client, text)).AsInt64()
-}
-
-func (p *publisher) command(client rueidis.Client, text []byte) rueidis.Completed {
-	if p.sharded {
-		return client.B().Spublish().Channel(p.channel).Message(rueidis.BinaryString(text)).Build()
-	}
-	return client.B().Publish().Channel(p.channel).Message(rueidis.BinaryString(text)).Build()
 }
 
 // complain logs that Redis went, and that it came back, until ctx is done.

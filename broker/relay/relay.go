@@ -8,14 +8,16 @@ import (
 	"event-dispatcher/broker/redis"
 	"event-dispatcher/broker/ring"
 
-	"github.com/redis/rueidis"
 	"go.uber.org/zap"
 )
 
 // Options tunes a [Relay].
 type Options struct {
-	// Server is where Redis is.
-	Server redis.Config
+	// Carrier takes the firehose. Required.
+	Carrier Carrier
+
+	// SessionCarrier takes the session events. Nil means Carrier.
+	SessionCarrier Carrier
 
 	// Channel carries the firehose. Empty means "event-dispatcher".
 	Channel string
@@ -71,8 +73,9 @@ type Relay struct {
 	wait   sync.WaitGroup
 }
 
-// A lane is the way of one kind of events through Redis.
+// A lane is the way of one kind of events through a carrier.
 type lane struct {
+	carrier    Carrier
 	log        *zap.Logger // of its own, because lines of one kind are sampled
 	publisher  publisher
 	subscriber subscriber
@@ -80,8 +83,11 @@ type lane struct {
 
 // New returns at once and connects in the background.
 func New(o Options) *Relay {
-	if o.Sink == nil || o.Tick == nil {
-		panic("relay: Options.Sink and Options.Tick are required")
+	if o.Carrier == nil || o.Sink == nil || o.Tick == nil {
+		panic("relay: Options.Carrier, Options.Sink and Options.Tick are required")
+	}
+	if o.SessionCarrier == nil {
+		o.SessionCarrier = o.Carrier
 	}
 	if o.Channel == "" {
 		o.Channel = "event-dispatcher"
@@ -110,44 +116,58 @@ func New(o Options) *Relay {
 	ctx, cancel := context.WithCancel(context.Background())
 	r := &Relay{options: o, origin: NewOrigin(), cancel: cancel}
 
-	r.firehose.init(r, "firehose", o.Channel, newOutbox(o.Shards, o.OutboxBytes, o.MaxEvent))
+	r.firehose.init(r, "firehose", o.Carrier, Channel{Name: o.Channel}, newOutbox(o.Shards, o.OutboxBytes, o.MaxEvent))
 	r.firehose.publisher.pack = r.pack
 	r.firehose.publisher.silence = func(shard int, next uint64) []byte { return appendHeader(nil, r.origin, shard, next, 0) }
-	r.firehose.publisher.spread = true
 	r.receiver = receiver{self: r.origin, sink: o.Sink, owed: make([]uint64, o.Shards), maxEvent: o.MaxEvent, from: &r.firehose.subscriber, log: r.firehose.log}
 	r.wait.Go(func() { r.firehose.publisher.run(ctx) })
 	r.wait.Go(func() { r.receiver.run(ctx) })
 
 	if o.Sessions != nil {
 		// As large as what the other instances take: see maxSession.
-		r.sessions.init(r, "sessions", o.SessionChannel, newOutbox(1, o.OutboxBytes/4, o.maxSession()))
+		r.sessions.init(r, "sessions", o.SessionCarrier, Channel{Name: o.SessionChannel, Original: true}, newOutbox(1, o.OutboxBytes/4, o.maxSession()))
 		r.sessions.publisher.pack = packSessions
 		r.sessionReceiver = sessionReceiver{self: r.origin.String(), sink: o.Sessions, max: o.maxSession(), from: &r.sessions.subscriber, log: r.sessions.log}
 		r.wait.Go(func() { r.sessions.publisher.run(ctx) })
 		r.wait.Go(func() { r.sessionReceiver.run(ctx) })
 	}
-	r.wait.Go(func() { r.subscribe(ctx) })
+	if o.Sessions != nil && o.SessionCarrier == o.Carrier {
+		r.wait.Go(func() { r.subscribe(ctx, &r.firehose, &r.sessions) })
+		return r
+	}
+	r.wait.Go(func() { r.subscribe(ctx, &r.firehose) })
+	if o.Sessions != nil {
+		r.wait.Go(func() { r.subscribe(ctx, &r.sessions) })
+	}
 	return r
 }
 
-func (l *lane) init(r *Relay, name, channel string, waiting *outbox) {
+func (l *lane) init(r *Relay, name string, carrier Carrier, channel Channel, waiting *outbox) {
 	o := &r.options
-	l.log = redis.Logger(o.Log, o.Server)
+	l.carrier = carrier
+	l.log = logger(o.Log, carrier)
 	l.publisher = publisher{
-		name: name, channel: channel,
-		outbox: waiting,
-		now:    o.now, maxAge: o.MaxAge, others: o.regather, log: l.log,
-		connect: func(ctx context.Context, failed func(error)) (rueidis.Client, error) {
-			return redis.Connect(ctx, o.Server, failed)
-		},
+		name: name, carrier: carrier,
+		channel: func(int) Channel { return channel },
+		outbox:  waiting,
+		now:     o.now, maxAge: o.MaxAge, others: o.regather, log: l.log,
 	}
 	l.subscriber = subscriber{name: name, channel: channel, inbox: make(chan string, inboxMessages), log: l.log}
 }
 
-// subscribe runs the subscribers over one client.
-func (r *Relay) subscribe(ctx context.Context) {
-	log := redis.Logger(r.options.Log, r.options.Server)
-	client, err := redis.Connect(ctx, r.options.Server, func(err error) {
+// logger is of what goes wrong with a carrier, in an even rhythm.
+func logger(log *zap.Logger, c Carrier) *zap.Logger {
+	if log == nil {
+		return zap.NewNop()
+	}
+	return redis.Sampled(log.With(zap.Stringer(c.Kind(), c)))
+}
+
+// subscribe runs the subscribers of lanes over one connection.
+func (r *Relay) subscribe(ctx context.Context, lanes ...*lane) {
+	carrier := lanes[0].carrier
+	log := logger(r.options.Log, carrier)
+	in, err := carrier.In(ctx, func(err error) {
 		if ctx.Err() == nil {
 			log.Warn("relay: cannot subscribe", redis.Error(err))
 		}
@@ -155,14 +175,13 @@ func (r *Relay) subscribe(ctx context.Context) {
 	if err != nil {
 		return
 	}
-	defer client.Close()
-	var both sync.WaitGroup
-	defer both.Wait()
-	r.firehose.subscriber.sharded = redis.Sharded(ctx, client)
-	both.Go(func() { r.firehose.subscriber.run(ctx, client) })
-	if r.options.Sessions != nil {
-		both.Go(func() { r.sessions.subscriber.run(ctx, client) })
+	defer context.AfterFunc(ctx, in.Close)()
+	var all sync.WaitGroup
+	for _, l := range lanes {
+		all.Go(func() { l.subscriber.run(ctx, in) })
 	}
+	all.Wait()
+	in.Close()
 }
 
 // Origin is this instance's random id.

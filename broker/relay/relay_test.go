@@ -77,7 +77,7 @@ func TestPartsAndShardArrive(t *testing.T) {
 		arrived <- arrival{shard, string(event)}
 		return nil
 	})
-	b := New(Options{Server: config(t, server.URL()), Sink: sink, Tick: a.broker.Tick, Shards: 2})
+	b := New(Options{Carrier: carrier(t, server.URL()), Sink: sink, Tick: a.broker.Tick, Shards: 2})
 	defer b.Close()
 	eventually(t, "up", func() bool { return a.relay.Up() && b.Up() })
 	a.relay.Offer(3, a.broker.Tick(time.Now()), []byte(`{"a":1`), []byte(`,"user_ip":"`), []byte("::1"), []byte(`"}`))

@@ -6,15 +6,13 @@ import (
 
 	"event-dispatcher/broker/redis"
 
-	"github.com/redis/rueidis"
 	"go.uber.org/zap"
 )
 
 // A subscriber takes the messages of one channel into a bounded inbox.
 type subscriber struct {
 	name    string // for logs
-	channel string
-	sharded bool
+	channel Channel
 	inbox   chan string
 	log     *zap.Logger
 
@@ -33,21 +31,17 @@ const (
 )
 
 // run subscribes, again and again, until ctx is done.
-func (s *subscriber) run(ctx context.Context, client rueidis.Client) {
+func (s *subscriber) run(ctx context.Context, in In) {
 	var pause redis.Backoff
-	confirmed := rueidis.WithOnSubscriptionHook(ctx, func(sub rueidis.PubSubSubscription) {
-		if (sub.Kind == "subscribe" || sub.Kind == "ssubscribe") && ctx.Err() == nil {
+	began := func() {
+		if ctx.Err() == nil {
 			s.subscribed.Store(true)
 			s.resumed.Add(1)
 			s.log.Info("relay: subscribed", zap.String("events", s.name))
 		}
-	})
+	}
 	for ctx.Err() == nil {
-		command := client.B().Subscribe().Channel(s.channel).Build()
-		if s.sharded {
-			command = client.B().Ssubscribe().Channel(s.channel).Build()
-		}
-		err := client.Receive(confirmed, command, func(m rueidis.PubSubMessage) { s.put(m.Message) })
+		err := in.Hear(context.WithoutCancel(ctx), s.channel, began, s.put) // until in is closed
 		problem := "relay: cannot subscribe"
 		if s.subscribed.Swap(false) {
 			pause.Reset() // the attempt had worked

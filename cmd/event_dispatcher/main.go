@@ -235,7 +235,7 @@ func share(cfg *config.Config, b *broker.Broker, log *zap.Logger) *sharing {
 	})
 	s.stats.Redis = store.Stats
 	s.relay = relay.New(relay.Options{
-		Server:         *cfg.Redis,
+		Carrier:        relay.OverRedis(*cfg.Redis),
 		Channel:        cfg.Channel,
 		SessionChannel: cfg.SessionChannel,
 		Sink:           transport.Relayed{Broker: b},
