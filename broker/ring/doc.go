@@ -47,9 +47,12 @@
 //  6. A reader pins one segment at a time. Readers that pin at the same time need
 //     a spare segment each, so that recycling never waits for them. When the
 //     spares run out the window shrinks: the oldest events go, not the newest.
-//  7. A segment's state carries the low bits of its ordinal (the epoch), and the
-//     link to the next segment carries the whole of it. A compare-and-swap by a
-//     publisher that slept through a recycling therefore fails.
+//  7. Only segments of the log take events. A segment's state carries the low
+//     bits of its ordinal (the epoch), and the link to the next segment carries
+//     the whole of it; within one life the phase only moves forward, from closed
+//     to open to sealed, and stays sealed while the segment is retired, free or
+//     claimed, until it is prepared for its next life. A compare-and-swap by a
+//     publisher that slept through any of this therefore fails.
 //  8. No two lives of a segment have the same ref. A publisher claims a segment,
 //     sees that the link is still empty, and only then prepares it: as long as it
 //     holds the segment, nobody else can link that segment under that ordinal.
@@ -83,7 +86,9 @@
 // compare-and-swap: whoever follows the link sees it prepared. A reader reads,
 // then unpins: a claimant that finds no pin may overwrite what was read. All of
 // these are atomic operations on one word each (go.dev/ref/mem#atomic); nothing
-// else is relied on, and the race detector agrees.
+// else is relied on, and the race detector agrees. TestEveryInterleaving plays the
+// orders in which a few publishers and readers can take these steps, every one
+// with up to two or three interruptions, and checks the invariants after each step.
 //
 // # Costs
 //

@@ -90,3 +90,13 @@ func (r *Ring) Claim() (release func()) {
 		}
 	}
 }
+
+// Open is how many segments take events; a log has one that does, or none.
+func (r *Ring) Open() (n int) {
+	for i := range r.segments {
+		if state(r.segments[i].state.Load()).phase() == open {
+			n++
+		}
+	}
+	return n
+}

@@ -245,3 +245,40 @@ func TestShortageCostsTheOldestEventsNotTheNewest(t *testing.T) {
 		t.Errorf("read %d, skipped %d; want 420 together", len(events), skipped)
 	}
 }
+
+// A publisher sees a segment sealed and sleeps until its successor has left the
+// window and was claimed, as a segment for later events or for nothing. It must not
+// open that one again (invariant 7): who still takes it for the active segment
+// would publish where nobody reads.
+func TestLatePublisherOpensNothing(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		before func(release func()) // the late publisher runs
+		after  func(release func())
+	}{
+		{"while it is claimed", func(func()) {}, func(release func()) { release() }},
+		{"after it was given back", func(release func()) { release() }, func(func()) {}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := small(2)
+			c := r.Head()
+			publish(t, r, "held")
+			var held ring.Batch
+			r.Read(&c, &held, 1) // so that the sealed segment keeps its link
+			late := r.Seal()
+			publish(t, r, "1", "2", "3", "4") // the successor
+			publish(t, r, "5", "6", "7", "8", "9") // now it has left the window
+			release := r.Claim()
+			tt.before(release)
+			if err := r.Advance(late); err != nil {
+				t.Errorf("Advance, late = %v; want nil", err)
+			}
+			if got := r.Open(); got != 1 {
+				t.Errorf("%d segments take events; want 1, the active one", got)
+			}
+			tt.after(release)
+			held.Release()
+			publish(t, r, "last")
+		})
+	}
+}

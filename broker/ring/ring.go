@@ -2,7 +2,6 @@ package ring
 
 import (
 	"errors"
-	"sync"
 	"sync/atomic"
 )
 
@@ -60,13 +59,13 @@ type Ring struct {
 	poison        bool // tests: overwrite recycled memory
 
 	_         [64]byte
-	active    atomic.Uint64 // ref of the segment that publishers append to
+	active    word // ref of the segment that publishers append to
 	_         [56]byte
-	oldest    atomic.Uint64 // ref of the oldest segment of the window
+	oldest    word          // ref of the oldest segment of the window
 	allocated atomic.Int64  // segments that have memory
 	exhausted atomic.Uint64 // times that no segment could be claimed
 
-	skipping sync.Mutex // held by Skip, never by Publish
+	skipping mutex // held by Skip, never by Publish
 }
 
 // New returns an empty ring. It panics if the options are out of range.

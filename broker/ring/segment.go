@@ -1,31 +1,26 @@
 package ring
 
-import (
-	"runtime"
-	"sync/atomic"
-)
-
 // A segment is one block of the log. It is reused: each life has a new ordinal.
 type segment struct {
 	// The word that publishers contend on has its cache line to itself, away
 	// from the pins that readers write (BenchmarkPublishWithReaders).
-	state atomic.Uint64 // a state
+	state word // a state
 	_     [56]byte
 
-	pins atomic.Int64 // readers that hold this segment
+	pins counter // readers that hold this segment
 	_    [56]byte
 
-	ref     atomic.Uint64 // this life's ref; 0 when retired
-	next    atomic.Uint64 // ref of the successor, or unlinked(ordinal)
-	base    atomic.Uint64 // sequence of the first event
-	gap     atomic.Uint64 // sequences lost after the last event; counts only in phase gapped
-	claimed atomic.Bool   // in use, or being checked for reuse
+	ref     word    // this life's ref; 0 when retired
+	next    word    // ref of the successor, or unlinked(ordinal)
+	base    word    // sequence of the first event
+	gap     word    // sequences lost after the last event; counts only in phase gapped
+	claimed boolean // in use, or being checked for reuse
 
 	place int // in Ring.segments; fixed after New
 
 	// Allocated by New or the first claimant, then fixed.
 	data  []byte
-	index []atomic.Uint64 // entries
+	index []word // entries
 
 	_ [32]byte // to four cache lines: the neighbour's state starts a fresh one
 }
@@ -57,7 +52,7 @@ func (s *segment) nextBase(st state) uint64 {
 // allocate gives a segment its memory.
 func (r *Ring) allocate(s *segment) {
 	s.data = make([]byte, r.segmentBytes)
-	s.index = make([]atomic.Uint64, r.segmentEvents)
+	s.index = make([]word, r.segmentEvents)
 	r.allocated.Add(1)
 }
 
@@ -84,10 +79,12 @@ func (r *Ring) claim() *segment {
 				s.data[i] = 0xDB
 			}
 		}
-		// Emptied in both planes' books, even if the claimant gives it back unused.
+		// Emptied in both planes' books, even if the claimant gives it back
+		// unused. Still sealed, not closed: a publisher that slept since it
+		// followed the link to this life would open it (invariant 7).
 		st := state(s.state.Load())
 		clear(s.index[:st.events()])
-		s.state.Store(uint64(makeState(closed, st.epoch())))
+		s.state.Store(uint64(makeState(sealed, st.epoch())))
 		return s
 	}
 	return nil
@@ -128,13 +125,14 @@ func (r *Ring) advance(f ref, st state) error {
 		// pinned too: publishers that lose the race for the link give a
 		// segment back, so wait, but not for long.
 		r.retire(minWindow)
-		runtime.Gosched()
+		giveWay()
 	}
 	next := ref(s.next.Load())
 	if !next.follows(f.ordinal()) {
 		return nil // s was recycled meanwhile: the ring is far ahead
 	}
-	// Opened before it becomes active, so active always takes events or is sealed.
+	// Opened before it becomes active, so active always takes events or is
+	// sealed. Too late, it fails: nothing is closed twice in a life (invariant 7).
 	shut := makeState(closed, next.ordinal())
 	r.at(next).state.CompareAndSwap(uint64(shut), uint64(shut.with(open)))
 	r.active.CompareAndSwap(uint64(f), uint64(next))
@@ -143,12 +141,8 @@ func (r *Ring) advance(f ref, st state) error {
 	return nil
 }
 
-const (
-	// patience is how often a publisher that finds no free segment looks again.
-	patience = 16
-	// minWindow is what the window may shrink to while there is a shortage.
-	minWindow = 2
-)
+// minWindow is what the window may shrink to while there is a shortage.
+const minWindow = 2
 
 // link gives the sealed segment at f a successor, unless it has one already. It
 // reports false if no segment can be claimed.
