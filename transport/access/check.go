@@ -1,0 +1,185 @@
+package access
+
+import (
+	"bytes"
+	"crypto/subtle"
+	"time"
+
+	"github.com/valyala/fasthttp"
+)
+
+// A Memo is what a connection remembers of the credentials that were good last.
+// The zero Memo is that of a new connection. It belongs to the goroutine that
+// serves the connection.
+type Memo struct{ last *known }
+
+// known is a credential that was good. One is shared by all connections that
+// brought it.
+type known struct {
+	credential string
+	grant      *Grant
+	under      uint64 // number of the state: a connection must not keep a state alive
+}
+
+// Check says whether a request may have what needs the right. It looks at nothing
+// but the head. memo may be nil.
+func (g *Gate) Check(ctx *fasthttp.RequestCtx, memo *Memo, need Right) (*Grant, Refusal) {
+	if g == nil {
+		return everybody, Granted
+	}
+	return g.check(ctx, memo, need)
+}
+
+func (g *Gate) check(ctx *fasthttp.RequestCtx, memo *Memo, need Right) (*Grant, Refusal) {
+	s := g.now.Load()
+	if need == Anyone {
+		return s.anonymous, Granted
+	}
+	now := ctx.Time()
+	if now.IsZero() { // the body is still expected
+		now = time.Now()
+	}
+	grant, refusal := g.who(ctx, s, memo, need, now)
+	switch {
+	case refusal != Granted:
+		return nil, refusal
+	case grant.Rights.Has(need):
+		return grant, Granted
+	case grant.anonymous():
+		return nil, MissingCredential
+	}
+	return nil, MissingRole
+}
+
+// who is the grant of the credentials that a request brings. Credentials in two
+// places, or two of a kind, are none (RFC 6750, section 2).
+func (g *Gate) who(ctx *fasthttp.RequestCtx, s *state, memo *Memo, need Right, now time.Time) (*Grant, Refusal) {
+	header := ctx.Request.Header.PeekAll(fasthttp.HeaderAuthorization)
+	ticket, tickets := ticketOf(ctx, need)
+	switch {
+	case len(header)+tickets == 0:
+		return s.anonymous, Granted
+	case len(header)+tickets > 1:
+		return nil, BadCredential
+	case tickets == 1:
+		grant, refusal := g.redeem(ticket, now)
+		if refusal == Granted && need != Consume {
+			return nil, BadTicket
+		}
+		return grant, refusal
+	}
+	credential, ok := bearer(header[0])
+	if !ok {
+		return nil, BadCredential
+	}
+	return s.whose(credential, memo, now)
+}
+
+// whose is the grant of a token.
+func (s *state) whose(credential []byte, memo *Memo, now time.Time) (*Grant, Refusal) {
+	if memo != nil && memo.last != nil && memo.last.under == s.number &&
+		subtle.ConstantTimeCompare(credential, []byte(memo.last.credential)) == 1 {
+		return memo.last.grant.unless(now)
+	}
+	if !isCredential(credential) {
+		return nil, BadCredential
+	}
+	h := hashOf(credential)
+	k := s.verified.get(h)
+	if k == nil {
+		grant := s.tokens[h] // comparing hashes tells nothing of tokens that are near
+		if grant == nil {
+			if len(s.issuers) == 0 || !isJWT(credential) {
+				return nil, BadCredential
+			}
+			var refusal Refusal
+			if grant, refusal = s.verify(string(credential)); refusal != Granted {
+				return nil, refusal
+			}
+		}
+		k = s.verified.add(h, &known{string(credential), grant, s.number})
+	}
+	if memo != nil {
+		memo.last = k
+	}
+	return k.grant.unless(now)
+}
+
+// unless refuses a grant that has expired.
+func (g *Grant) unless(now time.Time) (*Grant, Refusal) {
+	if g.expired(now) {
+		return nil, ExpiredCredential
+	}
+	return g, Granted
+}
+
+// bearer is the token of an Authorization header (RFC 9110, section 11.4: the
+// scheme in any case, then spaces).
+func bearer(header []byte) ([]byte, bool) {
+	const scheme = "bearer "
+	if len(header) <= len(scheme) || !bytes.EqualFold(header[:len(scheme)], []byte(scheme)) {
+		return nil, false
+	}
+	return bytes.TrimLeft(header[len(scheme):], " "), true
+}
+
+// ticketOf is the ticket of a request, and how many it has: as ?token=, or behind
+// "bearer." among the subprotocols of a WebSocket.
+func ticketOf(ctx *fasthttp.RequestCtx, need Right) (ticket []byte, n int) {
+	if bytes.Contains(ctx.URI().QueryString(), []byte("token=")) {
+		ctx.QueryArgs().VisitAll(func(key, value []byte) {
+			if string(key) == "token" {
+				ticket = value
+				n++
+			}
+		})
+	}
+	if need == Consume {
+		if _, t := Subprotocol(&ctx.Request.Header); t != nil {
+			ticket = t
+			n++
+		}
+	}
+	return ticket, n
+}
+
+// protocol is the subprotocol of browsers that bring a ticket.
+const (
+	protocol       = "dispatcher"
+	protocolTicket = "bearer."
+)
+
+// Subprotocol picks one of the subprotocols that a WebSocket client offers, and
+// finds the ticket among them. A browser hangs up unless one of those that it
+// offered is picked (WHATWG WebSockets, section 3.1), and none of ours means
+// anything but "dispatcher": so without that, it is the first one. A ticket is
+// never picked. Both are nil if there is none.
+func Subprotocol(h *fasthttp.RequestHeader) (picked, ticket []byte) {
+	for _, line := range h.PeekAll(fasthttp.HeaderSecWebSocketProtocol) {
+		for offer := range bytes.SplitSeq(line, []byte{','}) {
+			offer = bytes.Trim(offer, " \t")
+			switch {
+			case bytes.HasPrefix(offer, []byte(protocolTicket)):
+				ticket = offer[len(protocolTicket):]
+			case string(offer) == protocol:
+				picked = offer
+			case picked == nil && isToken(offer):
+				picked = offer
+			}
+		}
+	}
+	return picked, ticket
+}
+
+// isToken reports whether p is a token of HTTP (RFC 9110, section 5.6.2).
+func isToken(p []byte) bool {
+	for _, c := range p {
+		switch {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9',
+			bytes.IndexByte([]byte("!#$%&'*+-.^_`|~"), c) >= 0:
+		default:
+			return false
+		}
+	}
+	return len(p) > 0
+}

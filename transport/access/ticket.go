@@ -1,0 +1,120 @@
+package access
+
+import (
+	"sync"
+	"time"
+)
+
+// TicketLife is how long a ticket waits to be used.
+const TicketLife = 30 * time.Second
+
+// tickets are those that wait to be used: they open one stream or socket, for
+// clients that can put no header on a request. This instance alone knows them.
+type tickets struct {
+	max int // fixed
+
+	mu    sync.Mutex
+	all   map[hash]ticket
+	order []hash        // as they were made, so as they expire; may hold some that were used
+	of    map[*life]int // how many one grant has
+}
+
+type ticket struct {
+	grant *Grant
+	until time.Time
+}
+
+// share is the part of the table that one grant may have.
+const share = 4
+
+// Ticket makes a ticket for a grant that may consume. It carries that right and no
+// other.
+func (g *Gate) Ticket(grant *Grant, now time.Time) (string, Refusal) {
+	switch {
+	case g == nil || grant.anonymous():
+		return "", MissingCredential
+	case !grant.Rights.Has(Consume):
+		return "", MissingRole
+	}
+	t := random()
+	if !g.tickets.add(hashOf([]byte(t)), grant, now) {
+		return "", TooManyTickets
+	}
+	return t, Granted
+}
+
+func (t *tickets) add(h hash, grant *Grant, now time.Time) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.purgeLocked(now)
+	if len(t.all) >= t.max || t.of[grant.life] >= max(1, t.max/share) {
+		return false
+	}
+	if t.all == nil {
+		t.all, t.of = map[hash]ticket{}, map[*life]int{}
+	}
+	t.all[h] = ticket{grant, now.Add(TicketLife)}
+	t.order = append(t.order, h)
+	t.of[grant.life]++
+	return true
+}
+
+// take uses a ticket. Whoever shows it at the wrong place has used it, too.
+func (t *tickets) take(h hash, now time.Time) *Grant {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.purgeLocked(now)
+	found, ok := t.all[h]
+	if !ok {
+		return nil
+	}
+	t.dropLocked(h, found)
+	return found.grant
+}
+
+// purgeLocked drops what is too old, and from the order what was used.
+func (t *tickets) purgeLocked(now time.Time) {
+	n := 0
+	for ; n < len(t.order); n++ {
+		h := t.order[n]
+		found, ok := t.all[h]
+		if ok && now.Before(found.until) {
+			break
+		}
+		if ok {
+			t.dropLocked(h, found)
+		}
+	}
+	if t.order = t.order[n:]; len(t.order) == 0 {
+		t.order = nil
+	}
+}
+
+func (t *tickets) dropLocked(h hash, found ticket) {
+	delete(t.all, h)
+	if t.of[found.grant.life]--; t.of[found.grant.life] == 0 {
+		delete(t.of, found.grant.life)
+	}
+}
+
+func (t *tickets) len() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.all)
+}
+
+// redeem is the grant of a ticket, as it is now.
+func (g *Gate) redeem(credential []byte, now time.Time) (*Grant, Refusal) {
+	if !isCredential(credential) {
+		return nil, BadTicket
+	}
+	before := g.tickets.take(hashOf(credential), now)
+	if before == nil {
+		return nil, BadTicket
+	}
+	grant := g.now.Load().find(before)
+	if !before.stillStands(grant) || grant.expired(now) {
+		return nil, BadTicket
+	}
+	return grant, Granted
+}

@@ -1,0 +1,127 @@
+package access
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+// A Certificate is a certificate with its key, read again when it was renewed.
+type Certificate struct {
+	// Fixed after OpenCertificate.
+	certFile, keyFile string
+	log               *zap.Logger
+	quit, done        chan struct{}
+
+	now      atomic.Pointer[tls.Certificate]
+	failures atomic.Uint64
+
+	reloading sync.Mutex
+	files     files // guarded by reloading
+}
+
+// OpenCertificate reads the certificate chain and its key, in PEM, and watches both
+// until Close.
+func OpenCertificate(certFile, keyFile string, log *zap.Logger) (*Certificate, error) {
+	if log == nil {
+		log = zap.NewNop()
+	}
+	c := &Certificate{certFile: certFile, keyFile: keyFile, log: log, quit: make(chan struct{}), done: make(chan struct{})}
+	c.files.watch([]string{certFile, keyFile})
+	pair, err := loadPair(certFile, keyFile)
+	if err != nil {
+		return nil, err
+	}
+	c.now.Store(pair)
+	go c.run()
+	return c, nil
+}
+
+// CheckCertificate reports what is wrong with a certificate and its key.
+func CheckCertificate(certFile, keyFile string) error {
+	_, err := loadPair(certFile, keyFile)
+	return err
+}
+
+func loadPair(certFile, keyFile string) (*tls.Certificate, error) {
+	pair, err := tls.LoadX509KeyPair(certFile, keyFile)
+	if err != nil {
+		return nil, fmt.Errorf("certificate %s with key %s: %w", certFile, keyFile, err)
+	}
+	return &pair, nil
+}
+
+func (c *Certificate) run() {
+	defer close(c.done)
+	tick := time.NewTicker(pollInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-c.quit:
+			return
+		case <-tick.C:
+		}
+		c.reloading.Lock()
+		changed := c.files.changed()
+		c.reloading.Unlock()
+		if changed {
+			_ = c.Reload() // said in the log
+		}
+	}
+}
+
+// Reload reads the files again. If they do not fit together, those before stay.
+// Connections that are open keep theirs.
+func (c *Certificate) Reload() error {
+	if c == nil {
+		return nil
+	}
+	c.reloading.Lock()
+	defer c.reloading.Unlock()
+	c.files.watch([]string{c.certFile, c.keyFile})
+	pair, err := loadPair(c.certFile, c.keyFile)
+	if err != nil {
+		c.failures.Add(1)
+		c.log.Error("the certificate was not taken, the one before stays", zap.Error(err))
+		return err
+	}
+	c.now.Store(pair)
+	c.log.Info("the certificate was read", zap.Time("expires", notAfter(pair.Leaf)))
+	return nil
+}
+
+// Close stops watching.
+func (c *Certificate) Close() {
+	if c == nil {
+		return
+	}
+	close(c.quit)
+	<-c.done
+}
+
+// Expires is when the certificate in use ends.
+func (c *Certificate) Expires() time.Time { return notAfter(c.now.Load().Leaf) }
+
+// Failures is how often a renewed certificate was not taken.
+func (c *Certificate) Failures() uint64 { return c.failures.Load() }
+
+func notAfter(leaf *x509.Certificate) time.Time {
+	if leaf == nil {
+		return time.Time{}
+	}
+	return leaf.NotAfter
+}
+
+// Config is that of a server that speaks HTTP/1.1.
+func (c *Certificate) Config() *tls.Config {
+	return &tls.Config{
+		MinVersion:     tls.VersionTLS12,
+		NextProtos:     []string{"http/1.1"},
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return c.now.Load(), nil },
+	}
+}
