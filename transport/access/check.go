@@ -32,7 +32,7 @@ func (g *Gate) Check(ctx *fasthttp.RequestCtx, memo *Memo, need Right) (*Grant, 
 
 func (g *Gate) check(ctx *fasthttp.RequestCtx, memo *Memo, need Right) (*Grant, Refusal) {
 	s := g.now.Load()
-	if need == Anyone {
+	if need == None {
 		return s.anonymous, Granted
 	}
 	now := ctx.Time()

@@ -1,15 +1,15 @@
 package access
 
-// A Right is what a request needs.
+// A Right is what a request needs of the one who asks.
 type Right uint8
 
 const (
-	Anyone  Right = iota // nothing: probes, and what says nothing about others
-	Publish              // hand events to the broker
-	Consume              // read events
-	Operate              // see metrics, consumers, profiles
+	None    Right = iota // everybody may
+	Publish              // events and session events
+	Consume              // streams, sockets and what is stored of users
+	Operate              // metrics, consumers, profiles
 )
 
-var rightNames = [...]string{"anyone", "publish", "consume", "operate"}
+var rightNames = [...]string{"none", "publish", "consume", "operate"}
 
 func (r Right) String() string { return rightNames[r] }

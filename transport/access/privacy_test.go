@@ -1,0 +1,47 @@
+package access
+
+import (
+	"net/netip"
+	"testing"
+)
+
+func TestUserIP(t *testing.T) {
+	hash := func(key, addr string) string {
+		u, err := NewUserIP("hash", key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(u.Append(nil, netip.MustParseAddr(addr)))
+	}
+	for _, tt := range []struct{ mode, addr, want string }{
+		{"", "192.0.2.17", "192.0.2.17"},
+		{"full", "192.0.2.17", "192.0.2.17"},
+		{"full", "::ffff:192.0.2.17", "192.0.2.17"},
+		{"full", "fe80::1%eth0", "fe80::1"},
+		{"network", "192.0.2.17", "192.0.2.0"},
+		{"network", "::ffff:192.0.2.17", "192.0.2.0"},
+		{"network", "2001:db8:1:2:3:4:5:6", "2001:db8:1::"},
+		{"off", "192.0.2.17", ""},
+		{"full", "", ""},
+		{"hash", "", ""},
+	} {
+		u, err := NewUserIP(tt.mode, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		addr, _ := netip.ParseAddr(tt.addr)
+		if got := string(u.Append(nil, addr)); got != tt.want || u.Off() != (tt.mode == "off") {
+			t.Errorf("%s: %s is %q; want %q", tt.mode, tt.addr, got, tt.want)
+		}
+	}
+	a := hash("k", "192.0.2.17")
+	if len(a) != 2*hashedBytes || a != hash("k", "::ffff:192.0.2.17") {
+		t.Errorf("the hash of one address is %q and %q", a, hash("k", "::ffff:192.0.2.17"))
+	}
+	if a == hash("k", "192.0.2.18") || a == hash("l", "192.0.2.17") || hash("", "192.0.2.17") == hash("", "192.0.2.17") {
+		t.Error("hashes of other addresses or keys are the same")
+	}
+	if _, err := NewUserIP("half", ""); err == nil {
+		t.Error(`NewUserIP("half") = nil`)
+	}
+}
