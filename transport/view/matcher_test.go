@@ -226,3 +226,25 @@ func TestMatchDoesNotAllocate(t *testing.T) {
 		t.Errorf("Append = %s; want %s", out, want)
 	}
 }
+
+// The picture in the package comment.
+func TestPackageComment(t *testing.T) {
+	var m Matcher
+	one := m.Add(mustSelect(t, "session_id=s1"))
+	two := m.Add(mustSelect(t, "session_id=s2", "event_name=ERROR"))
+	three := m.Add(mustSelect(t, "data.position>10"))
+	// Selection 2 is looked up by its session or by its event name; both pass the same.
+	for event, want := range map[string][]int32{
+		`{"session_id":"s1"}`:                                              {one},
+		`{"session_id":"s2"}`:                                              nil,
+		`{"session_id":"s2","event_name":"ERROR"}`:                         {two},
+		`{"session_id":"s9","data":{"position":11}}`:                       {three},
+		`{"event_name":"ERROR","session_id":"s2","data":{"position":1e9}}`: {two, three},
+	} {
+		got := m.Match([]byte(event), nil)
+		slices.Sort(got)
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: %v; want %v", event, got, want)
+		}
+	}
+}

@@ -260,7 +260,7 @@ func TestNothingStaysOfWhatNobodyUses(t *testing.T) {
 		}
 	}
 	r.mu.Lock()
-	r.swept = time.Time{} // a second later
+	r.forced = time.Time{} // a second later
 	r.mu.Unlock()
 	if _, _, err := r.Parse(b, args("where=after=1")); err != nil {
 		t.Errorf("after %d strangers were refused: %v", refused, err)

@@ -28,6 +28,24 @@ func (p *Path) Find(event []byte) ([]byte, bool) {
 	return found.Value(event, int32(len(p.names)-1))
 }
 
+// AppendKey appends bytes that are the same for events whose members are equal,
+// however they are spelled, and different for others. It appends nothing and
+// reports false if the event has no such member.
+func (p *Path) AppendKey(dst, event []byte) ([]byte, bool) {
+	raw, ok := p.Find(event)
+	if !ok || len(raw) == 0 {
+		return dst, false
+	}
+	if raw[0] == '"' {
+		inside := raw[1:max(len(raw)-1, 1)]
+		return jsonkey.AppendText(append(dst, '"'), inside, len(inside)), true
+	}
+	if n, ok := parseNumber(raw); ok {
+		return n.appendKey(dst), true
+	}
+	return append(dst, raw...), true
+}
+
 // String is the path as it is asked for.
 func (p *Path) String() string { return p.text }
 

@@ -64,7 +64,7 @@ type Registry struct {
 	selects interned[Select]
 	shapes  interned[Shape]
 	paths   interned[Path]
-	swept   time.Time // when a garbage collection was last forced
+	forced  time.Time // when a garbage collection was last
 }
 
 // NewRegistry returns an empty Registry.
@@ -89,13 +89,14 @@ func (r *Registry) intern(v View) (View, error) {
 	// What nobody uses counts until it is collected. Strangers can come faster than
 	// collections, so one is forced, but not by each of them.
 	r.mu.Lock()
-	force := time.Since(r.swept) > time.Second
+	force := time.Since(r.forced) > time.Second
 	if force {
-		r.swept = time.Now()
+		r.forced = time.Now()
 	}
 	r.mu.Unlock()
 	if force {
 		runtime.GC()
+		r.InUse() // sweeps
 		if out, ok := r.tryIntern(v); ok {
 			return out, nil
 		}
@@ -124,6 +125,7 @@ func (r *Registry) tryIntern(v View) (View, bool) {
 type interned[T any] struct {
 	m       map[[sha256.Size]byte]weak.Pointer[T]
 	sweepAt int // entries, dead ones among them
+	swept   time.Time
 }
 
 // get returns the value with that text: the one that is there, or v. It fails if
@@ -134,8 +136,8 @@ func (s *interned[T]) get(text string, v *T, most int) (*T, bool) {
 		return there, true
 	}
 	// Dead entries are looked for whenever the map has doubled, which costs
-	// nothing per entry, and when they stand in the way.
-	if len(s.m) >= s.sweepAt || len(s.m) >= most {
+	// nothing per entry, and now and then when they stand in the way.
+	if len(s.m) >= s.sweepAt || (len(s.m) >= most && time.Since(s.swept) > 10*time.Millisecond) {
 		s.sweepAt = 2*s.sweep() + 16
 	}
 	if len(s.m) >= most {
@@ -155,6 +157,7 @@ func (s *interned[T]) sweep() int {
 			delete(s.m, key)
 		}
 	}
+	s.swept = time.Now()
 	return len(s.m)
 }
 

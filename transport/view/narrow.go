@@ -1,0 +1,105 @@
+package view
+
+import (
+	"slices"
+
+	"event-dispatcher/broker"
+)
+
+// Narrow returns what v asks for as far as a grant goes: a view that the consumer
+// cannot leave. An event passes if both views pass it, and of it only members that are in both
+// are written. How it is framed and how often is the consumer's choice; the grant's
+// Format and Pace do not count.
+//
+// If the grant has members, v may ask about those only: otherwise a consumer
+// could find out by where, or by what conflation leaves, what it may not see.
+//
+// The error is a [ParamError], about the parameter that goes too far, or [ErrTooMany].
+func (r *Registry) Narrow(v, grant View) (View, error) {
+	if grant.Shape != nil {
+		if param := v.outside(grant.Shape.paths); param != "" {
+			return View{}, &ParamError{param, "about a member that is not granted"}
+		}
+	}
+	if v.Shards &= grant.Shards; v.Shards == broker.ShardSet(0) {
+		return View{}, &ParamError{"shards", "none of them is granted"}
+	}
+	var err error
+	if v.Select, err = both(v.Select, grant.Select); err != nil {
+		return View{}, err
+	}
+	if v.Shape == nil {
+		v.Shape = grant.Shape
+	} else if grant.Shape != nil {
+		v.Shape = newShape(common(v.Shape.paths, grant.Shape.paths)).build()
+		if len(v.Shape.paths) == 0 {
+			return View{}, &ParamError{"members", "none of them is granted"}
+		}
+	}
+	return r.intern(v)
+}
+
+// outside returns the parameter that asks about a member in none of the paths.
+func (v View) outside(granted [][]string) string {
+	within := func(path []string) bool {
+		return slices.ContainsFunc(granted, func(g []string) bool { return covers(g, path) })
+	}
+	if s := v.Select; s != nil {
+		for i := range s.conditions {
+			if !within(s.conditions[i].path) {
+				return "where"
+			}
+		}
+		switch {
+		case s.sample.share == 0:
+		case s.sample.by == nil: // the hash of all of an event says little of a member
+		case !within(s.sample.by):
+			return "by"
+		}
+	}
+	if p := v.Pace.Latest; p != nil && !within(p.names) {
+		return "latest"
+	}
+	return ""
+}
+
+// covers reports whether path is outer or leads to a member within it.
+func covers(outer, path []string) bool {
+	return len(path) >= len(outer) && slices.Equal(path[:len(outer)], outer)
+}
+
+func both(a, b *Select) (*Select, error) {
+	switch {
+	case a == nil:
+		return b, nil
+	case b == nil:
+		return a, nil
+	}
+	s := a.sample
+	switch {
+	case s.share == 0:
+		s = b.sample
+	case b.sample.share == 0:
+	case !slices.Equal(s.by, b.sample.by):
+		return nil, &ParamError{"sample", "what is granted is sampled by another member"}
+	case b.sample.share < s.share:
+		s = b.sample // the smaller share is a part of the larger one
+	}
+	return newSelect(slices.Concat(a.conditions, b.conditions), s).build(), nil
+}
+
+// common returns the paths that are in both: of two, one of which is within the
+// other, the inner one.
+func common(a, b [][]string) (paths [][]string) {
+	for _, p := range a {
+		for _, q := range b {
+			switch {
+			case covers(q, p):
+				paths = append(paths, p)
+			case covers(p, q):
+				paths = append(paths, q)
+			}
+		}
+	}
+	return paths
+}
