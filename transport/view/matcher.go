@@ -113,11 +113,12 @@ func (m *Matcher) changed() {
 	m.found = m.tree.Found(nil, nil)
 }
 
-// chooseKey picks the equality whose values the fewest selections wait for. A
+// chooseKey picks the equality whose values the fewest selections wait for, and
+// of those the one whose member has the most values that somebody waits for. A
 // thousand times event_name=ERROR and another session_id each are looked up by
 // session this way, as the second finds the first under ERROR.
 func (m *Matcher) chooseKey(e *entry) int {
-	best, fewest := byNone, 0
+	best, fewest, known := byNone, 0, 0
 	if e.sel == nil {
 		return best
 	}
@@ -130,8 +131,9 @@ func (m *Matcher) chooseKey(e *entry) int {
 		for _, v := range c.values {
 			waiting = max(waiting, len(values.texts[v.text]))
 		}
-		if best == byNone || waiting < fewest {
-			best, fewest = i, waiting
+		n := len(values.texts)
+		if best == byNone || waiting < fewest || (waiting == fewest && n > known) {
+			best, fewest, known = i, waiting, n
 		}
 	}
 	return best

@@ -271,17 +271,14 @@ func TestNothingStaysOfWhatNobodyUses(t *testing.T) {
 		}
 	}
 	runtime.GC()
-	if s, m, l := r.InUse(); s > 41 || m != 40 || l != 40 {
-		t.Errorf("in use are %d selections, %d shapes, %d members to be latest of; want 40 each", s, m, l)
+	if n := r.InUse(); n.Selects > 41 || n.Shapes != 40 || n.Latest != 40 || n.General != 0 {
+		t.Errorf("in use are %+v; want 40 each, and nothing general", n)
 	}
 	runtime.KeepAlive(kept)
 	kept = nil
 	runtime.GC()
-	if s, m, l := r.InUse(); s+m+l != 0 {
-		t.Errorf("%d, %d and %d are left when nobody uses any", s, m, l)
-	}
-	if s, _, _ := r.InUse(); len(r.selects.m) != s {
-		t.Errorf("%d entries are left", len(r.selects.m))
+	if n := r.InUse(); n != (InUse{}) || len(r.selects.m) > 0 {
+		t.Errorf("%+v are left when nobody uses any, in %d entries", n, len(r.selects.m))
 	}
 }
 
@@ -303,6 +300,28 @@ func TestTooManyDifferentViewsAreRefused(t *testing.T) {
 	}
 	if _, _, err := r.Check(wire.Format{}, b, args("where=id=99")); err != nil {
 		t.Errorf("a view that is only to be shown is refused: %v", err)
+	}
+	runtime.KeepAlive(kept)
+}
+
+func TestSelectionsThatAreTriedForEveryEventAreFewer(t *testing.T) {
+	b, r := newBroker(t), NewRegistry(Options{MaxGeneral: 2})
+	var kept []View
+	for _, query := range []string{"where=a%3C1", "where=b", "where=c=1", "where=c=1&where=d"} {
+		v, _, err := r.Parse(b, args(query))
+		if err != nil {
+			t.Errorf("%s: %v", query, err)
+		}
+		kept = append(kept, v)
+	}
+	if _, _, err := r.Parse(b, args("where=c!=1")); !errors.Is(err, ErrTooMany) {
+		t.Errorf("a third selection without an equality: %v", err)
+	}
+	if _, _, err := r.Parse(b, args("where=c=2")); err != nil {
+		t.Errorf("one with an equality: %v", err)
+	}
+	if n := r.InUse(); n.General != 2 {
+		t.Errorf("in use are %+v; want 2 general ones", n)
 	}
 	runtime.KeepAlive(kept)
 }

@@ -18,8 +18,12 @@ type Options struct {
 	// and its part of every loop's [Matcher]. Zero means 4096.
 	MaxDistinct int
 
-	// MaxConditions is how many where parameters a view can have. Of a
-	// selection without an equality all are checked for every event. Zero means 16.
+	// MaxGeneral is how many of the selections can be without an equality: all
+	// conditions of those are evaluated for every event, some 20 ns each. Zero means 256.
+	MaxGeneral int
+
+	// MaxConditions is how many where parameters a view can have. Zero means
+	// 16.
 	MaxConditions int
 
 	// MaxValues is how many values a condition can have. Zero means 64.
@@ -39,7 +43,7 @@ type Options struct {
 
 func (o Options) withDefaults() Options {
 	for field, value := range map[*int]int{
-		&o.MaxDistinct: 4096, &o.MaxConditions: 16, &o.MaxValues: 64,
+		&o.MaxDistinct: 4096, &o.MaxGeneral: 256, &o.MaxConditions: 16, &o.MaxValues: 64,
 		&o.MaxMembers: 32, &o.MaxDepth: 8, &o.MaxQuery: 4096,
 	} {
 		if *field == 0 {
@@ -60,8 +64,9 @@ var ErrTooMany = errors.New("too many different views are in use; try again late
 type Registry struct {
 	options Options
 
-	mu      sync.Mutex // guards what follows
-	selects interned[Select]
+	mu      sync.Mutex       // guards what follows
+	selects interned[Select] // with an equality
+	general interned[Select] // without
 	shapes  interned[Shape]
 	paths   interned[Path]
 	forced  time.Time // when a garbage collection was last
@@ -70,12 +75,16 @@ type Registry struct {
 // NewRegistry returns an empty Registry.
 func NewRegistry(o Options) *Registry { return &Registry{options: o.withDefaults()} }
 
-// InUse returns how many different selections, shapes and conflation members are in
-// use. Some that nobody uses any more count until the next garbage collection.
-func (r *Registry) InUse() (selects, shapes, latest int) {
+// InUse is how many different things consumers ask for: selections with an
+// equality and without, shapes, and members to be the latest of.
+type InUse struct{ Selects, General, Shapes, Latest int }
+
+// InUse counts. Some that nobody uses any more count until the next garbage
+// collection.
+func (r *Registry) InUse() InUse {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.selects.sweep(), r.shapes.sweep(), r.paths.sweep()
+	return InUse{r.selects.sweep(), r.general.sweep(), r.shapes.sweep(), r.paths.sweep()}
 }
 
 // intern replaces what the view points to by what equal views point to.
@@ -108,8 +117,10 @@ func (r *Registry) tryIntern(v View) (View, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	ok := true
-	if s := v.Select; s != nil && ok {
+	if s := v.Select; s != nil && s.keyed() {
 		v.Select, ok = r.selects.get(s.text, s, r.options.MaxDistinct)
+	} else if s != nil {
+		v.Select, ok = r.general.get(s.text, s, r.options.MaxGeneral)
 	}
 	if s := v.Shape; s != nil && ok {
 		v.Shape, ok = r.shapes.get(s.text, s, r.options.MaxDistinct)

@@ -58,6 +58,11 @@ func selectText(conditions []condition, s sample) string {
 	return string(b)
 }
 
+// keyed reports whether a Matcher looks the selection up rather than tries it.
+func (s *Select) keyed() bool {
+	return slices.ContainsFunc(s.conditions, func(c condition) bool { return c.op == equal })
+}
+
 // Match reports whether the event passes. A nil Select passes every event. It is
 // for a consumer that reads alone; for all selections at once there is [Matcher].
 func (s *Select) Match(event []byte) bool {
