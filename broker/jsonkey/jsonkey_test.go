@@ -111,14 +111,24 @@ func reference(t *testing.T, event []byte, name string) ([]byte, bool) {
 }
 
 func BenchmarkFind(b *testing.B) {
-	player := `{"event_name":"HEARTBEAT","data":{"log":"` + strings.Repeat(`x\"`, 100) +
-		`","stall":{"count":0}},"timestamp":1700000000000,"version":1,"session_id":"9f1c1e4e-5a0a-4a4c-a6a7-0f8b7a1a2b3c"}`
-	event := []byte(player)
-	b.SetBytes(int64(len(event)))
-	b.ReportAllocs()
-	for b.Loop() {
-		if _, ok := Find(event, "session_id"); !ok {
-			b.Fatal("not found")
-		}
+	for name, event := range map[string]string{
+		"json-in-a-string": `{"event_name":"HEARTBEAT","data":{"log":"` + strings.Repeat(`x\"`, 100) +
+			`","stall":{"count":0}},"timestamp":1700000000000,"version":1,"session_id":"9f1c1e4e-5a0a-4a4c-a6a7-0f8b7a1a2b3c"}`,
+		"heartbeat": `{"session_id":"9f1c1e4e-5a0a-4a4c-a6a7-0f8b7a1a2b3c","event_name":"HEARTBEAT","timestamp":1764752400000,"version":1,"data":{` +
+			`"player":{"platform":"Web","version":"7.2.1","name":"Pillarbox"},"position":12345,"duration":5400000,"buffer":{"duration":29.75},` +
+			`"bandwidth":8123456,"bitrate":4200000,"stall":{"count":0,"duration":0},"frame_drops":3,"volume":0.8,"screen":{"width":1920,"height":1080},` +
+			`"media":{"id":"urn:rts:video:12345678","metadata_url":"https://il.example/2.1/mediaComposition/byUrn/urn"},"os":{"name":"macOS","version":"14.5"}}}`,
+		"stack-trace": `{"session_id":"9f1c1e4e-5a0a-4a4c-a6a7-0f8b7a1a2b3c","data":{"log":"` + strings.Repeat(`at com.example.player.Buffer.read (Buffer.kt:1)\n\t`, 400) + `"}}`,
+	} {
+		b.Run("event="+name, func(b *testing.B) {
+			event := []byte(event)
+			b.SetBytes(int64(len(event)))
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, ok := Find(event, "session_id"); !ok {
+					b.Fatal("not found")
+				}
+			}
+		})
 	}
 }

@@ -1,6 +1,7 @@
 package jsonkey
 
 import (
+	"bytes"
 	"encoding/binary"
 	"math/bits"
 )
@@ -30,22 +31,41 @@ func skipName(b []byte, i int) (end int, escaped bool) {
 }
 
 const (
-	ones       = 0x0101010101010101
-	highs      = 0x8080808080808080
-	quotes     = '"' * ones
-	backslashs = '\\' * ones
+	ones        = 0x0101010101010101
+	highs       = 0x8080808080808080
+	quotes      = '"' * ones
+	backslashes = '\\' * ones
 )
 
-// skipString skips a string, eight bytes at a time: events carry JSON within
-// strings, where every third byte may be a backslash, and stack traces of
-// kilobytes, where there is none. b[i] is the opening quote.
+// skipString skips a string. b[i] is the opening quote. Events carry JSON within
+// strings, where every third byte may be a backslash: eight bytes at a time are
+// best there. They carry stack traces of kilobytes as well, whose quotes are far
+// apart: so after 64 bytes without a quote the next one is searched.
 func skipString(b []byte, i int) int {
 	i++
-	for i+8 <= len(b) {
+	for search := i + 64; i+8 <= len(b); {
+		if i >= search {
+			n := bytes.IndexByte(b[i:], '"')
+			if n < 0 {
+				return len(b)
+			}
+			// It ends the string unless an odd number of backslashes stands before
+			// it. b[i] is not escaped itself, so they can be counted from there.
+			escapes := 0
+			for escapes < n && b[i+n-1-escapes] == '\\' {
+				escapes++
+			}
+			i += n + 1
+			if escapes%2 == 0 {
+				return i
+			}
+			search = i + 64
+			continue
+		}
 		word := binary.LittleEndian.Uint64(b[i:])
 		// The lowest high bit that is set marks the first quote or backslash:
 		// x-ones borrows only from a byte that is zero itself.
-		q, s := word^quotes, word^backslashs
+		q, s := word^quotes, word^backslashes
 		marks := ((q - ones) &^ q & highs) | ((s - ones) &^ s & highs)
 		if marks == 0 {
 			i += 8

@@ -170,6 +170,21 @@ func FuzzScan(f *testing.F) {
 	})
 }
 
+// skipString changes its way after 64 bytes.
+func TestStringsOfEveryLengthAreSkipped(t *testing.T) {
+	for _, unit := range []string{"x", `\\`, `\"`, `x\"`, `\\\"`, `é`, `xxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\\`} {
+		for n := range 200 {
+			inside := strings.Repeat(unit, n)
+			for _, end := range []string{"", `\"`, `\\`} {
+				event := `{"a":"` + inside + end + `","key":1,"b":"` + inside + `"}`
+				if got, ok := Find([]byte(event), "key"); string(got) != "1" || !ok {
+					t.Fatalf("Find(%s) = %s, %v", event, got, ok)
+				}
+			}
+		}
+	}
+}
+
 func FuzzAppendText(f *testing.F) {
 	for _, seed := range []string{`"a\"\\\/\b\f\n\r\t"`, `"\ud83d\ude00\ud800x\udc00"`, `"\uD800\u0041é日本"`, `"\u12`} {
 		f.Add([]byte(seed), 3)
