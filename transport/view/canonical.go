@@ -1,6 +1,7 @@
 package view
 
 import (
+	"bytes"
 	"encoding/json"
 	"net/url"
 	"strconv"
@@ -28,7 +29,8 @@ type shown struct {
 }
 
 // MarshalJSON is the normalised view: the parameters that mean something, and
-// as query the shortest query for the same view.
+// as query a query for the same view. Called directly it leaves & and < readable;
+// json.Marshal escapes them.
 func (v View) MarshalJSON() ([]byte, error) {
 	s := shown{
 		Wire: wireName(v.Format.Kind), Encoding: v.Format.Encoding.String(), IDs: v.Format.IDs,
@@ -56,7 +58,11 @@ func (v View) MarshalJSON() ([]byte, error) {
 	if v.Pace.Latest != nil {
 		s.Latest = v.Pace.Latest.text
 	}
-	return json.Marshal(s)
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false) // queries are full of &
+	err := e.Encode(s)
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
 }
 
 // Canonical is the query for the view, percent-encoded, its parameters in a fixed

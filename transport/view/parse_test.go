@@ -186,9 +186,9 @@ func TestViewAsJSON(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := json.Marshal(v)
+	got, err := v.MarshalJSON()
 	want := `{"shards":[1],"where":["a\\.b","b=1"],"sample":0.5,"by":"id","members":["x.y","x.z"],"wire":"ndjson","encoding":"identity","ids":true,"max_delay":"1s","every":"5s","latest":"id",` +
-		`"query":"shards=1\u0026where=a%5C.b\u0026where=b%3D1\u0026sample=0.5\u0026by=id\u0026members=x.y%2Cx.z\u0026wire=ndjson\u0026ids=1\u0026max_delay=1s\u0026every=5s\u0026latest=id"}`
+		`"query":"shards=1&where=a%5C.b&where=b%3D1&sample=0.5&by=id&members=x.y%2Cx.z&wire=ndjson&ids=1&max_delay=1s&every=5s&latest=id"}`
 	if string(got) != want || err != nil {
 		t.Errorf("%s, %v; want %s", got, err, want)
 	}
