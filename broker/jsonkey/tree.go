@@ -16,7 +16,7 @@ type node struct {
 	id   int32
 	refs int // paths that end here, or lead through
 
-	lengths  uint64 // bit n is set if a child's name is n bytes long, modulo 64
+	lengths  uint64 // bit n is set if a child's name is n bytes long, modulo 64; others may be
 	children map[string]*node
 }
 
@@ -55,9 +55,11 @@ func (t *Tree) Remove(path []string) {
 		child := n.children[name]
 		if child.refs--; child.refs == 0 {
 			delete(n.children, name)
-			n.lengths = 0
-			for other := range n.children {
-				n.lengths |= 1 << (len(other) & 63)
+			if len(n.children) < 64 { // of more, all lengths may be there anyway
+				n.lengths = 0
+				for other := range n.children {
+					n.lengths |= 1 << (len(other) & 63)
+				}
 			}
 			t.release(child)
 			return

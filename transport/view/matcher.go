@@ -18,6 +18,8 @@ type Matcher struct {
 
 	// For one event.
 	found   jsonkey.Found
+	spans   []jsonkey.Span // memory of found
+	ids     []int32
 	event   []byte
 	number  uint64 // of the event
 	scratch []byte // decoded strings
@@ -108,9 +110,14 @@ func (m *Matcher) Len() int { return len(m.entries) - len(m.free) }
 // changed follows a change of the tree.
 func (m *Matcher) changed() {
 	if n := m.tree.Size(); n > len(m.members) {
-		m.members = slices.Grow(m.members, n-len(m.members))[:n]
+		m.members = append(m.members, make([]member, n-len(m.members))...)
 	}
-	m.found = m.tree.Found(nil, nil)
+	m.found.Forget()
+	if n := m.tree.Size(); n > len(m.spans) {
+		// Twice of it, so that a storm of consumers does not copy it for each.
+		m.spans, m.ids = make([]jsonkey.Span, 2*n), make([]int32, 2*n)
+	}
+	m.found = m.tree.Found(m.spans, m.ids)
 }
 
 // chooseKey picks the equality whose values the fewest selections wait for, and

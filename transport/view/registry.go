@@ -14,8 +14,8 @@ import (
 // runs.
 type Options struct {
 	// MaxDistinct is how many different selections, and as many shapes and
-	// conflation members, consumers can have at a time. Each costs up to some 50 KB here
-	// and its part of every loop's [Matcher]. Zero means 4096.
+	// conflation members, consumers can have at a time. Each costs one to 50 KB here, and
+	// as much in every loop's [Matcher]. Zero means 4096.
 	MaxDistinct int
 
 	// MaxGeneral is how many of the selections can be without an equality: all
