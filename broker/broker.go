@@ -173,6 +173,9 @@ func (b *Broker) Pick(event []byte, conn uint64) int {
 	return int(conn % uint64(len(b.rings)))
 }
 
+// ShardKey is the member whose value picks the shard; empty: the connection does.
+func (b *Broker) ShardKey() string { return b.key }
+
 // Shards is the number of shards.
 func (b *Broker) Shards() int { return len(b.rings) }
 

@@ -123,10 +123,8 @@ func TestStreamsBehindAProxyAreTheClients(t *testing.T) {
 		s.holds(i+1, 3) // a refused stream takes no place
 		open[i].conn.Close()
 		eventually(t, "the place is free again", func() bool {
-			clients, _ := s.places.stats()
-			s.places.mu.Lock()
-			defer s.places.mu.Unlock()
-			return clients == i+1 && s.places.held[clientNetwork(netip.MustParseAddr(client))] == 2
+			clients, _ := s.clients.Stats()
+			return clients == i+1 && s.clients.Held(netip.MustParseAddr(client)) == 2
 		})
 		s.listen("/events", header)
 	}
@@ -178,7 +176,7 @@ func TestPlacesAreGivenBackOnce(t *testing.T) {
 				s.Drain(now) // cuts what has not ended
 				s.pool.Drain(t.Context(), 0, 0)
 				eventually(t, "the table is empty", func() bool {
-					clients, _ := s.places.stats()
+					clients, _ := s.clients.Stats()
 					return clients == 0
 				})
 			})
@@ -271,23 +269,5 @@ func closed(c <-chan struct{}) bool {
 		return true
 	default:
 		return false
-	}
-}
-
-func TestClientOfIPv6IsItsNetwork(t *testing.T) {
-	t.Parallel()
-	for _, tt := range []struct{ a, b string }{
-		{"2001:db8::1", "2001:db8::ffff:ffff:ffff:ffff"},
-		{"::ffff:192.0.2.1", "192.0.2.1"},
-	} {
-		a, b := clientNetwork(netip.MustParseAddr(tt.a).Unmap()), clientNetwork(netip.MustParseAddr(tt.b))
-		if a != b {
-			t.Errorf("clients %s and %s are %v and %v; want one", tt.a, tt.b, a, b)
-		}
-	}
-	for _, tt := range []struct{ a, b string }{{"2001:db8::1", "2001:db8:0:1::1"}, {"192.0.2.1", "192.0.2.2"}} {
-		if a, b := clientNetwork(netip.MustParseAddr(tt.a)), clientNetwork(netip.MustParseAddr(tt.b)); a == b {
-			t.Errorf("clients %s and %s are both %v; want two", tt.a, tt.b, a)
-		}
 	}
 }

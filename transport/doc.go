@@ -1,13 +1,14 @@
-// Package transport speaks HTTP: players POST events, consumers open streams,
-// users' screens share state, operators ask for health and metrics.
+// Package transport is the house of everything that speaks HTTP: it joins the rooms
+// by one table of routes (route.go) and takes them through their life (server.go).
 //
-// A request is checked (wellformed.go), routed on its exact path (route.go) and
-// served by one handler: ingest.go for events, streams.go and firehose.go for the
-// handshake of a stream, whose connection is then handed to package stream,
-// sessions.go for screens, whose sockets are package ws's, health.go and
-// metrics.go for the operator. A panic in any of them is recovered and counted.
+//	front      accepts connections, refuses what is not well-formed, lets go of streams
+//	ingest     what players post
+//	subscribe  what consumers ask for
+//	screens    what users' screens share
+//	operate    what operators look at
 //
-// Whatever is refused has a [Reason], which is named in the answer's body (its
-// first word; on the paths of sessions a member of JSON) and is the label of
-// dispatcher_requests_rejected_total.
+// A route says on which listeners a path is, for which methods, which right it
+// needs, how it is refused, and who serves it. Everything that depends on the path
+// alone (405 and Allow, preflights, what is decided before a body comes) follows
+// from the table.
 package transport

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"event-dispatcher/transport/operate"
 )
 
 func TestHealthHasExactlyTheKeysOfTheOriginal(t *testing.T) {
@@ -67,12 +69,11 @@ func TestProbesAnswerForTheStateOfTheService(t *testing.T) {
 	check("serving", 200, map[string]any{"status": "ready"})
 	degraded = []string{"redis"}
 	check("without Redis", 200, map[string]any{"status": "degraded", "degraded": []any{"redis"}})
-	s.unready.Store(true)
+	s.operate.SetState(operate.Draining)
 	check("draining", 503, map[string]any{"status": "draining"})
-	s.unready.Store(false)
-	s.started.Store(false)
+	s.operate.SetState(operate.Starting)
 	check("starting", 503, map[string]any{"status": "starting"})
-	s.started.Store(true)
+	s.operate.SetState(operate.Ready)
 	check("serving again", 200, map[string]any{"status": "degraded", "degraded": []any{"redis"}})
 
 	for _, path := range []string{"/livez", "/readyz"} {
@@ -82,33 +83,6 @@ func TestProbesAnswerForTheStateOfTheService(t *testing.T) {
 		a := s.send(request("GET", path, "", "Origin: https://a.example"))
 		if got := a.header.Get("Access-Control-Allow-Origin"); got != "" {
 			t.Errorf("GET %s: Access-Control-Allow-Origin = %q; want none", path, got)
-		}
-	}
-}
-
-func TestHealthTellsOfAPipelineThatDoesNotMove(t *testing.T) {
-	t.Parallel()
-	s := start(t)
-	for _, tt := range []struct {
-		waiting       time.Duration
-		health, ready int
-	}{
-		{wedgedAfter, 200, 200},
-		{wedgedAfter + 1, 503, 503},
-		{0, 200, 200},
-	} {
-		s.waiting = func() time.Duration { return tt.waiting }
-		a := s.send(request("GET", "/health", ""))
-		var got map[string]any
-		json.Unmarshal([]byte(a.body), &got)
-		if a.status != tt.health || len(got) != 9 || got["message"] != "PONG" {
-			t.Errorf("GET /health with events waiting for %v = %d %q; want %d and the usual keys", tt.waiting, a.status, a.body, tt.health)
-		}
-		if a := s.send(request("GET", "/readyz", "")); a.status != tt.ready {
-			t.Errorf("GET /readyz with events waiting for %v = %d %q; want %d", tt.waiting, a.status, a.body, tt.ready)
-		}
-		if a := s.send(request("GET", "/livez", "")); a.status != 200 {
-			t.Errorf("GET /livez with events waiting for %v = %d; want 200", tt.waiting, a.status)
 		}
 	}
 }

@@ -16,12 +16,12 @@ func TestRequestsThatProxiesReadDifferentlyAreRefused(t *testing.T) {
 	t.Parallel()
 	s := start(t)
 	for _, p := range smuggling.Probes {
-		before := s.counters.received.Load()
+		before := s.players.Received()
 		a, rest := sendTo(t, s.addr, p.Request)
 		if a.status != p.Status || rest != "" {
 			t.Errorf("%s: answers %d %q, then %q; want %d and the end", p.Name, a.status, a.body, rest, p.Status)
 		}
-		if got := s.counters.received.Load() - before; got > 0 {
+		if got := s.players.Received() - before; got > 0 {
 			t.Errorf("%s: %d events reached the handler; want 0", p.Name, got)
 		}
 	}
@@ -214,8 +214,8 @@ func TestClientThatDoesNotReadItsAnswersIsCut(t *testing.T) {
 			}
 		}
 	}()
-	eventually(t, "the connection is there", func() bool { return s.public.open.len() == 1 })
-	eventually(t, "the connection is cut", func() bool { return s.public.open.len() == 0 })
+	eventually(t, "the connection is there", func() bool { return s.public.Connections() == 1 })
+	eventually(t, "the connection is cut", func() bool { return s.public.Connections() == 0 })
 }
 
 func TestPanicInAHandlerIsAnsweredAndCounted(t *testing.T) {
@@ -239,7 +239,7 @@ func TestConnectionsOverTheCapAreRefused(t *testing.T) {
 	s := start(t, func(o *setup) { o.MaxConnections = 2; o.Origins = []string{"https://a.example"} })
 	hold := s.dial()
 	s.dial()
-	eventually(t, "both connections are open", func() bool { return s.public.open.len() == 2 })
+	eventually(t, "both connections are open", func() bool { return s.public.Connections() == 2 })
 	for range 5 {
 		a, rest := sendTo(t, s.addr, request("POST", "/metrics", strings.Repeat(" ", 100_000)))
 		if a.status != 503 || a.reason() != "connections" || a.header.Get("Retry-After") == "" || rest != "" {
@@ -265,5 +265,5 @@ func TestConnectionsOverTheCapAreRefused(t *testing.T) {
 			return err == nil && resp.StatusCode == 200
 		})
 	}
-	eventually(t, "streams are not counted as connections", func() bool { return s.public.open.len() == 1 })
+	eventually(t, "streams are not counted as connections", func() bool { return s.public.Connections() == 1 })
 }

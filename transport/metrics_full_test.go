@@ -16,6 +16,8 @@ import (
 	"event-dispatcher/broker/relay"
 	"event-dispatcher/broker/session"
 	"event-dispatcher/internal/redistest"
+	"event-dispatcher/transport/ingest"
+	"event-dispatcher/transport/screens"
 	"event-dispatcher/transport/stream"
 	"event-dispatcher/transport/ws"
 )
@@ -33,7 +35,7 @@ func withRedis(t testing.TB) func(*setup) {
 	}
 	hub := ws.New(ws.Options{})
 	store := session.NewRedis(session.RedisOptions{Server: config, Lost: hub.Logout})
-	r := relay.New(relay.Options{Carrier: relay.OverRedis(config), Sink: Relayed{b}, Sessions: hub, Tick: b.Tick})
+	r := relay.New(relay.Options{Carrier: relay.OverRedis(config), Sink: ingest.Relayed{Broker: b}, Sessions: hub, Tick: b.Tick})
 	hub.Tie(store, r.OfferSession)
 	t.Cleanup(func() {
 		hub.Close()
@@ -42,7 +44,7 @@ func withRedis(t testing.TB) func(*setup) {
 	})
 	eventually(t, "Redis is there", func() bool { return r.Up() && store.Up() })
 	return func(s *setup) {
-		s.Relay, s.Sessions, s.SessionStore = r, hub, SessionStore{Redis: store.Stats}
+		s.Relay, s.Sessions, s.SessionStore = r, hub, screens.Store{Redis: store.Stats}
 	}
 }
 

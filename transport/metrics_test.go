@@ -10,6 +10,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 
+	"event-dispatcher/transport/ingest"
+	"event-dispatcher/transport/refusal"
 	"event-dispatcher/transport/stream"
 )
 
@@ -41,14 +43,14 @@ func TestEveryReasonHasItsCounterFromTheStart(t *testing.T) {
 	s := start(t)
 	m := s.gather()
 	seen := map[string]bool{}
-	for r := range reasonCount {
-		f := refusals[r]
-		if f.label == "" || f.text == "" || http.StatusText(f.status) == "" || f.status < 400 || seen[f.label] {
-			t.Errorf("refusals[%d] = %+v; want a label of its own, a status and a text", r, f)
+	for r := range refusal.Count {
+		label := r.String()
+		if label == "" || r.Text() == "" || http.StatusText(r.Status()) == "" || r.Status() < 400 || seen[label] {
+			t.Errorf("reason %d is %q, %d, %q; want a label of its own, a status and a text", r, label, r.Status(), r.Text())
 		}
-		seen[f.label] = true
-		if v, ok := m["dispatcher_requests_rejected_total{"+f.label+"}"]; !ok || v != 0 {
-			t.Errorf("dispatcher_requests_rejected_total{%s} = %v, %v; want 0, true", f.label, v, ok)
+		seen[label] = true
+		if v, ok := m["dispatcher_requests_rejected_total{"+label+"}"]; !ok || v != 0 {
+			t.Errorf("dispatcher_requests_rejected_total{%s} = %v, %v; want 0, true", label, v, ok)
 		}
 	}
 	for _, why := range stream.Reasons() {
@@ -93,7 +95,7 @@ func TestTheBooksBalance(t *testing.T) {
 	const events, size, consumers = 4000, 1000, 3
 	s := start(t, func(o *setup) {
 		o.MaxBody = 4 << 10
-		o.broker.MaxEvent, o.broker.Bytes = 4<<10+MaxAddedBytes, 1<<20
+		o.broker.MaxEvent, o.broker.Bytes = 4<<10+ingest.MaxAddedBytes, 1<<20
 	})
 	reading := []*consumer{s.listen("/events"), s.listen("/events")}
 	stalled := s.listen("/events")

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"event-dispatcher/transport/ingest"
 	"event-dispatcher/transport/stream"
 )
 
@@ -26,7 +27,7 @@ func TestStalledConsumerBlocksNobody(t *testing.T) {
 			s := start(t, func(o *setup) {
 				o.pool = stream.Options{Portable: portable}
 				o.MaxBody = 4 << 10
-				o.broker.MaxEvent, o.broker.Bytes = 4<<10+MaxAddedBytes, 1<<20
+				o.broker.MaxEvent, o.broker.Bytes = 4<<10+ingest.MaxAddedBytes, 1<<20
 			})
 			healthy, stalled := s.listen("/events"), s.listen("/event-dispatcher")
 			stalled.conn.SetReadBuffer(32 << 10)
@@ -188,7 +189,10 @@ func TestNullIsAnEvent(t *testing.T) {
 
 func TestInvalidMegabyteGetsAShortAnswer(t *testing.T) {
 	t.Parallel()
-	s := start(t, func(o *setup) { o.MaxBody = 2 << 20; o.broker.MaxEvent, o.broker.Bytes = 2<<20+MaxAddedBytes, 128<<20 })
+	s := start(t, func(o *setup) {
+		o.MaxBody = 2 << 20
+		o.broker.MaxEvent, o.broker.Bytes = 2<<20+ingest.MaxAddedBytes, 128<<20
+	})
 	for _, body := range []string{strings.Repeat("x", 1<<20), `"` + strings.Repeat("<", 1<<20), strings.Repeat("\xff", 1<<20), strings.Repeat("[", 1<<20)} {
 		a := s.send(request("POST", "/metrics", body))
 		if a.status != 400 || len(a.body) > 100 {
@@ -246,7 +250,7 @@ func TestClientThatResetsAfterItsBodyHarmsNobody(t *testing.T) {
 		conn.Close()
 	}
 	s.send(request("GET", "/livez", "")) // accepted after all of them
-	eventually(t, "the connections are gone", func() bool { return s.public.open.len() == 0 })
+	eventually(t, "the connections are gone", func() bool { return s.public.Connections() == 0 })
 	s.post("/metrics", `"after"`)
 	delivered := 0
 	for got := c.event(); got != `"after"`; got = c.event() {

@@ -1,13 +1,17 @@
 package transport
 
-import "testing"
+import (
+	"testing"
+
+	"event-dispatcher/transport/ingest"
+)
 
 // A gap between instances is told to those who read its shard, once.
 func TestGapIsToldToTheReadersOfItsShard(t *testing.T) {
 	t.Parallel()
 	s := start(t, func(o *setup) { o.broker.Shards, o.broker.Bytes = 2, 64<<20 })
 	first, second, all := s.listen("/events?shards=0"), s.listen("/events?shards=1"), s.listen("/events")
-	r := Relayed{s.broker}
+	r := ingest.Relayed{Broker: s.broker}
 	if err := r.Skip(1, 5); err != nil {
 		t.Fatalf("Skip(1, 5) = %v; want nil", err)
 	}

@@ -1,77 +1,103 @@
 package transport
 
-import "github.com/valyala/fasthttp"
+import (
+	"github.com/valyala/fasthttp"
 
-// route picks the handler by the path exactly as it was sent: //metrics and
-// /x/../metrics are other paths.
-func (s *Server) route(ctx *fasthttp.RequestCtx) {
-	path := ctx.URI().PathOriginal()
-	switch string(path) {
-	case "/metrics":
-		switch {
-		case ctx.IsPost() || ctx.IsOptions():
-			s.withCORS(ctx, ingestMethods, s.ingest)
-		case s.options.Admin:
-			s.withCORS(ctx, ingestMethods, nil)
-		case ctx.IsGet() || ctx.IsHead():
-			s.metrics(ctx)
-		default:
-			s.withCORS(ctx, "GET, HEAD, "+ingestMethods, nil)
-		}
-	case "/api/events":
-		s.withCORS(ctx, ingestMethods, s.ingestWithAddress)
-	case "/event-dispatcher", "/events":
-		s.withCORS(ctx, streamMethods, s.streamOfClient)
-	case "/health":
-		s.health(ctx)
-	case "/livez", "/readyz":
-		if s.options.Admin {
-			s.reject(ctx, reasonNotFound)
-			return
-		}
-		s.probe(ctx, string(path))
-	default:
-		if s.options.Sessions == nil || !s.routeSessions(ctx, path) {
-			s.reject(ctx, reasonNotFound)
-		}
+	"event-dispatcher/transport/access"
+	"event-dispatcher/transport/operate"
+	"event-dispatcher/transport/refusal"
+	"event-dispatcher/transport/screens"
+)
+
+// A route is a path, or several that begin alike, and methods that one handler
+// serves. A path may have several routes, for different methods.
+type route struct {
+	path    string         // exact; one that ends in * is a prefix
+	methods string         // as in Allow; empty: any
+	on      where          // listeners that serve it
+	right   access.Right   // what the one who asks needs
+	refusal refusal.Format // of all refusals of the path
+	is      traits
+	handler fasthttp.RequestHandler
+}
+
+// where is a set of listeners.
+type where uint8
+
+const (
+	public where = 1 << iota // of players, consumers and users
+	admin                    // of operators
+	// operators is admin, and public as long as operators have no listener of
+	// their own.
+	operators
+)
+
+// traits are what the way to the handler must know of a route.
+type traits uint8
+
+const (
+	// forPages: for pages of other origins. All answers have the headers of CORS, and
+	// preflights are answered.
+	forPages traits = 1 << iota
+
+	// takesEvent: the body is one. Clients that wait to be asked for it are told before
+	// it comes whether it is taken.
+	takesEvent
+
+	// becomesStream, becomesSocket: the connection is taken over, so its client must be allowed
+	// another one.
+	becomesStream
+	becomesSocket
+)
+
+const (
+	ingestMethods = "POST, OPTIONS"
+	readMethods   = "GET, HEAD"
+)
+
+// routes is the table of all paths.
+func (s *Server) routes() []route {
+	const (
+		all, publish, consume, operator = access.None, access.Publish, access.Consume, access.Operate
+		text, json                      = refusal.Text, refusal.JSON
+	)
+	r := []route{
+		{"/metrics", readMethods, operators, operator, text, 0, s.operate.Metrics},
+		{"/metrics", ingestMethods, public, publish, text, forPages | takesEvent, s.players.PostAny},
+		{"/api/events", ingestMethods, public, publish, text, forPages | takesEvent, s.players.PostObject},
+		{"/event-dispatcher", "GET", public, consume, text, forPages | becomesStream, s.consumers.Stream},
+		{"/events", "GET", public, consume, text, forPages | becomesStream, s.consumers.Stream},
+
+		{"/health", "", public, all, text, forPages, s.operate.Health},
+		{"/health", readMethods, admin, all, text, forPages, s.operate.Health},
+		{"/livez", readMethods, operators, all, text, 0, s.operate.Live},
+		{"/readyz", readMethods, operators, all, text, 0, s.operate.Ready},
+		{"/consumers", readMethods, admin, operator, text, 0, s.operate.Consumers},
+		{operate.ProfilePrefix + "*", readMethods, admin, operator, text, 0, s.profile},
+	}
+	if s.screens != nil {
+		r = append(r, []route{
+			{screens.SubmitPath, ingestMethods, public, publish, json, forPages | takesEvent, s.screens.Submit},
+			{screens.LatestPrefix + "*", "GET, OPTIONS", public, consume, json, forPages, s.screens.Latest},
+			{screens.SocketPrefix + "*", "GET", public, consume, text, becomesSocket, s.screens.Socket},
+		}...)
+	}
+	return append(r, route{"/poc/*", "", public, all, json, 0, s.nothing})
+}
+
+func (s *Server) profile(ctx *fasthttp.RequestCtx) {
+	if !operate.Profile(ctx) {
+		s.nothing(ctx)
 	}
 }
 
-// withCORS serves a path of players or consumers. methods are those it has; the
-// first is the one that next serves.
-func (s *Server) withCORS(ctx *fasthttp.RequestCtx, methods string, next fasthttp.RequestHandler) {
-	s.cors.allow(&ctx.Request.Header, &ctx.Response.Header)
-	switch {
-	case next != nil && isMethod(ctx, methods):
-		next(ctx)
-	case isPreflight(ctx, methods):
-		s.cors.preflight(ctx, methods)
-	default:
-		s.rejectMethod(ctx, methods)
+// nothing serves what is not there.
+func (s *Server) nothing(ctx *fasthttp.RequestCtx) { s.refusals.Reject(ctx, refusal.NotFound) }
+
+// refuseTakeover answers a request that may not take its connection over.
+func (s *Server) refuseTakeover(is traits) func(*fasthttp.RequestCtx, refusal.Reason) {
+	if is&becomesStream != 0 {
+		return s.consumers.Refuse // EventSources come again
 	}
-}
-
-// isMethod reports whether the request has the first of the methods.
-func isMethod(ctx *fasthttp.RequestCtx, methods string) bool {
-	method := ctx.Method()
-	return len(methods) >= len(method) && methods[:len(method)] == string(method) &&
-		(len(methods) == len(method) || methods[len(method)] == ',')
-}
-
-// isPreflight reports whether the request is answered as a CORS preflight: any
-// OPTIONS where the path lists it, elsewhere one that says what it is.
-func isPreflight(ctx *fasthttp.RequestCtx, methods string) bool {
-	return ctx.IsOptions() && (methods != streamMethods || len(ctx.Request.Header.Peek(fasthttp.HeaderAccessControlRequestMethod)) > 0)
-}
-
-// probe serves /livez and /readyz.
-func (s *Server) probe(ctx *fasthttp.RequestCtx, path string) {
-	switch {
-	case !ctx.IsGet() && !ctx.IsHead():
-		s.rejectMethod(ctx, "GET, HEAD")
-	case path == "/livez":
-		s.live(ctx)
-	default:
-		s.ready(ctx)
-	}
+	return s.refusals.Reject
 }

@@ -2,19 +2,26 @@ package transport
 
 import (
 	"context"
-	"fmt"
 	"net"
 	"net/netip"
-	"runtime/debug"
-	"sync/atomic"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/valyala/fasthttp"
 	"go.uber.org/zap"
 
 	"event-dispatcher/broker"
 	"event-dispatcher/broker/relay"
+	"event-dispatcher/transport/access"
+	"event-dispatcher/transport/client"
+	"event-dispatcher/transport/front"
+	"event-dispatcher/transport/ingest"
+	"event-dispatcher/transport/metric"
+	"event-dispatcher/transport/operate"
+	"event-dispatcher/transport/refusal"
+	"event-dispatcher/transport/screens"
 	"event-dispatcher/transport/stream"
+	"event-dispatcher/transport/subscribe"
 	"event-dispatcher/transport/ws"
 )
 
@@ -46,6 +53,10 @@ type Options struct {
 	// Origins are the pages that may talk to the service. Empty means all.
 	Origins []string
 
+	// SocketOrigins are the pages, besides those of the service's own host,
+	// that may open session sockets. "*" is all.
+	SocketOrigins []string
+
 	// TrustedProxies are those whose X-Forwarded-For is believed. Empty means all.
 	TrustedProxies []netip.Prefix
 
@@ -56,25 +67,24 @@ type Options struct {
 	// Version is shown by dispatcher_build_info.
 	Version string
 
+	// May decides who has which right. Nil: everybody has all.
+	May Gatekeeper
+
 	// Degraded lists what does not work although the service does, for
-	// /readyz. Nil means nothing.
+	// /readyz. Nil means Redis, if there is a relay and it is not up.
 	Degraded func() []string
 
 	// Relay takes accepted events to other instances. Nil: there are none.
 	Relay *relay.Relay
 
 	// Firehose streams events over WebSocket. Nil: only over Server-Sent Events.
-	Firehose *Firehose
+	Firehose *subscribe.Firehose
 
 	// Sessions has the sockets of users' screens. Nil: there are none.
 	Sessions *ws.Hub
 
 	// SessionStore tells what is stored of them, for metrics.
-	SessionStore SessionStore
-
-	// SocketOrigins are the pages, besides those of the service's own host,
-	// that may open session sockets. "*" is all.
-	SocketOrigins []string
+	SessionStore screens.Store
 
 	// Log gets what an operator should know; never a line per event. Nil means
 	// nobody.
@@ -86,9 +96,6 @@ func (o *Options) setDefaults() {
 	setDefault(&o.MaxConnections, 8192)
 	setDefault(&o.ReadTimeout, 10*time.Second)
 	setDefault(&o.IdleTimeout, 75*time.Second)
-	if o.Degraded == nil {
-		o.Degraded = o.withoutRedis
-	}
 	if o.Log == nil {
 		o.Log = zap.NewNop()
 	}
@@ -101,155 +108,123 @@ func setDefault[T comparable](p *T, value T) {
 	}
 }
 
-// MaxAddedBytes is the most that the service adds to a body before it is an
-// event in the ring: the frame and a member with an address.
-const MaxAddedBytes = 128
-
-// A Server answers HTTP. Its methods may be called by any goroutine.
+// A Server is the rooms, joined by the table of routes, and their life from the
+// first listener to the drain. Its methods may be called by any goroutine.
 type Server struct {
 	// Fixed after New.
-	options Options
-	broker  *broker.Broker
-	pool    *stream.Pool
-	relay   *relay.Relay         // may be nil
-	waiting func() time.Duration // the pool's
-	cors    cors
-	clients clientAddress
-	limits  *limits
-	places  *clientConnections // nil: no limit
-	vitals  *vitals
-	tidier  tidier
-	metrics fasthttp.RequestHandler
-	log     *zap.Logger
-	public  front
-	admin   front
-
-	started  atomic.Bool
-	unready  atomic.Bool // on the way to the drain, or in it
-	draining atomic.Bool
-
-	// Counted on the way, read at scrape.
-	counters ingestCounters
-	rejected refusalCounters
-	panics   atomic.Uint64
-	backoffs atomic.Uint64
+	public    *front.Front
+	admin     *front.Front
+	refusals  *refusal.Desk
+	clients   *client.Connections // nil: no limit
+	players   *ingest.Players
+	consumers *subscribe.Consumers
+	screens   *screens.Screens // nil: there are none
+	operate   *operate.Operators
+	paths     []string // by which refusals are counted
 }
 
 // New returns a server over a broker and a pool, which it does not own.
 func New(b *broker.Broker, p *stream.Pool, o Options) *Server {
 	o.setDefaults()
-	s := &Server{
-		options: o,
-		broker:  b,
-		pool:    p,
-		relay:   o.Relay,
-		waiting: p.Waiting,
-		cors:    newCORS(o.Origins),
-		clients: clientAddress{trusted: o.TrustedProxies},
-		limits:  newLimits(o.IngestRate, o.ClientRate),
-		vitals:  newVitals(),
-		log:     o.Log,
-	}
-	s.places = newClientConnections(o.ClientConnections, &s.clients)
-	s.metrics = s.metricsHandler()
-	s.public.http = s.httpServer(s.route, &s.cors)
-	s.public.http.ExpectHandler = s.expect
-	s.admin.http = s.httpServer(s.routeAdmin, nil)
-	return s
-}
+	s := &Server{}
+	var find func(path []byte) refusal.Route // known when there are routes
+	s.refusals = refusal.NewDesk(func(path []byte) refusal.Route { return find(path) })
+	cors := access.NewCORS(o.Origins)
+	addresses := &client.Addresses{Trusted: o.TrustedProxies}
+	s.clients = client.NewConnections(o.ClientConnections, addresses)
+	faults := &front.Faults{}
+	outer, inner := &router{}, &router{}
 
-// httpServer is a fasthttp server that survives what its handlers and peers do.
-// Answers to requests that do not get as far as route have the headers of cors.
-func (s *Server) httpServer(route fasthttp.RequestHandler, cors *cors) *fasthttp.Server {
-	return &fasthttp.Server{
-		Handler:                      s.guard(route, cors),
-		ErrorHandler:                 func(ctx *fasthttp.RequestCtx, err error) { s.refuse(ctx, reasonOf(err), cors) },
-		Concurrency:                  s.options.MaxConnections + s.options.MaxConnections/8 + 16, // ours comes first
-		MaxIdleWorkerDuration:        workerIdle,
-		ReadBufferSize:               16 << 10,
-		ReadTimeout:                  s.options.ReadTimeout,
-		IdleTimeout:                  s.options.IdleTimeout,
-		MaxRequestBodySize:           s.options.MaxBody,
-		DisablePreParseMultipartForm: true,
-		NoDefaultServerHeader:        true,
-		NoDefaultContentType:         true,
-		SecureErrorLogMessage:        true,
-		CloseOnShutdown:              true,
-		Logger:                       httpLog{s.log},
+	hall := front.Options{
+		MaxBody: o.MaxBody, MaxConnections: o.MaxConnections, ReadTimeout: o.ReadTimeout, IdleTimeout: o.IdleTimeout,
+		Refusals: s.refusals, Faults: faults, Log: o.Log,
 	}
+	hall.Uncapped = true
+	s.admin = front.New(hall)
+	hall.Uncapped, hall.Clients, hall.CORS = false, s.clients, cors
+	hall.BeforeBody = outer.beforeBody(func(ctx *fasthttp.RequestCtx) (refusal.Reason, bool) { return s.players.BeforeBody(ctx) })
+	s.public = front.New(hall)
+
+	s.players = ingest.New(ingest.Options{
+		Broker: b, Relay: o.Relay, Addresses: addresses, Rates: client.NewRates(o.IngestRate, o.ClientRate, addresses),
+		Refusals: s.refusals, MaxBody: o.MaxBody,
+	})
+	s.consumers = subscribe.New(subscribe.Options{
+		Broker: b, Pool: p, Firehose: o.Firehose, Front: s.public, CORS: cors, Refusals: s.refusals,
+	})
+	sources := []metric.Source{s.players, s.refusals, s.public, s.clients, faults, s.consumers}
+	if o.Sessions != nil {
+		s.screens = screens.New(screens.Options{
+			Hub: o.Sessions, Store: o.SessionStore, Origins: o.SocketOrigins,
+			Players: s.players, Front: s.public, Refusals: s.refusals,
+		})
+		sources = append(sources, s.screens)
+	}
+	pools := []operate.Pool{{Protocol: "sse", Pool: p}}
+	if o.Firehose != nil {
+		pools = append(pools, operate.Pool{Protocol: "websocket", Pool: o.Firehose.Pool()})
+	}
+	s.operate = operate.New(operate.Options{
+		Broker: b, Relay: o.Relay, Pools: pools, Degraded: o.Degraded, Sources: sources, Version: o.Version,
+	})
+
+	routes := s.routes()
+	find, s.paths = places(routes)
+	*outer = router{
+		table: newTable(routes, func(r route) bool { return r.on&public != 0 || r.on&operators != 0 && !o.Admin }),
+		front: s.public, cors: cors, may: o.May, refusals: s.refusals, unknown: s.nothing, takeover: s.refuseTakeover,
+	}
+	*inner = router{
+		table: newTable(routes, func(r route) bool { return r.on&(admin|operators) != 0 }),
+		front: s.admin, cors: cors, may: o.May, refusals: s.refusals, unknown: s.nothingForOperators, takeover: s.refuseTakeover,
+	}
+	s.public.Handle(outer.serve)
+	s.admin.Handle(inner.serve)
+	return s
 }
 
 // Serve answers on ln until Drain or a failure that is not the end of
 // descriptors or memory. It may run for several listeners at once. It closes ln.
 func (s *Server) Serve(ln net.Listener) error {
-	s.started.Store(true)
-	l := s.listener(ln, &s.public)
-	l.max = s.options.MaxConnections
-	l.slack = max(s.options.IdleTimeout/4, 2*time.Second)
-	l.clients = s.places
-	l.full = s.turnedAway(reasonConnections)
-	l.crowded = s.turnedAway(reasonClientConnections)
-	if err := s.public.serve(l); err != nil {
-		return fmt.Errorf("serve %s: %w", ln.Addr(), err)
-	}
-	return nil
+	s.operate.Started()
+	return s.public.Serve(ln)
 }
 
 // ServeAdmin answers operators on ln, until CloseAdmin. It closes ln.
-func (s *Server) ServeAdmin(ln net.Listener) error {
-	if err := s.admin.serve(s.listener(ln, &s.admin)); err != nil {
-		return fmt.Errorf("serve %s: %w", ln.Addr(), err)
-	}
-	return nil
-}
-
-func (s *Server) turnedAway(r Reason) turnedAway {
-	return turnedAway{answer: s.refusalBytes(r), count: &s.rejected[r]}
-}
-
-func (s *Server) listener(ln net.Listener, f *front) *listener {
-	return &listener{
-		Listener: ln,
-		open:     &f.open,
-		refusing: &f.refusing,
-		backoffs: &s.backoffs,
-		log:      s.log,
-		closed:   make(chan struct{}),
-	}
-}
+func (s *Server) ServeAdmin(ln net.Listener) error { return s.admin.Serve(ln) }
 
 // Unready has /readyz say 503 while everything is served as before, so that
 // balancers look elsewhere before Drain.
-func (s *Server) Unready() { s.unready.Store(true) }
+func (s *Server) Unready() { s.operate.SetState(operate.Draining) }
 
 // Drain stops intake: not ready, listeners closed, further events refused. It
 // returns when all connections are closed; those still open when ctx is done are
 // cut. What was accepted is then in the ring. Streams go on: they are the pool's.
 func (s *Server) Drain(ctx context.Context) error {
+	s.stopIntake()
+	return s.public.Shutdown(ctx)
+}
+
+func (s *Server) stopIntake() {
 	s.Unready()
-	s.draining.Store(true)
-	s.tidier.stop()
-	return s.public.shutdown(ctx)
+	s.players.Stop()
+	if s.screens != nil {
+		s.screens.Stop()
+	}
 }
 
 // CloseAdmin ends ServeAdmin.
-func (s *Server) CloseAdmin(ctx context.Context) error { return s.admin.shutdown(ctx) }
+func (s *Server) CloseAdmin(ctx context.Context) error { return s.admin.Shutdown(ctx) }
 
-// guard recovers: fasthttp does not, and one bad request must not end the process.
-func (s *Server) guard(next fasthttp.RequestHandler, cors *cors) fasthttp.RequestHandler {
-	return func(ctx *fasthttp.RequestCtx) {
-		defer func() {
-			if p := recover(); p != nil {
-				s.panics.Add(1)
-				s.log.Error("panic in a handler", zap.Any("panic", p), zap.ByteString("stack", debug.Stack()))
-				ctx.Response.Reset()
-				s.refuse(ctx, reasonPanic, cors)
-			}
-		}()
-		if reason, ok := wellFormed(&ctx.Request.Header); !ok {
-			s.refuse(ctx, reason, cors)
-			return
-		}
-		next(ctx)
+// Registry returns a new registry with the metrics of the service, of the Go runtime
+// and of the process.
+func (s *Server) Registry() *prometheus.Registry { return s.operate.Registry() }
+
+// nothingForOperators serves what is not there. Operators only read.
+func (s *Server) nothingForOperators(ctx *fasthttp.RequestCtx) {
+	if !ctx.IsGet() && !ctx.IsHead() {
+		s.refusals.RejectMethod(ctx, readMethods)
+		return
 	}
+	s.nothing(ctx)
 }

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"event-dispatcher/broker/session"
+	"event-dispatcher/transport/screens"
 	"event-dispatcher/transport/stream"
 	"event-dispatcher/transport/ws"
 )
@@ -21,7 +22,7 @@ func withSessions(t testing.TB, o ws.Options) func(*setup) {
 	t.Cleanup(h.Close)
 	store := session.NewMemory(session.Options{})
 	h.Tie(store, func(session.Event) {})
-	return func(s *setup) { s.Sessions, s.SessionStore = h, SessionStore{Memory: store.Stats} }
+	return func(s *setup) { s.Sessions, s.SessionStore = h, screens.Store{Memory: store.Stats} }
 }
 
 func TestSubmitAnswersWithTheStatusOfTheContract(t *testing.T) {
@@ -73,7 +74,7 @@ func TestSubmitAnswersWithTheStatusOfTheContract(t *testing.T) {
 				}
 				return
 			}
-			var r refusal
+			var r struct{ Error, Message string }
 			if err := json.Unmarshal([]byte(a.body), &r); err != nil || r.Error != tt.reason || r.Message == "" {
 				t.Errorf("answer = %q; want JSON with error %q", a.body, tt.reason)
 			}
@@ -142,6 +143,11 @@ func TestLatestEventsOfAUser(t *testing.T) {
 		t.Errorf("latest() = %v; want view of 3 and update of 2", got)
 	}
 }
+
+const (
+	submitPath   = screens.SubmitPath
+	latestPrefix = screens.LatestPrefix
+)
 
 const upgradeHeaders = "Connection: keep-alive, Upgrade\r\nUpgrade: WebSocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="
 
@@ -213,9 +219,9 @@ func TestSocketsOverTheCapAreRefused(t *testing.T) {
 func TestASocketRefusedWhileDrainingTakesNoPlace(t *testing.T) {
 	t.Parallel()
 	s := start(t, withSessions(t, ws.Options{}))
-	s.draining.Store(true)
+	s.stopIntake()
 	a := s.send(request("GET", "/ws/p/u", "", upgradeHeaders))
-	if n := s.options.Sessions.Stats().Sockets; a.status != 503 || n != 0 {
+	if n := s.hub.Stats().Sockets; a.status != 503 || n != 0 {
 		t.Errorf("GET while draining = %d, %d sockets counted; want 503 and none", a.status, n)
 	}
 }
@@ -327,14 +333,9 @@ func TestFirehoseAnswersPingsAndCloses(t *testing.T) {
 		if op, text := bad.frame(); op != 0x88 || !strings.HasPrefix(text, "\x03\xea") {
 			t.Errorf("frame = %x %q; want close 1002", op, text)
 		}
-		eventually(t, "all have left", func() bool { return s.options.Firehose.Pool().Consumers() == 0 })
+		eventually(t, "all have left", func() bool { return s.firehose.Pool().Consumers() == 0 })
 		s.post("/metrics", "2")
-		eventually(t, "nobody frames for nobody", func() bool {
-			f := s.options.Firehose
-			f.mu.Lock()
-			defer f.mu.Unlock()
-			return !f.running
-		})
+		eventually(t, "nobody frames for nobody", func() bool { return !s.firehose.Running() })
 		again := s.upgrade("/event-dispatcher")
 		s.post("/metrics", "3")
 		if _, text := again.frame(); text != "3" {

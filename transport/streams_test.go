@@ -142,8 +142,7 @@ func TestConsumersOverTheCapAreSentAway(t *testing.T) {
 func TestDrainingServerRefusesEventsAndConsumers(t *testing.T) {
 	t.Parallel()
 	s := start(t)
-	s.Unready()
-	s.draining.Store(true) // without closing the listener
+	s.stopIntake() // without closing the listener
 	go s.pool.Drain(context.Background(), 0, 0)
 	eventually(t, "a consumer is refused", func() bool {
 		return s.send(request("GET", "/events", "")).status == 503

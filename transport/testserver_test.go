@@ -15,6 +15,8 @@ import (
 
 	"event-dispatcher/broker"
 	"event-dispatcher/transport/stream"
+	"event-dispatcher/transport/subscribe"
+	"event-dispatcher/transport/ws"
 )
 
 // patience is how long a test waits for what must happen. Machines that are busy
@@ -33,6 +35,11 @@ type setup struct {
 // testServer is a server on a loopback port of its own.
 type testServer struct {
 	*Server
+	broker   *broker.Broker
+	pool     *stream.Pool
+	hub      *ws.Hub             // nil: none
+	firehose *subscribe.Firehose // nil: none
+
 	t       testing.TB
 	addr    string
 	serving sync.WaitGroup
@@ -54,9 +61,9 @@ func start(t testing.TB, change ...func(*setup)) *testServer {
 		t.Fatalf("stream.New(%+v) = %v; want nil", o.pool, err)
 	}
 	if o.firehose != nil {
-		f, err := NewFirehose(b, 1<<20, *o.firehose)
+		f, err := subscribe.NewFirehose(b, 1<<20, *o.firehose)
 		if err != nil {
-			t.Fatalf("NewFirehose() = %v; want nil", err)
+			t.Fatalf("subscribe.NewFirehose() = %v; want nil", err)
 		}
 		o.Firehose = f
 		t.Cleanup(func() {
@@ -67,7 +74,7 @@ func start(t testing.TB, change ...func(*setup)) *testServer {
 		})
 	}
 	s := New(b, p, o.Options)
-	ts := &testServer{Server: s, t: t}
+	ts := &testServer{Server: s, broker: b, pool: p, hub: o.Sessions, firehose: o.Firehose, t: t}
 	t.Cleanup(func() {
 		now, cancel := context.WithCancel(context.Background())
 		cancel()

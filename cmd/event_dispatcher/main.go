@@ -27,7 +27,10 @@ import (
 	"event-dispatcher/broker/session"
 	"event-dispatcher/cmd/event_dispatcher/config"
 	"event-dispatcher/transport"
+	"event-dispatcher/transport/ingest"
+	"event-dispatcher/transport/screens"
 	"event-dispatcher/transport/stream"
+	"event-dispatcher/transport/subscribe"
 	"event-dispatcher/transport/ws"
 )
 
@@ -85,7 +88,7 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 	b, err := broker.New(broker.Options{
 		Shards:   cfg.Shards,
 		Bytes:    cfg.RingBytes,
-		MaxEvent: cfg.MaxBody + transport.MaxAddedBytes,
+		MaxEvent: cfg.MaxBody + ingest.MaxAddedBytes,
 		Readers:  cfg.Loops + 2, // the loops, the firehose over WebSocket, a look at the statistics
 		ShardKey: cfg.ShardKey,
 	})
@@ -114,7 +117,7 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 	}
 	defer pool.Close()
 	streaming.MaxConsumers = cfg.MaxSockets
-	firehose, err := transport.NewFirehose(b, cfg.RingBytes/4, streaming)
+	firehose, err := subscribe.NewFirehose(b, cfg.RingBytes/4, streaming)
 	if err != nil {
 		return err
 	}
@@ -204,7 +207,7 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 type sharing struct {
 	hub   *ws.Hub
 	relay *relay.Relay // nil: this instance is alone
-	stats transport.SessionStore
+	stats screens.Store
 	close func()
 }
 
@@ -238,12 +241,12 @@ func share(cfg *config.Config, b *broker.Broker, log *zap.Logger) *sharing {
 		Carrier:        relay.OverRedis(*cfg.Redis),
 		Channel:        cfg.Channel,
 		SessionChannel: cfg.SessionChannel,
-		Sink:           transport.Relayed{Broker: b},
+		Sink:           ingest.Relayed{Broker: b},
 		Sessions:       s.hub,
 		Tick:           b.Tick,
 		Shards:         b.Shards(),
 		OutboxBytes:    cfg.OutboxBytes,
-		MaxEvent:       cfg.MaxBody + transport.MaxAddedBytes,
+		MaxEvent:       cfg.MaxBody + ingest.MaxAddedBytes,
 		Log:            log,
 	})
 	s.hub.Tie(store, s.relay.OfferSession)

@@ -16,7 +16,7 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"event-dispatcher/broker/ring"
-	"event-dispatcher/transport"
+	"event-dispatcher/transport/ingest"
 )
 
 // A Config is what the program runs with. Durations of 0 are off where the flag
@@ -200,7 +200,7 @@ func (c *Config) check(port, origins, proxies string, healthcheck bool) error {
 	const (
 		many = 1 << 24 // more than any system has descriptors
 		long = 24 * time.Hour
-		body = ring.MaxSegmentBytes/4 - transport.MaxAddedBytes // what the broker takes, less what ingest adds
+		body = ring.MaxSegmentBytes/4 - ingest.MaxAddedBytes // what the broker takes, less what ingest adds
 	)
 	for _, limit := range []struct {
 		flag                   string

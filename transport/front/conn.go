@@ -1,0 +1,143 @@
+package front
+
+import (
+	"errors"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/valyala/fasthttp"
+)
+
+// A conn is a connection of an HTTP server. It adds what fasthttp leaves out: a
+// limit for peers that do not read their answers, an end that lets a refused
+// client read why, and a place where what was reserved for a stream is given back
+// if the stream never opens.
+type conn struct {
+	net.Conn
+	open *connections
+
+	// How long a write may take beyond the read deadline at its time; 0 means
+	// for ever. Only the serving goroutine touches these.
+	slack   time.Duration
+	writeBy time.Time
+	readBy  time.Time // the read deadline
+	armed   time.Time // the one that the socket has: readBy, or before it
+
+	linger    atomic.Bool
+	abandoned atomic.Pointer[func()] // run by Close
+}
+
+// SetReadDeadline is called by fasthttp twice per request: for its first byte,
+// and for the rest. Setting a deadline costs as much as half of an event's
+// validation, so the socket keeps one that is not later than the new one, and
+// Read deals with a deadline that was too early. The write deadline is kept ahead
+// of the read deadline in passing.
+func (c *conn) SetReadDeadline(t time.Time) error {
+	c.readBy = t
+	if !c.armed.IsZero() && !t.IsZero() && !c.armed.After(t) {
+		return nil
+	}
+	return c.arm()
+}
+
+func (c *conn) arm() error {
+	c.armed = c.readBy
+	if c.slack > 0 && c.readBy.Add(c.slack/2).After(c.writeBy) {
+		c.writeBy = c.readBy.Add(c.slack)
+		if err := c.Conn.SetWriteDeadline(c.writeBy); err != nil {
+			return err
+		}
+	}
+	return c.Conn.SetReadDeadline(c.readBy)
+}
+
+// Read waits until the read deadline, whatever the socket's is.
+func (c *conn) Read(p []byte) (int, error) {
+	for {
+		n, err := c.Conn.Read(p)
+		if n > 0 || !errors.Is(err, os.ErrDeadlineExceeded) || !time.Now().Before(c.readBy) {
+			return n, err
+		}
+		if err := c.arm(); err != nil {
+			return 0, err
+		}
+	}
+}
+
+// lingerOnClose has Close take in what the client still sends, because closing a
+// socket with unread bytes resets it, and a client that still sends a body would
+// not see why it is refused.
+func lingerOnClose(ctx *fasthttp.RequestCtx) {
+	if c, ok := ctx.Conn().(*conn); ok {
+		c.linger.Store(true)
+	}
+}
+
+// Limits of lingering.
+const (
+	lingerBytes = 8 << 20
+	lingerTime  = time.Second
+)
+
+// Close ends the connection; a second call does nothing more.
+func (c *conn) Close() error {
+	if f := c.abandoned.Swap(nil); f != nil {
+		(*f)()
+	}
+	if c.linger.Swap(false) {
+		if half, ok := c.Conn.(interface{ CloseWrite() error }); ok && half.CloseWrite() == nil {
+			c.Conn.SetReadDeadline(time.Now().Add(lingerTime))
+			io.CopyN(io.Discard, c.Conn, lingerBytes)
+		}
+	}
+	err := c.Conn.Close()
+	c.open.remove(c)
+	return err
+}
+
+// connections are the open ones of a server.
+type connections struct {
+	mu  sync.Mutex
+	all map[*conn]struct{}
+}
+
+// add wraps and remembers a connection.
+func (cs *connections) add(nc net.Conn, slack time.Duration) *conn {
+	c := &conn{Conn: nc, open: cs, slack: slack}
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	if cs.all == nil {
+		cs.all = map[*conn]struct{}{}
+	}
+	cs.all[c] = struct{}{}
+	return c
+}
+
+func (cs *connections) remove(c *conn) {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	delete(cs.all, c)
+}
+
+func (cs *connections) len() int {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	return len(cs.all)
+}
+
+// cut closes them all under their owners, who then remove them, and waits a
+// little for that.
+func (cs *connections) cut() {
+	cs.mu.Lock()
+	for c := range cs.all {
+		c.Conn.Close()
+	}
+	cs.mu.Unlock()
+	for deadline := time.Now().Add(time.Second); cs.len() > 0 && time.Now().Before(deadline); {
+		time.Sleep(time.Millisecond)
+	}
+}

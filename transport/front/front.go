@@ -1,0 +1,184 @@
+package front
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/valyala/fasthttp"
+	"go.uber.org/zap"
+
+	"event-dispatcher/transport/access"
+	"event-dispatcher/transport/client"
+	"event-dispatcher/transport/metric"
+	"event-dispatcher/transport/refusal"
+)
+
+// Options tunes a [Front].
+type Options struct {
+	MaxBody        int           // bytes
+	MaxConnections int           // open at once; what took over is not counted
+	ReadTimeout    time.Duration // for a request to arrive
+	IdleTimeout    time.Duration // for the next request to begin
+
+	// Uncapped lets everybody in: operators, when the service is full.
+	Uncapped bool
+
+	// Clients limits the connections of each client. Nil: no limit.
+	Clients *client.Connections
+
+	// CORS has the headers of answers to requests that do not get as far as the
+	// handler. Nil: none.
+	CORS *access.CORS
+
+	// BeforeBody decides what can be decided before a body comes that the client
+	// offers to hold back. Nil: it is sent.
+	BeforeBody func(ctx *fasthttp.RequestCtx) (refusal.Reason, bool)
+
+	Refusals *refusal.Desk
+	Faults   *Faults
+	Log      *zap.Logger
+}
+
+// Faults counts what went wrong in fronts, and did not stop them.
+type Faults struct{ panics, backoffs atomic.Uint64 }
+
+// Collect implements [metric.Source].
+func (f *Faults) Collect(to metric.Emitter) {
+	to.Counter("panics_total", "Panics recovered in request handlers.", f.panics.Load())
+	to.Counter("accept_backoffs_total", "Times that accepting connections failed for want of descriptors or memory, and was tried again.", f.backoffs.Load())
+}
+
+// A Front is one HTTP server, its listeners and its connections. fasthttp forgets
+// a listener that comes while it shuts down; a front does not.
+type Front struct {
+	// Fixed after Handle.
+	options Options
+	http    *fasthttp.Server
+
+	open     connections
+	refusing connections // over the cap, being told so
+	tidier   tidier
+
+	mu        sync.Mutex // guards what follows
+	closed    bool
+	listeners []*listener
+}
+
+// New returns a front. Handle must come before Serve.
+func New(o Options) *Front { return &Front{options: o} }
+
+// Handle says who answers the requests that are well-formed.
+func (f *Front) Handle(next fasthttp.RequestHandler) {
+	f.http = &fasthttp.Server{
+		Handler:                      f.guard(next),
+		ErrorHandler:                 func(ctx *fasthttp.RequestCtx, err error) { f.Refuse(ctx, reasonOf(err)) },
+		Concurrency:                  f.options.MaxConnections + f.options.MaxConnections/8 + 16, // ours comes first
+		MaxIdleWorkerDuration:        workerIdle,
+		ReadBufferSize:               16 << 10,
+		ReadTimeout:                  f.options.ReadTimeout,
+		IdleTimeout:                  f.options.IdleTimeout,
+		MaxRequestBodySize:           f.options.MaxBody,
+		DisablePreParseMultipartForm: true,
+		NoDefaultServerHeader:        true,
+		NoDefaultContentType:         true,
+		SecureErrorLogMessage:        true,
+		CloseOnShutdown:              true,
+		Logger:                       httpLog{f.options.Log},
+	}
+	if f.options.BeforeBody != nil {
+		f.http.ExpectHandler = f.expect
+	}
+}
+
+// Serve answers on ln until Shutdown or a failure that is not the end of
+// descriptors or memory. It may run for several listeners at once. It closes ln.
+func (f *Front) Serve(ln net.Listener) error {
+	l := f.listener(ln)
+	f.mu.Lock()
+	if f.closed {
+		f.mu.Unlock()
+		return l.Close()
+	}
+	f.listeners = append(f.listeners, l)
+	f.mu.Unlock()
+	if err := f.http.Serve(l); err != nil {
+		return fmt.Errorf("serve %s: %w", ln.Addr(), err)
+	}
+	return nil
+}
+
+func (f *Front) listener(ln net.Listener) *listener {
+	l := &listener{
+		Listener: ln,
+		open:     &f.open,
+		refusing: &f.refusing,
+		backoffs: &f.options.Faults.backoffs,
+		log:      f.options.Log,
+		closed:   make(chan struct{}),
+	}
+	if !f.options.Uncapped {
+		l.max = f.options.MaxConnections
+		l.slack = max(f.options.IdleTimeout/4, 2*time.Second)
+		l.clients = f.options.Clients
+		l.full = f.turnedAway(refusal.Connections)
+		l.crowded = f.turnedAway(refusal.ClientConnections)
+	}
+	return l
+}
+
+// Shutdown closes the listeners and idle connections, lets the others finish
+// their request until ctx is done, and cuts those that have not.
+func (f *Front) Shutdown(ctx context.Context) error {
+	f.tidier.stop()
+	f.mu.Lock()
+	f.closed = true
+	for _, l := range f.listeners {
+		_ = l.Close()
+	}
+	f.mu.Unlock()
+	err := f.http.ShutdownWithContext(ctx)
+	f.open.cut()
+	f.refusing.cut()
+	return err
+}
+
+// Connections is how many are open, those not counted that were taken over.
+func (f *Front) Connections() int { return f.open.len() }
+
+// Collect implements [metric.Source].
+func (f *Front) Collect(to metric.Emitter) {
+	to.Gauge("connections", "Open HTTP connections on the public listeners, streams not counted.", float64(f.Connections()))
+}
+
+// guard recovers: fasthttp does not, and one bad request must not end the process.
+func (f *Front) guard(next fasthttp.RequestHandler) fasthttp.RequestHandler {
+	return func(ctx *fasthttp.RequestCtx) {
+		defer func() {
+			if p := recover(); p != nil {
+				f.options.Faults.panics.Add(1)
+				f.options.Log.Error("panic in a handler", zap.Any("panic", p), zap.ByteString("stack", debug.Stack()))
+				ctx.Response.Reset()
+				f.Refuse(ctx, refusal.Panic)
+			}
+		}()
+		if reason, ok := wellFormed(&ctx.Request.Header); !ok {
+			f.Refuse(ctx, reason)
+			return
+		}
+		next(ctx)
+	}
+}
+
+// httpLog takes what fasthttp logs. Its lines quote addresses and bytes of
+// requests: no two are the same, so sampling would let a flood through, and
+// requests hold secrets. Only the kind of line is kept; the requests are counted
+// by reason.
+type httpLog struct{ *zap.Logger }
+
+// Printf implements [fasthttp.Logger].
+func (l httpLog) Printf(format string, _ ...any) { l.Debug("http server: " + format) }

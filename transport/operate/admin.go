@@ -1,0 +1,55 @@
+package operate
+
+import (
+	"bytes"
+	"net/http/pprof"
+
+	"github.com/valyala/fasthttp"
+	"github.com/valyala/fasthttp/fasthttpadaptor"
+	"github.com/valyala/fasthttp/pprofhandler"
+
+	"event-dispatcher/transport/reply"
+	"event-dispatcher/transport/stream"
+)
+
+// consumerList is the answer of /consumers.
+type consumerList struct {
+	Consumers []consumerEntry `json:"consumers"`
+}
+
+// A consumerEntry is one consumer; its ID is unique among those of its protocol.
+type consumerEntry struct {
+	Protocol string `json:"protocol"` // sse or websocket
+	stream.ConsumerInfo
+}
+
+// Consumers serves /consumers: the streams of players' events, over any protocol.
+func (op *Operators) Consumers(ctx *fasthttp.RequestCtx) {
+	list := consumerList{[]consumerEntry{}}
+	for _, p := range op.options.Pools {
+		for _, info := range p.Inspect() {
+			list.Consumers = append(list.Consumers, consumerEntry{p.Protocol, info})
+		}
+	}
+	reply.JSON(ctx, list)
+}
+
+var pprofIndex = fasthttpadaptor.NewFastHTTPHandlerFunc(pprof.Index)
+
+// ProfilePrefix is where profiles are.
+const ProfilePrefix = "/debug/pprof/"
+
+// Profile serves the paths below ProfilePrefix. It reports false if there is no such
+// profile; nothing is answered then.
+func Profile(ctx *fasthttp.RequestCtx) bool {
+	path := ctx.URI().PathOriginal()
+	switch {
+	case string(path) == ProfilePrefix:
+		pprofIndex(ctx) // pprofhandler has it elsewhere
+	case bytes.Equal(path, ctx.Path()):
+		pprofhandler.PprofHandler(ctx)
+	default:
+		return false
+	}
+	return true
+}

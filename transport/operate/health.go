@@ -1,0 +1,131 @@
+package operate
+
+import (
+	"fmt"
+	"runtime/debug"
+	"runtime/metrics"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"event-dispatcher/transport/reply"
+)
+
+// wedgedAfter is how long events may wait for a writer loop before the service
+// calls itself unhealthy.
+const wedgedAfter = 5 * time.Second
+
+// A healthReport has exactly the keys of the original, and its types.
+type healthReport struct {
+	Message       string `json:"message"`
+	Timestamp     int64  `json:"timestamp"` // Unix milliseconds
+	Alloc         string `json:"alloc"`
+	TotalAlloc    string `json:"total_alloc"`
+	Sys           string `json:"sys"`
+	LiveObjects   string `json:"live_objects"`
+	NumGC         string `json:"num_gc"`
+	NumGoroutines string `json:"num_goroutines"`
+	PauseTotalNS  string `json:"pause_total_ns"`
+}
+
+// vitals reads what the runtime keeps anyway; nothing is stopped for it.
+type vitals struct {
+	mu      sync.Mutex
+	samples []metrics.Sample
+	gc      debug.GCStats
+}
+
+func newVitals() *vitals {
+	v := &vitals{}
+	for _, name := range []string{
+		"/memory/classes/heap/objects:bytes",
+		"/gc/heap/allocs:bytes",
+		"/memory/classes/total:bytes",
+		"/gc/heap/objects:objects",
+		"/gc/cycles/total:gc-cycles",
+		"/sched/goroutines:goroutines",
+	} {
+		v.samples = append(v.samples, metrics.Sample{Name: name})
+	}
+	return v
+}
+
+func (v *vitals) report(now time.Time) healthReport {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	metrics.Read(v.samples)
+	debug.ReadGCStats(&v.gc)
+	value := func(i int) uint64 { return v.samples[i].Value.Uint64() }
+	mib := func(i int) string { return fmt.Sprintf("%d MiB", value(i)>>20) }
+	number := func(i int) string { return strconv.FormatUint(value(i), 10) }
+	return healthReport{
+		Message:       "PONG",
+		Timestamp:     now.UnixMilli(),
+		Alloc:         mib(0),
+		TotalAlloc:    mib(1),
+		Sys:           mib(2),
+		LiveObjects:   number(3),
+		NumGC:         number(4),
+		NumGoroutines: number(5),
+		PauseTotalNS:  strconv.FormatInt(v.gc.PauseTotal.Nanoseconds(), 10),
+	}
+}
+
+// Health serves /health, any method: 503 with the same keys while the pipeline
+// does not move.
+func (op *Operators) Health(ctx *fasthttp.RequestCtx) {
+	if op.wedged() {
+		ctx.SetStatusCode(fasthttp.StatusServiceUnavailable)
+	}
+	reply.JSON(ctx, op.vitals.report(time.Now()))
+}
+
+// Live serves /livez: the process turns, or there would be no answer.
+func (op *Operators) Live(ctx *fasthttp.RequestCtx) {
+	ctx.Response.Header.SetContentType("text/plain; charset=utf-8")
+	ctx.SetBodyString("ok\n")
+}
+
+// readiness is the answer of /readyz.
+type readiness struct {
+	Status   string   `json:"status"`
+	Degraded []string `json:"degraded,omitempty"`
+}
+
+// Ready serves /readyz: 503 while starting, draining or wedged. What is merely
+// degraded still serves its own players and consumers: 200.
+func (op *Operators) Ready(ctx *fasthttp.RequestCtx) {
+	r := readiness{Status: "ready"}
+	switch {
+	case op.is(Draining):
+		r.Status = "draining"
+	case op.is(Starting):
+		r.Status = "starting"
+	case op.wedged():
+		r.Status = "wedged"
+	default:
+		if r.Degraded = op.degraded(); len(r.Degraded) > 0 {
+			r.Status = "degraded"
+		}
+		reply.JSON(ctx, r)
+		return
+	}
+	ctx.SetStatusCode(fasthttp.StatusServiceUnavailable)
+	reply.JSON(ctx, r)
+}
+
+// wedged reports whether events wait for a writer loop that does not come.
+func (op *Operators) wedged() bool { return op.waiting() > wedgedAfter }
+
+// degraded lists what does not work although the service does.
+func (op *Operators) degraded() []string {
+	switch {
+	case op.options.Degraded != nil:
+		return op.options.Degraded()
+	case op.options.Relay != nil && !op.options.Relay.Up():
+		return []string{"redis"}
+	}
+	return nil
+}

@@ -1,0 +1,55 @@
+package operate
+
+import (
+	"runtime"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"github.com/valyala/fasthttp"
+	"github.com/valyala/fasthttp/fasthttpadaptor"
+
+	"event-dispatcher/broker"
+	"event-dispatcher/transport/metric"
+)
+
+// Metrics serves the Prometheus exposition.
+func (op *Operators) Metrics(ctx *fasthttp.RequestCtx) { op.metrics(ctx) }
+
+// Registry returns a new registry with the metrics of all rooms, those of the Go
+// runtime and those of the process.
+func (op *Operators) Registry() *prometheus.Registry {
+	// The sources first: what was delivered was published before.
+	sources := append(op.options.Sources[:len(op.options.Sources):len(op.options.Sources)], op, ring{op.options.Broker})
+	if op.options.Relay != nil {
+		sources = append(sources, relayed{op.options.Relay})
+	}
+	r := prometheus.NewRegistry()
+	r.MustRegister(metric.Collector(sources...), collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return r
+}
+
+func (op *Operators) exposition() fasthttp.RequestHandler {
+	return fasthttpadaptor.NewFastHTTPHandler(promhttp.HandlerFor(op.Registry(), promhttp.HandlerOpts{}))
+}
+
+// Collect implements [metric.Source].
+func (op *Operators) Collect(to metric.Emitter) {
+	to.Gauge("build_info", "Always 1; the labels say what is running.", 1, "version", op.options.Version, "go_version", runtime.Version())
+	to.Gauge("draining", "1 while the service shuts down, from the beginning of the lead on.", metric.Bool(op.is(Draining)))
+	to.Gauge("loop_wait_seconds", "How long the slowest writer loop has had events waiting; 0 if none.", op.waiting().Seconds())
+}
+
+// ring tells what a broker has counted: it knows nothing of metrics.
+type ring struct{ broker *broker.Broker }
+
+// Collect implements [metric.Source].
+func (r ring) Collect(to metric.Emitter) {
+	b := r.broker.Stats()
+	to.Counter("events_published_total", "Events put into the ring, those known to be lost on the way from other instances included.", b.Published)
+	to.Gauge("ring_events", "Events that a slow consumer could still get.", float64(b.Retained))
+	to.Gauge("ring_bytes", "Bytes of the events in the ring.", float64(b.Bytes))
+	to.Gauge("ring_memory_bytes", "Memory of the ring, used or not.", float64(b.Allocated))
+	to.Gauge("ring_oldest_event_age_seconds", "Age of the oldest event in the ring; 0 if it is empty.", b.OldestAge.Seconds())
+	to.Counter("ring_exhausted_total", "Events refused because no part of the ring could be recycled.", b.Exhausted)
+}

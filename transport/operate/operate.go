@@ -1,0 +1,82 @@
+package operate
+
+import (
+	"sync/atomic"
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"event-dispatcher/broker"
+	"event-dispatcher/broker/relay"
+	"event-dispatcher/transport/metric"
+	"event-dispatcher/transport/stream"
+)
+
+// Options is what [Operators] get to see.
+type Options struct {
+	Broker *broker.Broker
+	Relay  *relay.Relay // nil: there are no other instances
+
+	// Pools write the streams, each over its wire.
+	Pools []Pool
+
+	// Degraded lists what does not work although the service does. Nil: whether
+	// the relay is up.
+	Degraded func() []string
+
+	// Sources are asked for their metrics in this order.
+	Sources []metric.Source
+
+	// Version is shown by dispatcher_build_info.
+	Version string
+}
+
+// A Pool writes the streams of one protocol.
+type Pool struct {
+	Protocol string // sse or websocket
+	*stream.Pool
+}
+
+// Operators has the handlers for those who run the service. Its methods may be
+// called by any goroutine.
+type Operators struct {
+	options Options
+	state   atomic.Uint32 // a State
+	vitals  *vitals
+	metrics fasthttp.RequestHandler
+
+	waiting func() time.Duration // the slowest pool's; tests have another
+}
+
+// New returns the handlers of a service that is starting.
+func New(o Options) *Operators {
+	op := &Operators{options: o, vitals: newVitals()}
+	op.waiting = op.slowest
+	op.metrics = op.exposition()
+	return op
+}
+
+// A State is how far the service has come.
+type State uint32
+
+const (
+	Starting State = iota // nobody is served yet
+	Ready
+	Draining // from the beginning of the lead on
+)
+
+// SetState says how far the service has come.
+func (op *Operators) SetState(s State) { op.state.Store(uint32(s)) }
+
+// Started leaves Starting behind; it does not undo what came later.
+func (op *Operators) Started() { op.state.CompareAndSwap(uint32(Starting), uint32(Ready)) }
+
+func (op *Operators) is(s State) bool { return State(op.state.Load()) == s }
+
+// slowest is how long events have been waiting for a writer loop.
+func (op *Operators) slowest() (longest time.Duration) {
+	for _, p := range op.options.Pools {
+		longest = max(longest, p.Waiting())
+	}
+	return longest
+}

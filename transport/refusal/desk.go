@@ -1,0 +1,123 @@
+package refusal
+
+import (
+	"bytes"
+	"sync/atomic"
+
+	"github.com/valyala/fasthttp"
+
+	"event-dispatcher/transport/metric"
+	"event-dispatcher/transport/reply"
+)
+
+// A Format is what the body of a refusal looks like.
+type Format uint8
+
+const (
+	Text Format = iota // label: text
+	JSON               // {"error": label, "message": text}
+)
+
+// A Route is what a desk knows of the path that a refused request was for. The
+// zero Route stands for all that have no path of ours.
+type Route struct {
+	Index  int // below MaxRoutes
+	Format Format
+}
+
+// MaxRoutes is how many routes can be told apart.
+const MaxRoutes = 32
+
+// retryAfter is the Retry-After of 429 and 503, in seconds (RFC 9110, section 10.2.3).
+const retryAfter = "1"
+
+// A Desk answers requests that are refused, and counts them. Its methods may be
+// called by any goroutine; those that answer, by the handler of the request.
+type Desk struct {
+	find   func(path []byte) Route
+	counts [Count]tally
+}
+
+// A tally counts the refusals for one reason by route. Players that are refused
+// come in floods, which are for one reason: it has cache lines of its own.
+type tally struct {
+	by [MaxRoutes]atomic.Uint64
+	_  [64]byte
+}
+
+// NewDesk returns a desk that finds routes by their path.
+func NewDesk(find func(path []byte) Route) *Desk { return &Desk{find: find} }
+
+// Reject answers with the reason's status and text, and counts. It keeps headers
+// that are already set, so CORS may come first.
+func (d *Desk) Reject(ctx *fasthttp.RequestCtx, r Reason) {
+	route := d.find(ctx.URI().PathOriginal())
+	d.counts[r].by[route.Index].Add(1)
+	why := &table[r]
+	ctx.SetStatusCode(why.status)
+	if route.Format == JSON {
+		reply.JSON(ctx, body{why.label, why.text})
+	} else {
+		ctx.Response.Header.SetContentType("text/plain; charset=utf-8")
+		ctx.Response.SetBodyString(why.label)
+		ctx.Response.AppendBodyString(": " + why.text + "\n")
+	}
+	if why.status == fasthttp.StatusTooManyRequests || why.status == fasthttp.StatusServiceUnavailable {
+		ctx.Response.Header.Set(fasthttp.HeaderRetryAfter, retryAfter)
+	}
+}
+
+// RejectMethod answers 405 with the methods that the path has (RFC 9110, section 15.5.6).
+func (d *Desk) RejectMethod(ctx *fasthttp.RequestCtx, allow string) {
+	ctx.Response.Header.Set(fasthttp.HeaderAllow, allow)
+	d.Reject(ctx, Method)
+}
+
+// Note counts a request that is refused with another answer than Reject's.
+func (d *Desk) Note(ctx *fasthttp.RequestCtx, r Reason) {
+	d.counts[r].by[d.find(ctx.URI().PathOriginal()).Index].Add(1)
+}
+
+// Counter counts refusals of what never becomes a request.
+func (d *Desk) Counter(r Reason) *atomic.Uint64 { return &d.counts[r].by[0] }
+
+// Total is how many requests were refused for a reason.
+func (d *Desk) Total(r Reason) (n uint64) {
+	for i := range d.counts[r].by {
+		n += d.counts[r].by[i].Load()
+	}
+	return n
+}
+
+// By is how many requests for a route were refused for a reason.
+func (d *Desk) By(r Reason, route int) uint64 { return d.counts[r].by[route].Load() }
+
+// Collect implements [metric.Source].
+func (d *Desk) Collect(to metric.Emitter) {
+	for r := range Count {
+		to.Counter("requests_rejected_total", "Requests refused, by reason.", d.Total(r), "reason", r.String())
+	}
+}
+
+// A body is that of a refusal in JSON.
+type body struct {
+	Error   string `json:"error"`
+	Message string `json:"message"`
+}
+
+// Bytes is a whole response, for connections that never become a request. It ends
+// the connection. The headers are added to it.
+func Bytes(r Reason, headers []reply.Header) []byte {
+	var resp fasthttp.Response
+	resp.SetStatusCode(r.Status())
+	for _, h := range headers {
+		h.Set(&resp.Header)
+	}
+	resp.Header.SetContentType("text/plain; charset=utf-8")
+	resp.Header.Set(fasthttp.HeaderRetryAfter, retryAfter)
+	resp.Header.SetConnectionClose()
+	resp.SetBodyString(r.String() + ": " + r.Text() + "\n")
+	var b bytes.Buffer
+	_, _ = resp.WriteTo(&b) // a buffer takes everything
+	return b.Bytes()
+}

@@ -1,0 +1,97 @@
+package refusal
+
+// A Reason says why a request was refused. It is a metric label and a log field.
+type Reason uint8
+
+// The order is that of the table below.
+const (
+	InvalidJSON Reason = iota
+	ByteOrderMark
+	EmptyBody
+	InvalidUTF8
+	NotObject
+	TooLarge
+	Encoding
+	Method
+	NotFound
+	Shards
+	Malformed
+	Incomplete
+	HeadersTooLarge
+	Timeout
+	Version
+	ClientLimit
+	ClientConnections
+	Overloaded
+	Connections
+	Consumers
+	Draining
+	Username
+	CardID
+	Data
+	Practice
+	Action
+	EventType
+	TargetUser
+	UserPath
+	Upgrade
+	SocketVersion
+	Handshake
+	Origin
+	Sockets
+	Panic
+	Count
+)
+
+// table is the short list: label, status and text of every reason. The text says
+// what the client can do. It never contains anything that the client sent, nor how
+// the service is configured.
+var table = [Count]struct {
+	label  string
+	status int
+	text   string
+}{
+	InvalidJSON:       {"invalid_json", 400, "the body is not one valid JSON value"},
+	ByteOrderMark:     {"byte_order_mark", 400, "the body starts with a byte order mark"},
+	EmptyBody:         {"empty_body", 400, "the body is empty"},
+	InvalidUTF8:       {"invalid_utf8", 400, "the body is not valid UTF-8"},
+	NotObject:         {"not_object", 400, "the event must be a JSON object"},
+	TooLarge:          {"too_large", 413, "the body is larger than the limit"},
+	Encoding:          {"content_encoding", 415, "the body must not be compressed"},
+	Method:            {"method", 405, "method not allowed, see Allow"},
+	NotFound:          {"not_found", 404, "no such path"},
+	Shards:            {"shards", 400, "the query parameter shards must list existing shards, such as 0,2"},
+	Malformed:         {"malformed", 400, "the request is not well-formed HTTP/1.1"},
+	Incomplete:        {"incomplete", 400, "the connection ended before the request did"},
+	HeadersTooLarge:   {"headers_too_large", 431, "the request headers are larger than the limit"},
+	Timeout:           {"timeout", 408, "the request did not arrive in time"},
+	Version:           {"http_version", 505, "only HTTP/1.0 and HTTP/1.1 are spoken here"},
+	ClientLimit:       {"client_limit", 429, "this client sends more events than it may"},
+	ClientConnections: {"client_connections", 429, "this client holds as many connections as it may"},
+	Overloaded:        {"overloaded", 503, "more events arrive than the service may take"},
+	Connections:       {"connections", 503, "too many connections"},
+	Consumers:         {"consumers", 503, "too many consumers"},
+	Draining:          {"draining", 503, "the service is shutting down"},
+	Username:          {"username", 400, "username must be a string of 1 to 256 bytes"},
+	CardID:            {"card_id", 400, "cardId must be a string of 1 to 256 bytes"},
+	Data:              {"data", 400, "data must be a string"},
+	Practice:          {"practice_id", 400, "practiceId must be a string of at most 256 bytes"},
+	Action:            {"action", 400, "action must be UPDATING_CARD or VIEWING_CARD"},
+	EventType:         {"type", 400, "type must be USER_SESSION_EVENT or DATA_NOTIFICATION_EVENT"},
+	TargetUser:        {"target_user", 400, "targetUser must be a string of at most 256 bytes"},
+	UserPath:          {"user_path", 400, "names in the path must have 1 to 256 bytes of UTF-8, percent-encoded where needed"},
+	Upgrade:           {"upgrade_required", 426, "this path is for WebSocket"},
+	SocketVersion:     {"websocket_version", 426, "only version 13 of WebSocket is spoken here"},
+	Handshake:         {"handshake", 400, "Sec-WebSocket-Key must be 16 bytes in base64"},
+	Origin:            {"origin", 403, "pages of this origin may not open sockets here; open them from a page of the service or of an allowed origin"},
+	Sockets:           {"sockets", 503, "too many sockets"},
+	Panic:             {"panic", 500, "internal error"},
+}
+
+func (r Reason) String() string { return table[r].label }
+
+// Status is the HTTP status of the answer.
+func (r Reason) Status() int { return table[r].status }
+
+// Text says what the client can do.
+func (r Reason) Text() string { return table[r].text }

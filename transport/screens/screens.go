@@ -1,0 +1,221 @@
+package screens
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"net/url"
+	"sync/atomic"
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"event-dispatcher/broker/session"
+	"event-dispatcher/transport/access"
+	"event-dispatcher/transport/front"
+	"event-dispatcher/transport/ingest"
+	"event-dispatcher/transport/refusal"
+	"event-dispatcher/transport/reply"
+	"event-dispatcher/transport/ws"
+)
+
+// The paths of sessions are those of the service that this one replaces.
+const (
+	SubmitPath   = "/poc/submit_update_event"
+	LatestPrefix = "/poc/replay_event_data/"
+	SocketPrefix = "/ws/"
+
+	eventIDHeader = "X-Event-Id" // of the answer to a submission
+)
+
+// exposeEventID lets a page read the header that names its event.
+var exposeEventID = reply.NewHeader(fasthttp.HeaderAccessControlExposeHeaders, eventIDHeader)
+
+// Options is what [Screens] work with.
+type Options struct {
+	Hub   *ws.Hub
+	Store Store // for metrics
+
+	// Origins are the pages that may open sockets.
+	Origins access.SocketOrigins
+
+	Players  *ingest.Players
+	Front    *front.Front
+	Refusals *refusal.Desk
+}
+
+// Screens has the handlers of sessions. Its methods may be called by any goroutine.
+type Screens struct {
+	options Options
+	stopped atomic.Bool
+}
+
+// New returns the handlers.
+func New(o Options) *Screens { return &Screens{options: o} }
+
+// Stop refuses further sockets: the service is shutting down.
+func (s *Screens) Stop() { s.stopped.Store(true) }
+
+// A submission is the body of a POST to SubmitPath. What is not a string stops the
+// decoding, and null is as if it were not there.
+type submission struct {
+	Username   string  `json:"username"`
+	CardID     string  `json:"cardId"`
+	Data       string  `json:"data"`
+	PracticeID string  `json:"practiceId"`
+	Action     *string `json:"action"`
+	Type       *string `json:"type"`
+	TargetUser string  `json:"targetUser"`
+}
+
+// Submit serves POST /poc/submit_update_event: the event is stored, published,
+// and then answered.
+func (s *Screens) Submit(ctx *fasthttp.RequestCtx) {
+	body, ok := s.options.Players.Take(ctx)
+	if !ok {
+		return
+	}
+	e, reason, ok := parseSubmission(body)
+	if !ok {
+		s.options.Refusals.Reject(ctx, reason)
+		return
+	}
+	s.options.Hub.Submit(e)
+	s.options.Players.Accepted(len(body))
+	ctx.Response.Header.Set(eventIDHeader, e.ID)
+	exposeEventID.Set(&ctx.Response.Header)
+}
+
+// parseSubmission makes an event of valid JSON. The decoder is the standard
+// library's, which is slow and takes anything.
+func parseSubmission(body []byte) (session.Event, refusal.Reason, bool) {
+	if bytes.TrimLeft(body, " \t\r\n")[0] != '{' {
+		return session.Event{}, refusal.NotObject, false
+	}
+	var in submission
+	if err := json.Unmarshal(body, &in); err != nil {
+		return session.Event{}, reasonOfField(err), false
+	}
+	e := session.Event{
+		ID: session.NewID(), At: time.Now().UnixMilli(),
+		Source: in.Username, Target: in.CardID, Data: in.Data,
+		Practice: in.PracticeID, TargetUser: in.TargetUser,
+		Action: or(in.Action, session.Updating), Type: or(in.Type, session.UserSession),
+	}
+	switch {
+	case !session.ValidName(e.Source):
+		return e, refusal.Username, false
+	case !session.ValidName(e.Target):
+		return e, refusal.CardID, false
+	case len(e.Practice) > session.MaxName:
+		return e, refusal.Practice, false
+	case len(e.TargetUser) > session.MaxName:
+		return e, refusal.TargetUser, false
+	case e.Action != session.Updating && e.Action != session.Viewing:
+		return e, refusal.Action, false
+	case e.Type != session.UserSession && e.Type != session.DataNotification:
+		return e, refusal.EventType, false
+	}
+	return e, 0, true
+}
+
+func or(given *string, otherwise string) string {
+	if given == nil {
+		return otherwise
+	}
+	return *given
+}
+
+// reasonOfField tells which member has the wrong type.
+func reasonOfField(err error) refusal.Reason {
+	var wrong *json.UnmarshalTypeError
+	if !errors.As(err, &wrong) {
+		return refusal.InvalidJSON // too deep for the decoder
+	}
+	switch wrong.Field {
+	case "username":
+		return refusal.Username
+	case "cardId":
+		return refusal.CardID
+	case "data":
+		return refusal.Data
+	case "practiceId":
+		return refusal.Practice
+	case "action":
+		return refusal.Action
+	case "type":
+		return refusal.EventType
+	case "targetUser":
+		return refusal.TargetUser
+	}
+	return refusal.NotObject
+}
+
+// latestEvents is the answer of GET /poc/replay_event_data/{userId}. What is not
+// stored is not there.
+type latestEvents struct {
+	View   *session.Event `json:"lastViewEvent,omitempty"`
+	Update *session.Event `json:"lastUpdateEvent,omitempty"`
+}
+
+// Latest serves GET /poc/replay_event_data/{userId}.
+func (s *Screens) Latest(ctx *fasthttp.RequestCtx) {
+	user, ok := name(bytes.TrimPrefix(ctx.URI().PathOriginal(), []byte(LatestPrefix)))
+	if !ok {
+		s.options.Refusals.Reject(ctx, refusal.UserPath)
+		return
+	}
+	var answer latestEvents
+	for _, e := range s.options.Hub.Latest(user) {
+		e.Origin = ""
+		if e.Action == session.Viewing {
+			answer.View = &e
+		} else {
+			answer.Update = &e
+		}
+	}
+	reply.JSON(ctx, answer)
+}
+
+// name decodes a segment of a path that names a user or a practice.
+func name(segment []byte) (string, bool) {
+	decoded, err := url.PathUnescape(string(segment))
+	return decoded, err == nil && session.ValidName(decoded) && !bytes.ContainsRune(segment, '/')
+}
+
+// Socket serves GET /ws/{practiceId}/{username}.
+func (s *Screens) Socket(ctx *fasthttp.RequestCtx) {
+	first, second, found := bytes.Cut(bytes.TrimPrefix(ctx.URI().PathOriginal(), []byte(SocketPrefix)), []byte{'/'})
+	if !found {
+		s.options.Refusals.Reject(ctx, refusal.NotFound)
+		return
+	}
+	practice, ok1 := name(first)
+	user, ok2 := name(second)
+	if !ok1 || !ok2 {
+		s.options.Refusals.Reject(ctx, refusal.UserPath)
+		return
+	}
+	handshake, reason, ok := ws.Check(ctx)
+	if !ok {
+		s.options.Refusals.Reject(ctx, reason)
+		return
+	}
+	if !s.options.Origins.MayOpen(&ctx.Request.Header) {
+		s.options.Refusals.Reject(ctx, refusal.Origin)
+		return
+	}
+	replay := string(ctx.QueryArgs().Peek("replay")) != "0"
+	ticket, err := s.options.Hub.Admit(practice, user, replay, handshake)
+	switch {
+	case s.stopped.Load() || errors.Is(err, ws.ErrDraining):
+		if err == nil {
+			ticket.Forget()
+		}
+		s.options.Refusals.Reject(ctx, refusal.Draining)
+	case err != nil:
+		s.options.Refusals.Reject(ctx, refusal.Sockets)
+	default:
+		s.options.Front.TakeOver(ctx, ticket.Forget, ticket.Serve)
+	}
+}

@@ -1,0 +1,52 @@
+package subscribe
+
+import (
+	"net"
+
+	"github.com/valyala/fasthttp"
+
+	"event-dispatcher/transport/refusal"
+	"event-dispatcher/transport/stream"
+	"event-dispatcher/transport/ws"
+)
+
+// upgrade serves GET /event-dispatcher and GET /events with an Upgrade header.
+// Pages of all origins may, as over Server-Sent Events, unless there is a list.
+func (c *Consumers) upgrade(ctx *fasthttp.RequestCtx) {
+	handshake, reason, ok := ws.Check(ctx)
+	if !ok {
+		c.options.Refusals.Reject(ctx, reason)
+		return
+	}
+	if !c.options.CORS.MayUpgrade(&ctx.Request.Header) {
+		c.options.Refusals.Reject(ctx, refusal.Origin)
+		return
+	}
+	shards, err := c.options.Broker.ParseShards(string(ctx.QueryArgs().Peek("shards")))
+	if err != nil {
+		c.options.Refusals.Reject(ctx, refusal.Shards)
+		return
+	}
+	ticket, err := c.options.Firehose.admit(shards)
+	if err != nil {
+		c.options.Refusals.Reject(ctx, reasonOf(err))
+		return
+	}
+	c.options.Front.TakeOver(ctx, ticket.Forget, func(nc net.Conn, early []byte) { go serve(ticket, handshake, nc, early) })
+}
+
+// serve reads what the consumer sends; the pool's loops write.
+func serve(ticket stream.Ticket, handshake ws.Handshake, nc net.Conn, early []byte) {
+	defer nc.Close()
+	var link *stream.Link
+	handshake.Read(nc, early,
+		func() { link = ticket.ServeLinked(nc, nil) },
+		func(frame []byte) { link.Answer(frame) })
+	if link == nil {
+		ticket.Forget()
+		return
+	}
+	link.End()
+	<-link.Done()
+	ws.Linger(nc)
+}

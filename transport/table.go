@@ -1,0 +1,221 @@
+package transport
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/valyala/fasthttp"
+
+	"event-dispatcher/transport/access"
+	"event-dispatcher/transport/front"
+	"event-dispatcher/transport/refusal"
+)
+
+// A table finds the routes of a path, exactly as it was sent: //metrics and
+// /x/../metrics are other paths.
+type table struct {
+	exact    map[string]*entry
+	prefixes []*entry // in the order of the routes
+}
+
+// An entry is a path with its routes on one listener.
+type entry struct {
+	path   string // of a prefix, without the *
+	routes []served
+	allow  string // all methods, for 405
+	pages  bool   // one of the routes is for pages of other origins
+}
+
+// served is a route with what is worked out of it.
+type served struct {
+	route
+	verbs     []string // those that the handler serves; OPTIONS is the preflight
+	preflight bool     // OPTIONS is one, whatever its headers
+}
+
+// newTable keeps the routes that serve on says.
+func newTable(routes []route, serves func(route) bool) *table {
+	t := &table{exact: map[string]*entry{}}
+	for _, r := range routes {
+		if !serves(r) {
+			continue
+		}
+		e := t.entry(r.path)
+		methods := served{route: r}
+		for m := range strings.SplitSeq(r.methods, ", ") {
+			if m == fasthttp.MethodOptions {
+				methods.preflight = true
+			} else {
+				methods.verbs = append(methods.verbs, m)
+			}
+		}
+		e.routes = append(e.routes, methods)
+		e.allow = strings.TrimPrefix(e.allow+", "+r.methods, ", ")
+		e.pages = e.pages || r.is&forPages != 0
+	}
+	return t
+}
+
+// entry returns that of a path, a new one if there is none yet.
+func (t *table) entry(path string) *entry {
+	if prefix, ok := strings.CutSuffix(path, "*"); ok {
+		for _, e := range t.prefixes {
+			if e.path == prefix {
+				return e
+			}
+		}
+		e := &entry{path: prefix}
+		t.prefixes = append(t.prefixes, e)
+		return e
+	}
+	if t.exact[path] == nil {
+		t.exact[path] = &entry{path: path}
+	}
+	return t.exact[path]
+}
+
+// find returns nil if no route has the path.
+func (t *table) find(path []byte) *entry {
+	if e := t.exact[string(path)]; e != nil {
+		return e
+	}
+	for _, e := range t.prefixes {
+		if len(path) >= len(e.path) && string(path[:len(e.path)]) == e.path {
+			return e
+		}
+	}
+	return nil
+}
+
+// route is the one that serves a method of the path; nil if none does.
+func (e *entry) route(method []byte) *served {
+	for i := range e.routes {
+		if r := &e.routes[i]; r.methods == "" || r.serves(method) {
+			return r
+		}
+	}
+	return nil
+}
+
+func (r *served) serves(method []byte) bool {
+	for _, v := range r.verbs {
+		if v == string(method) {
+			return true
+		}
+	}
+	return false
+}
+
+// preflight is the route that a CORS preflight asks for: any OPTIONS where the route
+// lists it, elsewhere one that says what it is. Nil: it is none.
+func (e *entry) preflight(ctx *fasthttp.RequestCtx) *served {
+	if !ctx.IsOptions() {
+		return nil
+	}
+	asks := len(ctx.Request.Header.Peek(fasthttp.HeaderAccessControlRequestMethod)) > 0
+	for i := range e.routes {
+		if r := &e.routes[i]; r.is&forPages != 0 && (asks || r.preflight) {
+			return r
+		}
+	}
+	return nil
+}
+
+// A router serves the requests of one listener by its table.
+type router struct {
+	table    *table
+	front    *front.Front
+	cors     *access.CORS
+	may      Gatekeeper // nil: everybody
+	refusals *refusal.Desk
+	unknown  func(*fasthttp.RequestCtx)
+	takeover func(traits) func(*fasthttp.RequestCtx, refusal.Reason)
+}
+
+// A Gatekeeper decides whether a request may be served, before its body is read
+// where the client waits for that.
+type Gatekeeper func(ctx *fasthttp.RequestCtx, right access.Right) (refusal.Reason, bool)
+
+// serve answers a request.
+func (r *router) serve(ctx *fasthttp.RequestCtx) {
+	e := r.table.find(ctx.URI().PathOriginal())
+	if e == nil {
+		r.unknown(ctx)
+		return
+	}
+	if found := e.route(ctx.Method()); found != nil {
+		r.serveRoute(ctx, found)
+		return
+	}
+	if e.pages {
+		r.cors.Allow(&ctx.Request.Header, &ctx.Response.Header)
+	}
+	if found := e.preflight(ctx); found != nil {
+		r.cors.Preflight(ctx, found.methods)
+		return
+	}
+	r.refusals.RejectMethod(ctx, e.allow)
+}
+
+func (r *router) serveRoute(ctx *fasthttp.RequestCtx, found *served) {
+	if found.is&forPages != 0 {
+		r.cors.Allow(&ctx.Request.Header, &ctx.Response.Header)
+	}
+	if reason, ok := r.admits(ctx, found); !ok {
+		r.refusals.Reject(ctx, reason)
+		return
+	}
+	if found.is&(becomesStream|becomesSocket) == 0 {
+		found.handler(ctx)
+		return
+	}
+	r.front.OfClient(ctx, found.handler, r.takeover(found.is))
+}
+
+// admits reports whether the one who asks has the route's right.
+func (r *router) admits(ctx *fasthttp.RequestCtx, found *served) (refusal.Reason, bool) {
+	if r.may == nil || found.right == access.None {
+		return 0, true
+	}
+	return r.may(ctx, found.right)
+}
+
+// beforeBody decides for a request whose client waits to be asked for its body.
+func (r *router) beforeBody(admit func(*fasthttp.RequestCtx) (refusal.Reason, bool)) func(*fasthttp.RequestCtx) (refusal.Reason, bool) {
+	return func(ctx *fasthttp.RequestCtx) (refusal.Reason, bool) {
+		e := r.table.find(ctx.URI().PathOriginal())
+		if e == nil {
+			return 0, true // refused when the body has come
+		}
+		found := e.route(ctx.Method())
+		if found == nil {
+			return 0, true
+		}
+		if reason, ok := r.admits(ctx, found); !ok || found.is&takesEvent == 0 {
+			return reason, ok
+		}
+		return admit(ctx)
+	}
+}
+
+// places gives each path of the routes a place in the counters of refusals; place 0
+// is for all others.
+func places(routes []route) (find func(path []byte) refusal.Route, names []string) {
+	t := newTable(routes, func(route) bool { return true })
+	names = []string{"other"}
+	for _, r := range routes {
+		if !slices.Contains(names, r.path) {
+			names = append(names, r.path)
+		}
+	}
+	if len(names) > refusal.MaxRoutes {
+		panic(fmt.Sprintf("transport: %d paths, and refusals are counted for at most %d", len(names), refusal.MaxRoutes))
+	}
+	place := map[*entry]refusal.Route{}
+	for i, name := range names[1:] {
+		e := t.entry(name)
+		place[e] = refusal.Route{Index: i + 1, Format: e.routes[0].refusal}
+	}
+	return func(path []byte) refusal.Route { return place[t.find(path)] }, names
+}
