@@ -82,16 +82,11 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 		defer debug.SetGCPercent(debug.SetGCPercent(25))
 	}
 
-	if cfg.Loops == 0 {
-		cfg.Loops = stream.DefaultLoops()
+	if cfg.Streams.Loops == 0 {
+		cfg.Streams.Loops = min(stream.DefaultLoops(), config.MaxLoops)
 	}
-	b, err := broker.New(broker.Options{
-		Shards:   cfg.Shards,
-		Bytes:    cfg.RingBytes,
-		MaxEvent: cfg.MaxBody + ingest.MaxAddedBytes,
-		Readers:  cfg.Loops + 2, // the loops, the firehose over WebSocket, a look at the statistics
-		ShardKey: cfg.ShardKey,
-	})
+	cfg.Broker.Readers = cfg.Streams.Loops + config.OtherReaders
+	b, err := broker.New(cfg.Broker)
 	if err != nil {
 		return fmt.Errorf("%w: -ring-bytes, -shards, -max-body, -loops do not fit together: %w", config.ErrUsage, err)
 	}
@@ -99,50 +94,26 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 		// A loop that writes to many sockets keeps a processor busy without
 		// letting the scheduler look at the network: give ingest its own.
 		before := runtime.GOMAXPROCS(0)
-		runtime.GOMAXPROCS(before + cfg.Loops)
+		runtime.GOMAXPROCS(before + cfg.Streams.Loops)
 		defer runtime.GOMAXPROCS(before)
 	}
-	streaming := stream.Options{
-		Loops:         cfg.Loops,
-		FlushInterval: orOff(cfg.FlushInterval),
-		KeepAlive:     orOff(cfg.KeepAlive),
-		Stall:         cfg.Stall,
-		MaxConsumers:  cfg.MaxConsumers,
-		Portable:      cfg.Portable,
-		Log:           log,
-	}
-	pool, err := stream.New(b, streaming)
+	cfg.Streams.Log = log
+	pool, err := stream.New(b, cfg.Streams)
 	if err != nil {
 		return fmt.Errorf("start writer loops: %w", err)
 	}
 	defer pool.Close()
-	streaming.MaxConsumers = cfg.MaxSockets
-	firehose, err := subscribe.NewFirehose(b, cfg.RingBytes/4, streaming)
+	firehose, err := newFirehose(b, cfg)
 	if err != nil {
 		return err
 	}
 	defer firehose.Close()
 	shared := share(cfg, b, log)
 	defer shared.close()
-	srv := transport.New(b, pool, transport.Options{
-		MaxBody:           cfg.MaxBody,
-		MaxConnections:    cfg.MaxConnections,
-		ClientConnections: cfg.ClientConnections,
-		ReadTimeout:       cfg.ReadTimeout,
-		IdleTimeout:       cfg.IdleTimeout,
-		IngestRate:        cfg.IngestRate,
-		ClientRate:        cfg.ClientRate,
-		Origins:           cfg.Origins,
-		TrustedProxies:    cfg.TrustedProxies,
-		Admin:             cfg.AdminAddr != "",
-		Version:           version(),
-		Relay:             shared.relay,
-		Firehose:          firehose,
-		Sessions:          shared.hub,
-		SessionStore:      shared.stats,
-		SocketOrigins:     cfg.SocketPages,
-		Log:               log,
-	})
+	o := cfg.Transport
+	o.Version, o.Log = version(), log
+	o.Relay, o.Firehose, o.Sessions, o.SessionStore = shared.relay, firehose, shared.hub, shared.stats
+	srv := transport.New(b, pool, o)
 
 	public, admin, err := listen(ctx, cfg)
 	if err != nil {
@@ -164,19 +135,19 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 	case err = <-failed: // a listener broke: let the others end in order, too
 		log.Error("a listener failed", zap.Error(err))
 	case <-ctx.Done():
-		log.Info("shutting down", zap.Duration("at_most", cfg.Drain), zap.Duration("lead", cfg.DrainLead))
+		log.Info("shutting down", zap.Duration("at_most", cfg.Drain.Timeout), zap.Duration("lead", cfg.Drain.Lead))
 	}
 
 	// ctx is already done, so the deadline needs a context of its own.
 	start := time.Now()
-	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), cfg.Drain)
+	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), cfg.Drain.Timeout)
 	defer cancel()
 	if err == nil {
 		srv.Unready()
 		select {
 		case err = <-failed:
 			log.Error("a listener failed", zap.Error(err))
-		case <-time.After(cfg.DrainLead):
+		case <-time.After(cfg.Drain.Lead):
 		}
 	}
 	// Drain the way events flow: stop intake, let consumers catch up, close.
@@ -187,9 +158,9 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 	stopIntake()
 	shared.drain(drain, log)
 	var ending sync.WaitGroup
-	ending.Go(func() { firehose.Drain(drain, cfg.DrainSilence, cfg.DrainWindow) })
-	ending.Go(func() { shared.hub.Drain(drain, cfg.DrainWindow) })
-	pool.Drain(drain, cfg.DrainSilence, cfg.DrainWindow)
+	ending.Go(func() { firehose.Drain(drain, cfg.Drain.Silence, cfg.Drain.Window) })
+	ending.Go(func() { shared.hub.Drain(drain, cfg.Drain.Window) })
+	pool.Drain(drain, cfg.Drain.Silence, cfg.Drain.Window)
 	ending.Wait()
 	if admin != nil {
 		// Operators may watch until the end; they are not waited for.
@@ -203,6 +174,13 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 	return err
 }
 
+// newFirehose streams the events over WebSocket, by loops of its own.
+func newFirehose(b *broker.Broker, cfg *config.Config) (*subscribe.Firehose, error) {
+	o := cfg.Streams
+	o.MaxConsumers = cfg.Sockets.MaxSockets
+	return subscribe.NewFirehose(b, cfg.Broker.Bytes/4, o)
+}
+
 // sharing is what concerns users' screens and other instances.
 type sharing struct {
 	hub   *ws.Hub
@@ -213,42 +191,27 @@ type sharing struct {
 
 // share starts the sessions, and the relay if there is a Redis; neither waits for it.
 func share(cfg *config.Config, b *broker.Broker, log *zap.Logger) *sharing {
-	s := &sharing{hub: ws.New(ws.Options{
-		DefaultPractice: cfg.Practice,
-		MaxSockets:      cfg.MaxSockets,
-		Grace:           orOff(cfg.Grace),
-		Ping:            cfg.Ping,
-		Stall:           cfg.Stall,
-		Log:             log,
-	})}
-	options := session.Options{TTL: orOff(cfg.SessionTTL), DefaultPractice: cfg.Practice}
+	cfg.Sockets.Log = log
+	s := &sharing{hub: ws.New(cfg.Sockets)}
 	if cfg.Redis == nil {
-		store := session.NewMemory(options)
+		store := session.NewMemory(cfg.Sessions)
 		s.hub.Tie(store, func(session.Event) {})
 		s.stats.Memory = store.Stats
 		s.close = sync.OnceFunc(s.hub.Close)
 		return s
 	}
 	store := session.NewRedis(session.RedisOptions{
-		Options: options,
+		Options: cfg.Sessions,
 		Server:  *cfg.Redis,
 		Prefix:  cfg.RedisPrefix,
 		Lost:    s.hub.Logout,
 		Log:     log,
 	})
 	s.stats.Redis = store.Stats
-	s.relay = relay.New(relay.Options{
-		Carrier:        relay.OverRedis(*cfg.Redis),
-		Channel:        cfg.Channel,
-		SessionChannel: cfg.SessionChannel,
-		Sink:           ingest.Relayed{Broker: b},
-		Sessions:       s.hub,
-		Tick:           b.Tick,
-		Shards:         b.Shards(),
-		OutboxBytes:    cfg.OutboxBytes,
-		MaxEvent:       cfg.MaxBody + ingest.MaxAddedBytes,
-		Log:            log,
-	})
+	o := cfg.Relay
+	o.Carrier = relay.OverRedis(*cfg.Redis)
+	o.Sink, o.Sessions, o.Tick, o.Shards, o.Log = ingest.Relayed{Broker: b}, s.hub, b.Tick, b.Shards(), log
+	s.relay = relay.New(o)
 	s.hub.Tie(store, s.relay.OfferSession)
 	s.close = sync.OnceFunc(func() {
 		s.hub.Close()
@@ -305,13 +268,13 @@ func closeAll(lns []net.Listener) {
 func logLimits(log *zap.Logger, cfg *config.Config, b *broker.Broker) {
 	fields := []zap.Field{
 		zap.String("version", version()),
-		zap.Int("max_consumers", cfg.MaxConsumers),
-		zap.Int("max_connections", cfg.MaxConnections),
-		zap.Int("max_sockets", cfg.MaxSockets),
-		zap.Int("max_body", cfg.MaxBody),
-		zap.Int("ring_bytes", cfg.RingBytes),
+		zap.Int("max_consumers", cfg.Streams.MaxConsumers),
+		zap.Int("max_connections", cfg.Transport.MaxConnections),
+		zap.Int("max_sockets", cfg.Sockets.MaxSockets),
+		zap.Int("max_body", cfg.Transport.MaxBody),
+		zap.Int("ring_bytes", cfg.Broker.Bytes),
 		zap.Int("shards", b.Shards()),
-		zap.Int("loops", cfg.Loops),
+		zap.Int("loops", cfg.Streams.Loops),
 	}
 	const (
 		others    = 64 // listeners, epoll sets, logs
@@ -319,7 +282,7 @@ func logLimits(log *zap.Logger, cfg *config.Config, b *broker.Broker) {
 	)
 	if limit, ok := config.Descriptors(); ok {
 		fields = append(fields, zap.Int("descriptors", limit))
-		if need := cfg.MaxConsumers + cfg.MaxConnections + perSocket*cfg.MaxSockets + others; need > limit {
+		if need := cfg.Streams.MaxConsumers + cfg.Transport.MaxConnections + perSocket*cfg.Sockets.MaxSockets + others; need > limit {
 			log.Warn("the limits need more descriptors than the system allows: raise ulimit -n or lower -max-consumers, -max-connections, -max-sockets", append(fields, zap.Int("needed", need))...)
 			return
 		}
@@ -373,12 +336,4 @@ func version() string {
 		}
 	}
 	return "devel"
-}
-
-// orOff turns a flag's 0, which means off, into an option's.
-func orOff(d time.Duration) time.Duration {
-	if d == 0 {
-		return -1
-	}
-	return d
 }

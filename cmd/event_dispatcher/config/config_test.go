@@ -122,7 +122,7 @@ func TestFlagBeatsEnvironmentBeatsDefault(t *testing.T) {
 		}
 	}
 	// A boolean flag that is given as false beats its variable.
-	if parse(t, []string{"-portable-loops=false"}, map[string]string{"PORTABLE_LOOPS": "true"}).Portable {
+	if parse(t, []string{"-portable-loops=false"}, map[string]string{"PORTABLE_LOOPS": "true"}).Streams.Portable {
 		t.Errorf("-portable-loops=false with PORTABLE_LOOPS=true = true; want false")
 	}
 }
@@ -142,8 +142,8 @@ func TestListsAndAddresses(t *testing.T) {
 		{"-admin-addr 9000", func(c *Config) any { return c.AdminAddr }, ":9000"},
 		{"-port 127.0.0.1:0 -admin-addr 127.0.0.1:0", func(c *Config) any { return c.AdminAddr }, "127.0.0.1:0"},
 		{"-port 127.0.0.1:81 -admin-addr 127.0.0.2:81", func(c *Config) any { return c.AdminAddr }, "127.0.0.2:81"},
-		{"-cors-origins https://A.Example,http://b:81,", func(c *Config) any { return c.Origins }, []string{"https://a.example", "http://b:81"}},
-		{"-trusted-proxies 10.0.0.0/8,::1", func(c *Config) any { return c.TrustedProxies },
+		{"-cors-origins https://A.Example,http://b:81,", func(c *Config) any { return c.Transport.Origins }, []string{"https://a.example", "http://b:81"}},
+		{"-trusted-proxies 10.0.0.0/8,::1", func(c *Config) any { return c.Transport.TrustedProxies },
 			[]netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("::1/128")}},
 		{"", func(c *Config) any { return c.HealthURL }, ""},
 		{"-healthcheck", func(c *Config) any { return c.HealthURL }, "http://localhost:3569/readyz"},
@@ -179,7 +179,7 @@ func TestBadUsageSaysWhichFlag(t *testing.T) {
 		{"-port :1,127.0.0.1:2 -admin-addr 2", "-admin-addr"},
 		{"-port :1,:2 -admin-addr 127.0.0.1:2", "-admin-addr"},
 		{"-port localhost:2 -admin-addr localhost:2", "-admin-addr"},
-		{"-log-level loud", "log-level"},
+		{"-log-level loud", "-log-level"},
 		{"-shards -1", "-shards"},
 		{"-shards 65", "-shards"},
 		{"-shards 1.5", "shards"},
@@ -190,6 +190,7 @@ func TestBadUsageSaysWhichFlag(t *testing.T) {
 		{"-max-body 4194177", "-max-body"},
 		{"-max-body 4611686018427387904", "-max-body"},
 		{"-loops -1", "-loops"},
+		{"-loops 63", "-loops"},
 		{"-loops 100000", "-loops"},
 		{"-flush-interval -1ms", "-flush-interval"},
 		{"-flush-interval 1h", "-flush-interval"},

@@ -1,0 +1,25 @@
+package config
+
+import (
+	"event-dispatcher/broker"
+	"event-dispatcher/broker/ring"
+	"event-dispatcher/transport/ingest"
+)
+
+// ingest declares the flags of what players post, and of where it is kept.
+func (c *Config) ingest(t *table) {
+	const largest = ring.MaxSegmentBytes/4 - ingest.MaxAddedBytes // what the broker takes, less what ingest adds
+	t.group("Events")
+	t.count(&c.Transport.MaxBody, "max-body", 256<<10, 1, largest, "largest event accepted, in `bytes`")
+	t.rate(&c.Transport.IngestRate, "ingest-rate", "most events per second in all (503 beyond); 0 means no limit")
+	t.rate(&c.Transport.ClientRate, "client-rate", "most events per second from one client address (429 beyond); 0 means no limit")
+	t.count(&c.Broker.Shards, "shards", 0, 0, broker.MaxShards, "independent logs; 0 chooses by the number of cores (1 up to 8)")
+	t.text(&c.Broker.ShardKey, "shard-key", "", "top-level JSON `member` whose value picks the shard, such as session_id; empty: the connection picks it")
+	t.count(&c.Broker.Bytes, "ring-bytes", 64<<20, 1, 1<<46, "memory for events that slow consumers have not got yet, in `bytes`")
+
+	t.then(func() error {
+		c.Broker.MaxEvent = c.Transport.MaxBody + ingest.MaxAddedBytes
+		c.Relay.MaxEvent = c.Broker.MaxEvent
+		return nil
+	})
+}

@@ -1,0 +1,65 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"go.uber.org/zap/zapcore"
+)
+
+// listening declares the flags of listeners and of what comes in by them.
+func (c *Config) listening(t *table) {
+	o := &c.Transport
+	var check bool
+	t.group("Listening")
+	t.read("port", ":3569", "public `addresses`, comma-separated: :3569, 3569 or host:3569", each(&c.Addrs, address))
+	t.read("admin-addr", "", "`address` for metrics, probes, consumer list and pprof; they are then not on the public port", c.admin)
+	t.read("trusted-proxies", "", "`networks` of proxies whose X-Forwarded-For is believed, comma-separated; empty means all", each(&o.TrustedProxies, network))
+	t.read("cors-origins", "", "`origins` that may use the service from a browser, comma-separated; empty means all, without credentials", each(&o.Origins, origin))
+	t.count(&o.MaxConnections, "max-connections", 8192, 1, many, "most HTTP connections at once, streams not counted")
+	t.count(&o.ClientConnections, "client-connections", 0, 0, many, "most connections of one client address (429 beyond), streams and sockets among them; 0 means no limit. List your proxies in -trusted-proxies first")
+	t.duration(&o.ReadTimeout, "read-timeout", 10*time.Second, 100*time.Millisecond, long, "longest time for a request to arrive")
+	t.duration(&o.IdleTimeout, "idle-timeout", 75*time.Second, 100*time.Millisecond, long, "longest wait for a connection's next request")
+
+	t.group("Running")
+	t.read("log-level", "info", "lowest `level` logged: debug, info, warn, error", c.level)
+	t.count(&c.ProfileRate, "profile-rate", 0, 0, 1<<30, "for the mutex and block profiles on -admin-addr: sample one in so many contentions, and blocks of so many nanoseconds; 0 is off")
+	t.ask(&c.Version, "version", "print the version and exit")
+	t.ask(&check, "healthcheck", "ask a running instance on -port (or -admin-addr) whether it is ready, and exit 0 or 1")
+
+	t.then(func() error {
+		switch {
+		case len(c.Addrs) == 0:
+			return errors.New("-port: no address")
+		case !check:
+		case c.AdminAddr != "":
+			c.HealthURL = "http://" + reachable(c.AdminAddr) + "/readyz"
+		default:
+			c.HealthURL = "http://" + reachable(c.Addrs[0]) + "/readyz"
+		}
+		return nil
+	})
+}
+
+// admin reads the address of the operators' listener, if there is one.
+func (c *Config) admin(text string) (err error) {
+	if text == "" {
+		return nil
+	}
+	if c.AdminAddr, err = address(text); err != nil {
+		return err
+	}
+	for _, public := range c.Addrs {
+		if overlap(c.AdminAddr, public) {
+			return fmt.Errorf("%s is also public (-port %s); it must be an address of its own", c.AdminAddr, public)
+		}
+	}
+	c.Transport.Admin = true
+	return nil
+}
+
+func (c *Config) level(text string) (err error) {
+	c.LogLevel, err = zapcore.ParseLevel(text)
+	return err
+}

@@ -1,0 +1,87 @@
+package config
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"strconv"
+	"strings"
+)
+
+// each reads a comma-separated list, item by item. Empty items are passed over.
+func each[T any](to *[]T, parse func(item string) (T, error)) func(text string) error {
+	return func(text string) error {
+		for item := range strings.SplitSeq(text, ",") {
+			if item = strings.TrimSpace(item); item == "" {
+				continue
+			}
+			v, err := parse(item)
+			if err != nil {
+				return err
+			}
+			*to = append(*to, v)
+		}
+		return nil
+	}
+}
+
+// address turns 3569, :3569 or host:3569 into what net.Listen takes.
+func address(s string) (string, error) {
+	if !strings.Contains(s, ":") {
+		s = ":" + s
+	}
+	host, port, err := net.SplitHostPort(s)
+	if err != nil {
+		return "", fmt.Errorf("%q is not an address such as :3569", s)
+	}
+	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+		return "", fmt.Errorf("%q is not a port from 0 to 65535", port)
+	}
+	return net.JoinHostPort(host, port), nil
+}
+
+// overlap reports whether two listeners would want the same address; port 0 is
+// another one each time.
+func overlap(a, b string) bool {
+	hostA, portA, _ := net.SplitHostPort(a)
+	hostB, portB, _ := net.SplitHostPort(b)
+	return portA == portB && portA != "0" && (hostA == hostB || hostA == "" || hostB == "")
+}
+
+// reachable is the address at which a listener on addr answers from this host.
+func reachable(addr string) string {
+	host, port, _ := net.SplitHostPort(addr)
+	if ip, err := netip.ParseAddr(host); host == "" || err == nil && ip.IsUnspecified() {
+		host = "localhost"
+	}
+	return net.JoinHostPort(host, port)
+}
+
+// origin reads an origin, and spells it as browsers do.
+func origin(s string) (string, error) {
+	u, err := url.Parse(s)
+	if err != nil || u.Scheme == "" || u.Host == "" || u.Path != "" || u.RawQuery != "" {
+		return "", fmt.Errorf("%q is not an origin such as https://example.org", s)
+	}
+	return strings.ToLower(s), nil
+}
+
+func originOrAll(s string) (string, error) {
+	if s == "*" {
+		return s, nil
+	}
+	return origin(s)
+}
+
+// network reads a network, or an address as a network of one.
+func network(s string) (netip.Prefix, error) {
+	prefix, err := netip.ParsePrefix(s)
+	if addr, e := netip.ParseAddr(s); e == nil {
+		prefix, err = addr.Prefix(addr.BitLen())
+	}
+	if err != nil {
+		return prefix, fmt.Errorf("%q is not a network such as 10.0.0.0/8", s)
+	}
+	return prefix, nil
+}
