@@ -1,0 +1,3 @@
+// Package floors has tests that hold every package of the module to its floor, and
+// to its package comment.
+package floors
