@@ -9,6 +9,7 @@ import (
 	"net/textproto"
 	"strings"
 	"testing"
+	"time"
 
 	"event-dispatcher/broker/session"
 	"event-dispatcher/transport/screens"
@@ -250,6 +251,7 @@ func (s *testServer) upgrade(path string, headers ...string) *consumer {
 // frame reads one frame.
 func (c *consumer) frame() (op byte, payload string) {
 	c.t.Helper()
+	c.conn.SetReadDeadline(time.Now().Add(patience))
 	var head [10]byte
 	must := func(p []byte) {
 		c.t.Helper()

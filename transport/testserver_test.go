@@ -244,6 +244,7 @@ func (c *consumer) block() string {
 
 func (c *consumer) next() (string, error) {
 	var b strings.Builder
+	c.conn.SetReadDeadline(time.Now().Add(patience))
 	for {
 		line, err := c.br.ReadString('\n')
 		b.WriteString(line)

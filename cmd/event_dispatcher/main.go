@@ -8,8 +8,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"net"
-	"net/http"
 	"os"
 	"os/signal"
 	"runtime"
@@ -20,12 +18,12 @@ import (
 
 	"github.com/KimMachineGun/automemlimit/memlimit"
 	"go.uber.org/zap"
-	"go.uber.org/zap/zapcore"
 
 	"event-dispatcher/broker"
 	"event-dispatcher/broker/relay"
 	"event-dispatcher/broker/session"
 	"event-dispatcher/cmd/event_dispatcher/config"
+	"event-dispatcher/cmd/event_dispatcher/process"
 	"event-dispatcher/transport"
 	"event-dispatcher/transport/ingest"
 	"event-dispatcher/transport/screens"
@@ -59,12 +57,12 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 	case err != nil:
 		return err
 	case cfg.Version:
-		_, err := fmt.Println("event_dispatcher", version(), runtime.Version())
+		_, err := fmt.Println("event_dispatcher", process.Version(), runtime.Version())
 		return err
 	case cfg.HealthURL != "":
-		return probe(ctx, cfg.HealthURL)
+		return process.Probe(ctx, cfg.HealthURL)
 	}
-	log := newLogger(cfg.LogLevel, stderr)
+	log := process.NewLogger(cfg.LogLevel, stderr)
 	if _, err := memlimit.Set(memlimit.WithRatio(0.9)); err != nil {
 		log.Debug("no memory limit to obey", zap.Error(err))
 	}
@@ -111,11 +109,11 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 	shared := share(cfg, b, log)
 	defer shared.close()
 	o := cfg.Transport
-	o.Version, o.Log = version(), log
+	o.Version, o.Log = process.Version(), log
 	o.Relay, o.Firehose, o.Sessions, o.SessionStore = shared.relay, firehose, shared.hub, shared.stats
 	srv := transport.New(b, pool, o)
 
-	public, admin, err := listen(ctx, cfg)
+	public, admin, err := process.Listen(ctx, cfg.Addrs, cfg.AdminAddr)
 	if err != nil {
 		return err
 	}
@@ -238,36 +236,10 @@ func (s *sharing) drain(ctx context.Context, log *zap.Logger) {
 	}
 }
 
-// listen opens all listeners, or none.
-func listen(ctx context.Context, cfg *config.Config) (public []net.Listener, admin net.Listener, err error) {
-	lc := net.ListenConfig{KeepAlive: 30 * time.Second}
-	for _, addr := range cfg.Addrs {
-		ln, err := lc.Listen(ctx, "tcp", addr)
-		if err != nil {
-			closeAll(public)
-			return nil, nil, err // says "listen tcp" and the address
-		}
-		public = append(public, ln)
-	}
-	if cfg.AdminAddr != "" {
-		if admin, err = lc.Listen(ctx, "tcp", cfg.AdminAddr); err != nil {
-			closeAll(public)
-			return nil, nil, err
-		}
-	}
-	return public, admin, nil
-}
-
-func closeAll(lns []net.Listener) {
-	for _, ln := range lns {
-		ln.Close()
-	}
-}
-
 // logLimits says at start what the caps are, and warns if the system's are lower.
 func logLimits(log *zap.Logger, cfg *config.Config, b *broker.Broker) {
 	fields := []zap.Field{
-		zap.String("version", version()),
+		zap.String("version", process.Version()),
 		zap.Int("max_consumers", cfg.Streams.MaxConsumers),
 		zap.Int("max_connections", cfg.Transport.MaxConnections),
 		zap.Int("max_sockets", cfg.Sockets.MaxSockets),
@@ -280,7 +252,7 @@ func logLimits(log *zap.Logger, cfg *config.Config, b *broker.Broker) {
 		others    = 64 // listeners, epoll sets, logs
 		perSocket = 3  // as many session sockets as WebSocket streams, the latter with two each
 	)
-	if limit, ok := config.Descriptors(); ok {
+	if limit, ok := process.Descriptors(); ok {
 		fields = append(fields, zap.Int("descriptors", limit))
 		if need := cfg.Streams.MaxConsumers + cfg.Transport.MaxConnections + perSocket*cfg.Sockets.MaxSockets + others; need > limit {
 			log.Warn("the limits need more descriptors than the system allows: raise ulimit -n or lower -max-consumers, -max-connections, -max-sockets", append(fields, zap.Int("needed", need))...)
@@ -288,52 +260,4 @@ func logLimits(log *zap.Logger, cfg *config.Config, b *broker.Broker) {
 		}
 	}
 	log.Info("limits", fields...)
-}
-
-// newLogger writes JSON lines to w, and few of a kind per second.
-func newLogger(level zapcore.Level, w io.Writer) *zap.Logger {
-	enc := zap.NewProductionEncoderConfig()
-	enc.EncodeTime = zapcore.RFC3339NanoTimeEncoder
-	enc.EncodeDuration = zapcore.StringDurationEncoder
-	enc.TimeKey = "time"
-	core := zapcore.NewCore(zapcore.NewJSONEncoder(enc), zapcore.Lock(zapcore.AddSync(w)), level)
-	return zap.New(zapcore.NewSamplerWithOptions(core, time.Second, 10, 1000))
-}
-
-// probe asks a running instance whether it is ready.
-func probe(ctx context.Context, url string) error {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
-		return err
-	}
-	// No proxy, whatever the environment says: the instance is next door.
-	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-	resp, err := client.Do(req)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s answers %s", url, resp.Status)
-	}
-	return nil
-}
-
-// version is the module's, or the commit it was built from.
-func version() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "unknown"
-	}
-	if v := info.Main.Version; v != "" && v != "(devel)" {
-		return v
-	}
-	for _, s := range info.Settings {
-		if s.Key == "vcs.revision" {
-			return s.Value
-		}
-	}
-	return "devel"
 }

@@ -29,7 +29,7 @@ var floors = [][]string{
 	5: {"transport/front", "transport/ingest"},
 	6: {"transport/subscribe", "transport/screens", "transport/operate"},
 	7: {"transport"},
-	8: {"cmd/event_dispatcher/config"},
+	8: {"cmd/event_dispatcher/config", "cmd/event_dispatcher/process"},
 	9: {"cmd/event_dispatcher"},
 }
 

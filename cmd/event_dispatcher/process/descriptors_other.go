@@ -1,6 +1,6 @@
 //go:build !unix
 
-package config
+package process
 
 // Descriptors is how many descriptors the process may have; ok is false if the
 // system does not say.
