@@ -20,11 +20,20 @@ func TestPublishingAndReadingDoNotAllocate(t *testing.T) {
 		publishOne()
 	}
 	c := r.Head()
+	start := c.Sequence()
+	many := &run{body, head, body, tail, body}
 	for _, tt := range []struct {
 		name string
 		do   func()
 	}{
 		{"Publish", publishOne},
+		{"PublishRun", func() {
+			if _, err := r.PublishRun(1, many); err != nil {
+				t.Fatal(err)
+			}
+		}},
+		{"Find", func() { r.Find(start) }},
+		{"Find, retained", func() { r.Find(r.Head().Sequence() - 1) }},
 		{"Publish and Read", func() {
 			publishOne()
 			var b ring.Batch

@@ -88,14 +88,15 @@
 // these are atomic operations on one word each (go.dev/ref/mem#atomic); nothing
 // else is relied on, and the race detector agrees. TestEveryInterleaving plays the
 // orders in which a few publishers and readers can take these steps, every one
-// with up to two or three interruptions, and checks the invariants after each step.
+// with up to one to three interruptions, and checks the invariants after each step.
 //
 // # Costs
 //
-// Publishing is one compare-and-swap, one copy and one store. Reading is one
-// load per event, and one pin and unpin per batch. A hole stops all readers of
-// the ring until its publisher runs again; the copy between reservation and
-// commit is bounded by the largest event. Memory is the window plus the spares,
+// Publishing is one compare-and-swap, one copy and one store; of a run of events
+// ([Ring.PublishRun]) a copy and a store each, and one compare-and-swap for as many
+// as fit. Reading is one load per event, and one pin and unpin per batch. A hole
+// stops all readers of the ring until its publisher runs again; what is copied
+// between a reservation and its last commit is bounded by the largest event. Memory is the window plus the spares,
 // allocated by New, or segment by segment on first use ([Options.Lazy]), and never
 // given back; the system backs a page when it is first written.
 package ring

@@ -266,7 +266,7 @@ func TestLatePublisherOpensNothing(t *testing.T) {
 			var held ring.Batch
 			r.Read(&c, &held, 1) // so that the sealed segment keeps its link
 			late := r.Seal()
-			publish(t, r, "1", "2", "3", "4") // the successor
+			publish(t, r, "1", "2", "3", "4")      // the successor
 			publish(t, r, "5", "6", "7", "8", "9") // now it has left the window
 			release := r.Claim()
 			tt.before(release)

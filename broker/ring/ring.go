@@ -159,6 +159,7 @@ func (r *Ring) Publish(at Tick, parts ...[]byte) error {
 // reserve takes the next slot of the log, and size bytes for it from start.
 func (r *Ring) reserve(size int) (s *segment, slot, start int, err error) {
 	for {
+		// As tail does, inlined by hand (BenchmarkPublish).
 		f := ref(r.active.Load())
 		s := r.at(f)
 		st := state(s.state.Load())
@@ -173,11 +174,29 @@ func (r *Ring) reserve(size int) (s *segment, slot, start int, err error) {
 		}
 		slot, start := st.events(), st.bytes()
 		if slot == len(s.index) || start+size > len(s.data) { // invariant 5
-			s.state.CompareAndSwap(uint64(st), uint64(st.with(sealed)))
+			s.seal(st)
 			continue
 		}
-		if s.state.CompareAndSwap(uint64(st), uint64(st.reserve(size))) {
+		if s.state.CompareAndSwap(uint64(st), uint64(st.reserve(1, size))) {
 			return s, slot, start, nil
+		}
+	}
+}
+
+// tail is the segment that takes events, as of st; it sees to it that there is one.
+func (r *Ring) tail() (ref, *segment, state, error) {
+	for {
+		f := ref(r.active.Load())
+		s := r.at(f)
+		st := state(s.state.Load())
+		if !st.of(f.ordinal()) {
+			continue
+		}
+		if st.phase() == open {
+			return f, s, st, nil
+		}
+		if err := r.advance(f, st); err != nil {
+			return 0, nil, 0, err
 		}
 	}
 }
@@ -192,17 +211,9 @@ func (r *Ring) Skip(n uint64) error {
 	r.skipping.Lock()
 	defer r.skipping.Unlock()
 	for {
-		f := ref(r.active.Load())
-		s := r.at(f)
-		st := state(s.state.Load())
-		if !st.of(f.ordinal()) {
-			continue
-		}
-		if st.phase() != open {
-			if err := r.advance(f, st); err != nil {
-				return err
-			}
-			continue
+		f, s, st, err := r.tail()
+		if err != nil {
+			return err
 		}
 		// The gap is stored before the phase that makes it count, and only
 		// one Skip runs at a time: whoever sees gapped sees this n.

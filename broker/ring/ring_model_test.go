@@ -47,6 +47,8 @@ func TestRingAgreesWithASlice(t *testing.T) {
 					m.publish(t)
 				}
 			},
+			"publish a run": m.publishRun,
+			"find":          m.find,
 			"skip": func(t *rapid.T) {
 				n := rapid.IntRange(0, 5).Draw(t, "n")
 				if err := m.r.Skip(uint64(n)); err != nil {
@@ -71,6 +73,35 @@ func (m *model) publish(t *rapid.T) {
 	}
 	if err == nil {
 		m.published = append(m.published, e)
+	}
+}
+
+func (m *model) publishRun(t *rapid.T) {
+	events := rapid.SliceOfN(rapid.SliceOfN(rapid.Byte(), 0, m.r.MaxEvent()+1), 0, 20).Draw(t, "events")
+	want := 0
+	for want < len(events) && len(events[want]) > 0 && len(events[want]) <= m.r.MaxEvent() {
+		want++
+	}
+	got, err := m.r.PublishRun(0, run(events))
+	if got != want || (err == nil) != (want == len(events)) {
+		t.Fatalf("PublishRun(%d events, the first bad one is %d) = %d, %v", len(events), want, got, err)
+	}
+	m.published = append(m.published, events[:got]...)
+}
+
+// find asks for any sequence ever given out, and around.
+func (m *model) find(t *rapid.T) {
+	at := rapid.IntRange(-2, len(m.published)+2).Draw(t, "at")
+	seq := m.first + uint64(at)
+	c, ok := m.r.Find(seq)
+	if known := at >= 0 && at <= len(m.published); ok != known {
+		t.Fatalf("Find(%d) = %v; want %v: %d to %d were given out", seq, ok, known, m.first, m.first+uint64(len(m.published)))
+	}
+	if ok {
+		if c.Sequence() != seq {
+			t.Fatalf("Find(%d).Sequence() = %d", seq, c.Sequence())
+		}
+		m.readers = append(m.readers, &modelReader{c: c, next: at})
 	}
 }
 

@@ -121,6 +121,18 @@ func (s *stress) produce(producer int) {
 				time.Sleep(time.Duration(rand.IntN(50)) * time.Microsecond)
 				hole.Commit(0, e)
 			}
+		case 1, 2, 3: // several at once
+			events := run{e}
+			for more := rand.IntN(min(12, s.events-n)); more > 0; more-- {
+				events = append(events, event(producer, n+len(events), 6+rand.IntN(min(s.r.MaxEvent(), 200)-5)))
+			}
+			var done int
+			done, err = s.r.PublishRun(0, events)
+			if err == nil {
+				done-- // counted below
+			}
+			n += done
+			s.published.Add(uint64(done))
 		default:
 			cut := rand.IntN(len(e))
 			err = s.r.Publish(0, e[:cut], e[cut:])
@@ -199,6 +211,9 @@ func (s *stress) read(name string, c ring.Cursor, hold func(*ring.Batch)) {
 			}
 			continue
 		}
+		if c.Sequence()-start.Sequence() != passed+b.Skipped+uint64(b.Events) {
+			s.t.Errorf("%s reader stands at %d; want %d", name, c.Sequence(), start.Sequence()+passed+b.Skipped+uint64(b.Events))
+		}
 		if rand.IntN(4) == 0 && b.Events > 0 { // as a consumer does that took a part
 			b.Truncate(rand.IntN(b.Events + 1))
 			c = b.Cursor(b.Events)
@@ -215,6 +230,14 @@ func (s *stress) read(name string, c ring.Cursor, hold func(*ring.Batch)) {
 		b.Release()
 		if !ok {
 			return
+		}
+		if rand.IntN(8) == 0 { // as a consumer does that comes back
+			again, known := s.r.Find(c.Sequence())
+			if !known || again.Sequence() != c.Sequence() {
+				s.t.Errorf("%s reader: Find(%d) = %d, %v", name, c.Sequence(), again.Sequence(), known)
+				return
+			}
+			c = again
 		}
 	}
 	head := s.r.Head()

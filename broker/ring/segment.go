@@ -49,6 +49,11 @@ func (s *segment) nextBase(st state) uint64 {
 	return n
 }
 
+// seal ends the segment, whose state was st, unless another publisher was faster.
+func (s *segment) seal(st state) {
+	s.state.CompareAndSwap(uint64(st), uint64(st.with(sealed)))
+}
+
 // allocate gives a segment its memory.
 func (r *Ring) allocate(s *segment) {
 	s.data = make([]byte, r.segmentBytes)

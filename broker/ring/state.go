@@ -65,7 +65,10 @@ func (s state) epoch() uint64 {
 func (s state) events() int { return int(s >> bytesBits & eventsMask) }
 func (s state) bytes() int  { return int(s & bytesMask) }
 
-func (s state) reserve(bytes int) state { return s + 1<<bytesBits + state(bytes) }
+// reserve is the state with that many more events and bytes; both fit.
+func (s state) reserve(events, bytes int) state {
+	return s + state(events)<<bytesBits + state(bytes)
+}
 
 func (s state) with(p phase) state {
 	return s&^(3<<phaseShift) | state(p)<<phaseShift
