@@ -153,7 +153,9 @@ func TestPublishAndSkipWake(t *testing.T) {
 	}{
 		{"Publish", func() error { return b.Publish(1, 0, []byte("event")) }, true},
 		{"Skip", func() error { return b.Skip(1, 3) }, true},
+		{"PublishRun", func() error { _, err := b.PublishRun(1, 0, run{"a", "b"}); return err }, true},
 		{"refused Publish", func() error { return b.Publish(1, 0) }, false},
+		{"refused PublishRun", func() error { _, err := b.PublishRun(1, 0, run{"", "b"}); return err }, false},
 	} {
 		news := s.News(func() bool { return b.Pending(1, c) })
 		if err := tt.do(); (err == nil) != tt.wake {
@@ -173,6 +175,47 @@ func TestPublishAndSkipWake(t *testing.T) {
 	}
 }
 
+// What came before a bad event of a run can be seen, so readers are woken.
+func TestARunThatEndsEarlyWakes(t *testing.T) {
+	b := newBroker(t, tiny(1, ""))
+	s, err := b.Gate().NewSleeper()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Leave()
+	c := b.HeadOf(0)
+	news := s.News(func() bool { return b.Pending(0, c) })
+	if n, err := b.PublishRun(0, 0, run{"a", "", "b"}); n != 1 || !errors.Is(err, ErrTooLarge) {
+		t.Errorf("PublishRun() = %d, %v; want 1, ErrTooLarge", n, err)
+	}
+	select {
+	case <-news:
+	default:
+		t.Error("PublishRun that ended early did not wake a sleeper")
+	}
+}
+
+// Everything that a consumer needs who comes back: epoch, shard, sequence.
+func TestAReaderGoesOnWhereItWas(t *testing.T) {
+	b := newBroker(t, tiny(2, ""))
+	if another := newBroker(t, tiny(2, "")); b.Epoch() == another.Epoch() {
+		t.Errorf("two brokers have the epoch %x", b.Epoch())
+	}
+	c := b.HeadOf(1)
+	for i := range 5 {
+		if err := b.Publish(1, 0, fmt.Appendf(nil, "e%d", i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	again, known := b.Find(1, c.Sequence()+3)
+	if got, skipped := drain(b, 1, &again); !known || !slices.Equal(got, []string{"e3", "e4"}) || skipped != 0 {
+		t.Errorf("Find(1, 3) = %v, then read %q, skipped %d; want [e3 e4], 0", known, got, skipped)
+	}
+	if _, known := b.Find(0, c.Sequence()+3); known {
+		t.Error("Find(0, 3) knows an event of an empty shard")
+	}
+}
+
 func TestPublishRefusesEventsOverTheLimit(t *testing.T) {
 	b := newBroker(t, tiny(1, ""))
 	if err := b.Publish(0, 0, make([]byte, b.MaxEvent()+1)); !errors.Is(err, ErrTooLarge) {
@@ -188,8 +231,8 @@ func TestStatsSumUpTheShards(t *testing.T) {
 	if got := b.Stats(); got.OldestAge != 0 || got.Published != 0 || got.Allocated == 0 {
 		t.Errorf("Stats() when empty = %+v; want zeros, and a segment per shard", got)
 	}
-	long := b.Tick(b.epoch)
-	b.epoch = b.epoch.Add(-time.Hour) // an hour passes
+	long := b.Tick(b.start)
+	b.start = b.start.Add(-time.Hour) // an hour passes
 	now := b.Tick(time.Now())
 	for shard, at := range []Tick{now, long, now} {
 		if err := b.Publish(shard, at, []byte("four")); err != nil {
@@ -220,10 +263,10 @@ func TestAnEventFromAheadOfTheClockHasNoAge(t *testing.T) {
 
 func TestTickCountsFromTheBrokersStart(t *testing.T) {
 	b := newBroker(t, tiny(1, ""))
-	if got := b.Tick(b.epoch.Add(-time.Second)); got != 0 {
+	if got := b.Tick(b.start.Add(-time.Second)); got != 0 {
 		t.Errorf("Tick(before the start) = %d; want 0", got)
 	}
-	if got := b.Tick(b.epoch.Add(time.Second)).Duration(); got > time.Second || got < time.Second-20*time.Microsecond {
+	if got := b.Tick(b.start.Add(time.Second)).Duration(); got > time.Second || got < time.Second-20*time.Microsecond {
 		t.Errorf("Tick(a second after the start) = %v; want a second, at most 20 µs less", got)
 	}
 }

@@ -34,3 +34,10 @@ func drain(b *Broker, shard int, c *Cursor) (events []string, skipped uint64) {
 	}
 	return events, skipped
 }
+
+// A run is events as they are.
+type run []string
+
+func (r run) Len() int            { return len(r) }
+func (r run) Size(i int) int      { return len(r[i]) }
+func (r run) Put(i int, b []byte) { copy(b, r[i]) }

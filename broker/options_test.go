@@ -21,21 +21,23 @@ func TestNewSaysWhichOptionCannotBeMet(t *testing.T) {
 		{Options{Bytes: 1 << 20}, "ring bytes: "},
 		{Options{Bytes: -1}, "ring bytes: "},
 		{Options{Shards: 64}, "ring bytes: "},
-		{Options{Readers: 1000}, "ring bytes: "},
+		{Options{Bytes: maxInt}, "ring bytes: "},
+		{Options{Readers: MaxReaders}, ""},
+		{Options{Readers: MaxReaders + 1}, "readers: "},
 		{Options{Readers: -2}, "readers: "},
 		{Options{Readers: maxInt}, "readers: "},
 		{Options{MaxEvent: -1}, "max event: "},
-		{Options{MaxEvent: 4<<20 + 1, Bytes: 1 << 30}, "max event: "},
+		{Options{MaxEvent: MaxEventBytes + 1, Bytes: 1 << 30}, "max event: "},
 		{Options{MaxEvent: maxInt}, "max event: "},
-		{Options{MaxEvent: 4 << 20, Bytes: 1 << 30}, ""},
+		{Options{MaxEvent: MaxEventBytes, Bytes: 1 << 30}, ""},
 		{Options{MaxEvent: 1, Bytes: 1 << 12}, ""},
 	} {
 		b, err := New(tt.o)
 		if (err == nil) != (tt.want == "") || err != nil && !strings.HasPrefix(err.Error(), tt.want) {
 			t.Errorf("New(%+v) = %v; want %q...", tt.o, err, tt.want)
 		}
-		if err == nil && b.MaxEvent() < tt.o.MaxEvent {
-			t.Errorf("New(%+v).MaxEvent() = %d; want at least as asked", tt.o, b.MaxEvent())
+		if err == nil && tt.o.MaxEvent > 0 && b.MaxEvent() != tt.o.MaxEvent {
+			t.Errorf("New(%+v).MaxEvent() = %d; want as asked", tt.o, b.MaxEvent())
 		}
 	}
 }
@@ -54,31 +56,65 @@ func TestBudgetErrorNamesWhatIsNeeded(t *testing.T) {
 	newBroker(t, o)
 }
 
-func TestDefaultShards(t *testing.T) {
-	for _, tt := range []struct{ cores, want int }{
-		{1, 1}, {2, 1}, {8, 1}, {9, 1}, {15, 1}, {16, 2}, {31, 2}, {32, 4}, {64, 8}, {100, 8}, {128, 16}, {512, 64}, {4096, 64},
-	} {
-		if got := defaultShards(tt.cores); got != tt.want {
-			t.Errorf("defaultShards(%d) = %d; want %d", tt.cores, got, tt.want)
+// The program asks for a reader per writer loop, a loop for each core. Whatever the
+// machine: it starts with the defaults, keeps most of the bytes for events, and has
+// one shard, as every other instance.
+func TestDefaultsFitEveryMachine(t *testing.T) {
+	for _, cores := range []int{1, 2, 4, 32, 64, 96, 98, 256, 1024} {
+		for _, bytes := range []int{64 << 20, 256 << 20, 1 << 30} {
+			o := Options{Readers: cores + 2, Bytes: bytes}.withDefaults()
+			size, err := ringSize(o)
+			if err != nil || o.Shards != 1 {
+				t.Errorf("%d cores, %d MiB: %d shards, %v; want 1, nil", cores, bytes>>20, o.Shards, err)
+				continue
+			}
+			if kept := size.Window * size.SegmentBytes; kept < bytes*7/10 {
+				t.Errorf("%d cores: %d of %d MiB retain events; want 70 %% at least", cores, kept>>20, bytes>>20)
+			}
+			if segments := size.Window + size.Spares; segments < o.Readers+4 && size.SegmentBytes > o.MaxEvent {
+				t.Errorf("%d cores: %d segments of %d bytes; want more than readers, or as small as the largest event", cores, segments, size.SegmentBytes)
+			}
 		}
 	}
 }
 
-func TestDefaultsFitEveryMachine(t *testing.T) {
-	for _, tt := range []struct {
-		cores, readers, bytes, want int
-	}{
-		{2, 1, 0, 1},
-		{32, 0, 0, 4},
-		{64, 0, 0, 4}, // 8 shards need more than 64 MiB
-		{64, 32, 0, 1},
-		{64, 32, 1 << 30, 8},
-		{96, 48, 0, 1},
+// Each bound is tried together with the default of the others.
+func TestBoundsFitTogether(t *testing.T) {
+	for _, o := range []Options{
+		{MaxEvent: 1},
+		{MaxEvent: 4 << 20}, // what -max-body allows, and what is added to a body
+		{MaxEvent: MaxEventBytes, Bytes: 128 << 20},
+		{Readers: MaxReaders},
+		{Readers: MaxReaders, MaxEvent: 4 << 20},
+		{Bytes: 3 << 20},
+		{Bytes: 1 << 30},
+		{Bytes: 1 << 40},
+		{Bytes: 1 << 40, MaxEvent: MaxEventBytes, Readers: MaxReaders, Shards: MaxShards},
+		{Shards: MaxShards, Bytes: 256 << 20},
+		{Shards: MaxShards, MaxEvent: 4 << 10},
 	} {
-		o := Options{Readers: tt.readers, Bytes: tt.bytes}.withDefaults(tt.cores)
-		if _, err := ringSize(o); err != nil || o.Shards != tt.want {
-			t.Errorf("%d cores, %d readers, %d bytes: %d shards, %v; want %d, nil", tt.cores, tt.readers, tt.bytes, o.Shards, err, tt.want)
+		size, err := ringSize(o.withDefaults())
+		if err != nil {
+			t.Errorf("%+v: %v; want nil", o, err)
+		} else if size.MaxEvent < o.MaxEvent || size.MaxEvent > size.SegmentBytes {
+			t.Errorf("%+v: %+v; want the largest event to fit", o, size)
 		}
+	}
+}
+
+func TestStatsTellTheWindow(t *testing.T) {
+	b := newBroker(t, Options{Shards: 2, Bytes: 1 << 20, MaxEvent: 1000})
+	event := make([]byte, 500)
+	for range 2 * (1 << 20) / len(event) {
+		for shard := range b.Shards() {
+			if err := b.Publish(shard, 0, event); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	// The active segments are not full, and each ends with less than an event.
+	if got := b.Stats(); got.Bytes > got.Window || got.Bytes < got.Window*9/10 || got.Window < 1<<20*7/10 {
+		t.Errorf("Stats() = %+v; want Bytes to be nearly Window, and that most of 1 MiB", got)
 	}
 }
 

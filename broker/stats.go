@@ -7,14 +7,15 @@ type Stats struct {
 	Published uint64        // events given a sequence number, those of Skip included
 	Retained  uint64        // of these, how many a slow reader could still get
 	Bytes     int64         // bytes of the retained events
-	Allocated int64         // memory that segments hold
+	Window    int64         // bytes that the window can retain; the same for the broker's life
+	Allocated int64         // memory that segments hold, spares included
 	Exhausted uint64        // publishes refused because no segment could be recycled
 	OldestAge time.Duration // age of the oldest retained event; 0 if there is none
 }
 
 // Stats takes the snapshot; it stops nobody and costs microseconds per shard.
 func (b *Broker) Stats() Stats {
-	var sum Stats
+	sum := Stats{Window: b.window}
 	for _, r := range b.rings {
 		s := r.Stats()
 		sum.Published += s.Published

@@ -8,7 +8,7 @@ import (
 // Errors of [Ring.Publish].
 var (
 	// ErrTooLarge: the event is larger than [Ring.MaxEvent], or empty.
-	ErrTooLarge = errors.New("ring: event too large for a segment")
+	ErrTooLarge = errors.New("ring: event empty or too large")
 	// ErrExhausted: all segments but the latest two are pinned by readers or
 	// held by preempted publishers. Nothing was stored.
 	ErrExhausted = errors.New("ring: no segment can be recycled")
@@ -26,6 +26,11 @@ type Options struct {
 	// SegmentBytes is the size of a segment's data plane, at most
 	// MaxSegmentBytes. Zero means 1 MiB.
 	SegmentBytes int
+
+	// MaxEvent is the size in bytes of the largest event accepted, at most
+	// SegmentBytes. An event that does not fit ends a segment early, so large
+	// ones waste up to this much of each. Zero means a quarter of SegmentBytes.
+	MaxEvent int
 
 	// Window is how many segments are retained, the active one included; at
 	// least 2. Zero means 64. While the spares do not suffice, the window is
@@ -53,6 +58,7 @@ type Ring struct {
 	// Fixed after New.
 	segmentBytes  int
 	segmentEvents int
+	maxEvent      int
 	window        int
 	first         uint64
 	segments      []segment
@@ -82,12 +88,19 @@ func New(o Options) *Ring {
 	if o.SegmentBytes < 4 || o.SegmentBytes > MaxSegmentBytes {
 		panic("ring: SegmentBytes out of range")
 	}
+	if o.MaxEvent == 0 {
+		o.MaxEvent = o.SegmentBytes / 4
+	}
+	if o.MaxEvent < 1 || o.MaxEvent > o.SegmentBytes {
+		panic("ring: MaxEvent out of range")
+	}
 	if o.Window < minWindow || o.Spares < 1 || o.Window+o.Spares > MaxSegments {
 		panic("ring: Window or Spares out of range")
 	}
 	r := &Ring{
 		segmentBytes:  o.SegmentBytes,
 		segmentEvents: segmentEvents(o.SegmentBytes),
+		maxEvent:      o.MaxEvent,
 		window:        o.Window,
 		first:         o.FirstSequence,
 		segments:      make([]segment, o.Window+o.Spares),
@@ -126,9 +139,8 @@ func pages(n int) int {
 	return (n + 8191) &^ 8191
 }
 
-// MaxEvent is the size in bytes of the largest event that fits: a quarter of a
-// segment, so that sealing early wastes no more than that.
-func (r *Ring) MaxEvent() int { return r.segmentBytes / 4 }
+// MaxEvent is the size in bytes of the largest event accepted.
+func (r *Ring) MaxEvent() int { return r.maxEvent }
 
 func (r *Ring) at(f ref) *segment { return &r.segments[f.place()] }
 

@@ -50,7 +50,7 @@ func TestWakeCallsTheParkedOnly(t *testing.T) {
 	}
 }
 
-func TestGateTakesSixtyFourWaiters(t *testing.T) {
+func TestGateTakesMaxWaiters(t *testing.T) {
 	var g Gate
 	woken := 0
 	var waiters []*Waiter
@@ -68,6 +68,15 @@ func TestGateTakesSixtyFourWaiters(t *testing.T) {
 	}
 	if g.Wake(); woken != MaxWaiters {
 		t.Errorf("Wake() woke %d; want %d, the one with the highest bit too", woken, MaxWaiters)
+	}
+
+	// Each by itself, those at the ends of groups among them.
+	for _, i := range []int{0, 63, 64, 1000, MaxWaiters - 1} {
+		woken = 0
+		waiters[i].Announce()
+		if g.Wake(); woken != 1 {
+			t.Errorf("Wake() with waiter %d parked woke %d; want 1", i, woken)
+		}
 	}
 
 	waiters[40].Leave()
@@ -124,7 +133,7 @@ func TestSleeperDoesNotSleepOnNews(t *testing.T) {
 	default:
 		t.Error("News() blocks although there is news")
 	}
-	if g.parked.Load() != 0 {
+	if g.group[0].Load() != 0 {
 		t.Error("the sleeper is announced although it does not sleep")
 	}
 	// However many wake-ups arrive while it is awake, they cost it one look.
@@ -152,6 +161,9 @@ func TestNoWakeUpIsLost(t *testing.T) {
 	var g Gate
 	var published atomic.Int64
 	var running sync.WaitGroup
+	for range 62 { // the sleepers are two in each of two groups
+		join(t, &g, func() { t.Error("woke a waiter that was not parked") })
+	}
 	for range sleepers {
 		s, err := g.NewSleeper()
 		if err != nil {
