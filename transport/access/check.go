@@ -16,9 +16,9 @@ type Memo struct{ last *known }
 // known is a credential that was good. One is shared by all connections that
 // brought it.
 type known struct {
-	credential string
-	grant      *Grant
-	under      uint64 // number of the state: a connection must not keep a state alive
+	header []byte // as most clients write it
+	grant  *Grant
+	under  uint64 // number of the state: a connection must not keep a state alive
 }
 
 // Check says whether a request may have what needs the right. It looks at nothing
@@ -35,11 +35,7 @@ func (g *Gate) check(ctx *fasthttp.RequestCtx, memo *Memo, need Right) (*Grant, 
 	if need == None {
 		return s.anonymous, Granted
 	}
-	now := ctx.Time()
-	if now.IsZero() { // the body is still expected
-		now = time.Now()
-	}
-	grant, refusal := g.who(ctx, s, memo, need, now)
+	grant, refusal := g.who(ctx, s, memo, need, ctx.Time())
 	switch {
 	case refusal != Granted:
 		return nil, refusal
@@ -68,18 +64,17 @@ func (g *Gate) who(ctx *fasthttp.RequestCtx, s *state, memo *Memo, need Right, n
 		}
 		return grant, refusal
 	}
-	credential, ok := bearer(header[0])
-	if !ok {
-		return nil, BadCredential
-	}
-	return s.whose(credential, memo, now)
+	return s.whose(header[0], memo, now)
 }
 
-// whose is the grant of a token.
-func (s *state) whose(credential []byte, memo *Memo, now time.Time) (*Grant, Refusal) {
-	if memo != nil && memo.last != nil && memo.last.under == s.number &&
-		subtle.ConstantTimeCompare(credential, []byte(memo.last.credential)) == 1 {
+// whose is the grant of an Authorization header.
+func (s *state) whose(header []byte, memo *Memo, now time.Time) (*Grant, Refusal) {
+	if memo != nil && memo.last != nil && memo.last.under == s.number && subtle.ConstantTimeCompare(header, memo.last.header) == 1 {
 		return memo.last.grant.unless(now)
+	}
+	credential, ok := bearer(header)
+	if !ok {
+		return nil, BadCredential
 	}
 	if !isCredential(credential) {
 		return nil, BadCredential
@@ -97,7 +92,7 @@ func (s *state) whose(credential []byte, memo *Memo, now time.Time) (*Grant, Ref
 				return nil, refusal
 			}
 		}
-		k = s.verified.add(h, &known{string(credential), grant, s.number})
+		k = s.verified.add(h, &known{append([]byte("Bearer "), credential...), grant, s.number})
 	}
 	if memo != nil {
 		memo.last = k

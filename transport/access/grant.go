@@ -69,7 +69,17 @@ func (g *Grant) SpeaksFor(user string) bool {
 // Expires is when the grant ends; zero if it does not.
 func (g *Grant) Expires() time.Time { return g.expires }
 
-func (g *Grant) expired(now time.Time) bool { return !g.expires.IsZero() && !now.Before(g.expires) }
+// expired reports whether the grant has ended. A request whose body is still
+// expected has no time yet: a zero now.
+func (g *Grant) expired(now time.Time) bool {
+	if g.expires.IsZero() {
+		return false
+	}
+	if now.IsZero() {
+		now = time.Now()
+	}
+	return !now.Before(g.expires)
+}
 
 // anonymous reports whether the grant is that of whoever brings no credentials.
 func (g *Grant) anonymous() bool { return g.source.kind == fromNobody }

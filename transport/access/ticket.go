@@ -108,6 +108,9 @@ func (g *Gate) redeem(credential []byte, now time.Time) (*Grant, Refusal) {
 	if !isCredential(credential) {
 		return nil, BadTicket
 	}
+	if now.IsZero() {
+		now = time.Now()
+	}
 	before := g.tickets.take(hashOf(credential), now)
 	if before == nil {
 		return nil, BadTicket
