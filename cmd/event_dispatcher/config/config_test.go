@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"flag"
+	"fmt"
 	"io"
 	"net/netip"
 	"reflect"
@@ -190,7 +191,7 @@ func TestBadUsageSaysWhichFlag(t *testing.T) {
 		{"-max-body 4194177", "-max-body"},
 		{"-max-body 4611686018427387904", "-max-body"},
 		{"-loops -1", "-loops"},
-		{"-loops 63", "-loops"},
+		{fmt.Sprint("-loops ", config.MaxLoops+1), "-loops"},
 		{"-loops 100000", "-loops"},
 		{"-flush-interval -1ms", "-flush-interval"},
 		{"-flush-interval 1h", "-flush-interval"},
