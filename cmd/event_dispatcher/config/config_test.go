@@ -191,7 +191,7 @@ func TestBadUsageSaysWhichFlag(t *testing.T) {
 		{"-max-body 4194177", "-max-body"},
 		{"-max-body 4611686018427387904", "-max-body"},
 		{"-loops -1", "-loops"},
-		{fmt.Sprint("-loops ", config.MaxLoops+1), "-loops"},
+		{fmt.Sprint("-loops ", MaxLoops+1), "-loops"},
 		{"-loops 100000", "-loops"},
 		{"-flush-interval -1ms", "-flush-interval"},
 		{"-flush-interval 1h", "-flush-interval"},
