@@ -15,6 +15,8 @@
 //	                      her practice as she wrote it, by the time at which their
 //	                      word for it runs out
 //	alice:PRACTICES       set: practices other than the default one
+//	practice/:USERS       set: the active users of a practice other than the default
+//	                      one, who are in "users", too
 //
 // In a practice other than the default one "alice" is "practice/alice". What
 // could be mistaken for the punctuation of a key is percent-encoded in names, so

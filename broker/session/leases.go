@@ -20,24 +20,48 @@ func (s *Redis) renew(who []member) {
 		for i, w := range who {
 			calls[i] = rueidis.LuaExec{Keys: []string{s.keys.sockets(w)}, Args: []string{s.own + s.mirror.written(w), lease}}
 		}
-		var names []string
+		var joined []member
 		var failed error
 		for i, reply := range scriptJoin.ExecMulti(ctx, c, calls...) {
 			if err := reply.Error(); err != nil {
 				failed = s.cleared(ctx, c, calls[i].Keys[0], err)
 			} else {
-				names = append(names, s.keys.name(who[i]))
+				joined = append(joined, who[i])
 			}
 		}
-		if len(names) == 0 {
-			return struct{}{}, failed
-		}
-		return struct{}{}, cmp.Or(c.Do(ctx, c.B().Sadd().Key(s.keys.users()).Member(names...).Build()).Error(), failed)
+		return struct{}{}, cmp.Or(firstError(c.DoMulti(ctx, s.enter(c, joined)...)), failed)
 	})
 	if err != nil {
 		s.failed("take note of users", s.keys.all("SOCKETS")+" "+s.keys.users(), err)
 	}
 }
+
+// enter notes members as active. The index of a practice goes when nobody has renewed
+// anything in it for long, with what is left in it of a race.
+func (s *Redis) enter(c rueidis.Client, who []member) (commands rueidis.Commands) {
+	if len(who) == 0 {
+		return nil
+	}
+	var names []string
+	indexes := make(map[string][]string)
+	for _, w := range who {
+		name := s.keys.name(w)
+		names = append(names, name)
+		if w.practice != s.options.folded {
+			indexes[w.practice] = append(indexes[w.practice], name)
+		}
+	}
+	commands = append(commands, c.B().Sadd().Key(s.keys.users()).Member(names...).Build())
+	for practice, names := range indexes {
+		index := s.keys.members(practice)
+		commands = append(commands, c.B().Sadd().Key(index).Member(names...).Build(),
+			c.B().Pexpire().Key(index).Milliseconds((indexLeases*s.options.Lease).Milliseconds()).Build())
+	}
+	return commands
+}
+
+// indexLeases is how many leases the index of a practice outlives the last renewal in it.
+const indexLeases = 20
 
 // lease is how long one stands, in ms.
 func (s *Redis) lease() string { return strconv.FormatInt(s.options.Lease.Milliseconds(), 10) }

@@ -144,12 +144,25 @@ func (s *Redis) reap(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
+		s.reindex(chunk)
 		taken, err := s.take(chunk)
 		if err != nil {
 			s.failed("clear up after an instance", s.keys.all("SOCKETS"), err)
 			return
 		}
 		s.endAll(ctx, taken)
+	}
+}
+
+// reindex enters users of other instances in the indexes of their practices: instances
+// of an earlier version do not.
+func (s *Redis) reindex(users []member) {
+	users = slices.DeleteFunc(slices.Clone(users), func(who member) bool { return who.practice == s.options.folded })
+	_, err := redis.Do(s.guard, func(ctx context.Context, c rueidis.Client) (struct{}, error) {
+		return struct{}{}, firstError(c.DoMulti(ctx, s.enter(c, users)...))
+	})
+	if err != nil {
+		s.failed("note the users of practices", s.keys.all("USERS"), err)
 	}
 }
 

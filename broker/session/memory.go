@@ -3,7 +3,6 @@ package session
 import (
 	"cmp"
 	"container/list"
-	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -18,14 +17,8 @@ type Memory struct {
 	order   *list.List // of *entry, least recently put first
 	bytes   int
 	evicted uint64
-	active  map[member]presence
+	active  map[string]map[string]presence // by practice, then user
 	stored  map[string]map[member]struct{} // user: where something is stored
-}
-
-// A presence is what is known of a member with sockets.
-type presence struct {
-	sockets  int
-	practice string // as the first of them wrote it
 }
 
 type entry struct {
@@ -47,7 +40,7 @@ func NewMemory(o Options) *Memory {
 		options: o.withDefaults(),
 		entries: make(map[entryKey]*list.Element),
 		order:   list.New(),
-		active:  make(map[member]presence),
+		active:  make(map[string]map[string]presence),
 		stored:  make(map[string]map[member]struct{}),
 	}
 }
@@ -161,67 +154,6 @@ func (m *Memory) Replay(practice string) []Event {
 	return events
 }
 
-// ofActive is what is stored of a practice's active users.
-func (m *Memory) ofActive(practice string) (found []*entry) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	for who := range m.active {
-		if who.practice == practice {
-			found = m.latestLocked(found, who)
-		}
-	}
-	return found
-}
-
-// Join implements [Store].
-func (m *Memory) Join(practice, user string) { m.join(m.options.member(practice, user), practice) }
-
-// join reports whether it was the member's first socket here. practice is as it was written.
-func (m *Memory) join(who member, practice string) bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	p := m.active[who]
-	if p.sockets == 0 {
-		p.practice = m.options.written(who, practice)
-	}
-	p.sockets++
-	m.active[who] = p
-	return p.sockets == 1
-}
-
-// Leave implements [Store].
-func (m *Memory) Leave(practice, user string) bool {
-	who := m.options.member(practice, user)
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	last := m.leaveLocked(who)
-	if last {
-		m.forgetLocked(who)
-	}
-	return last
-}
-
-// leave reports whether it was the member's last socket here.
-func (m *Memory) leave(who member) bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.leaveLocked(who)
-}
-
-func (m *Memory) leaveLocked(who member) bool {
-	p := m.active[who]
-	switch p.sockets {
-	case 0:
-		return false
-	case 1:
-		delete(m.active, who)
-		return true
-	}
-	p.sockets--
-	m.active[who] = p
-	return false
-}
-
 // get is one stored event, and for how long it is valid; 0 is for ever.
 func (m *Memory) get(key entryKey) (e Event, ttl time.Duration, ok bool) {
 	m.mu.Lock()
@@ -247,27 +179,6 @@ func (m *Memory) getPut(key entryKey) (e Event, put time.Time, ok bool) {
 	return el.Value.(*entry).event, el.Value.(*entry).put, true
 }
 
-// here is the members that have sockets.
-func (m *Memory) here() []member {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return slices.Collect(maps.Keys(m.active))
-}
-
-// isHere reports whether the member has a socket.
-func (m *Memory) isHere(who member) bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.active[who].sockets > 0
-}
-
-// written is the member's practice as the first of its sockets wrote it.
-func (m *Memory) written(who member) string {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.options.written(who, m.active[who].practice)
-}
-
 // of is what is stored of a member.
 func (m *Memory) of(who member) []Event {
 	m.mu.Lock()
@@ -290,7 +201,7 @@ func (m *Memory) forget(events []Event) {
 func (m *Memory) forgetGone(who member) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.active[who].sockets == 0 {
+	if m.active[who.practice][who.user].sockets == 0 {
 		m.forgetLocked(who)
 	}
 }
@@ -315,7 +226,7 @@ type MemoryStats struct {
 func (m *Memory) Stats() MemoryStats {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return MemoryStats{m.order.Len(), m.bytes, len(m.active), m.evicted}
+	return MemoryStats{m.order.Len(), m.bytes, m.usersLocked(), m.evicted}
 }
 
 // sortByAge puts the oldest event first.

@@ -138,6 +138,9 @@ func (s *Redis) remove(who member, marks []string) error {
 			}
 		}
 		commands = append(commands, c.B().Srem().Key(s.keys.users()).Member(s.keys.name(who)).Build())
+		if who.practice != s.options.folded {
+			commands = append(commands, c.B().Srem().Key(s.keys.members(who.practice)).Member(s.keys.name(who)).Build())
+		}
 		return struct{}{}, firstError(c.DoMulti(ctx, commands...))
 	})
 	return err
@@ -153,7 +156,7 @@ func (s *Redis) endLease(who member) (last bool, err error) {
 		case n == 0:
 			// The member is back. The other instance has written its lease before
 			// its SADD, so either its SADD came after our SREM or we find its lease.
-			return false, c.Do(ctx, c.B().Sadd().Key(s.keys.users()).Member(s.keys.name(who)).Build()).Error()
+			return false, firstError(c.DoMulti(ctx, s.enter(c, []member{who})...))
 		case who.practice != s.options.folded:
 			c.Do(ctx, c.B().Srem().Key(s.keys.practices(who.user)).Member(who.practice).Build()) // else it expires
 		}

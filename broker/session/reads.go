@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"event-dispatcher/broker/redis"
 
@@ -14,6 +15,37 @@ const (
 	maxUsers     = 200_000
 	maxPractices = 64
 )
+
+// A practice may be too large for one call, whose time is bounded: a call that takes
+// too long makes Redis look as if it did not answer. So reading goes in parts.
+const (
+	fetchFirst = 16      // members that the first part covers
+	fetchMost  = 1000    // and any part at most
+	fetchBytes = 1 << 20 // of events that a part should bring
+	scanCount  = 2000    // names that a part of a set should bring
+)
+
+// fetchAll reads the events of members, a part at a time.
+func (s *Redis) fetchAll(who []member) ([]Event, error) {
+	var all []Event
+	for n := fetchFirst; len(who) > 0; {
+		some := who[:min(n, len(who))]
+		who = who[len(some):]
+		events, err := redis.Do(s.guard, func(ctx context.Context, c rueidis.Client) ([]Event, error) {
+			return s.fetch(ctx, c, some)
+		})
+		if err != nil {
+			return nil, err
+		}
+		bytes := 1
+		for _, e := range events {
+			bytes += entryOverhead + len(e.Data)
+		}
+		n = max(1, min(len(some)*fetchBytes/bytes, 2*n, fetchMost))
+		all = append(all, events...)
+	}
+	return all, nil
+}
 
 // fetch reads the events of members. A key with something else in it counts as
 // a failure and is passed over; an error means that the server did not answer.
@@ -60,16 +92,29 @@ func (s *Redis) fetch(ctx context.Context, c rueidis.Client, who []member) ([]Ev
 	return events, nil
 }
 
-// A roll is what reading the active users gave.
+// A roll is what reading active users gave.
 type roll struct {
 	users []member
 	err   error
 }
 
-// active reads the active users. The slice is shared.
-func (s *Redis) active() ([]member, error) {
-	r := s.rolls.Do(struct{}{}, func() (r roll) {
-		r.users, r.err = redis.Do(s.guard, s.users)
+// active reads the active users of all practices. The slice is shared.
+func (s *Redis) active() ([]member, error) { return s.roll(s.keys.users()) }
+
+// activeIn reads the active users of one practice. Those of the default one are only
+// in the set that is the original's, and so are mixed with others.
+func (s *Redis) activeIn(practice string) ([]member, error) {
+	if practice != s.options.folded {
+		return s.roll(s.keys.members(practice))
+	}
+	all, err := s.active()
+	return slices.DeleteFunc(slices.Clone(all), func(who member) bool { return who.practice != practice }), err
+}
+
+// roll reads the names in a set. Those who ask at the same time share the slice.
+func (s *Redis) roll(set string) ([]member, error) {
+	r := s.rolls.Do(set, func() (r roll) {
+		r.users, r.err = s.scan(set)
 		return r
 	})
 	return r.users, r.err
@@ -78,13 +123,15 @@ func (s *Redis) active() ([]member, error) {
 // errTooMany says that there are more than maxUsers.
 var errTooMany = errors.New("too many active users; the rest is passed over")
 
-// users reads the active users; names that no store made are passed over.
-func (s *Redis) users(ctx context.Context, c rueidis.Client) ([]member, error) {
+// scan reads a set, a part at a time; names that no store made are passed over.
+func (s *Redis) scan(set string) ([]member, error) {
 	var all []member
 	for cursor := uint64(0); ; {
-		page, err := c.Do(ctx, c.B().Sscan().Key(s.keys.users()).Cursor(cursor).Count(10_000).Build()).AsScanEntry()
+		page, err := redis.Do(s.guard, func(ctx context.Context, c rueidis.Client) (rueidis.ScanEntry, error) {
+			return c.Do(ctx, c.B().Sscan().Key(set).Cursor(cursor).Count(scanCount).Build()).AsScanEntry()
+		})
 		if _, answered := rueidis.IsRedisErr(err); answered {
-			s.failed("read the active users", s.keys.users(), err)
+			s.failed("read the active users", set, err)
 			return nil, nil
 		}
 		if err != nil {
@@ -99,7 +146,7 @@ func (s *Redis) users(ctx context.Context, c rueidis.Client) ([]member, error) {
 			return all, nil
 		}
 		if len(all) >= maxUsers {
-			s.failed("read all active users", s.keys.users(), errTooMany)
+			s.failed("read all active users", set, errTooMany)
 			return all, nil
 		}
 	}

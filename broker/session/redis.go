@@ -67,7 +67,7 @@ type Redis struct {
 	serial [64]sync.Mutex
 
 	// Many sockets open at once when an instance has gone.
-	rolls Sharing[struct{}, roll] // of the active users
+	rolls Sharing[string, roll] // of active users, by set
 
 	mu     sync.Mutex
 	missed map[entryKey]struct{} // in the mirror, not on the server
@@ -202,21 +202,19 @@ func (s *Redis) Latest(practice, user string) []Event {
 // Replay implements [Store].
 func (s *Redis) Replay(practice string) []Event {
 	practice = s.options.member(practice, "").practice
-	here := s.mirror.here() // word of these may not have reached the server
-	all, err := s.active()
+	here := s.mirror.hereIn(practice) // word of these may not have reached the server
+	all, err := s.activeIn(practice)
 	var users []member
 	var events []Event
 	if err == nil {
 		seen := make(map[member]bool)
 		for _, who := range slices.Concat(here, all) {
-			if who.practice == practice && !seen[who] {
+			if !seen[who] {
 				seen[who] = true
 				users = append(users, who)
 			}
 		}
-		events, err = redis.Do(s.guard, func(ctx context.Context, c rueidis.Client) ([]Event, error) {
-			return s.fetch(ctx, c, users)
-		})
+		events, err = s.fetchAll(users)
 	}
 	if err != nil {
 		s.failed("read a practice's events", s.keys.all("*_CARD"), err)
