@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"event-dispatcher/broker/session"
 	"event-dispatcher/transport/stream"
 	"event-dispatcher/transport/ws"
 )
@@ -45,7 +46,7 @@ func (s *testServer) restsAt(goroutines, descriptors int) {
 // abused starts a server and returns what the process has when nobody is connected.
 func abused(t *testing.T, change ...func(*setup)) (s *testServer, goroutines, descriptors int) {
 	t.Helper()
-	s = start(t, append(change, withSessions(t, ws.Options{Grace: -1}), withFirehose(t, stream.Options{}))...)
+	s = start(t, append(change, withSessions(t, ws.Options{}, session.ServiceOptions{Grace: -1}), withFirehose(t, stream.Options{}))...)
 	for _, path := range []string{"/ws/p/first", "/event-dispatcher"} { // what is made at the first use
 		s.upgrade(path).conn.Close()
 	}

@@ -33,18 +33,20 @@ func withRedis(t testing.TB) func(*setup) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	hub := ws.New(ws.Options{})
-	store := session.NewRedis(session.RedisOptions{Server: config, Lost: hub.Logout})
-	r := relay.New(relay.Options{Carrier: relay.OverRedis(config), Sink: ingest.Relayed{Broker: b}, Sessions: hub, Tick: b.Tick})
-	hub.Tie(store, r.OfferSession)
+	service := session.NewService(session.ServiceOptions{})
+	hub := ws.New(ws.Options{}, service)
+	store := session.NewRedis(session.RedisOptions{Server: config, Lost: service.Logout})
+	r := relay.New(relay.Options{Carrier: relay.OverRedis(config), Sink: ingest.Relayed{Broker: b}, Sessions: service, Tick: b.Tick})
+	service.Tie(store, hub, r.OfferSession)
 	t.Cleanup(func() {
 		hub.Close()
+		service.Close()
 		r.Close()
 		store.Close()
 	})
 	eventually(t, "Redis is there", func() bool { return r.Up() && store.Up() })
 	return func(s *setup) {
-		s.Relay, s.Sessions, s.SessionStore = r, hub, screens.Store{Redis: store.Stats}
+		s.Relay, s.Sessions, s.Screens, s.SessionStore = r, service, hub, screens.Store{Redis: store.Stats}
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"event-dispatcher/broker"
 	"event-dispatcher/broker/relay"
+	"event-dispatcher/broker/session"
 	"event-dispatcher/transport/access"
 	"event-dispatcher/transport/client"
 	"event-dispatcher/transport/front"
@@ -80,8 +81,10 @@ type Options struct {
 	// Firehose streams events over WebSocket. Nil: only over Server-Sent Events.
 	Firehose *subscribe.Firehose
 
-	// Sessions has the sockets of users' screens. Nil: there are none.
-	Sessions *ws.Hub
+	// Sessions makes session events known, and Screens has the sockets that show
+	// them. Nil: there are none.
+	Sessions *session.Service
+	Screens  *ws.Hub
 
 	// SessionStore tells what is stored of them, for metrics.
 	SessionStore screens.Store
@@ -155,7 +158,7 @@ func New(b *broker.Broker, p *stream.Pool, o Options) *Server {
 	sources := []metric.Source{s.players, s.refusals, s.public, s.clients, faults, s.consumers}
 	if o.Sessions != nil {
 		s.screens = screens.New(screens.Options{
-			Hub: o.Sessions, Store: o.SessionStore, Origins: o.SocketOrigins,
+			Sessions: o.Sessions, Hub: o.Screens, Store: o.SessionStore, Origins: o.SocketOrigins,
 			Players: s.players, Front: s.public, Refusals: s.refusals,
 		})
 		sources = append(sources, s.screens)

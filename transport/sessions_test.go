@@ -18,12 +18,18 @@ import (
 )
 
 // withSessions gives a server a hub on an in-memory store.
-func withSessions(t testing.TB, o ws.Options) func(*setup) {
-	h := ws.New(o)
-	t.Cleanup(h.Close)
+func withSessions(t testing.TB, o ws.Options, so ...session.ServiceOptions) func(*setup) {
+	service := session.NewService(append(so, session.ServiceOptions{})[0])
+	h := ws.New(o, service)
+	t.Cleanup(func() {
+		h.Close()
+		service.Close()
+	})
 	store := session.NewMemory(session.Options{})
-	h.Tie(store, func(session.Event) {})
-	return func(s *setup) { s.Sessions, s.SessionStore = h, screens.Store{Memory: store.Stats} }
+	service.Tie(store, h, func(session.Event) {})
+	return func(s *setup) {
+		s.Sessions, s.Screens, s.SessionStore = service, h, screens.Store{Memory: store.Stats}
+	}
 }
 
 func TestSubmitAnswersWithTheStatusOfTheContract(t *testing.T) {

@@ -74,7 +74,7 @@ func start(t testing.TB, change ...func(*setup)) *testServer {
 		})
 	}
 	s := New(b, p, o.Options)
-	ts := &testServer{Server: s, broker: b, pool: p, hub: o.Sessions, firehose: o.Firehose, t: t}
+	ts := &testServer{Server: s, broker: b, pool: p, hub: o.Screens, firehose: o.Firehose, t: t}
 	t.Cleanup(func() {
 		now, cancel := context.WithCancel(context.Background())
 		cancel()

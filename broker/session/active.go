@@ -7,7 +7,10 @@ type presence struct {
 }
 
 // Join implements [Store].
-func (m *Memory) Join(practice, user string) { m.join(m.options.member(practice, user), practice) }
+func (m *Memory) Join(practice, user string) bool {
+	m.join(m.options.member(practice, user), practice)
+	return false
+}
 
 // join reports whether it was the member's first socket here. practice is as it was written.
 func (m *Memory) join(who member, practice string) bool {
@@ -28,12 +31,12 @@ func (m *Memory) join(who member, practice string) bool {
 }
 
 // Leave implements [Store].
-func (m *Memory) Leave(practice, user string) bool {
+func (m *Memory) Leave(practice, user string, keep bool) bool {
 	who := m.options.member(practice, user)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	last := m.leaveLocked(who)
-	if last {
+	if last && !keep {
 		m.forgetLocked(who)
 	}
 	return last

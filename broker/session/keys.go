@@ -43,7 +43,6 @@ func (k keys) event(who member, action string) string { return k.prefix + k.name
 func (k keys) sockets(who member) string              { return k.prefix + k.name(who) + ":SOCKETS" }
 func (k keys) practices(user string) string           { return k.prefix + escape(user) + ":PRACTICES" }
 
-
 // members is the index of a practice other than the default one: no user's name is empty.
 func (k keys) members(practice string) string { return k.prefix + escape(practice) + "/:USERS" }
 

@@ -12,28 +12,33 @@ import (
 	"github.com/redis/rueidis"
 )
 
-// renew says that the members have sockets here. With their locks held.
-func (s *Redis) renew(who []member) {
-	_, err := redis.Do(s.guard, func(ctx context.Context, c rueidis.Client) (struct{}, error) {
+// renew says that the members have sockets here, and reports whether one of them has
+// some elsewhere. With their locks held.
+func (s *Redis) renew(who []member) (elsewhere bool) {
+	elsewhere, err := redis.Do(s.guard, func(ctx context.Context, c rueidis.Client) (bool, error) {
 		lease := s.lease()
 		calls := make([]rueidis.LuaExec, len(who))
 		for i, w := range who {
-			calls[i] = rueidis.LuaExec{Keys: []string{s.keys.sockets(w)}, Args: []string{s.own + s.mirror.written(w), lease}}
+			calls[i] = rueidis.LuaExec{Keys: []string{s.keys.sockets(w)}, Args: []string{s.own + s.mirror.written(w), lease, s.own}}
 		}
 		var joined []member
 		var failed error
+		elsewhere := false
 		for i, reply := range scriptJoin.ExecMulti(ctx, c, calls...) {
-			if err := reply.Error(); err != nil {
+			others, err := reply.AsInt64()
+			elsewhere = elsewhere || others > 0
+			if err != nil {
 				failed = s.cleared(ctx, c, calls[i].Keys[0], err)
 			} else {
 				joined = append(joined, who[i])
 			}
 		}
-		return struct{}{}, cmp.Or(firstError(c.DoMulti(ctx, s.enter(c, joined)...)), failed)
+		return elsewhere, cmp.Or(firstError(c.DoMulti(ctx, s.enter(c, joined)...)), failed)
 	})
 	if err != nil {
 		s.failed("take note of users", s.keys.all("SOCKETS")+" "+s.keys.users(), err)
 	}
+	return elsewhere
 }
 
 // enter notes members as active. The index of a practice goes when nobody has renewed
@@ -55,7 +60,7 @@ func (s *Redis) enter(c rueidis.Client, who []member) (commands rueidis.Commands
 	for practice, names := range indexes {
 		index := s.keys.members(practice)
 		commands = append(commands, c.B().Sadd().Key(index).Member(names...).Build(),
-			c.B().Pexpire().Key(index).Milliseconds((indexLeases*s.options.Lease).Milliseconds()).Build())
+			c.B().Pexpire().Key(index).Milliseconds((indexLeases * s.options.Lease).Milliseconds()).Build())
 	}
 	return commands
 }

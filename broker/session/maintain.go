@@ -111,7 +111,7 @@ func (s *Redis) endAll(ctx context.Context, all []departure) {
 				s.noteLeft(d)
 				return
 			}
-			if last {
+			if last && !d.keep {
 				gone <- d
 			}
 		}
@@ -188,7 +188,7 @@ func (s *Redis) take(who []member) ([]departure, error) {
 			case err != nil:
 				s.failed("clear up after an instance", s.keys.all("SOCKETS"), err)
 			default:
-				taken = append(taken, departure{who[i], practice})
+				taken = append(taken, departure{who[i], practice, false})
 			}
 		}
 		return taken, nil

@@ -12,24 +12,25 @@ import (
 )
 
 // Join implements [Store].
-func (s *Redis) Join(practice, user string) {
+func (s *Redis) Join(practice, user string) (elsewhere bool) {
 	who := s.options.member(practice, user)
 	lock := s.lockOf(who)
 	lock.Lock()
 	defer lock.Unlock()
 	if s.mirror.join(who, practice) {
-		s.renew([]member{who}) // if it fails, maintain repeats it
+		elsewhere = s.renew([]member{who}) // if it fails, maintain repeats it
 	}
+	return elsewhere
 }
 
 // Leave implements [Store]. It reports true only if the server has confirmed that it was
 // the last one. What the server does not answer now, Lost hears of once it does.
-func (s *Redis) Leave(practice, user string) bool {
+func (s *Redis) Leave(practice, user string, keep bool) bool {
 	who := s.options.member(practice, user)
 	lock := s.lockOf(who)
 	lock.Lock()
 	defer lock.Unlock()
-	d := departure{who, s.mirror.written(who)}
+	d := departure{who, s.mirror.written(who), keep}
 	return s.mirror.leave(who) && s.end(d)
 }
 
@@ -37,6 +38,7 @@ func (s *Redis) Leave(practice, user string) bool {
 type departure struct {
 	member
 	practice string // as it was written
+	keep     bool   // what is stored
 }
 
 // end reports whether it is certain that the member has no socket anywhere, or sees to
@@ -63,19 +65,23 @@ var errEarly = errors.New("too early to tell")
 //
 // With the member's lock held.
 func (s *Redis) leave(d departure) (last bool, err error) {
-	kept := s.mirror.of(d.member)
-	marks, err := s.marks(d.member)
+	var mine []Event
+	var marks []string
+	if !d.keep {
+		mine = s.mirror.of(d.member)
+		marks, err = s.marks(d.member)
+	}
 	claimed := false
 	if err == nil {
 		claimed, err = s.claim(d)
 	}
 	if claimed {
 		if err = s.remove(d.member, marks); err == nil {
-			last, err = s.endLease(d.member)
+			last, err = s.endLease(d.member, d.keep)
 		}
 	}
 	if last {
-		s.mirror.forget(kept)
+		s.mirror.forget(mine)
 	}
 	if err != nil && err != errEarly {
 		s.failed("remove a user", s.keys.all("*"), err)
@@ -132,9 +138,9 @@ func (s *Redis) cleared(ctx context.Context, c rueidis.Client, key string, err e
 func (s *Redis) remove(who member, marks []string) error {
 	_, err := redis.Do(s.guard, func(ctx context.Context, c rueidis.Client) (struct{}, error) {
 		var commands rueidis.Commands
-		for i, action := range actions {
-			if marks[i] != "" {
-				commands = append(commands, c.B().Eval().Script(scriptRemove).Numkeys(1).Key(s.keys.event(who, action)).Arg(marks[i]).Build())
+		for i, mark := range marks {
+			if mark != "" {
+				commands = append(commands, c.B().Eval().Script(scriptRemove).Numkeys(1).Key(s.keys.event(who, actions[i])).Arg(mark).Build())
 			}
 		}
 		commands = append(commands, c.B().Srem().Key(s.keys.users()).Member(s.keys.name(who)).Build())
@@ -147,7 +153,7 @@ func (s *Redis) remove(who member, marks []string) error {
 }
 
 // endLease reports whether ours was the member's last lease.
-func (s *Redis) endLease(who member) (last bool, err error) {
+func (s *Redis) endLease(who member, keep bool) (last bool, err error) {
 	return redis.Do(s.guard, func(ctx context.Context, c rueidis.Client) (bool, error) {
 		n, err := scriptLeave.Exec(ctx, c, []string{s.keys.sockets(who)}, []string{s.own}).AsInt64()
 		switch {
@@ -157,7 +163,7 @@ func (s *Redis) endLease(who member) (last bool, err error) {
 			// The member is back. The other instance has written its lease before
 			// its SADD, so either its SADD came after our SREM or we find its lease.
 			return false, firstError(c.DoMulti(ctx, s.enter(c, []member{who})...))
-		case who.practice != s.options.folded:
+		case who.practice != s.options.folded && !keep:
 			c.Do(ctx, c.B().Srem().Key(s.keys.practices(who.user)).Member(who.practice).Build()) // else it expires
 		}
 		return true, nil

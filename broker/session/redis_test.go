@@ -48,7 +48,7 @@ func TestRedisNamesAreTheOriginals(t *testing.T) {
 		t.Errorf("practice of the original's = %q; want the default one as it is written", bob[0].Practice)
 	}
 	expect(t, "Replay", s.Replay(""), "b d")
-	s.Leave("", "alice")
+	s.Leave("", "alice", false)
 	if got := server.Do("KEYS", "*alice*") + server.Do("SMEMBERS", "users"); got != "bob" {
 		t.Errorf("after Leave %q is left; want bob only", got)
 	}
@@ -57,15 +57,19 @@ func TestRedisNamesAreTheOriginals(t *testing.T) {
 func TestAUserIsActiveWhileAnyInstanceHasASocket(t *testing.T) {
 	server := redistest.Start(t)
 	a, b := newRedis(t, server, RedisOptions{}), newRedis(t, server, RedisOptions{})
-	a.Join("", "alice")
-	b.Join("", "alice")
+	if a.Join("", "alice") {
+		t.Error("Join at a = true; alice has no socket elsewhere")
+	}
+	if !b.Join("", "alice") {
+		t.Error("Join at b = false; alice has a socket at a")
+	}
 	a.Put(stored("", "alice", Updating, "x"))
-	if a.Leave("", "alice") {
+	if a.Leave("", "alice", false) {
 		t.Error("Leave at a = true; b has a socket")
 	}
 	expect(t, "Replay at b", b.Replay(""), "x")
 	expect(t, "Replay at a", a.Replay(""), "x")
-	if !b.Leave("", "alice") {
+	if !b.Leave("", "alice", false) {
 		t.Error("Leave at b = false; it was the last socket")
 	}
 	expect(t, "Replay at a afterwards", a.Replay(""), "")
@@ -86,7 +90,7 @@ func TestExactlyOneInstanceIsTheLast(t *testing.T) {
 		last := 0
 		for _, s := range instances {
 			all.Go(func() {
-				if s.Leave("", "alice") {
+				if s.Leave("", "alice", false) {
 					mu.Lock()
 					last++
 					mu.Unlock()
@@ -218,7 +222,7 @@ func TestWrongTypesAndCorruptValuesAreCountedAndPassedOver(t *testing.T) {
 	s.Join("", "alice")
 	s.Put(stored("", "alice", Updating, "still"))
 	expect(t, "Replay without a set of users", s.Replay(""), "fine still")
-	if s.Leave("", "alice") {
+	if s.Leave("", "alice", false) {
 		t.Error("Leave = true; the users cannot be read")
 	}
 	server.Do("DEL", "users")
@@ -329,7 +333,7 @@ func TestUserWhoWasRemovedByHalfIsRemovedLater(t *testing.T) {
 	s.Join("P", "alice")
 	s.Put(stored("P", "alice", Updating, "x"))
 	server.Do("ACL", "SETUSER", "default", "-del")
-	if s.Leave("P", "alice") {
+	if s.Leave("P", "alice", false) {
 		t.Error("Leave = true; Redis has not done it")
 	}
 	server.Do("ACL", "SETUSER", "default", "+del")
@@ -426,13 +430,13 @@ func TestLeaseOfAnotherSpellingEndsToo(t *testing.T) {
 	s := newRedis(t, server, RedisOptions{})
 	s.Join("P", "alice")
 	server.Do("ACL", "SETUSER", "default", "-evalsha", "-eval")
-	s.Leave("P", "alice")
+	s.Leave("P", "alice", false)
 	server.Do("ACL", "SETUSER", "default", "+evalsha", "+eval")
 	s.Join("p", "alice")
 	if n := server.Do("ZCARD", "p/alice:SOCKETS"); n != "2" {
 		t.Fatalf("%s leases; want one of each spelling", n)
 	}
-	if !s.Leave("p", "alice") {
+	if !s.Leave("p", "alice", false) {
 		t.Error("Leave = false; want true, nobody else has alice")
 	}
 	if left := server.Do("KEYS", "*"); left != "" {
@@ -476,7 +480,7 @@ func TestNobodyIsLoggedOutBecauseRedisIsSlow(t *testing.T) {
 	there.Put(stored("", "alice", Updating, "x"))
 	server.Stop()
 	for _, user := range []string{"alice", "bob"} {
-		if here.Leave("", user) {
+		if here.Leave("", user, false) {
 			t.Errorf("Leave(%s) = true without an answer", user)
 		}
 	}
@@ -508,7 +512,7 @@ func TestUserWhoLeftWithoutRedisIsLoggedOutWhenOthersHaveSpoken(t *testing.T) {
 	here.Join("", "bob")
 	server.Kill()
 	eventually(t, "away", func() bool { return !here.Up() })
-	if here.Leave("", "alice") || here.Leave("", "bob") {
+	if here.Leave("", "alice", false) || here.Leave("", "bob", false) {
 		t.Error("Leave = true without Redis")
 	}
 	server.Restart()
@@ -530,7 +534,7 @@ func TestUserWhoLeftWithoutRedisIsLoggedOutWhenOthersHaveSpoken(t *testing.T) {
 func TestUserWhoComesBackWhileBeingRemoved(t *testing.T) {
 	server := redistest.Start(t)
 	here, there := newRedis(t, server, RedisOptions{}), newRedis(t, server, RedisOptions{})
-	alice := departure{member{"p", "alice"}, "p"}
+	alice := departure{member{"p", "alice"}, "p", false}
 	here.Join("p", "alice")
 	here.Put(stored("p", "alice", Updating, "old"))
 	here.Put(stored("p", "alice", Viewing, "old"))
@@ -549,14 +553,14 @@ func TestUserWhoComesBackWhileBeingRemoved(t *testing.T) {
 	if err := here.remove(alice.member, marks); err != nil {
 		t.Fatal(err)
 	}
-	if last, err := here.endLease(alice.member); err != nil || last {
+	if last, err := here.endLease(alice.member, false); err != nil || last {
 		t.Errorf("last = %v, %v; want false, she is back", last, err)
 	}
 	expect(t, "Replay", there.Replay("p"), "new")
 	if users := server.Do("SMEMBERS", "users"); users != "p/alice" {
 		t.Errorf("users = %q; want p/alice", users)
 	}
-	if !there.Leave("p", "alice") {
+	if !there.Leave("p", "alice", false) {
 		t.Error("Leave = false; want true")
 	}
 	if left := server.Do("KEYS", "*"); left != "" {
@@ -662,7 +666,7 @@ func TestAReplayReadsTheUsersOfItsPracticeOnly(t *testing.T) {
 		t.Errorf("%d calls met what is not a set; want none", n)
 	}
 	server.Do("RENAME", "kept", "users")
-	if !s.Leave("p", "alice") {
+	if !s.Leave("p", "alice", false) {
 		t.Error("Leave(p, alice) = false; want true")
 	}
 	if left := server.Do("KEYS", "p/*"); left != "" {
@@ -815,7 +819,7 @@ func TestUserWhoIsBackIsNotEndedAgain(t *testing.T) {
 	server := redistest.Start(t)
 	s := newRedis(t, server, RedisOptions{Lost: func(_, user string) { t.Errorf("lost %q", user) }})
 	s.Join("", "alice")
-	s.noteLeft(departure{member{s.options.folded, "alice"}, ""})
+	s.noteLeft(departure{member{s.options.folded, "alice"}, "", false})
 	s.endAgain(t.Context())
 	if n := server.Do("ZCARD", "alice:SOCKETS"); n != "1" {
 		t.Errorf("%s leases; want 1", n)

@@ -18,13 +18,14 @@ type Store interface {
 	// slice may be shared: it must not be modified.
 	Replay(practice string) []Event
 
-	// Join counts one more socket of the user.
-	Join(practice, user string)
+	// Join counts one more socket of the user. It reports whether the user is known to
+	// have one at another instance.
+	Join(practice, user string) (elsewhere bool)
 
 	// Leave counts one less. If it was the last one anywhere, the user is not
-	// active any more, what is stored of it is deleted, and Leave reports true.
-	// A grace period is the caller's: it leaves late.
-	Leave(practice, user string) (last bool)
+	// active any more, and Leave reports true. What is stored of the user is then
+	// deleted, unless it is to be kept. A grace period is the caller's: it leaves late.
+	Leave(practice, user string, keep bool) (last bool)
 }
 
 // AnyPractice stands for all practices in [Store.Latest]. No name can contain it.

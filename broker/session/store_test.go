@@ -67,6 +67,7 @@ var claims = []struct {
 	{"PracticesAreApartAndIgnoreCase", Options{}, practicesAreApartAndIgnoreCase},
 	{"ReplayIsOfActiveUsersOldestFirst", Options{}, replayIsOfActiveUsersOldestFirst},
 	{"OnlyTheLastSocketEndsAUser", Options{}, onlyTheLastSocketEndsAUser},
+	{"WhoLeavesKeepingLeavesItsState", Options{}, whoLeavesKeepingLeavesItsState},
 	{"StrangeNamesDoNotCollide", Options{}, strangeNamesDoNotCollide},
 	{"StoredEventsExpire", Options{TTL: 300 * time.Millisecond}, storedEventsExpire},
 	{"ManyUsersAtOnce", Options{}, manyUsersAtOnce},
@@ -161,8 +162,8 @@ func replayIsOfActiveUsersOldestFirst(t *testing.T, s Store) {
 	expect(t, "Replay with alice", s.Replay(""), "a2")
 	s.Join("", "bob")
 	expect(t, "Replay with both", s.Replay(""), "b1 a2 b3")
-	s.Leave("", "alice")
-	s.Leave("", "bob")
+	s.Leave("", "alice", false)
+	s.Leave("", "bob", false)
 	expect(t, "Replay with nobody", s.Replay(""), "")
 }
 
@@ -171,7 +172,7 @@ func wantGone(t *testing.T, s Store, practice, user string) {
 	t.Helper()
 	shared, ok := s.(*Redis)
 	certain := !ok || shared.Up()
-	if last := s.Leave(practice, user); last != certain {
+	if last := s.Leave(practice, user, false); last != certain {
 		t.Errorf("Leave of %q in %q = %v; want %v", user, practice, last, certain)
 	}
 	if certain {
@@ -183,14 +184,31 @@ func onlyTheLastSocketEndsAUser(t *testing.T, s Store) {
 	s.Put(stored("", "dora", Updating, "d1"))
 	s.Join("", "dora")
 	s.Join("", "dora")
-	if s.Leave("", "dora") {
+	if s.Leave("", "dora", false) {
 		t.Error("first Leave of two = true")
 	}
 	expect(t, "Latest with a socket left", s.Latest("", "dora"), "d1")
 	wantGone(t, s, "", "dora")
 	expect(t, "Replay without", s.Replay(""), "")
-	if s.Leave("", "dora") {
+	if s.Leave("", "dora", false) {
 		t.Error("Leave of a user without sockets = true")
+	}
+}
+
+func whoLeavesKeepingLeavesItsState(t *testing.T, s Store) {
+	shared, ok := s.(*Redis)
+	certain := !ok || shared.Up()
+	for _, practice := range []string{"", "p"} {
+		s.Put(stored(practice, "alice", Updating, "x"))
+		s.Join(practice, "alice")
+		if last := s.Leave(practice, "alice", true); last != certain {
+			t.Errorf("Leave(%q, alice) = %v; want %v", practice, last, certain)
+		}
+		expect(t, "Replay of nobody", s.Replay(practice), "")
+		expect(t, "Latest of who is not active", s.Latest(practice, "alice"), "x")
+		s.Join(practice, "alice")
+		expect(t, "Replay of who is back", s.Replay(practice), "x")
+		wantGone(t, s, practice, "alice")
 	}
 }
 
@@ -221,7 +239,7 @@ func strangeNamesDoNotCollide(t *testing.T, s Store) {
 
 func storedEventsExpire(t *testing.T, s Store) {
 	s.Join("", "erin")
-	defer s.Leave("", "erin")
+	defer s.Leave("", "erin", false)
 	s.Put(stored("", "erin", Updating, "e1"))
 	eventually(t, "expiry", func() bool { return len(s.Latest("", "erin"))+len(s.Replay("")) == 0 })
 }
@@ -244,7 +262,7 @@ func manyUsersAtOnce(t *testing.T, s Store) {
 					s.Put(events[u])
 					s.Replay("")
 					s.Latest("", name)
-					if s.Leave("", name) {
+					if s.Leave("", name, false) {
 						mu.Lock()
 						lasts[u]++
 						mu.Unlock()

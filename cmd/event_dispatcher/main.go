@@ -110,7 +110,8 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 	defer shared.close()
 	o := cfg.Transport
 	o.Version, o.Log = process.Version(), log
-	o.Relay, o.Firehose, o.Sessions, o.SessionStore = shared.relay, firehose, shared.hub, shared.stats
+	o.Relay, o.Firehose = shared.relay, firehose
+	o.Sessions, o.Screens, o.SessionStore = shared.sessions, shared.screens, shared.stats
 	srv := transport.New(b, pool, o)
 
 	public, admin, err := process.Listen(ctx, cfg.Addrs, cfg.AdminAddr)
@@ -157,7 +158,7 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 	shared.drain(drain, log)
 	var ending sync.WaitGroup
 	ending.Go(func() { firehose.Drain(drain, cfg.Drain.Silence, cfg.Drain.Window) })
-	ending.Go(func() { shared.hub.Drain(drain, cfg.Drain.Window) })
+	ending.Go(func() { shared.screens.Drain(drain, cfg.Drain.Window) })
 	pool.Drain(drain, cfg.Drain.Silence, cfg.Drain.Window)
 	ending.Wait()
 	if admin != nil {
@@ -181,38 +182,44 @@ func newFirehose(b *broker.Broker, cfg *config.Config) (*subscribe.Firehose, err
 
 // sharing is what concerns users' screens and other instances.
 type sharing struct {
-	hub   *ws.Hub
-	relay *relay.Relay // nil: this instance is alone
-	stats screens.Store
-	close func()
+	sessions *session.Service
+	screens  *ws.Hub
+	relay    *relay.Relay // nil: this instance is alone
+	stats    screens.Store
+	close    func()
 }
 
 // share starts the sessions, and the relay if there is a Redis; neither waits for it.
 func share(cfg *config.Config, b *broker.Broker, log *zap.Logger) *sharing {
 	cfg.Sockets.Log = log
-	s := &sharing{hub: ws.New(cfg.Sockets)}
+	s := &sharing{sessions: session.NewService(cfg.Service)}
+	s.screens = ws.New(cfg.Sockets, s.sessions)
 	if cfg.Redis == nil {
 		store := session.NewMemory(cfg.Sessions)
-		s.hub.Tie(store, func(session.Event) {})
+		s.sessions.Tie(store, s.screens, func(session.Event) {})
 		s.stats.Memory = store.Stats
-		s.close = sync.OnceFunc(s.hub.Close)
+		s.close = sync.OnceFunc(func() {
+			s.screens.Close()
+			s.sessions.Close()
+		})
 		return s
 	}
 	store := session.NewRedis(session.RedisOptions{
 		Options: cfg.Sessions,
 		Server:  *cfg.Redis,
 		Prefix:  cfg.RedisPrefix,
-		Lost:    s.hub.Logout,
+		Lost:    s.sessions.Logout,
 		Log:     log,
 	})
 	s.stats.Redis = store.Stats
 	o := cfg.Relay
 	o.Carrier = relay.OverRedis(*cfg.Redis)
-	o.Sink, o.Sessions, o.Tick, o.Shards, o.Log = ingest.Relayed{Broker: b}, s.hub, b.Tick, b.Shards(), log
+	o.Sink, o.Sessions, o.Tick, o.Shards, o.Log = ingest.Relayed{Broker: b}, s.sessions, b.Tick, b.Shards(), log
 	s.relay = relay.New(o)
-	s.hub.Tie(store, s.relay.OfferSession)
+	s.sessions.Tie(store, s.screens, s.relay.OfferSession)
 	s.close = sync.OnceFunc(func() {
-		s.hub.Close()
+		s.screens.Close()
+		s.sessions.Close()
 		s.relay.Close()
 		store.Close()
 	})

@@ -15,17 +15,18 @@ type Store struct {
 
 // Collect implements [metric.Source].
 func (s *Screens) Collect(to metric.Emitter) {
-	h := s.options.Hub.Stats()
+	h, served := s.options.Hub.Stats(), s.options.Sessions.Stats()
 	to.Gauge("session_sockets", "Open session sockets.", float64(h.Sockets))
 	to.Gauge("session_users", "Users with a session socket here, counted once per practice.", float64(h.Users))
-	to.Gauge("session_queue_bytes", "Bytes of session events that wait for sockets.", float64(h.Held))
+	to.Gauge("session_queue_bytes", "Memory of session events that wait for sockets, replays included.", float64(h.Held))
 	to.Counter("session_delivered_total", "Session events written to sockets, counted once per socket.", h.Delivered)
 	to.Counter("session_skipped_total", "Session events that slow sockets missed, counted once per socket.", h.Skipped)
 	to.Counter("session_replayed_total", "Session events replayed to sockets that opened.", h.Replayed)
 	to.Counter("session_guarded_total", "Session events not replayed because the user had just got them.", h.Guarded)
 	to.Counter("session_duplicates_total", "Session events passed over because the replay had brought them.", h.Duplicates)
 	to.Counter("session_bytes_total", "Bytes written to session sockets.", h.Bytes)
-	to.Counter("session_logouts_total", "Users that this instance told to be gone.", h.Logouts)
+	to.Counter("session_logouts_total", "Users that this instance told to be gone.", served.Logouts)
+	to.Gauge("session_leaving_users", "Users without a session socket here who are not logged out yet.", float64(served.Leaving))
 	for _, why := range ws.Reasons() {
 		to.Counter("session_sockets_closed_total", "Session sockets closed, by reason.", h.Closed[why], "reason", why.String())
 	}

@@ -33,8 +33,9 @@ var exposeEventID = reply.NewHeader(fasthttp.HeaderAccessControlExposeHeaders, e
 
 // Options is what [Screens] work with.
 type Options struct {
-	Hub   *ws.Hub
-	Store Store // for metrics
+	Sessions *session.Service
+	Hub      *ws.Hub
+	Store    Store // for metrics
 
 	// Origins are the pages that may open sockets.
 	Origins access.SocketOrigins
@@ -80,7 +81,7 @@ func (s *Screens) Submit(ctx *fasthttp.RequestCtx) {
 		s.options.Refusals.Reject(ctx, reason)
 		return
 	}
-	s.options.Hub.Submit(e)
+	s.options.Sessions.Submit(e)
 	s.options.Players.Accepted(len(body))
 	ctx.Response.Header.Set(eventIDHeader, e.ID)
 	exposeEventID.Set(&ctx.Response.Header)
@@ -166,7 +167,7 @@ func (s *Screens) Latest(ctx *fasthttp.RequestCtx) {
 		return
 	}
 	var answer latestEvents
-	for _, e := range s.options.Hub.Latest(user) {
+	for _, e := range s.options.Sessions.Latest(user) {
 		e.Origin = ""
 		if e.Action == session.Viewing {
 			answer.View = &e

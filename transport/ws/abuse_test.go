@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 	"unicode/utf8"
 )
@@ -165,31 +166,94 @@ func TestSocketThatTakesNothingIsStalled(t *testing.T) {
 	h.eventually("gone, with all that waited for it", func() bool { return h.Stats().Sockets == 0 && h.Stats().Held == 0 })
 }
 
-// A hundred thousand pings from a peer that reads none of the answers.
+// A peer sends pings and reads none of the answers, as many as are read from it.
 func TestPingFloodCostsNoMemory(t *testing.T) {
 	h := newHost(t, Options{})
 	c, _ := h.raw("p/flood?replay=0")
 	h.eventually("there", func() bool { return h.Stats().Users == 1 })
-	flood := []byte(strings.Repeat(string(clientFrame(opPing, strings.Repeat("p", 125))), 500))
-	measure := func() uint64 {
-		runtime.GC()
-		var m runtime.MemStats
-		runtime.ReadMemStats(&m)
-		return m.HeapAlloc
-	}
-	before := measure()
-	for range 200 { // 100,000 pings, 13 MB
+	flood := []byte(strings.Repeat(string(clientFrame(opPing, strings.Repeat("p", 125))), 25))
+	before := heap()
+	for range flowBurst / 2 / len(flood) {
 		if _, err := c.Write(flood); err != nil {
 			t.Fatalf("Write() = %v; want the flood to be read", err)
 		}
 	}
 	// The heap of a test is never quite still; what is held for the peer stays.
-	h.eventually("at most 64 KiB more than before the flood", func() bool { return measure() <= before+64<<10 })
+	h.eventually("at most 64 KiB more than before the flood", func() bool { return heap() <= before+64<<10 })
+}
+
+// heap is the memory in use.
+func heap() uint64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
+}
+
+// Row 10: what is read and thrown away costs time, whatever it is.
+func TestAFloodOfFramesEndsASocket(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, Options{})
+	for name, frame := range map[string][]byte{
+		"texts":     clientFrame(opText, "x"),
+		"large":     clientFrame(final|2, strings.Repeat("x", maxMessage)),
+		"pings":     clientFrame(opPing, ""),
+		"pongs":     clientFrame(opPong, ""),
+		"fragments": clientFrame(0, ""),
+	} {
+		t.Run(name, func(t *testing.T) {
+			before := h.Stats().Closed[ReasonFlood]
+			c, br := h.raw("p/flood?replay=0")
+			go func() {
+				if name == "fragments" {
+					c.Write(clientFrame(1, ""))
+				}
+				for some := slices.Repeat(frame, max(1, 4096/len(frame))); ; {
+					if _, err := c.Write(some); err != nil {
+						return
+					}
+				}
+			}()
+			for {
+				op, payload, err := readFrame(br)
+				if err != nil {
+					t.Fatalf("%v; want a close frame", err)
+				}
+				if op == opClose {
+					if code := binary.BigEndian.Uint16(payload); code != codePolicy {
+						t.Errorf("close code %d; want 1008", code)
+					}
+					break
+				}
+			}
+			h.eventually("counted", func() bool { return h.Stats().Closed[ReasonFlood] == before+1 })
+		})
+	}
+}
+
+// A peer may send what a page has a use for, for ever.
+func TestAFlowThatIsPaidBackGoesOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var f flow
+		for i := range 10_000 {
+			if err := f.take(flowRate); err != nil {
+				t.Fatalf("second %d: %v", i, err)
+			}
+			time.Sleep(time.Second)
+		}
+		time.Sleep(1000 * time.Hour)
+		if err := f.take(flowBurst); err != nil {
+			t.Errorf("after a long pause: %v; want a burst", err)
+		}
+		if err := f.take(1); err == nil {
+			t.Error("more than a burst is taken")
+		}
+	})
 }
 
 func TestCloseRacesLeaveNothingBehind(t *testing.T) {
 	t.Parallel()
-	h := newHost(t, Options{Grace: time.Millisecond, Stall: time.Hour})
+	h := newHost(t, Options{Stall: time.Hour}, time.Millisecond)
 	stop := make(chan struct{})
 	var submitting sync.WaitGroup
 	submitting.Go(func() {

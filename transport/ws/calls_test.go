@@ -4,7 +4,6 @@ import (
 	"slices"
 	"sync"
 	"testing"
-	"time"
 
 	"event-dispatcher/broker/session"
 )
@@ -30,14 +29,9 @@ func (s *loggedStore) calls() []string {
 
 func (s *loggedStore) Observe(e session.Event) { s.note("observe " + e.ID) }
 
-func (s *loggedStore) Join(practice, user string) {
+func (s *loggedStore) Join(practice, user string) bool {
 	s.note("join")
-	s.Store.Join(practice, user)
-}
-
-func (s *loggedStore) Leave(practice, user string) bool {
-	s.note("leave")
-	return s.Store.Leave(practice, user)
+	return s.Store.Join(practice, user)
 }
 
 func (s *loggedStore) Replay(practice string) []session.Event {
@@ -47,9 +41,8 @@ func (s *loggedStore) Replay(practice string) []session.Event {
 
 // logged has a host's hub call a logged store.
 func logged(h *host) *loggedStore {
-	tied := h.ties.Load()
-	store := &loggedStore{Store: tied.store}
-	h.Tie(store, tied.publish)
+	store := &loggedStore{Store: h.store}
+	h.tie(store, func(session.Event) {})
 	return store
 }
 
@@ -69,7 +62,7 @@ func TestAnEventOfAnotherInstanceIsObserved(t *testing.T) {
 	t.Parallel()
 	h := newHost(t, Options{})
 	store := logged(h)
-	h.DeliverSession(update("alice", "1"))
+	h.service.DeliverSession(update("alice", "1"))
 	if got := store.calls(); !slices.Equal(got, []string{"observe 1"}) {
 		t.Errorf("calls = %v; want that the event was observed", got)
 	}
@@ -78,36 +71,29 @@ func TestAnEventOfAnotherInstanceIsObserved(t *testing.T) {
 // Users whose grace ends while the hub drains are not logged out either.
 func TestNobodyLeavesWhileDraining(t *testing.T) {
 	t.Parallel()
-	h := New(Options{})
-	store := &loggedStore{Store: session.NewMemory(session.Options{})}
-	h.Tie(store, func(e session.Event) { t.Errorf("published %+v; want nothing", e) })
-	store.Store.Join("p", "alice")
-	h.mu.Lock()
-	h.draining = true
-	h.leaves = append(h.leaves, leave{time.Now(), "p", "alice"})
-	h.leaving <- struct{}{}
-	h.mu.Unlock()
-	for end := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
-		h.mu.Lock()
-		left := len(h.leaves)
-		h.mu.Unlock()
-		if left == 0 {
-			break
-		}
-		if time.Now().After(end) {
-			t.Fatal("the leave is still queued")
-		}
+	h := newHost(t, Options{}, -1)
+	alice := h.dial("p/alice")
+	h.eventually("alice is active", func() bool { return h.opened() == 1 })
+	h.submit("p", "alice", "state")
+	alice.want("state")
+	drained := make(chan struct{})
+	go func() {
+		defer close(drained)
+		h.Drain(t.Context(), 0)
+	}()
+	if _, err := alice.read(); err == nil {
+		t.Error("alice is shown something; want the end")
 	}
-	h.Close() // and so the leaver is through
-	if got := store.calls(); len(got) != 0 {
-		t.Errorf("calls = %v; want none", got)
+	<-drained
+	h.service.Close() // and so the leaver is through
+	if n := h.service.Stats().Logouts; n != 0 || len(h.service.Latest("alice")) != 1 {
+		t.Errorf("%d users are logged out, %v is stored; want nobody, and alice's state", n, h.service.Latest("alice"))
 	}
 }
 
 func TestNothingIsQueuedBehindTheCloseFrame(t *testing.T) {
 	t.Parallel()
-	h := New(Options{})
-	defer h.Close()
+	h := newHub(t, Options{})
 	s := &socket{hub: h, user: &user{}}
 	give(s, session.Event{Data: "before"})
 	s.end(codeGoingAway, "shutting down", ReasonDrained)

@@ -33,7 +33,7 @@ func (s *socket) dueLocked(f *frame, now time.Time) bool {
 	r := s.replayed.events[i]
 	_, passed := s.passed[i]
 	switch {
-	case r.ID == f.id:
+	case r.id == f.id:
 		s.hub.counters.duplicates.Add(1)
 		s.early = slices.DeleteFunc(s.early, func(e early) bool {
 			if e.index == i {
@@ -43,12 +43,11 @@ func (s *socket) dueLocked(f *frame, now time.Time) bool {
 			return e.index == i
 		})
 		return false
-	case f.at < r.At && !passed:
-		if len(s.early) == maxEarly {
+	case f.at < r.at && !passed:
+		if len(s.early) == maxEarly || s.waitingLocked()+f.size > maxQueueBytes {
 			s.showLocked(func(early) bool { return true })
 		}
-		f.refs.Add(1)
-		s.early = append(s.early, early{f, i, now})
+		s.early = append(s.early, early{f.share(), i, now})
 		return false
 	}
 	s.showLocked(func(e early) bool { return e.index == i })
@@ -77,16 +76,11 @@ func (s *socket) passLocked(i int32) {
 	s.passed[i] = struct{}{}
 }
 
-// showEarly sends the early events that have waited for long enough.
-func (s *socket) showEarly(now time.Time) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.showLocked(func(e early) bool {
-		_, passed := s.passed[e.index] // those of a slot keep their order
-		return passed || now.Sub(e.since) >= doubt
-	})
-	if len(s.early) == 0 {
-		s.early = nil
+// waitingLocked is the bytes of what waits, held back or not.
+func (s *socket) waitingLocked() int64 {
+	sum := s.queued
+	for _, e := range s.early {
+		sum += e.size
 	}
-	s.writeLocked()
+	return sum
 }

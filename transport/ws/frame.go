@@ -3,9 +3,6 @@ package ws
 import (
 	"encoding/binary"
 	"strconv"
-	"sync/atomic"
-
-	"event-dispatcher/broker/session"
 )
 
 // Opcodes (RFC 6455, section 5.2), with the bit that says that the frame is whole.
@@ -67,42 +64,4 @@ func pongFrame(payload string) []byte {
 func closeFrame(code int, text string) []byte {
 	b := appendHeader(nil, opClose, 2+len(text))
 	return append(binary.BigEndian.AppendUint16(b, uint16(code)), text...)
-}
-
-// A frame is one event, encoded once and shared by the sockets that it goes to.
-// What they have not written yet counts against the hub's budget.
-type frame struct {
-	id    string // the event's
-	slot  slot
-	at    int64 // the event's time; Unix ms
-	bytes []byte
-	refs  atomic.Int32 // queues it is in, and its maker
-	held  *atomic.Int64
-}
-
-// A slot is what a stored event is the latest of, within its practice.
-type slot struct{ source, action string }
-
-func slotOf(e session.Event) slot {
-	if !e.Stored() {
-		return slot{}
-	}
-	return slot{e.Source, e.Action}
-}
-
-// newFrame makes a frame with one reference, the maker's.
-func newFrame(e session.Event, held *atomic.Int64) *frame {
-	text := e.JSON()
-	f := &frame{id: e.ID, slot: slotOf(e), at: e.At, held: held}
-	f.bytes = append(AppendTextHeader(make([]byte, 0, MaxTextHeader+len(text)), len(text)), text...)
-	f.refs.Store(1)
-	held.Add(int64(len(f.bytes)))
-	return f
-}
-
-// release gives a reference back.
-func (f *frame) release() {
-	if f.refs.Add(-1) == 0 {
-		f.held.Add(-int64(len(f.bytes)))
-	}
 }

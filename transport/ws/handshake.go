@@ -68,6 +68,7 @@ type line struct {
 	net.Conn
 	early   []byte             // came with the handshake
 	control func(frame []byte) // nil while the handshake is answered
+	flow    flow
 }
 
 func (l *line) Read(p []byte) (int, error) {
@@ -77,7 +78,11 @@ func (l *line) Read(p []byte) (int, error) {
 		return n, nil
 	}
 	l.early = nil
-	return l.Conn.Read(p)
+	n, err := l.Conn.Read(p)
+	if flood := l.flow.take(n); flood != nil {
+		return 0, flood
+	}
+	return n, err
 }
 
 func (l *line) Write(p []byte) (int, error) {

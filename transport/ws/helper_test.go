@@ -27,21 +27,24 @@ const patience = 60 * time.Second
 // A host serves a hub on a loopback port: /practice/user, as a server of HTTP would.
 type host struct {
 	*Hub
-	t    testing.TB
-	addr string
+	service *session.Service
+	store   session.Store
+	t       testing.TB
+	addr    string
 
 	telling   sync.Mutex
 	published []session.Event // to other instances
 }
 
-func newHost(t testing.TB, o Options) *host {
+func newHost(t testing.TB, o Options, grace ...time.Duration) *host {
 	t.Helper()
-	h := &host{Hub: New(o), t: t}
-	h.Tie(session.NewMemory(session.Options{}), func(e session.Event) {
-		h.telling.Lock()
-		defer h.telling.Unlock()
-		h.published = append(h.published, e)
-	})
+	so := session.ServiceOptions{DefaultPractice: o.DefaultPractice}
+	if len(grace) > 0 {
+		so.Grace = grace[0]
+	}
+	service := session.NewService(so)
+	h := &host{Hub: New(o, service), service: service, t: t}
+	h.tie(&countingStore{Store: session.NewMemory(session.Options{})}, h.note)
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -61,8 +64,56 @@ func newHost(t testing.TB, o Options) *host {
 		ln.Close()
 		serving.Wait()
 		h.Close()
+		service.Close()
 	})
 	return h
+}
+
+// note is told what is published.
+func (h *host) note(e session.Event) {
+	h.telling.Lock()
+	defer h.telling.Unlock()
+	h.published = append(h.published, e)
+}
+
+// A countingStore knows how many sockets it was told of.
+type countingStore struct {
+	session.Store
+	mu      sync.Mutex
+	sockets map[string]int
+}
+
+func (s *countingStore) count(practice, user string, n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.sockets == nil {
+		s.sockets = map[string]int{}
+	}
+	s.sockets[session.Fold(practice)+"/"+user] += n
+}
+
+func (s *countingStore) Join(practice, user string) bool {
+	s.count(practice, user, 1)
+	return s.Store.Join(practice, user)
+}
+
+func (s *countingStore) Leave(practice, user string, keep bool) bool {
+	defer s.count(practice, user, -1)
+	return s.Store.Leave(practice, user, keep)
+}
+
+// counted is how many sockets of a user the store counts.
+func (h *host) counted(practice, user string) int {
+	s := h.store.(*countingStore)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.sockets[session.Fold(practice)+"/"+user]
+}
+
+// tie gives the host's service another store, and other instances.
+func (h *host) tie(store session.Store, publish func(session.Event)) {
+	h.store = store
+	h.service.Tie(store, h.Hub, publish)
 }
 
 func (h *host) handle(c net.Conn) {
@@ -81,6 +132,17 @@ func (h *host) handle(c net.Conn) {
 	}
 	early, _ := br.Peek(br.Buffered())
 	ticket.Serve(c, early)
+}
+
+// newHub is a hub without connections.
+func newHub(t testing.TB, o Options) *Hub {
+	service := session.NewService(session.ServiceOptions{})
+	h := New(o, service)
+	t.Cleanup(func() {
+		h.Close()
+		service.Close()
+	})
+	return h
 }
 
 // dial opens a session socket with an independent client.
@@ -113,7 +175,7 @@ func (h *host) submit(practice, user, data string, change ...func(*session.Event
 	for _, f := range change {
 		f(&e)
 	}
-	h.Submit(e)
+	h.service.Submit(e)
 	return e
 }
 

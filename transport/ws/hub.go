@@ -3,10 +3,8 @@ package ws
 import (
 	"context"
 	"errors"
-	"hash/maphash"
 	"math/rand/v2"
 	"net"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -25,10 +23,6 @@ type Options struct {
 	// MaxSockets is how many there may be at once. Zero means 10,000.
 	MaxSockets int
 
-	// Grace is how long after its last socket closed a user is logged out.
-	// Zero means 5 s, negative at once.
-	Grace time.Duration
-
 	// Ping is the time between two pings, about. Zero means 25 s.
 	Ping time.Duration
 
@@ -36,8 +30,8 @@ type Options struct {
 	// dead. Zero means 30 s.
 	Stall time.Duration
 
-	// QueueBytes bounds what waits for slow sockets in all. Beyond it a socket
-	// keeps only its newest event. Zero means 32 MiB.
+	// QueueBytes bounds the memory of what waits for sockets in all, replays
+	// included. Beyond it the oldest events are given up. Zero means 32 MiB.
 	QueueBytes int64
 
 	// Log gets a line per socket that is cut. Nil means none.
@@ -50,9 +44,6 @@ func (o *Options) setDefaults() {
 	}
 	if o.MaxSockets == 0 {
 		o.MaxSockets = 10_000
-	}
-	if o.Grace == 0 {
-		o.Grace = 5 * time.Second
 	}
 	if o.Ping == 0 {
 		o.Ping = 25 * time.Second
@@ -81,138 +72,50 @@ var (
 	ErrDraining = errors.New("ws: draining")
 )
 
+// Sessions is told of users' sockets, and knows what is shown to those who open.
+type Sessions interface {
+	Join(practice, user string)
+	Leave(practice, user string)
+
+	// Replay is what is stored of the practice's active users, oldest first.
+	Replay(practice string) []session.Event
+
+	// Crowded says that nobody may come because too many are leaving.
+	Crowded() bool
+
+	// Keep has nobody leave any more.
+	Keep()
+}
+
 // A Hub has the sockets of all practices. Its methods may be called by any goroutine.
 type Hub struct {
 	// Fixed after New.
-	options Options
-	stop    context.CancelFunc
-	running sync.WaitGroup // the clock and the leaver
-	reading sync.WaitGroup // the sockets' goroutines
-
-	ties atomic.Pointer[ties]
-
-	turns [256]sync.Mutex // of users who submit; see turn
+	options  Options
+	sessions Sessions
+	stop     context.CancelFunc
+	running  sync.WaitGroup // the clock
+	reading  sync.WaitGroup // the sockets' goroutines
 
 	readings session.Sharing[string, *replay] // by practice, folded
 	reader   chan struct{}                    // full while a store is read for a replay
 
-	mu       sync.Mutex // guards what follows
-	rooms    map[string]map[string]*user
-	replays  map[string]lastReplay // the latest of each practice, folded
+	mu       sync.RWMutex     // guards what follows
+	rooms    map[string]*room // by practice, folded
 	draining bool
-	leaves   []leave // in the order in which they are due
-	leaving  chan struct{}
 
-	held     atomic.Int64 // bytes of frames that wait
+	budget   budget
 	sockets  atomic.Int64
 	counters counters
 }
 
-// ties are what a hub works with, known only after it: they need the hub, too.
-type ties struct {
-	store   session.Store
-	publish func(session.Event)
-}
-
-// New starts a hub. Before Tie it stores in a memory that Tie lets go of, and tells
-// no other instance.
-func New(o Options) *Hub {
+// New starts a hub.
+func New(o Options, sessions Sessions) *Hub {
 	o.setDefaults()
 	ctx, stop := context.WithCancel(context.Background())
-	h := &Hub{options: o, stop: stop, rooms: map[string]map[string]*user{}, leaving: make(chan struct{}, 1),
-		replays: map[string]lastReplay{}, reader: make(chan struct{}, maxReaders)}
-	h.ties.Store(&ties{session.NewMemory(session.Options{DefaultPractice: o.DefaultPractice}), func(session.Event) {}})
+	h := &Hub{options: o, sessions: sessions, stop: stop, rooms: map[string]*room{}, reader: make(chan struct{}, maxReaders)}
+	h.budget.limit = o.QueueBytes
 	h.running.Go(func() { h.clock(ctx) })
-	h.running.Go(func() { h.leaver(ctx) })
 	return h
-}
-
-// Tie gives the hub the store that it asks and the way to other instances. Call it
-// before the first socket comes.
-func (h *Hub) Tie(store session.Store, publish func(session.Event)) {
-	h.ties.Store(&ties{store, publish})
-}
-
-// Submit makes an event known: stored, then sent to the sockets here, then
-// offered to the other instances. Events of a user take these steps one after the
-// other, so that the store and all screens end with the same one.
-func (h *Hub) Submit(e session.Event) {
-	t := h.ties.Load()
-	if e.Practice == "" {
-		e.Practice = h.options.DefaultPractice
-	}
-	turn := h.turn(e.Practice, e.Source)
-	turn.Lock()
-	defer turn.Unlock()
-	t.store.Put(e)
-	h.deliver(e)
-	t.publish(e)
-}
-
-// turn is held by the user's event that is made known, and by few other users'.
-func (h *Hub) turn(practice, user string) *sync.Mutex {
-	of := [2]string{h.fold(practice), user}
-	return &h.turns[maphash.Comparable(seed, of)%uint64(len(h.turns))]
-}
-
-// Latest is what is stored of a user, in whatever practice.
-func (h *Hub) Latest(user string) []session.Event {
-	return h.ties.Load().store.Latest(session.AnyPractice, user)
-}
-
-// DeliverSession takes an event of another instance: it is the sink of a relay.
-func (h *Hub) DeliverSession(e session.Event) {
-	if mirror, ok := h.ties.Load().store.(interface{ Observe(session.Event) }); ok {
-		mirror.Observe(e)
-	}
-	h.deliver(e)
-}
-
-// Logout tells that a user is gone, unless it has just come back: the store may
-// have answered before it heard of that.
-func (h *Hub) Logout(practice, user string) {
-	e := session.Event{
-		ID: session.NewID(), Source: user, Practice: practice, At: time.Now().UnixMilli(),
-		Action: session.Logout, Type: session.UserSession,
-	}
-	f := newFrame(e, &h.held)
-	defer f.release()
-	h.mu.Lock()
-	u := h.rooms[h.fold(practice)][user]
-	back := u != nil && slices.ContainsFunc(u.sockets, func(s *socket) bool { return s.joining })
-	if !back {
-		h.deliverLocked(e, f)
-	}
-	h.mu.Unlock()
-	if back {
-		return
-	}
-	h.counters.logouts.Add(1)
-	h.ties.Load().publish(e)
-}
-
-// deliver sends an event to the sockets that it is for.
-func (h *Hub) deliver(e session.Event) {
-	e.Origin = ""
-	f := newFrame(e, &h.held)
-	defer f.release()
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.deliverLocked(e, f)
-}
-
-// deliverLocked does so with the hub locked, so that all get all events in one order.
-func (h *Hub) deliverLocked(e session.Event, f *frame) {
-	room := h.rooms[h.fold(e.Practice)]
-	if e.TargetUser != "" {
-		if u := room[e.TargetUser]; u != nil {
-			u.push(f)
-		}
-		return
-	}
-	for _, u := range room {
-		u.push(f)
-	}
 }
 
 // fold is the practice in the form that is compared.
@@ -238,7 +141,7 @@ func (h *Hub) Admit(practice, user string, replay bool, hs Handshake) (Ticket, e
 	if h.draining {
 		return Ticket{}, ErrDraining
 	}
-	if h.sockets.Load() >= int64(h.options.MaxSockets) {
+	if h.sockets.Load() >= int64(h.options.MaxSockets) || h.sessions.Crowded() {
 		return Ticket{}, ErrFull
 	}
 	h.sockets.Add(1)
@@ -284,17 +187,13 @@ func (s *socket) serve(t Ticket, early []byte) {
 	}
 	l.control = s.control
 	s.upgrade()
-	h.mu.Lock()
-	s.joining = true
-	h.mu.Unlock()
-	h.ties.Load().store.Join(t.practice, t.user)
+	h.sessions.Join(t.practice, t.user)
 	var stored *replay
 	if t.replay {
 		stored = h.replay(t.practice) // after it was entered, so that nothing falls in between
 	}
 	s.begin(stored)
-	stored = nil
-	why := read(c, s.heard, s.answer)
+	why := read(c, l, s.heard, s.answer)
 	h.exit(s, s.finish(why), true)
 }
 
@@ -319,8 +218,7 @@ func (h *Hub) clock(ctx context.Context) {
 }
 
 func (s *socket) onClock(now time.Time) {
-	s.showEarly(now)
-	s.forgetReplay(now)
+	s.tidy(now)
 	if now.Before(s.pingDue) {
 		return
 	}
@@ -341,6 +239,7 @@ func (h *Hub) Drain(ctx context.Context, window time.Duration) {
 	h.mu.Lock()
 	h.draining = true
 	h.mu.Unlock()
+	h.sessions.Keep()
 	list := h.list()
 	for i, s := range list {
 		s.end(codeGoingAway, "shutting down", ReasonDrained)

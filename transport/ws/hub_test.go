@@ -128,7 +128,7 @@ func TestTargetedEventsAreReplayedToTheirUserOnly(t *testing.T) {
 
 func TestLastSocketOfAUserLogsOutOnceAfterTheGrace(t *testing.T) {
 	t.Parallel()
-	h := newHost(t, Options{Grace: 50 * time.Millisecond})
+	h := newHost(t, Options{}, 50*time.Millisecond)
 	watcher := h.dial("p/watcher")
 	tab1, tab2 := h.dial("p/alice"), h.dial("P/alice")
 	h.eventually("three sockets", func() bool { return h.Stats().Users == 2 && h.Stats().Sockets == 3 })
@@ -136,29 +136,25 @@ func TestLastSocketOfAUserLogsOutOnceAfterTheGrace(t *testing.T) {
 	watcher.want("state")
 	tab1.c.Close(websocket.StatusNormalClosure, "")
 	h.eventually("one tab is gone", func() bool { return h.Stats().Sockets == 2 })
-	h.eventually("the grace is over: the other tab holds the user", func() bool {
-		h.mu.Lock()
-		defer h.mu.Unlock()
-		return len(h.leaves) == 0
-	})
+	h.eventually("the grace is over: the other tab holds the user", func() bool { return h.counted("p", "alice") == 1 })
 	tab2.c.Close(websocket.StatusNormalClosure, "")
 	e := watcher.next()
 	if e.Action != session.Logout || e.Source != "alice" || e.Type != session.UserSession || e.ID == "" {
 		t.Errorf("event = %+v; want alice's USER_LOGOUT", e)
 	}
-	if got := h.Latest("alice"); len(got) != 0 {
+	if got := h.service.Latest("alice"); len(got) != 0 {
 		t.Errorf("Latest(alice) = %+v after the logout; want nothing", got)
 	}
 	h.submit("p", "watcher", "end", func(e *session.Event) { e.Type = session.DataNotification })
 	watcher.want("end") // so there was one logout
-	if st := h.Stats(); st.Logouts != 1 {
-		t.Errorf("Stats().Logouts = %d; want 1", st.Logouts)
+	if n := h.service.Stats().Logouts; n != 1 {
+		t.Errorf("Stats().Logouts = %d; want 1", n)
 	}
 }
 
 func TestUserWhoComesBackWithinTheGraceStays(t *testing.T) {
 	t.Parallel()
-	h := newHost(t, Options{Grace: time.Second})
+	h := newHost(t, Options{}, time.Second)
 	s := h.dial("p/alice")
 	h.eventually("alice is active", func() bool { return h.opened() == 1 })
 	h.submit("p", "alice", "state")
@@ -166,14 +162,10 @@ func TestUserWhoComesBackWithinTheGraceStays(t *testing.T) {
 	s.c.Close(websocket.StatusNormalClosure, "")
 	h.eventually("no socket", func() bool { return h.Stats().Sockets == 0 })
 	h.dial("p/alice")
-	h.eventually("the old socket has left", func() bool {
-		h.mu.Lock()
-		defer h.mu.Unlock()
-		return len(h.leaves) == 0
-	})
+	h.eventually("the old socket has left", func() bool { return h.counted("p", "alice") == 1 })
 	h.dial("p/bob").want("state")
-	if st := h.Stats(); st.Logouts != 0 {
-		t.Errorf("Stats().Logouts = %d; want 0", st.Logouts)
+	if n := h.service.Stats().Logouts; n != 0 {
+		t.Errorf("Stats().Logouts = %d; want 0", n)
 	}
 }
 
@@ -183,8 +175,8 @@ func TestUserWithASocketIsNotToldToBeGone(t *testing.T) {
 	h := newHost(t, Options{})
 	watcher, back := h.dial("p/watcher"), h.dial("P/alice")
 	h.eventually("both are open", func() bool { return h.opened() == 2 })
-	h.Logout("p", "alice")
-	h.Logout("p", "bob") // who has none
+	h.service.Logout("p", "alice")
+	h.service.Logout("p", "bob") // who has none
 	h.submit("p", "watcher", "end", func(e *session.Event) { e.Type = session.DataNotification })
 	for _, s := range []*screen{watcher, back} {
 		if e := s.next(); e.Action != session.Logout || e.Source != "bob" {
@@ -192,8 +184,8 @@ func TestUserWithASocketIsNotToldToBeGone(t *testing.T) {
 		}
 		s.want("end")
 	}
-	if st := h.Stats(); st.Logouts != 1 {
-		t.Errorf("Stats().Logouts = %d; want 1", st.Logouts)
+	if n := h.service.Stats().Logouts; n != 1 {
+		t.Errorf("Stats().Logouts = %d; want 1", n)
 	}
 }
 
@@ -220,7 +212,7 @@ func TestDrainDeliversThenEndsWith1001(t *testing.T) {
 		}
 	}
 	<-drained
-	if st := h.Stats(); st.Closed[ReasonDrained] != 10 || st.Sockets != 0 || st.Logouts != 0 {
+	if st := h.Stats(); st.Closed[ReasonDrained] != 10 || st.Sockets != 0 || h.service.Stats().Logouts != 0 {
 		t.Errorf("Stats() = %+v; want 10 drained, 0 sockets, 0 logouts", st)
 	}
 	if _, err := h.Admit("p", "late", true, Handshake{}); err != ErrDraining {

@@ -47,15 +47,18 @@ var (
 
 func hashOf(id string) eventHash { return eventHash(maphash.String(seed, id)) }
 
-// add notes events.
-func (l *lately) add(now time.Time, ids ...string) {
+// add notes the stored ones among frames.
+func (l *lately) add(now time.Time, frames []*frame) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, id := range ids {
+	for _, f := range frames {
+		if f.slot == (slot{}) {
+			continue
+		}
 		if len(l.events) == maxLately {
 			l.events = l.events[:copy(l.events, l.events[maxLately/2:])]
 		}
-		l.events = append(l.events, written{hashOf(id), now.Sub(epoch)})
+		l.events = append(l.events, written{f.hash, now.Sub(epoch)})
 	}
 }
 

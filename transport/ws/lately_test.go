@@ -14,7 +14,7 @@ func TestLatelyIsBoundedAndKeepsTheNewest(t *testing.T) {
 	now := time.Now()
 	const events = 3*maxLately + 7
 	for n := range events {
-		l.add(now, fmt.Sprint(n))
+		l.add(now, noted(fmt.Sprint(n)))
 	}
 	if cap(l.events) > 2*maxLately {
 		t.Errorf("room for %d events after %d; want %d at most", cap(l.events), events, 2*maxLately)
@@ -26,7 +26,7 @@ func TestLatelyIsBoundedAndKeepsTheNewest(t *testing.T) {
 		}
 	}
 	later := now.Add(guardWindow / 2)
-	l.add(later, "later")
+	l.add(later, noted("later"))
 	if got := l.all(now.Add(guardWindow)); len(got) != 1 || !got[hashOf("later")] {
 		t.Errorf("after the window %d events are left; want the later one", len(got))
 	}
@@ -36,6 +36,10 @@ func TestLatelyIsBoundedAndKeepsTheNewest(t *testing.T) {
 	if !l.forget(later.Add(guardWindow)) || l.events != nil {
 		t.Error("forget() = false after the window of all")
 	}
+}
+
+func noted(id string) []*frame {
+	return []*frame{{hash: hashOf(id), slot: slot{"u", session.Updating}}}
 }
 
 // What is never replayed need not be remembered.
@@ -50,9 +54,7 @@ func TestOnlyStoredEventsAreRemembered(t *testing.T) {
 	stored := h.submit("p", "x", "stored")
 	s.want("0", "1", "2", "3", "4", "stored")
 	h.eventually("counted", func() bool { return h.Stats().Delivered == 6 })
-	h.mu.Lock()
-	u := h.rooms["p"]["u"]
-	h.mu.Unlock()
+	u := h.list()[0].user
 	if got := u.lately.all(time.Now()); len(got) > 1 || len(got) == 1 && !got[hashOf(stored.ID)] {
 		t.Errorf("%d events are remembered; want the stored one", len(got))
 	}

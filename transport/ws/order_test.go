@@ -22,8 +22,7 @@ func (s lingeringStore) Put(e session.Event) {
 func TestConcurrentSubmitsOfAUserEndEverywhereAlike(t *testing.T) {
 	t.Parallel()
 	h := newHost(t, Options{})
-	tied := h.ties.Load()
-	h.Tie(lingeringStore{tied.store}, tied.publish)
+	h.tie(lingeringStore{h.store}, h.note)
 	alice, watcher := h.dial("p/alice"), h.dial("p/watcher")
 	h.eventually("both are there", func() bool { return h.opened() == 2 })
 	const rounds, submits = 100, 8
@@ -41,7 +40,7 @@ func TestConcurrentSubmitsOfAUserEndEverywhereAlike(t *testing.T) {
 				t.Errorf("round %d: alice sees %q where the watcher sees %q", round, own.Data, e.Data)
 			}
 		}
-		if stored := h.Latest("alice"); len(stored) != 1 || stored[0].Data != shown[len(shown)-1] {
+		if stored := h.service.Latest("alice"); len(stored) != 1 || stored[0].Data != shown[len(shown)-1] {
 			t.Fatalf("round %d: %+v is stored; the screens end with %q", round, stored, shown[len(shown)-1])
 		}
 	}

@@ -20,19 +20,27 @@ var buffers = sync.Pool{New: func() any { return new([4096]byte) }}
 // read takes in what the peer sends until the connection ends, and returns why.
 // heard is called for everything that arrives, pong for a ping's payload. The
 // library answers close frames and breaches of the protocol.
-func read(c *websocket.Conn, heard func(), pong func(payload string)) Reason {
+func read(c *websocket.Conn, l *line, heard func(), pong func(payload string)) (why Reason) {
 	c.SetReadLimit(maxMessage)
-	c.SetPongHandler(func(string) error { heard(); return nil })
-	c.SetPingHandler(func(payload string) error { heard(); pong(payload); return nil })
+	c.SetPongHandler(func(string) error { heard(); return l.flow.take(frameCost) })
+	c.SetPingHandler(func(payload string) error { heard(); pong(payload); return l.flow.take(frameCost) })
+	defer func() {
+		if why == ReasonFlood {
+			l.Write(closeFrame(codePolicy, "too much was sent"))
+		}
+	}()
 	for {
 		kind, message, err := c.NextReader()
+		if err == nil {
+			err = l.flow.take(frameCost)
+		}
 		if err != nil {
 			return reasonOf(err)
 		}
 		heard()
 		valid, err := ignore(message, kind == websocket.TextMessage)
 		if !valid {
-			c.NetConn().Write(closeFrame(codeNotUTF8, "not valid UTF-8"))
+			l.Write(closeFrame(codeNotUTF8, "not valid UTF-8"))
 			return ReasonNotUTF8
 		}
 		if err != nil {
@@ -53,7 +61,7 @@ func (h Handshake) Read(conn net.Conn, early []byte, ready func(), answer func(f
 	}
 	ready()
 	l.control = func(frame []byte) { answer(slices.Clone(frame)) }
-	return read(c, func() {}, func(payload string) { answer(pongFrame(payload)) })
+	return read(c, l, func() {}, func(payload string) { answer(pongFrame(payload)) })
 }
 
 // Linger ends a connection so that the peer gets what was written last: unread

@@ -19,13 +19,14 @@ const (
 	ReasonProtocol               // a frame that the protocol forbids (1002)
 	ReasonNotUTF8                // a text that is not UTF-8 (1007)
 	ReasonTooBig                 // a message over the limit (1009)
+	ReasonFlood                  // more sent than is read and thrown away (1008)
 	ReasonDrained                // shutdown (1001)
 	ReasonDeadline               // still open when the drain's time was up
 	ReasonError                  // any other error of the connection
 	reasons
 )
 
-var reasonNames = [reasons]string{"left", "reset", "silent", "stalled", "protocol", "not_utf8", "too_big", "drained", "drain_deadline", "error"}
+var reasonNames = [reasons]string{"left", "reset", "silent", "stalled", "protocol", "not_utf8", "too_big", "flood", "drained", "drain_deadline", "error"}
 
 func (r Reason) String() string { return reasonNames[r] }
 
@@ -46,6 +47,8 @@ func reasonOf(err error) Reason {
 	switch {
 	case errors.As(err, &closed), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return ReasonLeft
+	case errors.Is(err, errFlood):
+		return ReasonFlood
 	case errors.Is(err, websocket.ErrReadLimit):
 		return ReasonTooBig
 	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):

@@ -3,6 +3,7 @@ package ws
 import (
 	"cmp"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"event-dispatcher/broker/session"
@@ -10,51 +11,78 @@ import (
 
 // A replay is what was stored of a practice's active users at some moment. It is
 // never modified: all sockets that open at that moment share it, and replays of
-// other moments share the events that are in both.
+// other moments share the frames that are in both.
 type replay struct {
-	events []*past
-	bySlot []int32 // indexes into events, in the order of their slots
+	events []*frame     // each with a reference
+	bySlot []int32      // indexes into events, in the order of their slots
+	refs   atomic.Int32 // sockets, and the room while it is the latest
 }
-
-// A past is a stored event with its frame, encoded once.
-type past struct {
-	session.Event
-	hash  eventHash
-	frame []byte
-}
-
-func newPast(e session.Event) *past {
-	e.Origin = ""
-	text := e.JSON()
-	return &past{e, hashOf(e.ID), append(AppendTextHeader(make([]byte, 0, MaxTextHeader+len(text)), len(text)), text...)}
-}
-
-// isFor reports whether a user may see the event.
-func (p *past) isFor(user string) bool { return p.TargetUser == "" || p.TargetUser == user }
 
 // newReplay makes a replay of events, one of each slot, with what it can take from
-// an earlier one. It returns the earlier one if nothing has changed.
-func newReplay(events []session.Event, earlier *replay) *replay {
-	r := &replay{events: make([]*past, len(events)), bySlot: make([]int32, len(events))}
+// an earlier one. It returns the earlier one if nothing has changed. The caller has a
+// reference to each.
+func (b *budget) newReplay(events []session.Event, earlier *replay) *replay {
+	r := &replay{events: make([]*frame, len(events)), bySlot: make([]int32, len(events))}
+	r.refs.Store(1)
 	same := len(events) == earlier.len()
 	for i, e := range events {
+		e.Origin = ""
 		r.bySlot[i] = int32(i)
-		if same && earlier.events[i].Event == e {
-			r.events[i] = earlier.events[i]
+		sum := sumOf(e)
+		if same && earlier.events[i].is(e, sum) {
+			r.events[i] = earlier.events[i].share()
 			continue
 		}
 		same = false
-		if old, found := earlier.find(slotOf(e)); found && earlier.events[old].Event == e {
-			r.events[i] = earlier.events[old]
+		if old, found := earlier.find(slotOf(e)); found && earlier.events[old].is(e, sum) {
+			r.events[i] = earlier.events[old].share()
 		} else {
-			r.events[i] = newPast(e)
+			r.events[i] = b.newFrame(e)
 		}
 	}
-	if same && earlier != nil {
+	if same && earlier.retain() {
+		r.release()
 		return earlier
 	}
-	slices.SortFunc(r.bySlot, func(a, b int32) int { return slotOf(r.events[a].Event).compare(slotOf(r.events[b].Event)) })
+	slices.SortFunc(r.bySlot, func(a, b int32) int { return r.events[a].slot.compare(r.events[b].slot) })
 	return r
+}
+
+// is reports whether a frame is that of an event with a sum, and still there.
+func (f *frame) is(e session.Event, sum uint64) bool {
+	return f.id == e.ID && f.at == e.At && f.sum == sum && !f.lost()
+}
+
+// share takes another reference.
+func (f *frame) share() *frame {
+	f.refs.Add(1)
+	return f
+}
+
+// retain takes a reference, unless the last one has been given back.
+func (r *replay) retain() bool {
+	if r == nil {
+		return false
+	}
+	for {
+		n := r.refs.Load()
+		if n == 0 {
+			return false
+		}
+		if r.refs.CompareAndSwap(n, n+1) {
+			return true
+		}
+	}
+}
+
+// release gives a reference back. What is known of the events remains, but not their bytes.
+func (r *replay) release() {
+	if r == nil || r.refs.Add(-1) > 0 {
+		return
+	}
+	for _, f := range r.events {
+		f.release()
+	}
 }
 
 func (r *replay) len() int {
@@ -69,7 +97,7 @@ func (r *replay) find(of slot) (index int32, found bool) {
 	if r == nil {
 		return 0, false
 	}
-	at, found := slices.BinarySearchFunc(r.bySlot, of, func(i int32, of slot) int { return slotOf(r.events[i].Event).compare(of) })
+	at, found := slices.BinarySearchFunc(r.bySlot, of, func(i int32, of slot) int { return r.events[i].slot.compare(of) })
 	if !found {
 		return 0, false
 	}
@@ -100,32 +128,43 @@ func (r share) from(i int32, user string) int32 {
 	return i
 }
 
-// A lastReplay is the latest of a practice.
-type lastReplay struct {
-	*replay
-	at time.Time
-}
-
-// replay reads what is stored of a practice. Those who ask at the same time share
-// one reading; and only few practices are read at once, so that those who open
-// leave the processors to others, too.
+// replay reads what is stored of a practice; the caller releases it. Those who ask at
+// the same time share one reading; and only few practices are read at once, so that
+// those who open leave the processors to others, too.
 func (h *Hub) replay(practice string) *replay {
 	folded := h.fold(practice)
-	return h.readings.Do(folded, func() *replay {
-		h.reader <- struct{}{}
-		defer func() { <-h.reader }()
-		events := h.ties.Load().store.Replay(practice)
-		h.mu.Lock()
-		earlier := h.replays[folded].replay
-		h.mu.Unlock()
-		r := newReplay(events, earlier)
-		h.mu.Lock()
-		defer h.mu.Unlock()
-		if r.len() > 0 {
-			h.replays[folded] = lastReplay{r, time.Now()}
-		} else {
-			delete(h.replays, folded)
+	for {
+		r := h.readings.Do(folded, func() *replay { return h.readReplay(folded) })
+		if r == nil || r.retain() {
+			return r
 		}
-		return r
-	})
+	}
+}
+
+// readReplay is nil if nothing is stored. The room has the reference.
+func (h *Hub) readReplay(practice string) *replay {
+	h.reader <- struct{}{}
+	defer func() { <-h.reader }()
+	events := h.sessions.Replay(practice)
+	room := h.room(practice)
+	if room == nil {
+		return nil // the socket is gone already
+	}
+	room.mu.Lock()
+	earlier := room.latest
+	if !earlier.retain() {
+		earlier = nil
+	}
+	room.mu.Unlock()
+	var r *replay
+	if len(events) > 0 {
+		r = h.budget.newReplay(events, earlier)
+	}
+	earlier.release()
+	room.mu.Lock()
+	before := room.latest
+	room.latest, room.latestAt = r, time.Now()
+	room.mu.Unlock()
+	before.release()
+	return r
 }

@@ -19,23 +19,26 @@ func TestReplayIsEncodedAsItIsRead(t *testing.T) {
 			Action: session.Updating, Type: session.UserSession, Practice: "p",
 		})
 	}
-	s.begin(newReplay(events, nil)) // before the upgrade, so that nothing is written
+	s.begin(h.budget.newReplay(events, nil)) // before the upgrade, so that nothing is written
+	held := h.budget.held.Load()
 	var all []byte
 	for parts := 0; ; parts++ {
 		s.mu.Lock()
-		p, wrote := s.nextLocked()
+		b := s.nextLocked()
 		s.mu.Unlock()
-		if p == nil {
+		if b == nil {
 			if parts < 10 {
 				t.Errorf("replay came in %d parts; want 10 or more", parts)
 			}
 			break
 		}
-		if limit := replayBytes + 21<<10; len(p) > limit {
-			t.Errorf("part of %d bytes; want %d at most", len(p), limit)
+		if limit := int64(batchBytes + 21<<10); b.size > limit {
+			t.Errorf("part of %d bytes; want %d at most", b.size, limit)
 		}
-		wrote(true)
-		all = append(all, p...)
+		for _, p := range b.bytes {
+			all = append(all, p...)
+		}
+		s.wrote(b, true)
 	}
 	var want []byte
 	for _, e := range events {
@@ -47,5 +50,8 @@ func TestReplayIsEncodedAsItIsRead(t *testing.T) {
 	}
 	if !s.user.lately.all(s.opened)[hashOf("39")] {
 		t.Error("the last event is not noted as written")
+	}
+	if now := h.budget.held.Load(); now != held {
+		t.Errorf("%d bytes are held, %d before a socket took its replay; want as many: it shares them", now, held)
 	}
 }

@@ -17,16 +17,18 @@ func update(user, id string) session.Event {
 func TestReplaysShareTheirEvents(t *testing.T) {
 	t.Parallel()
 	events := []session.Event{update("b", "1"), update("a", "2"), update("c", "3")}
-	first := newReplay(events, nil)
-	if newReplay(events, first) != first {
+	b := &budget{limit: 1 << 20}
+	first := b.newReplay(events, nil)
+	again := b.newReplay(events, first)
+	if again != first {
 		t.Error("a replay of the same events is not the same replay")
 	}
 	events = []session.Event{update("d", "0"), update("b", "1"), update("a", "4"), update("c", "3")}
-	second := newReplay(events, first)
+	second := b.newReplay(events, first)
 	for i, e := range events {
 		at, found := second.find(slotOf(e))
-		if !found || int(at) != i || second.events[i].Event != e {
-			t.Errorf("event %d: find() = %d, %v, and is %+v; want %+v there", i, at, found, second.events[i].Event, e)
+		if !found || int(at) != i || !second.events[i].is(e, sumOf(e)) {
+			t.Errorf("event %d: find() = %d, %v, and is %s; want %+v there", i, at, found, second.events[i].bytes, e)
 		}
 		old, found := first.find(slotOf(e))
 		if shared := found && first.events[old] == second.events[i]; shared != (e.ID == "1" || e.ID == "3") {
@@ -36,6 +38,12 @@ func TestReplaysShareTheirEvents(t *testing.T) {
 	if _, found := second.find(slot{"a", session.Viewing}); found {
 		t.Error("find() = true for what is not there")
 	}
+	for _, r := range []*replay{first, again, second} {
+		r.release()
+	}
+	if n := b.held.Load(); n != 0 || b.first != nil || b.last != nil {
+		t.Errorf("%d bytes are held by nobody", n)
+	}
 }
 
 // What many sockets cost that open and do not read does not grow with what is stored.
@@ -43,7 +51,7 @@ func TestAStormOfSocketsSharesOneReplay(t *testing.T) {
 	t.Parallel()
 	h := newHost(t, Options{Stall: time.Hour})
 	const users, openers = 500, 50
-	store := h.ties.Load().store
+	store := h.store
 	for i := range users {
 		user := fmt.Sprint("u", i)
 		store.Join("p", user)
@@ -55,7 +63,7 @@ func TestAStormOfSocketsSharesOneReplay(t *testing.T) {
 	}
 	opening.Wait()
 	h.eventually("all are open", func() bool { return h.opened() == openers })
-	shared := map[*past]bool{}
+	shared := map[*frame]bool{}
 	for _, s := range h.list() {
 		s.mu.Lock()
 		for _, e := range s.replayed.events {

@@ -1,9 +1,7 @@
 package ws
 
 import (
-	"errors"
 	"net"
-	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -11,9 +9,8 @@ import (
 
 // Bounds of a socket's queue. A socket that takes its frames keeps it empty.
 const (
-	maxQueue      = 1024     // frames
-	maxQueueBytes = 1 << 20  // but one frame may be larger
-	replayBytes   = 16 << 10 // of a replay, taken at a time; but one event may be larger
+	maxQueue      = 1024    // frames
+	maxQueueBytes = 1 << 20 // but one frame may be larger
 )
 
 // Patience at the end of a connection.
@@ -33,7 +30,6 @@ type socket struct {
 
 	missed  atomic.Int32 // pings since something was heard
 	pingDue time.Time    // owned by the hub's clock
-	joining bool         // guarded by the hub: the store counts it, or will
 
 	mu       sync.Mutex         // guards what follows
 	upgraded bool               // the handshake is answered
@@ -44,15 +40,17 @@ type socket struct {
 	early    []early            // oldest first
 	opened   time.Time
 	queue    []*frame
-	queued   int    // bytes of the queue
+	queued   int64  // bytes of the queue
 	skipped  uint64 // events that the socket was not told yet it missed
 	pong     []byte // answer to the latest ping (RFC 6455, section 5.5.3)
 	ping     bool
-	last     []byte // close frame: nothing follows it
-	closed   bool   // the close frame is written, or cannot be
-	writing  bool   // flush runs
-	ending   bool   // the reader has ended
-	why      Reason // of the end, if it is ours
+	last     []byte    // close frame: nothing follows it
+	closed   bool      // the close frame is written, or cannot be
+	writing  bool      // flush runs
+	waits    bool      // until others are done; see budget
+	ending   bool      // the reader has ended
+	endBy    time.Time // when ending: nothing is written later
+	why      Reason    // of the end, if it is ours
 	ours     bool
 	flushed  chan struct{} // closed by flush when ending
 }
@@ -79,10 +77,17 @@ func (s *socket) push(f *frame) {
 
 // queueLocked puts a frame behind those that wait.
 func (s *socket) queueLocked(f *frame) {
-	f.refs.Add(1)
-	s.queue = append(s.queue, f)
-	s.queued += len(f.bytes)
-	for len(s.queue) > 1 && (len(s.queue) > maxQueue || s.queued > maxQueueBytes || s.hub.held.Load() > s.hub.options.QueueBytes) {
+	s.queue = append(s.queue, f.share())
+	s.queued += f.size
+	for len(s.queue) > 1 && (len(s.queue) > maxQueue || s.queued > maxQueueBytes) {
+		s.dropLocked()
+	}
+	s.purgeLocked()
+}
+
+// purgeLocked skips the frames that are given up: those are the oldest.
+func (s *socket) purgeLocked() {
+	for len(s.queue) > 0 && s.queue[0].lost() {
 		s.dropLocked()
 	}
 }
@@ -101,16 +106,22 @@ func (s *socket) takeLocked() *frame {
 	if s.queue = s.queue[1:]; len(s.queue) == 0 {
 		s.queue = nil // idle sockets keep no array
 	}
-	s.queued -= len(f.bytes)
+	s.queued -= f.size
 	return f
 }
 
-// begin ends the wait for the replay: its events go out, then those that came
+// begin ends the wait for the replay, and takes the reference: its events go out, then those that came
 // meanwhile. What is in both keeps its place among the latter.
 func (s *socket) begin(r *replay) {
 	now := time.Now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.ending || s.last != nil {
+		r.release()
+		s.open, s.opened = true, now
+		s.writeLocked()
+		return
+	}
 	s.replayed = share{r, s.leftOutLocked(r, now)}
 	s.next = s.replayed.from(0, s.user.name)
 	waiting := s.queue
@@ -137,24 +148,37 @@ func (s *socket) leftOutLocked(r *replay, now time.Time) map[int32]struct{} {
 		}
 	}
 	for _, f := range s.queue {
-		if i, ok := r.find(f.slot); ok && r.events[i].ID == f.id {
+		if i, ok := r.find(f.slot); ok && r.events[i].id == f.id {
 			out[i] = struct{}{}
 		}
 	}
 	return out
 }
 
-// forgetReplay lets go of the replay once it is written and nothing on its way from
-// another instance can bring its events again.
-func (s *socket) forgetReplay(now time.Time) {
+// tidy sends the held-back events that have waited for long enough, skips what is given
+// up, and lets go of the replay once it is written and nothing on its way from another
+// instance can bring its events again.
+func (s *socket) tidy(now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.showLocked(func(e early) bool {
+		_, passed := s.passed[e.index] // those of a slot keep their order
+		return passed || now.Sub(e.since) >= doubt
+	})
+	if len(s.early) == 0 {
+		s.early = nil
+	}
+	s.purgeLocked()
 	if s.open && now.Sub(s.opened) > inFlight && !s.replayingLocked() {
 		s.forgetReplayLocked()
 	}
+	s.writeLocked()
 }
 
-func (s *socket) forgetReplayLocked() { s.replayed, s.next, s.passed = share{}, 0, nil }
+func (s *socket) forgetReplayLocked() {
+	s.replayed.release()
+	s.replayed, s.next, s.passed = share{}, 0, nil
+}
 
 // replayingLocked reports whether some of the replay is not written yet.
 func (s *socket) replayingLocked() bool { return int(s.next) < s.replayed.len() }
@@ -217,149 +241,6 @@ func (s *socket) clearLocked() {
 	s.forgetReplayLocked()
 }
 
-// writeLocked has flush run if there is anything for it.
-func (s *socket) writeLocked() {
-	if s.writing || s.closed || s.ending || !s.upgraded || !s.open && s.last == nil {
-		return
-	}
-	if s.pong != nil || s.ping || s.replayingLocked() || s.queue != nil || s.last != nil || s.skipped > 0 {
-		s.writing = true
-		go s.flush()
-	}
-}
-
-// flush writes until there is nothing left. There is never more than one.
-func (s *socket) flush() {
-	for {
-		s.mu.Lock()
-		p, wrote := s.nextLocked()
-		if p == nil {
-			s.writing = false
-			if s.ending {
-				close(s.flushed)
-			}
-			s.mu.Unlock()
-			return
-		}
-		s.mu.Unlock()
-		err := s.write(p)
-		wrote(err == nil)
-		if err == nil {
-			s.hub.counters.bytes.Add(uint64(len(p)))
-			continue
-		}
-		why := reasonOf(err)
-		if errors.Is(err, os.ErrDeadlineExceeded) {
-			why = ReasonStalled
-		}
-		s.mu.Lock()
-		if !s.ours {
-			s.why, s.ours = why, true
-		}
-		s.closed = true
-		s.clearLocked()
-		s.mu.Unlock()
-		s.conn.Close() // the reader ends, too
-	}
-}
-
-// nextLocked takes what goes out next, nil if nothing does, and what to do when
-// it has or has not.
-func (s *socket) nextLocked() (p []byte, wrote func(ok bool)) {
-	switch {
-	case s.closed:
-	case s.pong != nil:
-		p, s.pong = s.pong, nil
-		return p, func(bool) {}
-	case s.ping:
-		s.ping = false
-		s.missed.Add(1) // now, not when it was due: a slow socket is not a dead one
-		return pingFrame, func(bool) {}
-	case !s.open: // and so ended before its replay
-		s.clearLocked()
-		return s.closeLocked()
-	case s.replayingLocked():
-		return s.replayLocked()
-	case s.skipped > 0:
-		p, s.skipped = AppendSkipped(nil, s.skipped), 0
-		return p, func(bool) {}
-	case s.queue != nil:
-		f := s.takeLocked()
-		return f.bytes, func(ok bool) {
-			if ok {
-				if f.slot != (slot{}) {
-					s.user.lately.add(time.Now(), f.id)
-				}
-				s.hub.counters.delivered.Add(1)
-			}
-			f.release()
-		}
-	case s.last != nil:
-		return s.closeLocked()
-	}
-	return nil, nil
-}
-
-// replayLocked takes about replayBytes of the replay. Taken at once, the replay of a
-// practice that has stored much would be in memory for every socket that does not
-// read.
-func (s *socket) replayLocked() (p []byte, wrote func(ok bool)) {
-	first, shared := s.next, s.replayed
-	n := 0
-	for i := first; int(i) < shared.len() && n < replayBytes; i = shared.from(i+1, s.user.name) {
-		n += len(shared.events[i].frame)
-	}
-	p = make([]byte, 0, n)
-	for s.replayingLocked() && len(p) < n {
-		p = append(p, shared.events[s.next].frame...)
-		s.hub.counters.replayed.Add(1)
-		s.next = shared.from(s.next+1, s.user.name)
-	}
-	end := s.next
-	return p, func(ok bool) {
-		if ok {
-			s.user.lately.addShare(time.Now(), shared, first, end)
-		}
-	}
-}
-
-// closeLocked takes the close frame. The peer answers with its own; then, or if it
-// does not, reading ends.
-func (s *socket) closeLocked() (p []byte, wrote func(ok bool)) {
-	s.closed = true
-	return s.last, func(bool) { s.conn.SetReadDeadline(time.Now().Add(closeWait)) }
-}
-
-var pingFrame = AppendPing(nil, "")
-
-// write hands p to the connection, however long it takes as long as it makes
-// progress.
-func (s *socket) write(p []byte) error {
-	for {
-		ending := s.arm()
-		n, err := s.conn.Write(p)
-		if p = p[n:]; len(p) == 0 {
-			return nil
-		}
-		if !(n > 0 && !ending && errors.Is(err, os.ErrDeadlineExceeded)) {
-			return err
-		}
-	}
-}
-
-// arm gives the connection the patience that a write may take, and reports whether
-// the reader has ended. With s locked, because finish shortens it.
-func (s *socket) arm() (ending bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	patience := s.hub.options.Stall
-	if s.ending {
-		patience = closeWait
-	}
-	s.conn.SetWriteDeadline(time.Now().Add(patience))
-	return s.ending
-}
-
 // finish closes the connection after its reader has ended, and returns why.
 func (s *socket) finish(why Reason) Reason {
 	s.mu.Lock()
@@ -371,7 +252,8 @@ func (s *socket) finish(why Reason) Reason {
 	wait := s.writing
 	if wait {
 		s.flushed = make(chan struct{})
-		s.conn.SetWriteDeadline(time.Now().Add(closeWait))
+		s.endBy = time.Now().Add(closeWait)
+		s.conn.SetWriteDeadline(s.endBy)
 	}
 	s.mu.Unlock()
 	if wait {

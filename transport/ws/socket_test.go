@@ -21,43 +21,32 @@ func queued(s *socket) string {
 
 // give pushes an event to a socket whose handshake is not answered: it waits.
 func give(s *socket, e session.Event) {
-	f := newFrame(e, &s.hub.held)
+	f := s.hub.budget.newFrame(e)
 	s.push(f)
 	f.release()
 }
 
-func TestOverTheBudgetOfAllOnlyTheNewestWaits(t *testing.T) {
-	h := New(Options{QueueBytes: 100})
-	defer h.Close()
-	s := &socket{hub: h, user: &user{}}
-	for _, data := range []string{"a", "b", "c"} {
-		give(s, session.Event{Data: data})
-	}
-	if got := queued(s); got != "c" || s.skipped != 2 || h.held.Load() != int64(s.queued) {
-		t.Errorf("waiting %q, skipped %d, held %d of %d bytes; want c, 2, the same", got, s.skipped, h.held.Load(), s.queued)
-	}
-}
-
 // An event may come from another instance after a later one was replayed.
 func TestOlderThanItsReplayIsPassedOver(t *testing.T) {
-	h := New(Options{})
-	defer h.Close()
+	h := newHub(t, Options{})
 	s := &socket{hub: h, user: &user{}}
 	update := func(id string, at int64) session.Event {
 		return session.Event{ID: id, Data: id, Source: "alice", Action: session.Updating, Type: session.UserSession, At: at}
 	}
-	s.begin(newReplay([]session.Event{update("second", 2)}, nil))
-	if p, _ := s.nextLocked(); p == nil {
+	s.begin(h.budget.newReplay([]session.Event{update("second", 2)}, nil))
+	b := s.nextLocked()
+	if b == nil {
 		t.Fatal("nothing is replayed")
 	}
-	s.forgetReplay(time.Now())
+	s.wrote(b, true)
+	s.tidy(time.Now())
 	give(s, update("first", 1))
 	give(s, update("second", 2))
 	give(s, update("third", 3))
 	if got := queued(s); got != "third" {
 		t.Errorf("waiting %q; want third", got)
 	}
-	s.forgetReplay(time.Now().Add(inFlight + time.Second))
+	s.tidy(time.Now().Add(inFlight + time.Second))
 	give(s, update("first", 1))
 	if got := queued(s); got != "third first" {
 		t.Errorf("waiting %q after %v; want third first", got, inFlight)
@@ -69,20 +58,19 @@ func TestOlderThanItsReplayIsPassedOver(t *testing.T) {
 
 // An instance whose clock is behind says that its events are older.
 func TestWhatOnlyLooksOlderThanTheReplayIsSent(t *testing.T) {
-	h := New(Options{})
-	defer h.Close()
+	h := newHub(t, Options{})
 	s := &socket{hub: h, user: &user{}}
 	update := func(id string, at int64) session.Event {
 		return session.Event{ID: id, Data: id, Source: "alice", Action: session.Updating, Type: session.UserSession, At: at}
 	}
 	give(s, update("came before the replay", 3))
-	s.begin(newReplay([]session.Event{update("ahead", 5000)}, nil))
+	s.begin(h.budget.newReplay([]session.Event{update("ahead", 5000)}, nil))
 	give(s, update("behind", 4))
-	s.showEarly(time.Now())
+	s.tidy(time.Now())
 	if got := queued(s); got != "" {
 		t.Errorf("waiting %q; want nothing yet", got)
 	}
-	s.showEarly(time.Now().Add(doubt + time.Second))
+	s.tidy(time.Now().Add(doubt + time.Second))
 	give(s, update("further", 5))
 	give(s, update("ahead", 5000))
 	if got, want := queued(s), "came before the replay behind further"; got != want {
@@ -98,8 +86,8 @@ func TestInstancesWhoseClocksDifferShowAllEvents(t *testing.T) {
 	t.Parallel()
 	a, b := newHost(t, Options{}), newHost(t, Options{})
 	store := session.NewMemory(session.Options{})
-	a.Tie(store, b.DeliverSession)
-	b.Tie(store, a.DeliverSession)
+	a.tie(store, b.service.DeliverSession)
+	b.tie(store, a.service.DeliverSession)
 	a.dial("p/alice?replay=0")
 	a.eventually("alice is active", func() bool { return a.opened() == 1 })
 	behind := func(e *session.Event) { e.At -= 5000 }

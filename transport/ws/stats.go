@@ -4,22 +4,21 @@ import "sync/atomic"
 
 // counters are what a hub counts.
 type counters struct {
-	delivered, skipped, replayed, guarded, duplicates, bytes, logouts atomic.Uint64
-	closed                                                            [reasons]atomic.Uint64
+	delivered, skipped, replayed, guarded, duplicates, bytes atomic.Uint64
+	closed                                                   [reasons]atomic.Uint64
 }
 
 // Stats is one snapshot of a hub.
 type Stats struct {
 	Sockets    int64
 	Users      int    // with a socket here, per practice
-	Held       int64  // bytes of events that wait for sockets
+	Held       int64  // bytes of events that wait for sockets, or are kept for replays
 	Delivered  uint64 // events written to sockets, once per socket; replays not included
 	Skipped    uint64 // events that slow sockets missed, once per socket
 	Replayed   uint64 // events replayed to sockets that opened
 	Guarded    uint64 // events not replayed because the user got them just before
 	Duplicates uint64 // events passed over because the replay had them
 	Bytes      uint64 // written to sockets
-	Logouts    uint64 // users told to be gone by this instance
 	Closed     [reasons]uint64
 }
 
@@ -27,21 +26,12 @@ type Stats struct {
 func (h *Hub) Stats() Stats {
 	c := &h.counters
 	st := Stats{
-		Sockets: h.sockets.Load(), Held: h.held.Load(),
+		Sockets: h.sockets.Load(), Users: h.users(), Held: h.budget.held.Load(),
 		Delivered: c.delivered.Load(), Skipped: c.skipped.Load(), Replayed: c.replayed.Load(),
-		Guarded: c.guarded.Load(), Duplicates: c.duplicates.Load(), Bytes: c.bytes.Load(), Logouts: c.logouts.Load(),
+		Guarded: c.guarded.Load(), Duplicates: c.duplicates.Load(), Bytes: c.bytes.Load(),
 	}
 	for i := range st.Closed {
 		st.Closed[i] = c.closed[i].Load()
-	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for _, room := range h.rooms {
-		for _, u := range room {
-			if len(u.sockets) > 0 {
-				st.Users++
-			}
-		}
 	}
 	return st
 }

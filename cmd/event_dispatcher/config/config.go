@@ -39,6 +39,7 @@ type Config struct {
 	Streams   stream.Options
 	Transport transport.Options
 	Sockets   ws.Options
+	Service   session.ServiceOptions
 	Sessions  session.Options
 
 	Redis       *redis.Config // nil: this instance is alone

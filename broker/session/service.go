@@ -1,0 +1,182 @@
+package session
+
+import (
+	"container/list"
+	"context"
+	"hash/maphash"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Screens are shown events. They are the sockets of one instance.
+type Screens interface {
+	// Deliver shows an event to the screens that it is for. It does not wait for them.
+	Deliver(Event)
+}
+
+// ServiceOptions tunes a [Service]. The zero value is what production runs.
+type ServiceOptions struct {
+	// DefaultPractice is the practice of events that name none. Empty means
+	// "myPracticeId".
+	DefaultPractice string
+
+	// Grace is how long after its last socket closed a user is logged out.
+	// Zero means 5 s, negative at once.
+	Grace time.Duration
+
+	// MaxLeaving is how many users may be in their grace before [Service.Crowded].
+	// Zero means 32,768.
+	MaxLeaving int
+}
+
+// A Service makes events known to the store, the screens here and the other instances,
+// and logs out who has left. Its methods may be called by any goroutine.
+//
+// Events of a user take these steps one after the other, so that the store and all
+// screens end with the same one. A lock of the user, the turn, stands for that order.
+type Service struct {
+	// Fixed after NewService.
+	options ServiceOptions
+	stop    context.CancelFunc
+	running sync.WaitGroup // the leaver
+
+	ties  atomic.Pointer[ties]
+	seed  maphash.Seed
+	turns [256]sync.Mutex // a user's, and few others'; see turn
+
+	mu      sync.Mutex // guards what follows; taken within a turn
+	stays   map[member]*stay
+	leaving *list.List // of *stay with closed sockets, by when their grace ends
+	kept    bool       // nobody leaves any more
+	wake    chan struct{}
+
+	logouts atomic.Uint64
+}
+
+// ties are what a Service works with, known only after it: they need it, too.
+type ties struct {
+	store   Store
+	screens Screens
+	publish func(Event)
+}
+
+type nobody struct{}
+
+func (nobody) Deliver(Event) {}
+
+// NewService starts a service. Before Tie it stores in a memory that Tie lets go of.
+func NewService(o ServiceOptions) *Service {
+	if o.DefaultPractice == "" {
+		o.DefaultPractice = Options{}.withDefaults().DefaultPractice
+	}
+	if o.Grace == 0 {
+		o.Grace = 5 * time.Second
+	}
+	if o.MaxLeaving == 0 {
+		o.MaxLeaving = 32_768
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	s := &Service{options: o, stop: stop, seed: maphash.MakeSeed(), stays: make(map[member]*stay), leaving: list.New(),
+		wake: make(chan struct{}, 1)}
+	s.Tie(NewMemory(Options{DefaultPractice: o.DefaultPractice}), nobody{}, func(Event) {})
+	s.running.Go(func() { s.leaver(ctx) })
+	return s
+}
+
+// Tie gives the service its store, the screens here and the way to other instances.
+// Call it before the first event and the first socket come.
+func (s *Service) Tie(store Store, screens Screens, publish func(Event)) {
+	s.ties.Store(&ties{store, screens, publish})
+}
+
+// Close ends the service; nobody is logged out by that.
+func (s *Service) Close() {
+	s.Keep()
+	s.stop()
+	s.running.Wait()
+}
+
+// Submit makes an event known: stored, then shown here, then offered to the other
+// instances.
+func (s *Service) Submit(e Event) {
+	t := s.ties.Load()
+	if e.Practice == "" {
+		e.Practice = s.options.DefaultPractice
+	}
+	who := s.member(e.Practice, e.Source)
+	turn := s.turn(who)
+	turn.Lock()
+	defer turn.Unlock()
+	s.acted(who, e)
+	t.store.Put(e)
+	t.screens.Deliver(e)
+	t.publish(e)
+}
+
+// DeliverSession takes an event of another instance: it is the sink of a relay.
+func (s *Service) DeliverSession(e Event) {
+	t := s.ties.Load()
+	if mirror, ok := t.store.(interface{ Observe(Event) }); ok {
+		mirror.Observe(e)
+	}
+	s.acted(s.member(e.Practice, e.Source), e)
+	t.screens.Deliver(e)
+}
+
+// Latest is what is stored of a user, in whatever practice.
+func (s *Service) Latest(user string) []Event { return s.ties.Load().store.Latest(AnyPractice, user) }
+
+// Replay is what is stored of a practice's active users, as [Store.Replay] says it.
+func (s *Service) Replay(practice string) []Event { return s.ties.Load().store.Replay(practice) }
+
+// Logout tells that a user is gone, unless it has just come back: the store may
+// have answered before it heard of that.
+func (s *Service) Logout(practice, user string) {
+	who := s.member(practice, user)
+	turn := s.turn(who)
+	turn.Lock()
+	defer turn.Unlock()
+	if s.isHere(who) {
+		return
+	}
+	e := Event{
+		ID: NewID(), Source: user, Practice: practice, At: time.Now().UnixMilli(),
+		Action: Logout, Type: UserSession,
+	}
+	s.logouts.Add(1)
+	t := s.ties.Load()
+	t.screens.Deliver(e)
+	t.publish(e)
+}
+
+// ServiceStats is a snapshot of a [Service].
+type ServiceStats struct {
+	Logouts uint64 // users told to be gone by this instance
+	Leaving int    // users in their grace, and those whom the store is being told of
+}
+
+// Stats takes the snapshot.
+func (s *Service) Stats() ServiceStats {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	st := ServiceStats{Logouts: s.logouts.Load()}
+	for _, stay := range s.stays {
+		if stay.open == 0 {
+			st.Leaving++
+		}
+	}
+	return st
+}
+
+// turn is held by the user's event that is made known, and by few other users'.
+func (s *Service) turn(who member) *sync.Mutex {
+	return &s.turns[maphash.Comparable(s.seed, who)%uint64(len(s.turns))]
+}
+
+func (s *Service) member(practice, user string) member {
+	if practice == "" {
+		practice = s.options.DefaultPractice
+	}
+	return member{Fold(practice), user}
+}

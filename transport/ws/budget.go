@@ -1,0 +1,197 @@
+package ws
+
+import (
+	"hash/maphash"
+	"sync"
+	"sync/atomic"
+
+	"event-dispatcher/broker/session"
+)
+
+// A budget bounds the memory of all that waits for the sockets of a hub: live events,
+// held-back ones and replays. Over it the oldest frames are given up, whoever waits for
+// them: so those who read keep what they need, and those who do not lose first. A socket
+// that reaches a frame that was given up skips it, and counts it.
+//
+// A frame that is being written cannot be given up: half of it may be on the connection.
+// So only a part of the budget may be in that state. Who wants to begin then waits until
+// another one is done; and while somebody waits, a writer that makes no progress is
+// given little time, see socket.write.
+type budget struct {
+	limit   int64
+	held    atomic.Int64 // bytes of frames that are not given up
+	writing atomic.Int64 // of those, bytes of frames that are being written
+
+	mu          sync.Mutex // guards what follows
+	first, last *frame     // not given up, by age
+	waiting     []*socket  // may begin to write when others are done
+}
+
+// frameOverhead is what a frame takes beyond its bytes, about.
+const frameOverhead = 256
+
+// A frame is one event, encoded once and shared by all that it goes to.
+type frame struct {
+	// Fixed after newFrame.
+	id     string // the event's
+	hash   eventHash
+	sum    uint64 // of all of the event
+	slot   slot
+	at     int64  // the event's time; Unix ms
+	target string // the only user that it is for; empty: all
+	size   int64
+	budget *budget
+
+	refs    atomic.Int32 // queues and replays it is in, and its maker
+	writers atomic.Int32 // givenUp, or sockets that write it
+	bytes   []byte       // until it is given up; for those who write it
+
+	older, newer *frame // guarded by the budget
+}
+
+// givenUp is the number of writers of a frame that is given up.
+const givenUp = -1
+
+// A slot is what a stored event is the latest of, within its practice.
+type slot struct{ source, action string }
+
+func slotOf(e session.Event) slot {
+	if !e.Stored() {
+		return slot{}
+	}
+	return slot{e.Source, e.Action}
+}
+
+func sumOf(e session.Event) uint64 { return maphash.Comparable(seed, e) }
+
+// newFrame makes a frame with one reference, the maker's.
+func (b *budget) newFrame(e session.Event) *frame {
+	e.Origin = ""
+	text := e.JSON()
+	f := &frame{id: e.ID, hash: hashOf(e.ID), sum: sumOf(e), slot: slotOf(e), at: e.At, target: e.TargetUser, budget: b}
+	f.bytes = append(AppendTextHeader(make([]byte, 0, MaxTextHeader+len(text)), len(text)), text...)
+	f.size = int64(len(f.bytes)) + frameOverhead
+	f.refs.Store(1)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.held.Add(f.size)
+	if f.older = b.last; f.older != nil {
+		f.older.newer = f
+	} else {
+		b.first = f
+	}
+	b.last = f
+	for oldest := b.first; oldest != nil && b.held.Load() > b.limit; {
+		newer := oldest.newer
+		if oldest.writers.CompareAndSwap(0, givenUp) {
+			b.removeLocked(oldest)
+		}
+		oldest = newer
+	}
+	return f
+}
+
+// removeLocked takes a frame that nobody writes out of the budget.
+func (b *budget) removeLocked(f *frame) {
+	if f.older != nil {
+		f.older.newer = f.newer
+	} else {
+		b.first = f.newer
+	}
+	if f.newer != nil {
+		f.newer.older = f.older
+	} else {
+		b.last = f.older
+	}
+	f.older, f.newer, f.bytes = nil, nil, nil
+	b.held.Add(-f.size)
+}
+
+// release gives a reference back.
+func (f *frame) release() {
+	if f.refs.Add(-1) > 0 || !f.writers.CompareAndSwap(0, givenUp) {
+		return
+	}
+	f.budget.mu.Lock()
+	defer f.budget.mu.Unlock()
+	f.budget.removeLocked(f)
+}
+
+// isFor reports whether a user may see the event.
+func (f *frame) isFor(user string) bool { return f.target == "" || f.target == user }
+
+// lost reports whether the frame is given up.
+func (f *frame) lost() bool { return f.writers.Load() == givenUp }
+
+// Answers of begin.
+const (
+	begun = iota
+	gone  // given up
+	later // too much is being written
+)
+
+// begin makes the caller a writer of the frame: its bytes stay until done.
+func (f *frame) begin() int {
+	for {
+		switch n := f.writers.Load(); {
+		case n == givenUp:
+			return gone
+		case n > 0:
+			if f.writers.CompareAndSwap(n, n+1) {
+				return begun
+			}
+		default:
+			if w := f.budget.writing.Add(f.size); w > f.budget.writable(f) && w > f.size {
+				f.budget.writing.Add(-f.size)
+				return later
+			}
+			if f.writers.CompareAndSwap(0, 1) {
+				return begun
+			}
+			f.budget.writing.Add(-f.size)
+		}
+	}
+}
+
+// writable is how much may be written at once: a little more of small frames, which most
+// connections take at once, so that they do not wait for large ones.
+func (b *budget) writable(f *frame) int64 {
+	if f.size <= batchBytes {
+		return b.limit * 3 / 4
+	}
+	return b.limit / 2
+}
+
+// done ends what begin began. The caller has a reference still.
+func (f *frame) done() {
+	if f.writers.Add(-1) > 0 {
+		return
+	}
+	b := f.budget
+	b.writing.Add(-f.size)
+	b.mu.Lock()
+	waiting := b.waiting
+	b.waiting = nil
+	b.mu.Unlock()
+	for _, s := range waiting {
+		s.retry()
+	}
+}
+
+// wait has a socket retry when another one is done.
+func (b *budget) wait(s *socket) {
+	b.mu.Lock()
+	b.waiting = append(b.waiting, s)
+	none := b.writing.Load() == 0 // nobody else will be done
+	b.mu.Unlock()
+	if none {
+		s.retry()
+	}
+}
+
+// pressed reports whether sockets wait until others are done.
+func (b *budget) pressed() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.waiting) > 0
+}

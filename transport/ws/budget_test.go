@@ -1,0 +1,181 @@
+package ws
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"event-dispatcher/broker/session"
+)
+
+func TestOverTheBudgetTheOldestFramesAreGivenUp(t *testing.T) {
+	h := newHub(t, Options{QueueBytes: 1000})
+	s := &socket{hub: h, user: &user{}}
+	for _, data := range []string{"a", "b", "c", "d"} {
+		give(s, session.Event{Data: data})
+	}
+	if got := queued(s); got != "c d" || s.skipped != 2 || h.budget.held.Load() != s.queued {
+		t.Errorf("waiting %q, skipped %d, held %d of %d bytes; want c d, 2, the same", got, s.skipped, h.budget.held.Load(), s.queued)
+	}
+}
+
+// Fault 8: what is held back counts like everything that waits, and others do not pay.
+func TestHeldBackEventsLeaveOtherSocketsTheirShare(t *testing.T) {
+	h := newHub(t, Options{QueueBytes: 64 << 10})
+	replayed := func(at int64) []session.Event {
+		return []session.Event{{ID: "ahead", Source: "alice", Action: session.Updating, Type: session.UserSession, At: at}}
+	}
+	held := &socket{hub: h, user: &user{}}
+	held.begin(h.budget.newReplay(replayed(5000), nil))
+	other := &socket{hub: h, user: &user{}}
+	other.begin(nil)
+	for n := range 1000 {
+		e := session.Event{ID: fmt.Sprint(n), Data: strings.Repeat("x", 1<<10), Source: "alice", Action: session.Updating, Type: session.UserSession, At: 4}
+		give(held, e)
+	}
+	for n := range 10 {
+		give(other, session.Event{Data: fmt.Sprint(n)})
+	}
+	if got, want := queued(other), "0 1 2 3 4 5 6 7 8 9"; got != want || other.skipped != 0 {
+		t.Errorf("the other socket's queue is %q, %d skipped; want %q", got, other.skipped, want)
+	}
+	if n := h.budget.held.Load(); n > 64<<10 {
+		t.Errorf("%d bytes are held; want %d at most", n, 64<<10)
+	}
+	held.tidy(time.Now().Add(time.Hour))
+	if held.skipped == 0 || len(held.early) != 0 {
+		t.Errorf("%d skipped and %d held back in the end; want some, none", held.skipped, len(held.early))
+	}
+}
+
+// One socket may hold back as much as may wait for it.
+func TestHeldBackEventsOfOneSocketAreBounded(t *testing.T) {
+	h := newHub(t, Options{})
+	s := &socket{hub: h, user: &user{}}
+	s.begin(h.budget.newReplay([]session.Event{{ID: "ahead", Source: "alice", Action: session.Updating, Type: session.UserSession, At: 5000}}, nil))
+	for n := range 100 {
+		give(s, session.Event{ID: fmt.Sprint(n), Data: strings.Repeat("x", 100<<10), Source: "alice", Action: session.Updating, Type: session.UserSession, At: 4})
+		if got := s.waitingLocked(); got > maxQueueBytes+101<<10 {
+			t.Fatalf("%d bytes wait for one socket after %d events; want about %d", got, n+1, maxQueueBytes)
+		}
+	}
+}
+
+// Row 4: sockets that do not read, and two large events for each.
+func TestSocketsThatDoNotReadStayWithinTheBudget(t *testing.T) {
+	if testing.Short() {
+		t.Skip("opens 400 sockets")
+	}
+	const sockets, size, budget = 400, 258 << 10, 8 << 20
+	h := newHost(t, Options{QueueBytes: budget, Stall: time.Hour})
+	for i := range sockets {
+		h.raw(fmt.Sprintf("p/u%d?replay=0", i))
+	}
+	healthy := h.dial("p/healthy?replay=0")
+	h.eventually("all are open", func() bool { return h.opened() == sockets+1 })
+	before := heap()
+	data := strings.Repeat("x", size)
+	most := uint64(0)
+	for i := range 2 * sockets {
+		h.submit("p", "x", data, func(e *session.Event) {
+			e.TargetUser, e.Type = fmt.Sprint("u", i%sockets), session.DataNotification
+		})
+		if i%50 == 0 {
+			most = max(most, heap())
+			h.submit("p", "x", fmt.Sprint(i), func(e *session.Event) { e.TargetUser, e.Type = "healthy", session.DataNotification })
+			healthy.want(fmt.Sprint(i)) // who reads gets what is for it
+		}
+		if held := h.Stats().Held; held > budget {
+			t.Fatalf("%d bytes are held; want %d at most", held, budget)
+		}
+	}
+	most = max(most, heap())
+	const slack = 8 << 20
+	if most > before+budget+slack {
+		t.Errorf("%d MB more than before; want %d at most", (most-before)>>20, (budget+slack)>>20)
+	}
+	if n := h.Stats().Skipped; n == 0 {
+		t.Error("nothing is skipped of what is over the budget")
+	}
+}
+
+// Row 3: sockets that do not read their replay, while the store turns over.
+func TestReplaysThatNobodyReadsStayWithinTheBudget(t *testing.T) {
+	const users, size, rounds, budget = 40, 64 << 10, 20, 8 << 20
+	h := newHost(t, Options{QueueBytes: budget, Stall: time.Hour})
+	for i := range users {
+		h.store.Join("p", fmt.Sprint("u", i))
+	}
+	before := heap()
+	data := strings.Repeat("x", size)
+	for round := range rounds { // 50 MB in all
+		for i := range users {
+			h.submit("p", fmt.Sprint("u", i), data)
+		}
+		h.raw(fmt.Sprint("p/opener", round))
+		h.eventually("open", func() bool { return h.opened() == round+1 })
+		if held := h.Stats().Held; held > budget {
+			t.Fatalf("round %d: %d bytes are held; want %d at most", round, held, budget)
+		}
+	}
+	const stored, slack = users * size, 8 << 20
+	if now := heap(); now > before+budget+stored+slack {
+		t.Errorf("%d MB more than before; want %d at most", (now-before)>>20, (budget+stored+slack)>>20)
+	}
+	// Who opens and reads gets the whole replay.
+	reader := h.dial("p/reader")
+	for range users {
+		reader.next()
+	}
+}
+
+// A socket that has begun with a large event and takes nothing is in the way of others,
+// who wait until it is done, or given up.
+func TestWhoCannotBeginWaitsForASocketThatIsGivenUp(t *testing.T) {
+	t.Parallel()
+	const size = 4 << 20
+	h := newHost(t, Options{QueueBytes: 3 * size, Stall: time.Hour})
+	for range 3 {
+		h.raw("p/stuck?replay=0")
+	}
+	reader := h.dial("p/reader?replay=0")
+	h.eventually("all are open", func() bool { return h.opened() == 4 })
+	data := strings.Repeat("x", size)
+	for _, to := range []string{"stuck", "reader"} {
+		h.submit("p", "x", data, func(e *session.Event) { e.TargetUser = to })
+		if to == "stuck" {
+			h.eventually("it is being written", func() bool { return h.budget.writing.Load() >= size })
+		}
+	}
+	reader.want(data)
+	h.eventually("who was in the way is gone", func() bool { return h.Stats().Closed[ReasonStalled] == 3 })
+}
+
+// Every frame goes, whoever had it: the budget of a hub that nobody waits at is empty.
+func TestTheBudgetIsPaidBack(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, Options{QueueBytes: 256 << 10})
+	var all sync.WaitGroup
+	for i := range 8 {
+		all.Go(func() {
+			for range 5 {
+				s := h.dial(fmt.Sprint("p/u", i))
+				h.submit("p", fmt.Sprint("u", i), strings.Repeat("x", 20<<10))
+				s.read()
+				s.c.CloseNow()
+			}
+		})
+	}
+	all.Wait()
+	h.eventually("nothing is held", func() bool {
+		h.tidy(time.Now().Add(time.Hour))
+		return h.Stats().Held == 0 && h.budget.writing.Load() == 0
+	})
+	h.budget.mu.Lock()
+	defer h.budget.mu.Unlock()
+	if h.budget.first != nil || h.budget.last != nil {
+		t.Error("frames are in the budget that nobody has")
+	}
+}

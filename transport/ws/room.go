@@ -1,0 +1,184 @@
+package ws
+
+import (
+	"slices"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"event-dispatcher/broker/session"
+)
+
+// A room is a practice: its users with sockets here, and those who had some lately.
+type room struct {
+	mu       sync.Mutex // guards what follows, and which sockets users have
+	users    map[string]*user
+	latest   *replay // nil, or with the room's reference
+	latestAt time.Time
+}
+
+// A user is one user in one practice: its sockets at this instance, and what it
+// got lately. It outlives its sockets for as long as that matters.
+type user struct {
+	// Fixed after enterLocked.
+	practice, name string
+	room           *room
+
+	sockets []*socket // guarded by the room
+
+	lately lately // guards itself
+}
+
+// room is a practice's, nil if nobody is there.
+func (h *Hub) room(practice string) *room {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	return h.rooms[practice]
+}
+
+// all is the rooms.
+func (h *Hub) all() []*room {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	all := make([]*room, 0, len(h.rooms))
+	for _, r := range h.rooms {
+		all = append(all, r)
+	}
+	return all
+}
+
+// Deliver shows an event to the sockets that it is for. Those of a practice get all
+// events in one order.
+func (h *Hub) Deliver(e session.Event) {
+	r := h.room(h.fold(e.Practice))
+	if r == nil {
+		return
+	}
+	f := h.budget.newFrame(e)
+	defer f.release()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if e.TargetUser != "" {
+		if u := r.users[e.TargetUser]; u != nil {
+			u.push(f)
+		}
+		return
+	}
+	for _, u := range r.users {
+		u.push(f)
+	}
+}
+
+// push hands a frame to all sockets of the user.
+func (u *user) push(f *frame) {
+	for _, s := range u.sockets {
+		s.push(f)
+	}
+}
+
+// enterLocked makes s a socket of the user. With the hub locked, so that no room goes
+// while somebody enters it.
+func (h *Hub) enterLocked(s *socket, practice, name string) {
+	folded := h.fold(practice)
+	r := h.rooms[folded]
+	if r == nil {
+		r = &room{users: map[string]*user{}}
+		h.rooms[folded] = r
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	u := r.users[name]
+	if u == nil {
+		u = &user{practice: practice, name: name, room: r}
+		r.users[name] = u
+	}
+	u.sockets = append(u.sockets, s)
+	s.user = u
+}
+
+// exit forgets a socket. joined says that it was counted as one of the user's.
+func (h *Hub) exit(s *socket, why Reason, joined bool) {
+	h.counters.closed[why].Add(1)
+	h.sockets.Add(-1)
+	u := s.user
+	switch why {
+	case ReasonSilent, ReasonStalled, ReasonProtocol, ReasonNotUTF8, ReasonTooBig, ReasonFlood, ReasonDeadline, ReasonError:
+		h.options.Log.Info("session socket cut", zap.Stringer("reason", why), zap.Stringer("address", s.conn.RemoteAddr()))
+	}
+	u.room.mu.Lock()
+	u.sockets = slices.DeleteFunc(u.sockets, func(o *socket) bool { return o == s })
+	u.room.mu.Unlock()
+	if joined {
+		h.sessions.Leave(u.practice, u.name)
+	}
+}
+
+// tidy forgets users without sockets, replays that nobody asked for lately, and empty
+// rooms. It lists the sockets.
+func (h *Hub) tidy(now time.Time) []*socket {
+	list := make([]*socket, 0, h.sockets.Load())
+	empty := false
+	for _, r := range h.all() {
+		some, none := r.tidy(now)
+		list = append(list, some...)
+		empty = empty || none
+	}
+	if empty {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		for practice, r := range h.rooms {
+			r.mu.Lock()
+			if r.emptyLocked() {
+				delete(h.rooms, practice)
+			}
+			r.mu.Unlock()
+		}
+	}
+	return list
+}
+
+func (r *room) emptyLocked() bool { return len(r.users) == 0 && r.latest == nil }
+
+func (r *room) tidy(now time.Time) (list []*socket, empty bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.latest != nil && now.Sub(r.latestAt) > inFlight {
+		r.latest.release()
+		r.latest = nil
+	}
+	for name, u := range r.users {
+		if u.lately.forget(now) && len(u.sockets) == 0 {
+			delete(r.users, name)
+			continue
+		}
+		list = append(list, u.sockets...)
+	}
+	return list, r.emptyLocked()
+}
+
+// list is all sockets.
+func (h *Hub) list() (list []*socket) {
+	for _, r := range h.all() {
+		r.mu.Lock()
+		for _, u := range r.users {
+			list = append(list, u.sockets...)
+		}
+		r.mu.Unlock()
+	}
+	return list
+}
+
+// users is how many users have a socket.
+func (h *Hub) users() (n int) {
+	for _, r := range h.all() {
+		r.mu.Lock()
+		for _, u := range r.users {
+			if len(u.sockets) > 0 {
+				n++
+			}
+		}
+		r.mu.Unlock()
+	}
+	return n
+}
