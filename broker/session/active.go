@@ -27,6 +27,9 @@ func (m *Memory) join(who member, practice string) bool {
 	}
 	p.sockets++
 	users[who.user] = p
+	if p.sockets == 1 {
+		m.replaceLocked(who)
+	}
 	return p.sockets == 1
 }
 
@@ -60,6 +63,7 @@ func (m *Memory) leaveLocked(who member) bool {
 		if len(users) == 0 {
 			delete(m.active, who.practice)
 		}
+		m.replaceLocked(who)
 		return true
 	}
 	p.sockets--

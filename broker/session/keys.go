@@ -53,7 +53,7 @@ func (k keys) all(suffix string) string { return k.prefix + "*:" + suffix }
 // the escape, and the braces by which a Redis Cluster finds the part to hash.
 const mustEscape = ":/%{}"
 
-const hex = "0123456789ABCDEF"
+const hexDigits = "0123456789ABCDEF"
 
 // escape replaces those characters and control characters by %XX.
 // Everything else stays, so that names are the original's.
@@ -69,7 +69,7 @@ func escape(s string) string {
 	var b strings.Builder
 	for i := range len(s) {
 		if c := s[i]; special(c) {
-			b.Write([]byte{'%', hex[c>>4], hex[c&15]})
+			b.Write([]byte{'%', hexDigits[c>>4], hexDigits[c&15]})
 		} else {
 			b.WriteByte(c)
 		}
@@ -90,7 +90,7 @@ func unescape(s string) (string, bool) {
 		if i+2 >= len(s) {
 			return "", false
 		}
-		hi, lo := strings.IndexByte(hex, s[i+1]), strings.IndexByte(hex, s[i+2])
+		hi, lo := strings.IndexByte(hexDigits, s[i+1]), strings.IndexByte(hexDigits, s[i+2])
 		if hi < 0 || lo < 0 {
 			return "", false
 		}

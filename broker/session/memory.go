@@ -1,9 +1,7 @@
 package session
 
 import (
-	"cmp"
 	"container/list"
-	"slices"
 	"sync"
 	"time"
 )
@@ -13,18 +11,27 @@ type Memory struct {
 	options Options
 
 	mu      sync.Mutex // guards what follows
-	entries map[entryKey]*list.Element
-	order   *list.List // of *entry, least recently put first
-	bytes   int
-	evicted uint64
+	entries map[entryKey]*entry
 	active  map[string]map[string]presence // by practice, then user
+	present aged                           // of members with sockets
+	absent  aged                           // of others
+	evicted uint64
 	stored  map[string]map[member]struct{} // user: where something is stored
+}
+
+// An aged list is of entries, least recently put first.
+type aged struct {
+	list  *list.List // of *entry
+	bytes int
 }
 
 type entry struct {
 	key   entryKey
 	event Event
 	put   time.Time
+	heard bool // of another instance, which stores it
+	in    *aged
+	place *list.Element
 }
 
 // entryOverhead is what an entry takes beyond its strings, about.
@@ -38,8 +45,9 @@ func (e *entry) size() int {
 func NewMemory(o Options) *Memory {
 	return &Memory{
 		options: o.withDefaults(),
-		entries: make(map[entryKey]*list.Element),
-		order:   list.New(),
+		entries: make(map[entryKey]*entry),
+		present: aged{list: list.New()},
+		absent:  aged{list: list.New()},
 		active:  make(map[string]map[string]presence),
 		stored:  make(map[string]map[member]struct{}),
 	}
@@ -48,56 +56,126 @@ func NewMemory(o Options) *Memory {
 // Put implements [Store].
 func (m *Memory) Put(e Event) { m.put(e, false) }
 
-// put with careful set leaves a stored event that is newer alone.
-func (m *Memory) put(e Event, careful bool) {
+// put returns what was given up for it. An event that was heard of from another instance
+// leaves a newer one alone.
+func (m *Memory) put(e Event, heard bool) (up []Event) {
 	if !e.Stored() {
-		return
+		return nil
 	}
 	key := m.options.key(e)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if old := m.entries[key]; old != nil {
-		if careful && old.Value.(*entry).event.At > e.At {
-			return
+		if heard && old.event.At > e.At {
+			return nil
 		}
 		m.removeLocked(old)
 	}
-	new := &entry{key, e, time.Now()}
-	m.entries[key] = m.order.PushBack(new)
-	m.bytes += new.size()
+	new := &entry{key: key, event: e, put: time.Now(), heard: heard}
+	m.entries[key] = new
+	m.placeLocked(new)
 	places := m.stored[key.user]
 	if places == nil {
 		places = make(map[member]struct{})
 		m.stored[key.user] = places
 	}
 	places[key.member] = struct{}{}
-	m.trimLocked()
+	if len(places) > maxPractices {
+		up = m.giveUpLocked(up, m.oldestLocked(places)...)
+	}
+	return m.trimLocked(up)
 }
 
-// trimLocked removes what is expired, and the oldest of what is too much.
-func (m *Memory) trimLocked() {
-	for {
-		oldest := m.order.Front()
-		if oldest == nil {
-			return
-		}
-		if !m.expiredLocked(oldest) {
-			if m.order.Len() <= m.options.MaxEvents && m.bytes <= m.options.MaxBytes {
-				return
-			}
-			m.evicted++
-		}
-		m.removeLocked(oldest)
+// placeLocked makes an entry the youngest of those of its kind.
+func (m *Memory) placeLocked(e *entry) {
+	e.in = &m.absent
+	if m.active[e.key.practice][e.key.user].sockets > 0 {
+		e.in = &m.present
+	}
+	e.place = e.in.list.PushBack(e)
+	e.in.bytes += e.size()
+}
+
+// unplaceLocked is the reverse.
+func (m *Memory) unplaceLocked(e *entry) {
+	e.in.list.Remove(e.place)
+	e.in.bytes -= e.size()
+}
+
+// replaceLocked is for a member that came or went.
+func (m *Memory) replaceLocked(who member) {
+	for _, e := range m.latestLocked(nil, who) {
+		m.unplaceLocked(e)
+		m.placeLocked(e)
 	}
 }
 
-func (m *Memory) expiredLocked(el *list.Element) bool {
-	return m.options.TTL > 0 && time.Since(el.Value.(*entry).put) >= m.options.TTL
+// oldestLocked is the entries of the place where a user did something the longest ago,
+// one without a socket if there is one.
+func (m *Memory) oldestLocked(places map[member]struct{}) (oldest []*entry) {
+	age := func(of []*entry) (present bool, put time.Time) {
+		for _, e := range of {
+			if e.put.After(put) {
+				put = e.put
+			}
+			present = present || e.in == &m.present
+		}
+		return present, put
+	}
+	for who := range places {
+		some := m.latestLocked(nil, who)
+		here, put := age(some)
+		hereOld, putOld := age(oldest)
+		if oldest == nil || !here && hereOld || here == hereOld && put.Before(putOld) {
+			oldest = some
+		}
+	}
+	return oldest
 }
 
-func (m *Memory) removeLocked(el *list.Element) {
-	e := m.order.Remove(el).(*entry)
-	m.bytes -= e.size()
+// trimLocked removes what is expired, and the oldest of what is too much: of those
+// without sockets first. It goes a little further than it must, so that it is called for
+// many at once.
+func (m *Memory) trimLocked(up []Event) []Event {
+	for _, of := range []*aged{&m.absent, &m.present} {
+		for el := of.list.Front(); el != nil && m.expiredLocked(el.Value.(*entry)); el = of.list.Front() {
+			m.removeLocked(el.Value.(*entry))
+		}
+	}
+	if m.absent.bytes > m.options.MaxAbsentBytes {
+		for m.absent.bytes > m.options.MaxAbsentBytes/8*7 && m.absent.list.Len() > 0 {
+			up = m.giveUpLocked(up, m.absent.list.Front().Value.(*entry))
+		}
+	}
+	for len(m.entries) > m.options.MaxEvents || m.absent.bytes+m.present.bytes > m.options.MaxBytes {
+		of := &m.absent
+		if of.list.Len() == 0 {
+			of = &m.present
+		}
+		up = m.giveUpLocked(up, of.list.Front().Value.(*entry))
+	}
+	return up
+}
+
+// giveUpLocked removes entries before their time, and adds to up those that nobody else
+// stores.
+func (m *Memory) giveUpLocked(up []Event, entries ...*entry) []Event {
+	for _, e := range entries {
+		m.evicted++
+		m.removeLocked(e)
+		if !e.heard {
+			up = append(up, e.event)
+		}
+	}
+	return up
+}
+
+func (m *Memory) expiredLocked(e *entry) bool {
+	return m.options.TTL > 0 && time.Since(e.put) >= m.options.TTL
+}
+
+func (m *Memory) removeLocked(e *entry) {
+	m.unplaceLocked(e)
 	delete(m.entries, e.key)
 	for _, action := range actions {
 		if m.entries[entryKey{e.key.member, action}] != nil {
@@ -113,22 +191,11 @@ func (m *Memory) removeLocked(el *list.Element) {
 // latestLocked appends what is stored of a member.
 func (m *Memory) latestLocked(to []*entry, who member) []*entry {
 	for _, action := range actions {
-		if el := m.entries[entryKey{who, action}]; el != nil && !m.expiredLocked(el) {
-			to = append(to, el.Value.(*entry))
+		if e := m.entries[entryKey{who, action}]; e != nil && !m.expiredLocked(e) {
+			to = append(to, e)
 		}
 	}
 	return to
-}
-
-// inOrder returns the entries' events as they were put, which tells those of the
-// same millisecond apart.
-func inOrder(entries []*entry) []Event {
-	slices.SortFunc(entries, func(a, b *entry) int { return a.put.Compare(b.put) })
-	var events []Event
-	for _, e := range entries {
-		events = append(events, e.event)
-	}
-	return events
 }
 
 // Latest implements [Store].
@@ -155,28 +222,28 @@ func (m *Memory) Replay(practice string) []Event {
 }
 
 // get is one stored event, and for how long it is valid; 0 is for ever.
-func (m *Memory) get(key entryKey) (e Event, ttl time.Duration, ok bool) {
+func (m *Memory) get(key entryKey) (event Event, ttl time.Duration, ok bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	el := m.entries[key]
-	if el == nil || m.expiredLocked(el) {
+	e := m.entries[key]
+	if e == nil || m.expiredLocked(e) {
 		return Event{}, 0, false
 	}
 	if m.options.TTL > 0 {
-		ttl = m.options.TTL - time.Since(el.Value.(*entry).put)
+		ttl = m.options.TTL - time.Since(e.put)
 	}
-	return el.Value.(*entry).event, ttl, true
+	return e.event, ttl, true
 }
 
 // getPut is one stored event, and when it was put.
-func (m *Memory) getPut(key entryKey) (e Event, put time.Time, ok bool) {
+func (m *Memory) getPut(key entryKey) (event Event, put time.Time, ok bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	el := m.entries[key]
-	if el == nil || m.expiredLocked(el) {
+	e := m.entries[key]
+	if e == nil || m.expiredLocked(e) {
 		return Event{}, time.Time{}, false
 	}
-	return el.Value.(*entry).event, el.Value.(*entry).put, true
+	return e.event, e.put, true
 }
 
 // of is what is stored of a member.
@@ -191,8 +258,8 @@ func (m *Memory) forget(events []Event) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, e := range events {
-		if el := m.entries[m.options.key(e)]; el != nil && el.Value.(*entry).event == e {
-			m.removeLocked(el)
+		if old := m.entries[m.options.key(e)]; old != nil && old.event == e {
+			m.removeLocked(old)
 		}
 	}
 }
@@ -208,8 +275,8 @@ func (m *Memory) forgetGone(who member) {
 
 func (m *Memory) forgetLocked(who member) {
 	for _, action := range actions {
-		if el := m.entries[entryKey{who, action}]; el != nil {
-			m.removeLocked(el)
+		if e := m.entries[entryKey{who, action}]; e != nil {
+			m.removeLocked(e)
 		}
 	}
 }
@@ -218,6 +285,7 @@ func (m *Memory) forgetLocked(who member) {
 type MemoryStats struct {
 	Events  int    // stored, expired ones that nobody met since included
 	Bytes   int    // of memory, about
+	Absent  int    // of that, of users without a socket here
 	Users   int    // active, per practice
 	Evicted uint64 // events given up before their time, for want of room
 }
@@ -226,25 +294,5 @@ type MemoryStats struct {
 func (m *Memory) Stats() MemoryStats {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return MemoryStats{m.order.Len(), m.bytes, m.usersLocked(), m.evicted}
-}
-
-// sortByAge puts the oldest event first.
-func sortByAge(events []Event) {
-	slices.SortStableFunc(events, func(a, b Event) int {
-		return cmp.Or(cmp.Compare(a.At, b.At), cmp.Compare(a.Source, b.Source), cmp.Compare(a.Action, b.Action))
-	})
-}
-
-// newest keeps one event of each action, the latest, oldest first.
-func newest(events []Event) []Event {
-	sortByAge(events)
-	var kept []Event
-	for i, e := range events {
-		later := slices.ContainsFunc(events[i+1:], func(o Event) bool { return o.Action == e.Action })
-		if !later {
-			kept = append(kept, e)
-		}
-	}
-	return kept
+	return MemoryStats{len(m.entries), m.absent.bytes + m.present.bytes, m.absent.bytes, m.usersLocked(), m.evicted}
 }

@@ -141,8 +141,9 @@ func (s *Redis) Put(e Event) {
 		return
 	}
 	e.Origin = ""
-	s.mirror.Put(e)
+	up := s.mirror.put(e, false)
 	s.store(s.options.key(e))
+	s.unstore(up)
 }
 
 // Observe tells the mirror what another instance published, so that it can
@@ -156,7 +157,7 @@ func (s *Redis) Observe(e Event) {
 		s.mirror.forgetGone(s.options.member(e.Practice, e.Source))
 		return
 	}
-	s.mirror.put(e, true)
+	s.unstore(s.mirror.put(e, true))
 }
 
 // Latest implements [Store].
@@ -169,7 +170,9 @@ func (s *Redis) Latest(practice, user string) []Event {
 	found, err := redis.Do(s.guard, func(ctx context.Context, c rueidis.Client) ([]Event, error) {
 		places := []member{who}
 		if anywhere {
-			list, err := c.Do(ctx, c.B().Smembers().Key(s.keys.practices(user)).Build()).AsStrSlice()
+			// A part of the set: it may be large.
+			page, err := c.Do(ctx, c.B().Sscan().Key(s.keys.practices(user)).Cursor(0).Count(maxPractices).Build()).AsScanEntry()
+			list := page.Elements
 			if _, answered := rueidis.IsRedisErr(err); answered {
 				s.failed("read a user's practices", s.keys.all("PRACTICES"), err)
 			} else if err != nil {

@@ -755,6 +755,66 @@ func slowly(t *testing.T, addr string, rate int) string {
 	return ln.Addr().String()
 }
 
+// Row 6: large submissions for users without a socket fill Redis up to a budget.
+func TestRedisOfUsersWithoutASocketIsBounded(t *testing.T) {
+	server := redistest.Start(t)
+	const budget, size, users = 2 << 20, 100 << 10, 60
+	a := newRedis(t, server, RedisOptions{Options: Options{MaxAbsentBytes: budget}, Lease: time.Hour})
+	b := newRedis(t, server, RedisOptions{Lease: time.Hour})
+	a.Join("p", "alice")
+	a.Put(stored("p", "alice", Updating, "at a"))
+	b.Join("p", "bob")
+	a.Put(stored("p", "bob", Updating, "at b, submitted at a"))
+	for n := range users {
+		a.Put(stored("p", fmt.Sprint("u", n), Updating, strings.Repeat("x", size)))
+		if n := len(strings.Fields(server.Do("KEYS", "p/u*:UPDATING_CARD"))); n*size > budget {
+			t.Fatalf("%d events of users without a socket are in Redis; want %d at most", n, budget/size)
+		}
+	}
+	if n := len(strings.Fields(server.Do("KEYS", "*:PRACTICES"))); n*size > budget+size*2 {
+		t.Errorf("Redis knows the practices of %d users; want few", n)
+	}
+	if n := a.Stats().Mirror.Evicted; n == 0 {
+		t.Error("what was given up is not counted")
+	}
+	expect(t, "Latest of who has a socket here", b.Latest("p", "alice"), "at a")
+	expect(t, "Latest of who has one elsewhere", a.Latest("p", "bob"), "at b, submitted at a")
+	expect(t, "the newest", b.Latest("p", fmt.Sprint("u", users-1)), strings.Repeat("x", size))
+}
+
+// What another instance wrote in the place of what was given up stays.
+func TestWhatWasReplacedElsewhereIsNotRemoved(t *testing.T) {
+	server := redistest.Start(t)
+	a := newRedis(t, server, RedisOptions{Options: Options{MaxAbsentBytes: 8 << 10}})
+	b := newRedis(t, server, RedisOptions{})
+	a.Put(stored("", "alice", Updating, "first"))
+	b.Put(stored("", "alice", Updating, "second"))
+	for n := range 10 {
+		a.Put(stored("", fmt.Sprint("u", n), Updating, strings.Repeat("x", 2<<10)))
+	}
+	expect(t, "Latest", b.Latest("", "alice"), "second")
+	if got := server.Do("EXISTS", "u0:UPDATING_CARD"); got != "0" {
+		t.Error("what was given up first is still in Redis")
+	}
+}
+
+// Row 5, where instances share a Redis.
+func TestAUserHasEventsInFewPracticesInRedis(t *testing.T) {
+	server := redistest.Start(t)
+	s := newRedis(t, server, RedisOptions{})
+	const practices = 3 * maxPractices
+	for n := range practices {
+		s.Put(stored(fmt.Sprint("p", n), "alice", Updating, fmt.Sprint(n)))
+	}
+	if got := server.Do("SCARD", "alice:PRACTICES"); got != fmt.Sprint(maxPractices) {
+		t.Errorf("%s practices are in Redis; want %d", got, maxPractices)
+	}
+	if n := len(strings.Fields(server.Do("KEYS", "*:UPDATING_CARD"))); n != maxPractices {
+		t.Errorf("%d events are in Redis; want %d", n, maxPractices)
+	}
+	expect(t, "Latest anywhere", s.Latest(AnyPractice, "alice"), fmt.Sprint(practices-1))
+}
+
 // What one instance could not store, others were told of.
 func TestWhatAFullRedisDidNotTakeIsReplayedEverywhere(t *testing.T) {
 	server := redistest.Start(t, "--maxmemory-policy", "noeviction")

@@ -41,6 +41,11 @@ type Options struct {
 	MaxEvents int
 	MaxBytes  int
 
+	// MaxAbsentBytes bounds what of that is of users without a socket here, and what
+	// Redis keeps for this instance of users without a socket anywhere; their oldest
+	// go first. Zero means 16 MiB.
+	MaxAbsentBytes int
+
 	// DefaultPractice is the practice of events and users that name none.
 	// Empty means "myPracticeId".
 	DefaultPractice string
@@ -57,6 +62,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.MaxBytes == 0 {
 		o.MaxBytes = 64 << 20
+	}
+	if o.MaxAbsentBytes == 0 {
+		o.MaxAbsentBytes = 16 << 20
 	}
 	if o.DefaultPractice == "" {
 		o.DefaultPractice = "myPracticeId"

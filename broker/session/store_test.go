@@ -308,6 +308,51 @@ func TestMemoryIsBoundedAndGivesUpTheOldest(t *testing.T) {
 	}
 }
 
+// Row 5: somebody submits in a hundred thousand practices for one user.
+func TestAUserHasEventsInFewPractices(t *testing.T) {
+	m := NewMemory(Options{})
+	m.Join("here", "alice")
+	m.Put(stored("here", "alice", Updating, "kept"))
+	const practices = 100_000
+	for n := range practices {
+		m.Put(stored(fmt.Sprint("p", n), "alice", Updating, fmt.Sprint(n)))
+	}
+	if n := len(m.stored["alice"]); n != maxPractices {
+		t.Errorf("events of %d practices are stored; want %d", n, maxPractices)
+	}
+	if st := m.Stats(); st.Evicted != practices+1-maxPractices {
+		t.Errorf("%d events were given up; want %d", st.Evicted, practices+1-maxPractices)
+	}
+	expect(t, "Latest anywhere", m.Latest(AnyPractice, "alice"), fmt.Sprint(practices-1))
+	expect(t, "Replay where alice has a socket", m.Replay("here"), "kept")
+}
+
+// Row 6: what is stored of users without a socket is bounded apart, and goes first.
+func TestMemoryOfUsersWithoutASocketIsBounded(t *testing.T) {
+	m := NewMemory(Options{MaxAbsentBytes: 1 << 20, MaxBytes: 3 << 20})
+	m.Join("p", "alice")
+	m.Put(stored("p", "alice", Updating, "kept"))
+	m.Put(stored("p", "bob", Updating, "bob's"))
+	m.Join("p", "bob")
+	for n := range 1000 {
+		m.Put(stored("p", fmt.Sprint("u", n), Updating, strings.Repeat("x", 255<<10)))
+		if st := m.Stats(); st.Absent > 1<<20 {
+			t.Fatalf("after %d events %d bytes are of users without a socket; want %d at most", n+1, st.Absent, 1<<20)
+		}
+	}
+	expect(t, "Latest of who has a socket", m.Latest("p", "alice"), "kept")
+	expect(t, "Latest of who got one later", m.Latest("p", "bob"), "bob's")
+	m.Leave("p", "alice", true)
+	for n := range 10 {
+		m.Put(stored("p", fmt.Sprint("u", n), Updating, strings.Repeat("x", 255<<10)))
+	}
+	expect(t, "Latest of who has none any more", m.Latest("p", "alice"), "")
+	m.Leave("p", "bob", false)
+	if st := m.Stats(); st.Bytes != st.Absent || m.present.list.Len() != 0 {
+		t.Errorf("stats %+v with nobody there; want all to be of users without a socket", st)
+	}
+}
+
 // Events of one millisecond, in practices that a map holds in any order.
 func TestMemoryKnowsWhichOfOneMillisecondIsLatest(t *testing.T) {
 	m := NewMemory(Options{})

@@ -3,6 +3,9 @@ package session
 import (
 	"cmp"
 	"context"
+	"crypto/sha1"
+	"encoding/hex"
+	"slices"
 	"strconv"
 
 	"event-dispatcher/broker/redis"
@@ -97,6 +100,40 @@ func (s *Redis) set(c rueidis.Client, w write, script string) rueidis.Completed 
 		return c.B().Set().Key(name).Value(w.text).PxMilliseconds(w.ttl).Build()
 	}
 	return c.B().Set().Key(name).Value(w.text).Build()
+}
+
+// unstore removes from the server what the mirror gave up, unless somebody has replaced
+// it, or the user has a socket at another instance.
+func (s *Redis) unstore(events []Event) {
+	for some := range slices.Chunk(events, batch) {
+		_, err := redis.Do(s.guard, func(ctx context.Context, c rueidis.Client) (struct{}, error) {
+			leases := make(rueidis.Commands, len(some))
+			for i, e := range some {
+				leases[i] = c.B().Exists().Key(s.keys.sockets(s.options.key(e).member)).Build()
+			}
+			var removals rueidis.Commands
+			for i, reply := range c.DoMulti(ctx, leases...) {
+				n, err := reply.AsInt64()
+				if err != nil {
+					return struct{}{}, err
+				}
+				key := s.options.key(some[i])
+				if n > 0 {
+					continue
+				}
+				mark := sha1.Sum(some[i].JSON())
+				removals = append(removals, c.B().Eval().Script(scriptRemove).Numkeys(1).Key(s.keys.event(key.member, key.action)).
+					Arg(hex.EncodeToString(mark[:])).Build())
+				if key.practice != s.options.folded && len(s.mirror.of(key.member)) == 0 {
+					removals = append(removals, c.B().Srem().Key(s.keys.practices(key.user)).Member(key.practice).Build())
+				}
+			}
+			return struct{}{}, firstError(c.DoMulti(ctx, removals...))
+		})
+		if err != nil {
+			s.failed("remove events", s.keys.all("*_CARD"), err)
+		}
+	}
 }
 
 // settle notes whether the server has what the mirror has.

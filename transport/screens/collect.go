@@ -47,6 +47,7 @@ func (s *Screens) Collect(to metric.Emitter) {
 	}
 	to.Gauge("session_stored_events", "Session events in this instance's memory.", float64(m.Events))
 	to.Gauge("session_stored_bytes", "Memory of the session events that this instance stores, about.", float64(m.Bytes))
+	to.Gauge("session_absent_bytes", "Memory of stored session events of users without a session socket here, about.", float64(m.Absent))
 	to.Gauge("session_active_users", "Users that this instance counts as active, those in their grace included.", float64(m.Users))
 	to.Counter("session_evicted_total", "Stored session events given up for want of room.", m.Evicted)
 }
