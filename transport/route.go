@@ -4,6 +4,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"event-dispatcher/transport/access"
+	"event-dispatcher/transport/ingest"
 	"event-dispatcher/transport/operate"
 	"event-dispatcher/transport/refusal"
 	"event-dispatcher/transport/screens"
@@ -65,6 +66,7 @@ func (s *Server) routes() []route {
 		{"/metrics", readMethods, operators, operator, text, 0, s.operate.Metrics},
 		{"/metrics", ingestMethods, public, publish, text, forPages | takesEvent, s.players.PostAny},
 		{"/api/events", ingestMethods, public, publish, text, forPages | takesEvent, s.players.PostObject},
+		{ingest.ReportsPath, ingestMethods, public, publish, text, forPages | takesEvent, s.players.PostReports},
 		{"/event-dispatcher", "GET", public, consume, text, forPages | becomesStream, s.consumers.Stream},
 		{"/events", "GET", public, consume, text, forPages | becomesStream, s.consumers.Stream},
 

@@ -28,8 +28,16 @@ import (
 
 // Options tunes a [Server]. Zero values mean the defaults that each names.
 type Options struct {
-	// MaxBody is the largest body accepted, in bytes. Zero means 256 KiB.
-	MaxBody int
+	// MaxBody is the largest event accepted, MaxBatch the largest batch of them, in
+	// bytes after inflation. Zero means 256 KiB and 4 MiB.
+	MaxBody, MaxBatch int
+
+	// Add is what is added to all objects besides the address.
+	Add ingest.Stamps
+
+	// StopReports has players told that they should send no more CMCD reports in
+	// their session.
+	StopReports bool
 
 	// MaxConnections is how many HTTP connections may be open at once, streams
 	// not counted. Zero means 8192.
@@ -96,6 +104,7 @@ type Options struct {
 
 func (o *Options) setDefaults() {
 	setDefault(&o.MaxBody, 256<<10)
+	setDefault(&o.MaxBatch, 4<<20)
 	setDefault(&o.MaxConnections, 8192)
 	setDefault(&o.ReadTimeout, 10*time.Second)
 	setDefault(&o.IdleTimeout, 75*time.Second)
@@ -145,12 +154,15 @@ func New(b *broker.Broker, p *stream.Pool, o Options) *Server {
 	hall.Uncapped = true
 	s.admin = front.New(hall)
 	hall.Uncapped, hall.Clients, hall.CORS = false, s.clients, cors
+	hall.Allow = outer.allowUnread
+	hall.BodyLimit = func(h *fasthttp.RequestHeader) int { return s.players.BodyLimit(h) }
 	hall.BeforeBody = outer.beforeBody(func(ctx *fasthttp.RequestCtx) (refusal.Reason, bool) { return s.players.BeforeBody(ctx) })
 	s.public = front.New(hall)
 
 	s.players = ingest.New(ingest.Options{
 		Broker: b, Relay: o.Relay, Addresses: addresses, Rates: client.NewRates(o.IngestRate, o.ClientRate, addresses),
-		Refusals: s.refusals, MaxBody: o.MaxBody,
+		Refusals: s.refusals, MaxBody: o.MaxBody, MaxBatch: o.MaxBatch, Add: o.Add,
+		StopReports: func(*fasthttp.RequestCtx) bool { return o.StopReports },
 	})
 	s.consumers = subscribe.New(subscribe.Options{
 		Broker: b, Pool: p, Firehose: o.Firehose, Front: s.public, CORS: cors, Refusals: s.refusals,

@@ -25,6 +25,7 @@ type entry struct {
 	routes []served
 	allow  string // all methods, for 405
 	pages  bool   // one of the routes is for pages of other origins
+	takes  bool   // one of the routes takes events
 }
 
 // served is a route with what is worked out of it.
@@ -53,6 +54,7 @@ func newTable(routes []route, serves func(route) bool) *table {
 		e.routes = append(e.routes, methods)
 		e.allow = strings.TrimPrefix(e.allow+", "+r.methods, ", ")
 		e.pages = e.pages || r.is&forPages != 0
+		e.takes = e.takes || r.is&takesEvent != 0
 	}
 	return t
 }
@@ -148,10 +150,12 @@ func (r *router) serve(ctx *fasthttp.RequestCtx) {
 		r.serveRoute(ctx, found)
 		return
 	}
-	if e.pages {
-		r.cors.Allow(&ctx.Request.Header, &ctx.Response.Header)
-	}
+	r.allow(ctx, e)
 	if found := e.preflight(ctx); found != nil {
+		if found.is&takesEvent != 0 && !r.cors.MayPublish(&ctx.Request.Header) {
+			r.refusals.Reject(ctx, refusal.Origin)
+			return
+		}
 		r.cors.Preflight(ctx, found.methods)
 		return
 	}
@@ -159,7 +163,10 @@ func (r *router) serve(ctx *fasthttp.RequestCtx) {
 }
 
 func (r *router) serveRoute(ctx *fasthttp.RequestCtx, found *served) {
-	if found.is&forPages != 0 {
+	switch {
+	case found.is&takesEvent != 0:
+		r.cors.AllowPlayer(&ctx.Request.Header, &ctx.Response.Header)
+	case found.is&forPages != 0:
 		r.cors.Allow(&ctx.Request.Header, &ctx.Response.Header)
 	}
 	if reason, ok := r.admits(ctx, found); !ok {
@@ -173,8 +180,32 @@ func (r *router) serveRoute(ctx *fasthttp.RequestCtx, found *served) {
 	r.front.OfClient(ctx, found.handler, r.takeover(found.is))
 }
 
+// allow sets the headers of CORS for a request that no handler serves; nil stands for
+// a path that is not known.
+func (r *router) allow(ctx *fasthttp.RequestCtx, e *entry) {
+	switch {
+	case e == nil || e.takes:
+		r.cors.AllowPlayer(&ctx.Request.Header, &ctx.Response.Header)
+	case e.pages:
+		r.cors.Allow(&ctx.Request.Header, &ctx.Response.Header)
+	}
+}
+
+// allowUnread is allow for a request of which perhaps not even the path is known.
+func (r *router) allowUnread(ctx *fasthttp.RequestCtx) {
+	e := r.table.find(ctx.URI().PathOriginal())
+	if e != nil && !e.takes {
+		r.cors.Allow(&ctx.Request.Header, &ctx.Response.Header)
+		return
+	}
+	r.allow(ctx, e)
+}
+
 // admits reports whether the one who asks has the route's right.
 func (r *router) admits(ctx *fasthttp.RequestCtx, found *served) (refusal.Reason, bool) {
+	if found.is&takesEvent != 0 && !r.cors.MayPublish(&ctx.Request.Header) {
+		return refusal.Origin, false
+	}
 	if r.may == nil || found.right == access.None {
 		return 0, true
 	}

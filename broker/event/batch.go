@@ -39,22 +39,21 @@ func Elements(body []byte) (Batch, bool) {
 	return Batch{rest: body[1:], form: elements}, true
 }
 
+// Len is how many events are left. They are counted, not checked.
+func (b Batch) Len() (n int) {
+	for {
+		if _, ok := b.cut(); !ok {
+			return n
+		}
+		n++
+	}
+}
+
 // Next returns the next event, without white space around it, and what is wrong
 // with it. It reports false after the last one. An event without a fault is one
 // line; the slice is a part of the body and belongs to the caller.
 func (b *Batch) Next() (event []byte, fault Fault, ok bool) {
-	switch {
-	case b.rest == nil:
-		return nil, None, false
-	case b.form == lines:
-		event, ok = b.line()
-	case b.form == elements:
-		event, ok = b.element(), true
-	default:
-		event, ok = b.rest, true
-		b.rest, b.broken = nil, true
-	}
-	if !ok {
+	if event, ok = b.cut(); !ok {
 		return nil, None, false
 	}
 	fault = Check(event)
@@ -65,6 +64,20 @@ func (b *Batch) Next() (event []byte, fault Fault, ok bool) {
 		OneLine(event)
 	}
 	return event, fault, true
+}
+
+// cut cuts the next event off.
+func (b *Batch) cut() (event []byte, ok bool) {
+	switch {
+	case b.rest == nil:
+		return nil, false
+	case b.form == lines:
+		return b.line()
+	case b.form == elements:
+		return b.element(), true
+	}
+	event, b.rest, b.broken = b.rest, nil, true
+	return event, true
 }
 
 func (b *Batch) line() ([]byte, bool) {

@@ -66,11 +66,14 @@ func TestExplainSaysWhereAndWhatItLooksLike(t *testing.T) {
 
 // walk is what a batch yields: events, and faults in brackets.
 func walk(b Batch) []string {
-	got := []string{}
+	got, n := []string{}, b.Len()
 	for {
 		event, fault, ok := b.Next()
 		switch {
 		case !ok:
+			if n != len(got) {
+				got = append(got, fmt.Sprintf("Len() = %d", n))
+			}
 			return got
 		case fault != None:
 			got = append(got, fmt.Sprintf("<%d>%s", fault, event))

@@ -7,9 +7,11 @@ import (
 )
 
 // CORS decides which pages of other origins may talk to the service (WHATWG
-// Fetch, "CORS protocol"). With an empty list all may, without credentials, as
-// in the original. With a list only those may, with credentials, which JSON
-// beacons need.
+// Fetch, "CORS protocol"). With an empty list all may, with a list only those.
+//
+// Players' pages may also send credentials: browsers do so with JSON beacons and
+// with fetches that outlive the page, and drop them silently where "*" is all that
+// the answer allows. Nothing here reads cookies, so it gives nothing away.
 type CORS struct {
 	listed map[string][]reply.Header // what each listed origin is answered; nil: no list
 }
@@ -24,20 +26,39 @@ func NewCORS(origins []string) *CORS {
 		c.listed[o] = []reply.Header{
 			varyByOrigin,
 			reply.NewHeader(fasthttp.HeaderAccessControlAllowOrigin, o),
-			reply.NewHeader(fasthttp.HeaderAccessControlAllowCredentials, "true"),
+			allowCredentials,
 		}
 	}
 	return c
 }
 
-// Allow sets the headers of an answer to ingest and streams, errors included.
+// Allow sets the headers of an answer to consumers, errors included.
 func (c *CORS) Allow(req *fasthttp.RequestHeader, resp *fasthttp.ResponseHeader) {
 	for _, h := range c.Headers(req) {
 		h.Set(resp)
 	}
 }
 
+// AllowPlayer sets the headers of an answer to players, errors included.
+func (c *CORS) AllowPlayer(req *fasthttp.RequestHeader, resp *fasthttp.ResponseHeader) {
+	origin := req.Peek(fasthttp.HeaderOrigin)
+	if c.listed != nil || len(origin) == 0 {
+		c.Allow(req, resp)
+		return
+	}
+	varyByOrigin.Set(resp)
+	resp.SetCanonical(allowOrigin, origin)
+	allowCredentials.Set(resp)
+}
+
+// MayPublish reports whether a page may send events.
+func (c *CORS) MayPublish(req *fasthttp.RequestHeader) bool { return c.MayUpgrade(req) }
+
+var allowOrigin = []byte(fasthttp.HeaderAccessControlAllowOrigin)
+
 var (
+	allowCredentials = reply.NewHeader(fasthttp.HeaderAccessControlAllowCredentials, "true")
+
 	varyByOrigin   = reply.NewHeader(fasthttp.HeaderVary, fasthttp.HeaderOrigin)
 	allowEverybody = []reply.Header{reply.NewHeader(fasthttp.HeaderAccessControlAllowOrigin, "*")}
 	allowNobody    = []reply.Header{varyByOrigin}
@@ -57,16 +78,29 @@ func (c *CORS) Headers(req *fasthttp.RequestHeader) []reply.Header {
 // MayUpgrade reports whether a page may open a WebSocket, which CORS does not
 // apply to. What is no browser says no origin.
 func (c *CORS) MayUpgrade(req *fasthttp.RequestHeader) bool {
+	if c.listed == nil {
+		return true
+	}
 	origin := req.Peek(fasthttp.HeaderOrigin)
 	_, listed := c.listed[string(origin)]
-	return len(origin) == 0 || c.listed == nil || listed
+	return len(origin) == 0 || listed
 }
+
+// allowedHeaders are what pages may add to a request: what our own protocols need,
+// what polyfills of EventSource set, and what scripts of monitoring services put on
+// every request. Those that say who the client is, such as X-Forwarded-For, are not
+// for pages.
+const allowedHeaders = "accept, authorization, baggage, b3, cache-control, content-encoding, content-type, " +
+	"elastic-apm-traceparent, last-event-id, newrelic, pragma, sentry-trace, traceparent, tracestate, " +
+	"x-b3-flags, x-b3-parentspanid, x-b3-sampled, x-b3-spanid, x-b3-traceid, " +
+	"x-datadog-origin, x-datadog-parent-id, x-datadog-sampling-priority, x-datadog-trace-id, " +
+	"x-correlation-id, x-request-id, x-requested-with"
 
 // Preflight answers OPTIONS. methods is what the path has.
 func (c *CORS) Preflight(ctx *fasthttp.RequestCtx, methods string) {
 	h := &ctx.Response.Header
 	h.Set(fasthttp.HeaderAccessControlAllowMethods, methods)
-	h.Set(fasthttp.HeaderAccessControlAllowHeaders, "content-type")
+	h.Set(fasthttp.HeaderAccessControlAllowHeaders, allowedHeaders)
 	h.Set(fasthttp.HeaderAccessControlMaxAge, "86400")
 	h.Set(fasthttp.HeaderAllow, methods)
 	ctx.SetStatusCode(fasthttp.StatusNoContent)

@@ -14,12 +14,12 @@ func TestTableOfClientsIsBounded(t *testing.T) {
 		l := NewRates(0, 1, &Addresses{})
 		client := func(i int) netip.Addr { return netip.MustParseAddr(fmt.Sprintf("10.%d.%d.%d", i>>16, i>>8&255, i&255)) }
 		for i := range maxLimitedClients {
-			if !l.allowClient(client(i), time.Now()) {
+			if !l.allowClient(client(i), time.Now(), 1) {
 				t.Fatalf("allowClient(%v) = false; want true for the first event", client(i))
 			}
 		}
 		// A newcomer shares the crowd's limit while all others are active.
-		if a, b := l.allowClient(client(1<<20), time.Now()), l.allowClient(client(1<<20+1), time.Now()); !a || b {
+		if a, b := l.allowClient(client(1<<20), time.Now(), 1), l.allowClient(client(1<<20+1), time.Now(), 1); !a || b {
 			t.Errorf("two newcomers = %v, %v; want one event between them", a, b)
 		}
 		if n := len(l.clients); n != maxLimitedClients {
@@ -28,12 +28,12 @@ func TestTableOfClientsIsBounded(t *testing.T) {
 		// Looking for room is not repeated for every newcomer.
 		evicted := l.evicted
 		time.Sleep(time.Second - 1)
-		l.allowClient(client(1<<20+2), time.Now())
+		l.allowClient(client(1<<20+2), time.Now(), 1)
 		if l.evicted != evicted {
 			t.Errorf("the table was walked again after %v; want once a second", time.Second-1)
 		}
 		time.Sleep(2 * time.Second)
-		if !l.allowClient(client(1<<20+3), time.Now()) || len(l.clients) > 1 {
+		if !l.allowClient(client(1<<20+3), time.Now(), 1) || len(l.clients) > 1 {
 			t.Errorf("clients when all others are gone = %d; want the newcomer only", len(l.clients))
 		}
 	})

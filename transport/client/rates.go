@@ -52,20 +52,41 @@ func (l *Rates) Any() bool { return l.total != nil || l.perClient > 0 }
 
 // Allow counts the event of a request against the rates of its client and of all.
 func (l *Rates) Allow(ctx *fasthttp.RequestCtx) (refusal.Reason, bool) {
-	now := time.Now() // ctx has none yet while the body is expected
-	if l.perClient > 0 && !l.allowClient(l.addresses.Of(ctx), now) {
-		return refusal.ClientLimit, false
-	}
-	if !l.allowAll(now) {
-		return refusal.Overloaded, false
-	}
-	return 0, true
+	_, reason, ok := l.AllowN(ctx, 1)
+	return reason, ok
 }
 
-func (l *Rates) allowAll(now time.Time) bool { return l.total == nil || l.total.AllowN(now, 1) }
+// AllowN counts n events of a request, all or none, so that a client which is told
+// to wait can send the same again. Only of more than a whole second's events, which
+// could never come in, the first ones are let in: m says how many.
+func (l *Rates) AllowN(ctx *fasthttp.RequestCtx, n int) (m int, r refusal.Reason, ok bool) {
+	now := time.Now() // ctx has none yet while the body is expected
+	m = n
+	if l.perClient > 0 {
+		m = min(m, l.burst)
+		if !l.allowClient(l.addresses.Of(ctx), now, m) {
+			return 0, refusal.ClientLimit, false
+		}
+	}
+	if l.total != nil {
+		m = min(m, l.total.Burst())
+		if !l.total.AllowN(now, m) {
+			return 0, refusal.Overloaded, false
+		}
+	}
+	return m, 0, true
+}
 
-// allowClient counts an event of the client.
-func (l *Rates) allowClient(addr netip.Addr, now time.Time) bool {
+// Beyond is why events are not let in of which AllowN let in the first m only.
+func (l *Rates) Beyond(m int) refusal.Reason {
+	if l.perClient > 0 && m == l.burst {
+		return refusal.ClientLimit
+	}
+	return refusal.Overloaded
+}
+
+// allowClient counts n events of the client.
+func (l *Rates) allowClient(addr netip.Addr, now time.Time, n int) bool {
 	key := Network(addr)
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -75,13 +96,13 @@ func (l *Rates) allowClient(addr netip.Addr, now time.Time) bool {
 			l.evict(now)
 		}
 		if len(l.clients) >= maxLimitedClients {
-			return l.crowd.AllowN(now, 1)
+			return l.crowd.AllowN(now, n)
 		}
 		c = &clientLimit{Limiter: rate.NewLimiter(l.perClient, l.burst)}
 		l.clients[key] = c
 	}
 	c.seen = now
-	return c.AllowN(now, 1)
+	return c.AllowN(now, n)
 }
 
 // evict drops clients whose bucket has filled up again: forgetting them changes

@@ -31,9 +31,17 @@ type Options struct {
 	// Clients limits the connections of each client. Nil: no limit.
 	Clients *client.Connections
 
-	// CORS has the headers of answers to requests that do not get as far as the
-	// handler. Nil: none.
+	// CORS has the headers of answers to connections that are refused before they
+	// are read. Nil: none.
 	CORS *access.CORS
+
+	// Allow sets the headers of CORS on an answer to a request that does not get as
+	// far as the handler. Nil: there are none.
+	Allow func(ctx *fasthttp.RequestCtx)
+
+	// BodyLimit is the largest body of a request with this header, if that is not
+	// MaxBody; 0: it is. Nil: it always is.
+	BodyLimit func(h *fasthttp.RequestHeader) int
 
 	// BeforeBody decides what can be decided before a body comes that the client
 	// offers to hold back. Nil: it is sent.
@@ -60,6 +68,7 @@ type Front struct {
 	options Options
 	http    *fasthttp.Server
 
+	large    largeBodies
 	open     connections
 	refusing connections // over the cap, being told so
 	tidier   tidier
@@ -70,13 +79,17 @@ type Front struct {
 }
 
 // New returns a front. Handle must come before Serve.
-func New(o Options) *Front { return &Front{options: o} }
+func New(o Options) *Front {
+	f := &Front{options: o}
+	f.large.init(o.ReadTimeout)
+	return f
+}
 
 // Handle says who answers the requests that are well-formed.
 func (f *Front) Handle(next fasthttp.RequestHandler) {
 	f.http = &fasthttp.Server{
 		Handler:                      f.guard(next),
-		ErrorHandler:                 func(ctx *fasthttp.RequestCtx, err error) { f.Refuse(ctx, reasonOf(err)) },
+		ErrorHandler:                 f.unreadable,
 		Concurrency:                  f.options.MaxConnections + f.options.MaxConnections/8 + 16, // ours comes first
 		MaxIdleWorkerDuration:        workerIdle,
 		ReadBufferSize:               16 << 10,
@@ -89,6 +102,9 @@ func (f *Front) Handle(next fasthttp.RequestHandler) {
 		SecureErrorLogMessage:        true,
 		CloseOnShutdown:              true,
 		Logger:                       httpLog{f.options.Log},
+	}
+	if f.options.BodyLimit != nil {
+		f.http.HeaderReceived = f.headerReceived
 	}
 	if f.options.BeforeBody != nil {
 		f.http.ExpectHandler = f.expect
@@ -171,6 +187,7 @@ func (f *Front) guard(next fasthttp.RequestHandler) fasthttp.RequestHandler {
 			return
 		}
 		next(ctx)
+		f.large.release(&ctx.Request.Header)
 	}
 }
 

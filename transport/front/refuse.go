@@ -13,11 +13,13 @@ import (
 )
 
 // Refuse rejects a request and closes its connection, which is of no use any more.
-func (f *Front) Refuse(ctx *fasthttp.RequestCtx, reason refusal.Reason) {
-	if f.options.CORS != nil {
-		f.options.CORS.Allow(&ctx.Request.Header, &ctx.Response.Header)
+func (f *Front) Refuse(ctx *fasthttp.RequestCtx, reason refusal.Reason) { f.refuse(ctx, reason, "") }
+
+func (f *Front) refuse(ctx *fasthttp.RequestCtx, reason refusal.Reason, details string) {
+	if f.options.Allow != nil {
+		f.options.Allow(ctx)
 	}
-	f.options.Refusals.Reject(ctx, reason)
+	f.options.Refusals.Explain(ctx, reason, details)
 	ctx.SetConnectionClose()
 	lingerOnClose(ctx)
 }
@@ -26,14 +28,39 @@ func (f *Front) Refuse(ctx *fasthttp.RequestCtx, reason refusal.Reason) {
 // section 10.1.1). Some clients send a refused body anyway.
 func (f *Front) expect(ctx *fasthttp.RequestCtx) int {
 	reason, ok := f.options.BeforeBody(ctx)
-	if ok && ctx.Request.Header.ContentLength() > f.options.MaxBody {
+	if ok && ctx.Request.Header.ContentLength() > f.bodyLimit(&ctx.Request.Header) {
 		reason, ok = refusal.TooLarge, false
 	}
 	if ok {
 		return fasthttp.StatusContinue
 	}
-	f.Refuse(ctx, reason)
+	f.large.release(&ctx.Request.Header)
+	f.refuse(ctx, reason, f.limitText(ctx, reason))
 	return reason.Status()
+}
+
+// unreadable answers a request that could not be read to its end.
+func (f *Front) unreadable(ctx *fasthttp.RequestCtx, err error) {
+	reason, details := reasonOf(err), ""
+	held, ok := f.large.release(&ctx.Request.Header)
+	switch {
+	case reason != refusal.TooLarge:
+	case ok && held.refused:
+		reason = refusal.Overloaded
+	case ok: // the header of a chunked request is gone
+		details = refusal.Limit(held.limit)
+	default:
+		details = f.limitText(ctx, reason)
+	}
+	f.refuse(ctx, reason, details)
+}
+
+// limitText says how large a body may be, if it was too large.
+func (f *Front) limitText(ctx *fasthttp.RequestCtx, reason refusal.Reason) string {
+	if reason != refusal.TooLarge {
+		return ""
+	}
+	return refusal.Limit(f.bodyLimit(&ctx.Request.Header))
 }
 
 // turnedAway answers a connection that is refused before it is read. Nobody knows

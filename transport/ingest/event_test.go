@@ -6,6 +6,9 @@ import (
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"event-dispatcher/broker/event"
+	"event-dispatcher/transport/refusal"
 )
 
 // accepted is what the rest of the world calls JSON in UTF-8. Both parsers give
@@ -13,6 +16,12 @@ import (
 func accepted(body []byte) bool { return json.Valid(body) && utf8.Valid(body) }
 
 const deepest = 10_000
+
+// checkEvent is the judgement of a body.
+func checkEvent(body []byte) (refusal.Reason, bool) {
+	fault := event.Check(body)
+	return faults[fault], fault == event.None
+}
 
 // bodies that parsers are known to disagree about, in the manner of Nicolas
 // Seriot's "Parsing JSON is a minefield".
@@ -82,14 +91,14 @@ func FuzzValidAgainstEncodingJSON(f *testing.F) {
 		if !got {
 			return
 		}
-		head, tail, empty, object := splitObject(body)
+		head, tail, empty, object := event.SplitObject(body)
 		var members map[string]json.RawMessage
 		isObject := json.Unmarshal(body, &members) == nil && members != nil
 		if object != isObject {
-			t.Fatalf("splitObject(%q) says object %v; want %v", body, object, isObject)
+			t.Fatalf("SplitObject(%q) says object %v; want %v", body, object, isObject)
 		}
 		if object && (empty != (len(members) == 0) || fmt.Sprintf("%s%s", head, tail) != before) {
-			t.Errorf("splitObject(%q) = %q, %q, empty %v; want its two parts, empty %v", body, head, tail, empty, len(members) == 0)
+			t.Errorf("SplitObject(%q) = %q, %q, empty %v; want its two parts, empty %v", body, head, tail, empty, len(members) == 0)
 		}
 	})
 }

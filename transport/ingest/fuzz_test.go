@@ -115,7 +115,7 @@ func FuzzIngestToFrames(f *testing.F) {
 		}
 		messages := parseStream(stream.OpeningComment + frames.String())
 		if !want {
-			if frames.Len() > 0 || len(ctx.Response.Body()) > 120 {
+			if frames.Len() > 0 || len(ctx.Response.Body()) > 250 {
 				t.Errorf("POST %q is refused with %d bytes and gives the frames %q; want a short text and none", body, len(ctx.Response.Body()), &frames)
 			}
 			return

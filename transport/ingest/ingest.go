@@ -1,24 +1,22 @@
 package ingest
 
 import (
-	"bytes"
 	"errors"
+	"slices"
 	"sync"
 	"sync/atomic"
 
 	"github.com/valyala/fasthttp"
 
 	"event-dispatcher/broker"
+	"event-dispatcher/broker/event"
 	"event-dispatcher/broker/relay"
 	"event-dispatcher/transport/client"
-	"event-dispatcher/transport/metric"
+	"event-dispatcher/transport/ingest/cmcd"
+	"event-dispatcher/transport/ingest/inflate"
 	"event-dispatcher/transport/refusal"
-	"event-dispatcher/transport/stream"
+	"event-dispatcher/transport/reply"
 )
-
-// MaxAddedBytes is the most that the service adds to a body before it is an
-// event in the ring: the frame and a member with an address.
-const MaxAddedBytes = 128
 
 // Options is what [Players] work with.
 type Options struct {
@@ -31,34 +29,50 @@ type Options struct {
 	Rates     *client.Rates
 	Refusals  *refusal.Desk
 
-	// MaxBody is the largest body accepted, in bytes.
-	MaxBody int
+	// MaxBody is the largest event accepted, MaxBatch the largest batch, both in
+	// bytes after inflation.
+	MaxBody, MaxBatch int
+
+	// Add is what all objects get besides the address.
+	Add Stamps
+
+	// StopReports says whether the sender of CMCD reports should send no more in
+	// this session. Nil: never.
+	StopReports func(ctx *fasthttp.RequestCtx) bool
 }
 
 // Players has the handlers of what players post. Its methods may be called by any
 // goroutine.
 type Players struct {
-	options   Options
-	byAddress bool // the shard key is the member that we add
+	// Fixed after New.
+	options  Options
+	byAdded  bool     // the shard key is a member that we add
+	anywhere []string // members that objects get on all paths
+	objects  []string // and on those that add the address
+	ids      *event.IDs
+	losses   *cmcd.Losses
+	events   *inflate.Pool // for single events
+	batches  *inflate.Pool
 
 	stopped  atomic.Bool
 	_        [60]byte
-	received atomic.Uint64 // POSTs that came as far as the handler
+	received atomic.Uint64 // events that came as far as the handler
 	_        [56]byte
-	bytes    atomic.Uint64 // bytes of accepted bodies
+	bytes    atomic.Uint64 // bytes of accepted events
 	_        [56]byte
+	counts   counts
 }
 
 // New returns the handlers.
 func New(o Options) *Players {
-	return &Players{options: o, byAddress: o.Broker.ShardKey() == addressMember}
+	p := &Players{
+		options: o, anywhere: o.Add.names(), ids: event.NewIDs(), losses: cmcd.NewLosses(),
+		events: inflate.New(o.MaxBody), batches: inflate.New(o.MaxBatch),
+	}
+	p.objects = append([]string{addressMember}, p.anywhere...)
+	p.byAdded = slices.Contains(p.objects, o.Broker.ShardKey())
+	return p
 }
-
-// The frame around every event in the ring.
-var (
-	eventPrefix = []byte(stream.EventPrefix)
-	eventSuffix = []byte(stream.EventSuffix)
-)
 
 // Stop refuses further events: the service is shutting down.
 func (p *Players) Stop() { p.stopped.Store(true) }
@@ -66,47 +80,68 @@ func (p *Players) Stop() { p.stopped.Store(true) }
 // Received is how many events came, accepted or not.
 func (p *Players) Received() uint64 { return p.received.Load() }
 
-// Collect implements [metric.Source].
-func (p *Players) Collect(to metric.Emitter) {
-	to.Counter("events_received_total", "Events that players sent, accepted or not.", p.received.Load())
-	to.Counter("accepted_bytes_total", "Bytes of the bodies of accepted events.", p.bytes.Load())
-}
+// PostAny serves POST /metrics: any JSON values, broadcast as they came.
+func (p *Players) PostAny(ctx *fasthttp.RequestCtx) { p.post(ctx, false) }
 
-// PostAny serves POST /metrics: any JSON value, broadcast as it came.
-func (p *Players) PostAny(ctx *fasthttp.RequestCtx) {
-	body, ok := p.Take(ctx)
+// PostObject serves POST /api/events: objects only, with the client's address added
+// as the last member.
+func (p *Players) PostObject(ctx *fasthttp.RequestCtx) { p.post(ctx, true) }
+
+// PostReports serves POST /cmcd.
+func (p *Players) PostReports(ctx *fasthttp.RequestCtx) { p.postBatch(ctx, reports, true) }
+
+// post takes one event, or a batch if the request says so. objects says whether
+// events must be objects, which then get the address.
+func (p *Players) post(ctx *fasthttp.RequestCtx, objects bool) {
+	form, ok := formOf(&ctx.Request.Header, ctx.URI().QueryString())
+	switch {
+	case !ok:
+		p.received.Add(1)
+		p.options.Refusals.Reject(ctx, refusal.BatchForm)
+		return
+	case form != single:
+		p.postBatch(ctx, form, objects)
+		return
+	}
+	t, ok := p.Take(ctx)
 	if !ok {
 		return
 	}
-	p.publish(ctx, p.options.Broker.Pick(body, ctx.ConnID()), body, nil, nil)
-}
-
-// addressMember is the member that PostObject adds.
-const addressMember = "user_ip"
-
-// PostObject serves POST /api/events: objects only, with the client's address
-// added as the last member.
-func (p *Players) PostObject(ctx *fasthttp.RequestCtx) {
-	body, ok := p.Take(ctx)
-	if !ok {
+	defer t.Release()
+	body := t.Body
+	if !objects && p.options.Add == 0 {
+		p.publish(ctx, p.options.Broker.Pick(body, ctx.ConnID()), body, nil, nil)
 		return
 	}
-	head, tail, empty, ok := splitObject(body)
-	if !ok {
+	names := p.anywhere
+	if objects {
+		names = p.objects
+	}
+	head, tail, empty, ok := p.open(body, names)
+	if !ok && objects {
 		p.options.Refusals.Reject(ctx, refusal.NotObject)
 		return
 	}
-	var space [80]byte // an address has 45 characters at most
-	member := space[:0]
-	if !empty {
-		member = append(member, ',')
+	var member []byte
+	if ok {
+		var space [MaxAddedBytes]byte
+		member = p.appendID(p.appendMembers(space[:0], ctx, objects), ctx.Time())
+		if empty {
+			member = member[1:] // no comma
+		}
+	} else {
+		head = body
 	}
-	member = append(member, `"`+addressMember+`":"`...)
-	if addr := p.options.Addresses.Of(ctx); addr.IsValid() {
-		member = addr.AppendTo(member)
-	}
-	member = append(member, '"')
 	p.publish(ctx, p.pick(ctx, head, member, tail), head, member, tail)
+}
+
+// open makes an object ready for members to be added: those that it brings
+// itself are cut, and it is split before its last brace.
+func (p *Players) open(object []byte, names []string) (head, tail []byte, empty, ok bool) {
+	if !event.IsObject(object) {
+		return nil, nil, false, false
+	}
+	return event.SplitObject(event.Cut(object, names...))
 }
 
 // wholes are buffers for events that must be looked at as they will be published.
@@ -114,9 +149,9 @@ var wholes = sync.Pool{New: func() any { return new([]byte) }}
 
 // pick chooses the shard of an event in three parts. Other instances choose by the
 // event as it was published; that is the same as choosing by its head, unless the
-// key is in the member that was added.
+// key is in a member that was added.
 func (p *Players) pick(ctx *fasthttp.RequestCtx, head, member, tail []byte) int {
-	if !p.byAddress {
+	if !p.byAdded {
 		return p.options.Broker.Pick(head, ctx.ConnID())
 	}
 	whole := wholes.Get().(*[]byte)
@@ -125,57 +160,9 @@ func (p *Players) pick(ctx *fasthttp.RequestCtx, head, member, tail []byte) int 
 	return p.options.Broker.Pick(*whole, ctx.ConnID())
 }
 
-// Take checks a request and its body, and makes the body one line. It answers and
-// reports false if the event is refused. The body is the request's.
-func (p *Players) Take(ctx *fasthttp.RequestCtx) ([]byte, bool) {
-	p.received.Add(1)
-	reason, ok := p.admit(ctx)
-	// A request that expects to be asked for its body was counted before it was.
-	if ok && p.options.Rates.Any() && !ctx.Request.MayContinue() {
-		reason, ok = p.options.Rates.Allow(ctx)
-	}
-	if !ok {
-		p.options.Refusals.Reject(ctx, reason)
-		return nil, false
-	}
-	body := ctx.PostBody()
-	if reason, ok := checkEvent(body); !ok {
-		p.options.Refusals.Reject(ctx, reason)
-		return nil, false
-	}
-	oneLine(body)
-	return body, true
-}
-
-// Accepted counts the body of an event that was taken.
-func (p *Players) Accepted(body int) { p.bytes.Add(uint64(body)) }
-
-// BeforeBody decides what can be decided before the body comes, and counts an event
-// whose body will not.
-func (p *Players) BeforeBody(ctx *fasthttp.RequestCtx) (refusal.Reason, bool) {
-	reason, ok := p.admit(ctx)
-	if ok {
-		reason, ok = p.options.Rates.Allow(ctx)
-	}
-	if ok && ctx.Request.Header.ContentLength() > p.options.MaxBody {
-		reason, ok = refusal.TooLarge, false
-	}
-	if !ok {
-		p.received.Add(1)
-	}
-	return reason, ok
-}
-
-// admit looks at the state of the service and the head of the request.
-func (p *Players) admit(ctx *fasthttp.RequestCtx) (refusal.Reason, bool) {
-	if p.stopped.Load() {
-		return refusal.Draining, false
-	}
-	if enc := ctx.Request.Header.ContentEncoding(); len(enc) > 0 && !bytes.EqualFold(enc, []byte("identity")) {
-		return refusal.Encoding, false
-	}
-	return 0, true
-}
+// plain is the type of empty answers: without one, browsers that read them take
+// them for XML.
+var plain = reply.NewHeader(fasthttp.HeaderContentType, "text/plain; charset=utf-8")
 
 // publish puts the event, in up to three parts, into the ring, offers it to the
 // other instances, and answers. All copy: nothing of the request is kept.
@@ -189,8 +176,9 @@ func (p *Players) publish(ctx *fasthttp.RequestCtx, shard int, head, member, tai
 		if r := p.options.Relay; r != nil { // a concrete type, so that the parts do not escape
 			r.Offer(shard, at, head, member, tail)
 		}
+		ctx.Response.Header.SetContentTypeBytes(plain.Value)
 	case errors.Is(err, broker.ErrTooLarge):
-		p.options.Refusals.Reject(ctx, refusal.TooLarge)
+		p.tooLarge(ctx, p.options.MaxBody)
 	default:
 		p.options.Refusals.Reject(ctx, refusal.Overloaded)
 	}

@@ -85,6 +85,7 @@ func (op *Operators) Health(ctx *fasthttp.RequestCtx) {
 // Live serves /livez: the process turns, or there would be no answer.
 func (op *Operators) Live(ctx *fasthttp.RequestCtx) {
 	ctx.Response.Header.SetContentType("text/plain; charset=utf-8")
+	reply.NoStore.Set(&ctx.Response.Header)
 	ctx.SetBodyString("ok\n")
 }
 

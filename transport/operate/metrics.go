@@ -11,10 +11,14 @@ import (
 
 	"event-dispatcher/broker"
 	"event-dispatcher/transport/metric"
+	"event-dispatcher/transport/reply"
 )
 
 // Metrics serves the Prometheus exposition.
-func (op *Operators) Metrics(ctx *fasthttp.RequestCtx) { op.metrics(ctx) }
+func (op *Operators) Metrics(ctx *fasthttp.RequestCtx) {
+	op.metrics(ctx)
+	reply.NoStore.Set(&ctx.Response.Header)
+}
 
 // Registry returns a new registry with the metrics of all rooms, those of the Go
 // runtime and those of the process.

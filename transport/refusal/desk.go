@@ -50,22 +50,44 @@ func NewDesk(find func(path []byte) Route) *Desk { return &Desk{find: find} }
 
 // Reject answers with the reason's status and text, and counts. It keeps headers
 // that are already set, so CORS may come first.
-func (d *Desk) Reject(ctx *fasthttp.RequestCtx, r Reason) {
+func (d *Desk) Reject(ctx *fasthttp.RequestCtx, r Reason) { d.Explain(ctx, r, "") }
+
+// Explain is Reject with details of this request for the text. They never repeat
+// what the client sent.
+func (d *Desk) Explain(ctx *fasthttp.RequestCtx, r Reason, details string) {
 	route := d.find(ctx.URI().PathOriginal())
 	d.counts[r].by[route.Index].Add(1)
 	why := &table[r]
 	ctx.SetStatusCode(why.status)
 	if route.Format == JSON {
-		reply.JSON(ctx, body{why.label, why.text})
+		text := why.text
+		if details != "" {
+			text += ": " + details
+		}
+		reply.JSON(ctx, body{why.label, text})
 	} else {
 		ctx.Response.Header.SetContentType("text/plain; charset=utf-8")
 		ctx.Response.SetBodyString(why.label)
-		ctx.Response.AppendBodyString(": " + why.text + "\n")
+		ctx.Response.AppendBodyString(": " + why.text)
+		if details != "" {
+			ctx.Response.AppendBodyString(": " + details)
+		}
+		ctx.Response.AppendBodyString("\n")
+		reply.NoStore.Set(&ctx.Response.Header)
 	}
-	if why.status == fasthttp.StatusTooManyRequests || why.status == fasthttp.StatusServiceUnavailable {
+	RetryLater(ctx, r)
+}
+
+// RetryLater says when to come again, if the reason is one that passes.
+func RetryLater(ctx *fasthttp.RequestCtx, r Reason) {
+	if status := table[r].status; status == fasthttp.StatusTooManyRequests || status == fasthttp.StatusServiceUnavailable {
 		ctx.Response.Header.Set(fasthttp.HeaderRetryAfter, retryAfter)
+		exposeRetryAfter.Set(&ctx.Response.Header)
 	}
 }
+
+// exposeRetryAfter lets pages read it.
+var exposeRetryAfter = reply.NewHeader(fasthttp.HeaderAccessControlExposeHeaders, fasthttp.HeaderRetryAfter)
 
 // RejectMethod answers 405 with the methods that the path has (RFC 9110, section 15.5.6).
 func (d *Desk) RejectMethod(ctx *fasthttp.RequestCtx, allow string) {

@@ -1,5 +1,7 @@
 package refusal
 
+import "strconv"
+
 // A Reason says why a request was refused. It is a metric label and a log field.
 type Reason uint8
 
@@ -10,8 +12,13 @@ const (
 	EmptyBody
 	InvalidUTF8
 	NotObject
+	NotArray
+	BatchForm
 	TooLarge
 	Encoding
+	Corrupt
+	Report
+	ReportsStopped
 	Method
 	NotFound
 	Shards
@@ -52,12 +59,17 @@ var table = [Count]struct {
 	text   string
 }{
 	InvalidJSON:       {"invalid_json", 400, "the body is not one valid JSON value"},
-	ByteOrderMark:     {"byte_order_mark", 400, "the body starts with a byte order mark"},
+	ByteOrderMark:     {"byte_order_mark", 400, "the body starts with a byte order mark: send it without"},
 	EmptyBody:         {"empty_body", 400, "the body is empty"},
 	InvalidUTF8:       {"invalid_utf8", 400, "the body is not valid UTF-8"},
 	NotObject:         {"not_object", 400, "the event must be a JSON object"},
+	NotArray:          {"not_array", 400, "with batch=array the body must be a JSON array"},
+	BatchForm:         {"batch", 400, "the query parameter batch must be array or lines"},
 	TooLarge:          {"too_large", 413, "the body is larger than the limit"},
-	Encoding:          {"content_encoding", 415, "the body must not be compressed"},
+	Encoding:          {"content_encoding", 415, "the body may be compressed once, in a coding that Accept-Encoding names, or not at all"},
+	Corrupt:           {"content_corrupt", 400, "the body is not complete and valid in its Content-Encoding"},
+	Report:            {"cmcd", 400, "a CMCD report must be a dictionary of Structured Fields with the keys e and ts"},
+	ReportsStopped:    {"cmcd_stopped", 410, "send no more CMCD reports in this session"},
 	Method:            {"method", 405, "method not allowed, see Allow"},
 	NotFound:          {"not_found", 404, "no such path"},
 	Shards:            {"shards", 400, "the query parameter shards must list existing shards, such as 0,2"},
@@ -83,10 +95,13 @@ var table = [Count]struct {
 	Upgrade:           {"upgrade_required", 426, "this path is for WebSocket"},
 	SocketVersion:     {"websocket_version", 426, "only version 13 of WebSocket is spoken here"},
 	Handshake:         {"handshake", 400, "Sec-WebSocket-Key must be 16 bytes in base64"},
-	Origin:            {"origin", 403, "pages of this origin may not open sockets here; open them from a page of the service or of an allowed origin"},
+	Origin:            {"origin", 403, "pages of this origin may not do this; use a page of the service or of an allowed origin"},
 	Sockets:           {"sockets", 503, "too many sockets"},
 	Panic:             {"panic", 500, "internal error"},
 }
+
+// Limit are the details of TooLarge.
+func Limit(bytes int) string { return "at most " + strconv.Itoa(bytes) + " bytes" }
 
 func (r Reason) String() string { return table[r].label }
 

@@ -72,17 +72,19 @@ type submission struct {
 // Submit serves POST /poc/submit_update_event: the event is stored, published,
 // and then answered.
 func (s *Screens) Submit(ctx *fasthttp.RequestCtx) {
-	body, ok := s.options.Players.Take(ctx)
+	taken, ok := s.options.Players.Take(ctx)
 	if !ok {
 		return
 	}
-	e, reason, ok := parseSubmission(body)
+	defer taken.Release()
+	e, reason, ok := parseSubmission(taken.Body)
 	if !ok {
 		s.options.Refusals.Reject(ctx, reason)
 		return
 	}
 	s.options.Sessions.Submit(e)
-	s.options.Players.Accepted(len(body))
+	s.options.Players.Accepted(len(taken.Body))
+	ctx.Response.Header.SetContentType("text/plain; charset=utf-8") // an empty answer without one is XML to browsers
 	ctx.Response.Header.Set(eventIDHeader, e.ID)
 	exposeEventID.Set(&ctx.Response.Header)
 }

@@ -11,6 +11,12 @@ func (c *Config) ingest(t *table) {
 	const largest = ring.MaxSegmentBytes/4 - ingest.MaxAddedBytes // what the broker takes, less what ingest adds
 	t.group("Events")
 	t.count(&c.Transport.MaxBody, "max-body", 256<<10, 1, largest, "largest event accepted, in `bytes`")
+	t.count(&c.Transport.MaxBatch, "max-batch", 4<<20, 1, 1<<30, "largest batch of events accepted, in `bytes` when inflated")
+	t.read("add", "", "`members` to add to every object: received_at, event_id, or both with a comma", func(list string) (err error) {
+		c.Transport.Add, err = ingest.ParseStamps(list)
+		return err
+	})
+	t.toggle(&c.Transport.StopReports, "cmcd-stop", "tell players of CMCD reports to stop them for their session (410)")
 	t.rate(&c.Transport.IngestRate, "ingest-rate", "most events per second in all (503 beyond); 0 means no limit")
 	t.rate(&c.Transport.ClientRate, "client-rate", "most events per second from one client address (429 beyond); 0 means no limit")
 	t.count(&c.Broker.Shards, "shards", 0, 0, broker.MaxShards, "independent logs; 0 chooses by the number of cores (1 up to 8)")

@@ -1,0 +1,278 @@
+package ingest
+
+import (
+	"sync"
+
+	"github.com/valyala/fasthttp"
+
+	"event-dispatcher/broker/event"
+	"event-dispatcher/transport/ingest/cmcd"
+	"event-dispatcher/transport/refusal"
+)
+
+// A batch is one request with many events, on its way into the ring. Batches are
+// reused.
+type batch struct {
+	// Of the request.
+	players *Players
+	ctx     *fasthttp.RequestCtx
+	objects bool     // events must be objects, which get the address
+	names   []string // of the members that are added
+	may     int      // how many events the rates let in
+	seen    int      // events so far
+
+	run     run
+	scratch []byte // members that are added, and reports as JSON
+	common  []byte // the members that all events get
+	verdict verdict
+}
+
+var batchPool = sync.Pool{New: func() any { return new(batch) }}
+
+// maxKeptScratch is what a batch may keep for the next one.
+const maxKeptScratch = 1 << 20
+
+func (b *batch) release() {
+	b.players, b.ctx, b.names = nil, nil, nil
+	b.run.reset()
+	if cap(b.scratch) > maxKeptScratch {
+		b.scratch = nil
+	}
+	batchPool.Put(b)
+}
+
+// postBatch takes a batch. Each event is judged by itself, and those that are fine
+// are published in order.
+func (p *Players) postBatch(ctx *fasthttp.RequestCtx, f form, objects bool) {
+	coding, reason, ok := p.admit(ctx)
+	if ok && f == reports && p.options.StopReports != nil && p.options.StopReports(ctx) {
+		reason, ok = refusal.ReportsStopped, false
+	}
+	if !ok {
+		p.received.Add(1)
+		p.options.Refusals.Reject(ctx, reason)
+		return
+	}
+	t, ok := p.inflate(ctx, coding, p.batches, p.options.MaxBatch)
+	if !ok {
+		p.received.Add(1)
+		return
+	}
+	defer t.Release()
+
+	var events event.Batch
+	switch f {
+	case lines:
+		events = event.Lines(t.Body)
+	case array:
+		if events, ok = event.Elements(t.Body); !ok {
+			p.received.Add(1)
+			p.refuseNoArray(ctx, t.Body)
+			return
+		}
+	}
+
+	b := batchPool.Get().(*batch)
+	defer b.release()
+	b.begin(p, ctx, objects || f == reports)
+	if p.options.Rates.Any() && !b.admit(f, t.Body, events) {
+		return
+	}
+	if f == reports {
+		b.takeReports(t.Body)
+	} else {
+		b.takeEvents(events)
+	}
+	b.run.flush(b)
+	p.received.Add(uint64(b.seen))
+	p.counts.batch(f, b.seen)
+	b.answer(f)
+}
+
+func (p *Players) refuseNoArray(ctx *fasthttp.RequestCtx, body []byte) {
+	if fault := event.Check(body); fault != event.None {
+		p.options.Refusals.Explain(ctx, faults[fault], explain(body, fault))
+		return
+	}
+	p.options.Refusals.Reject(ctx, refusal.NotArray)
+}
+
+func (b *batch) begin(p *Players, ctx *fasthttp.RequestCtx, objects bool) {
+	b.players, b.ctx, b.objects = p, ctx, objects
+	b.names = p.anywhere
+	if objects {
+		b.names = p.objects
+	}
+	b.may, b.seen = int(^uint(0)>>1), 0
+	b.scratch = b.scratch[:0]
+	b.common = p.appendMembers(b.common[:0], ctx, objects)
+	b.verdict.reset()
+}
+
+// admit counts the events against the rates. It answers and reports false if none
+// may come in.
+func (b *batch) admit(f form, body []byte, events event.Batch) bool {
+	n := events.Len()
+	if f == reports {
+		for _, rest, ok := cmcd.Next(body); ok; _, rest, ok = cmcd.Next(rest) {
+			n++
+		}
+	}
+	if b.ctx.Request.MayContinue() {
+		n-- // one was counted before the body came
+	}
+	if n <= 0 {
+		return true
+	}
+	may, reason, ok := b.players.options.Rates.AllowN(b.ctx, n)
+	if !ok {
+		b.players.received.Add(uint64(n))
+		b.players.options.Refusals.Reject(b.ctx, reason)
+		return false
+	}
+	if may < n {
+		b.may = may
+	}
+	return true
+}
+
+// takeEvents takes JSON values.
+func (b *batch) takeEvents(events event.Batch) {
+	for {
+		body, fault, ok := events.Next()
+		if !ok {
+			return
+		}
+		switch {
+		case !b.next():
+		case fault != event.None:
+			b.rejectFault(body, fault)
+		case len(body) > b.players.options.MaxBody:
+			b.reject(refusal.TooLarge)
+		default:
+			b.take(body)
+		}
+	}
+}
+
+// next counts an event, and reports false if it is one too many for the rates.
+func (b *batch) next() bool {
+	b.seen++
+	if b.seen <= b.may {
+		return true
+	}
+	b.reject(b.players.options.Rates.Beyond(b.may))
+	return false
+}
+
+// take adds an event to the run, with its members.
+func (b *batch) take(body []byte) {
+	e := pending{index: b.seen - 1, head: body}
+	if len(b.names) > 0 {
+		head, tail, empty, ok := b.players.open(body, b.names)
+		if ok {
+			e.head, e.tail = head, tail
+			e.from, e.to = b.addMembers(empty)
+		} else if b.objects {
+			b.reject(refusal.NotObject)
+			return
+		}
+	}
+	b.run.add(b, e)
+}
+
+// addMembers appends the members of one event to the scratch.
+func (b *batch) addMembers(empty bool) (from, to int) {
+	from = len(b.scratch)
+	b.scratch = append(b.scratch, b.common...)
+	b.scratch = b.players.appendID(b.scratch, b.ctx.Time())
+	if empty && len(b.scratch) > from {
+		from++ // no comma
+	}
+	return from, len(b.scratch)
+}
+
+// takeReports takes CMCD. Its records become objects in the scratch.
+func (b *batch) takeReports(body []byte) {
+	p := b.players
+	for record, rest, ok := cmcd.Next(body); ok; record, rest, ok = cmcd.Next(rest) {
+		if !b.next() {
+			continue
+		}
+		from := len(b.scratch)
+		out, r, offset, err := cmcd.Append(b.scratch, record)
+		b.scratch = out[:from] // it may have grown
+		switch {
+		case err == cmcd.ErrUTF8:
+			b.reject(refusal.InvalidUTF8)
+			continue
+		case err != nil:
+			b.rejectAt(refusal.Report, offset, "")
+			continue
+		case len(out)-from > p.options.MaxBody:
+			b.reject(refusal.TooLarge)
+			continue
+		}
+		object := event.Cut(out[from:], b.names...) // e and ts stay
+		b.scratch = out[:from+len(object)-len("}")]
+		b.addMembers(false)
+		b.scratch = append(b.scratch, '}')
+		p.losses.Note(r)
+		if r.Newer {
+			p.counts.newerReports.Add(1)
+		}
+		b.run.add(b, pending{index: b.seen - 1, from: from, to: len(b.scratch)})
+	}
+}
+
+func (b *batch) rejectFault(body []byte, fault event.Fault) {
+	if b.verdict.full() {
+		b.reject(faults[fault]) // nobody reads where it went wrong
+		return
+	}
+	offset, hint := event.Explain(body, fault)
+	if fault == event.Empty || fault == event.ByteOrderMark {
+		b.reject(faults[fault])
+		return
+	}
+	b.rejectAt(faults[fault], offset, hint.String())
+}
+
+// reject refuses the event that was seen last.
+func (b *batch) reject(r refusal.Reason) { b.rejectAt(r, -1, "") }
+
+func (b *batch) rejectAt(r refusal.Reason, offset int, hint string) {
+	b.verdict.reject(b.seen-1, r, offset, hint)
+	b.players.counts.rejected[r].Add(1)
+}
+
+// answer tells what became of the batch.
+func (b *batch) answer(f form) {
+	ctx, v := b.ctx, &b.verdict
+	if f == reports && v.accepted > 0 && v.rejected == 0 {
+		ctx.SetStatusCode(fasthttp.StatusNoContent)
+		return
+	}
+	ctx.Response.Header.SetContentTypeBytes(jsonType)
+	if v.accepted == 0 {
+		reason := refusal.EmptyBody
+		if v.rejected > 0 {
+			reason = v.worst
+		}
+		b.players.options.Refusals.Note(ctx, reason)
+		ctx.SetStatusCode(fasthttp.StatusBadRequest)
+		if s := reason.Status(); s == fasthttp.StatusTooManyRequests || s == fasthttp.StatusServiceUnavailable {
+			ctx.SetStatusCode(s)
+			refusal.RetryLater(ctx, reason)
+		}
+	}
+	b.scratch = v.appendJSON(b.scratch[:0])
+	ctx.SetBody(b.scratch)
+}
+
+var jsonType = []byte("application/json")
+
+// bytesOf are the parts of an event that waits in the run.
+func (b *batch) bytesOf(e *pending) (head, member, tail []byte) {
+	return e.head, b.scratch[e.from:e.to:e.to], e.tail
+}

@@ -1,0 +1,9 @@
+package ingest
+
+import "event-dispatcher/transport/stream"
+
+// The frame around every event in the ring.
+var (
+	eventPrefix = []byte(stream.EventPrefix)
+	eventSuffix = []byte(stream.EventSuffix)
+)
