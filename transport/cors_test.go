@@ -1,6 +1,8 @@
 package transport
 
 import (
+	"slices"
+	"strings"
 	"testing"
 
 	"event-dispatcher/transport/stream"
@@ -19,19 +21,34 @@ var corsRequests = map[string]string{
 	"malformed":      "POST /metrics HTTP/1.1\r\nHost: a\r\nContent-Length: x\r\n\r\n",
 	"version":        "POST /metrics HTTP/1.2\r\nHost: a\r\n\r\n",
 	"two lengths":    "POST /metrics HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-	"expect refused": request("POST", "/metrics", "{}", "Expect: 100-continue", "Content-Encoding: gzip"),
+	"too large":      request("POST", "/metrics", strings.Repeat(" ", 300<<10)),
+	"expect refused": request("POST", "/metrics", "{}", "Expect: 100-continue", "Content-Encoding: br"),
+}
+
+// playersRequests are those of them that are for players, whose pages may send
+// credentials, and of which enough can be read to know their page.
+var playersRequests = map[string]bool{
+	"200": true, "invalid": true, "preflight": true, "two lengths": true, "version": true, "expect refused": true, "too large": true,
 }
 
 func TestEveryOriginMayReadEveryAnswer(t *testing.T) {
 	t.Parallel()
 	s := start(t)
 	for name, req := range corsRequests {
-		h := s.send(withHeader(req, "Origin: https://evil.example")).header
-		if got := h.Values("Access-Control-Allow-Origin"); len(got) != 1 || got[0] != "*" {
-			t.Errorf("%s: Access-Control-Allow-Origin = %q; want *", name, got)
+		const origin = "https://evil.example"
+		h := s.send(withHeader(req, "Origin: "+origin)).header
+		want, credentials := "*", ""
+		if playersRequests[name] {
+			want, credentials = origin, "true"
 		}
-		if got := h.Get("Access-Control-Allow-Credentials"); got != "" {
-			t.Errorf("%s: Access-Control-Allow-Credentials = %q; want none", name, got)
+		if got := h.Values("Access-Control-Allow-Origin"); len(got) != 1 || got[0] != want {
+			t.Errorf("%s: Access-Control-Allow-Origin = %q; want %s", name, got, want)
+		}
+		if got := h.Get("Access-Control-Allow-Credentials"); got != credentials {
+			t.Errorf("%s: Access-Control-Allow-Credentials = %q; want %q", name, got, credentials)
+		}
+		if got := h.Get("Vary"); (got == "Origin") != (want == origin) {
+			t.Errorf("%s: Vary = %q with Access-Control-Allow-Origin %s", name, got, want)
 		}
 	}
 	head := s.listen("/events", "Origin: https://evil.example").head.header
@@ -107,6 +124,7 @@ func TestPreflightAllowsWhatBeaconsNeed(t *testing.T) {
 	}{
 		{"/metrics", nil, 204, "POST, OPTIONS"},
 		{"/api/events", []string{"Access-Control-Request-Method: POST", "Access-Control-Request-Headers: content-type"}, 204, "POST, OPTIONS"},
+		{"/cmcd", []string{"Access-Control-Request-Method: POST", "Access-Control-Request-Headers: content-type"}, 204, "POST, OPTIONS"},
 		{"/events", []string{"Access-Control-Request-Method: GET"}, 204, "GET"},
 		{"/event-dispatcher", []string{"Access-Control-Request-Method: GET"}, 204, "GET"},
 		{"/events", nil, 405, ""},
@@ -118,8 +136,19 @@ func TestPreflightAllowsWhatBeaconsNeed(t *testing.T) {
 		if tt.status != 204 {
 			continue
 		}
-		if got := a.header.Get("Access-Control-Allow-Headers"); got != "content-type" || a.body != "" {
-			t.Errorf("OPTIONS %s: Access-Control-Allow-Headers %q, body %q; want content-type, none", tt.target, got, a.body)
+		allowed := strings.Split(a.header.Get("Access-Control-Allow-Headers"), ", ")
+		for _, name := range strings.Fields("content-type content-encoding authorization cache-control last-event-id x-requested-with traceparent tracestate baggage sentry-trace") {
+			if !slices.Contains(allowed, name) {
+				t.Errorf("OPTIONS %s: Access-Control-Allow-Headers %q; want %s in it", tt.target, allowed, name)
+			}
+		}
+		for _, name := range []string{"x-forwarded-for", "forwarded"} { // a page does not say whose it is
+			if slices.Contains(allowed, name) {
+				t.Errorf("OPTIONS %s: Access-Control-Allow-Headers %q; want no %s in it", tt.target, allowed, name)
+			}
+		}
+		if age := a.header.Get("Access-Control-Max-Age"); a.body != "" || age != "86400" {
+			t.Errorf("OPTIONS %s: body %q, Access-Control-Max-Age %q; want none, a day", tt.target, a.body, age)
 		}
 	}
 }
@@ -145,6 +174,34 @@ func TestOnlyListedOriginsMayOpenTheFirehose(t *testing.T) {
 		a := s.send(request("GET", "/events", "", "Origin: "+origin, upgradeHeaders))
 		if a.status != 403 || a.reason() != "origin" {
 			t.Errorf("an upgrade from %s = %d %q; want 403 origin", origin, a.status, a.reason())
+		}
+	}
+}
+
+// A page that is not listed publishes nothing, and is told why.
+func TestOnlyListedOriginsMayPublish(t *testing.T) {
+	t.Parallel()
+	const listed = "https://page.example"
+	s := start(t, func(o *setup) { o.Origins = []string{listed} })
+	c := s.listen("/events")
+	for _, path := range []string{"/metrics", "/api/events", "/metrics?batch=array", "/cmcd"} {
+		for _, origin := range []string{"https://evil.example", "null"} {
+			for name, req := range map[string]string{
+				"POST":      request("POST", path, `{"evil":1}`, "Origin: "+origin),
+				"expecting": request("POST", path, `{"evil":1}`, "Origin: "+origin, "Expect: 100-continue"),
+				"preflight": request("OPTIONS", path, "", "Origin: "+origin, "Access-Control-Request-Method: POST"),
+			} {
+				if a := s.send(req); a.status != 403 || a.reason() != "origin" {
+					t.Errorf("%s %s from %s = %d %q; want 403 origin", name, path, origin, a.status, a.body)
+				}
+			}
+		}
+	}
+	s.post("/metrics", `{"good":1}`, "Origin: "+listed)
+	s.post("/metrics", `{"good":2}`) // no browser
+	for _, want := range []string{`{"good":1}`, `{"good":2}`} {
+		if got := c.event(); got != want {
+			t.Errorf("the stream has %s; want %s", got, want)
 		}
 	}
 }

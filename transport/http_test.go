@@ -124,7 +124,7 @@ func TestBodyIsRefusedBeforeItIsSent(t *testing.T) {
 		reason       string
 	}{
 		{"too large", "198.51.100.1", "Content-Length: 1001", 413, "too_large"},
-		{"encoding", "198.51.100.2", "Content-Length: 10\r\nContent-Encoding: gzip", 415, "content_encoding"},
+		{"encoding", "198.51.100.2", "Content-Length: 10\r\nContent-Encoding: br", 415, "content_encoding"},
 		{"taken", "198.51.100.3", "Content-Length: 10", 100, ""},
 		{"over the limit", "198.51.100.3", "Content-Length: 10", 429, "client_limit"},
 		{"another client", "198.51.100.4", "Content-Length: 10", 100, ""},

@@ -68,7 +68,9 @@ func TestSubmitAnswersWithTheStatusOfTheContract(t *testing.T) {
 		{"empty", "", nil, 400, "empty_body"},
 		{"not UTF-8", "{\"username\":\"\xff\",\"cardId\":\"c\"}", nil, 400, "invalid_utf8"},
 		{"too large", `{"username":"a","cardId":"c","data":"` + strings.Repeat("x", 4096) + `"}`, nil, 413, "too_large"},
-		{"compressed", `{}`, []string{"Content-Encoding: gzip"}, 415, "content_encoding"},
+		{"compressed otherwise", `{}`, []string{"Content-Encoding: br"}, 415, "content_encoding"},
+		{"not gzip", `{}`, []string{"Content-Encoding: gzip"}, 400, "content_corrupt"},
+		{"gzip", gzipped(t, `{"username":"a","cardId":"c"}`), []string{"Content-Encoding: gzip"}, 200, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			a := s.send(request("POST", submitPath, tt.body, tt.headers...))
