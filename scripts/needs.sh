@@ -1,23 +1,31 @@
 #!/bin/sh
 # Installs what the tests run besides Go: a real Redis, real proxies, a real browser,
-# Node.js and curl. Says what it installs; fails if it cannot.
+# Node.js and curl. Says what it installs; fails if it cannot. With -check it installs
+# nothing, and says which tests were not run for want of what.
 set -eu
 
 missing=""
-need() { # command, Debian package
-	command -v "$1" >/dev/null 2>&1 || missing="$missing $2"
+need() { # command, Debian package, tests
+	command -v "$1" >/dev/null 2>&1 && return
+	missing="$missing $2"
+	[ "$check" = "" ] || echo "NOT RUN: $3, for want of $1" >&2
 }
+check="${1:-}"
 
 # Daemons live in sbin on some systems, and a bare PATH lacks it.
 PATH="$PATH:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-need redis-server redis-server
-need chromium chromium
-need node nodejs
-need npm npm
-need curl curl
-need nginx nginx
-need haproxy haproxy
+need redis-server redis-server "tests of relay, sessions and instances"
+need chromium chromium "tests with a browser"
+need node nodejs "tests with Node.js"
+need npm npm "tests with Node.js"
+need curl curl "tests with curl"
+need nginx nginx "tests behind nginx"
+need haproxy haproxy "tests behind haproxy"
 [ -z "$missing" ] && exit 0
+if [ "$check" = "-check" ]; then
+	echo "'make needs' installs what is missing, 'make test' runs everything" >&2
+	exit 0
+fi
 
 echo "the tests need:$missing"
 if ! command -v apt-get >/dev/null 2>&1; then

@@ -9,78 +9,18 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"event-dispatcher/internal/program"
+	"event-dispatcher/internal/testkit"
 )
-
-// binary builds the program once, from its one file, as the documentation does.
-var binary = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "event_dispatcher")
-	if err != nil {
-		return "", err
-	}
-	built = dir
-	path := filepath.Join(dir, "event_dispatcher")
-	build := exec.Command("go", "build", "-o", path, "cmd/event_dispatcher/main.go")
-	build.Dir = "../.."
-	if out, err := build.CombinedOutput(); err != nil {
-		return "", &exec.Error{Name: string(out), Err: err}
-	}
-	return path, nil
-})
-
-// command is the built program with a clean environment.
-func command(t *testing.T, env []string, args ...string) *exec.Cmd {
-	t.Helper()
-	path, err := binary()
-	if err != nil {
-		t.Fatalf("go build cmd/event_dispatcher/main.go: %v", err)
-	}
-	cmd := exec.Command(path, args...)
-	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME")}, env...)
-	return cmd
-}
-
-// started waits until the program listens, and ends it with the test.
-func started(t *testing.T, cmd *exec.Cmd) (stderr *output, addr string) {
-	t.Helper()
-	stderr = &output{}
-	cmd.Stderr = stderr
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		cmd.Process.Kill()
-		cmd.Wait()
-	})
-	eventually(t, "the program listens", func() bool {
-		if a := stderr.addresses("listening"); len(a) > 0 {
-			addr = a[0]
-		}
-		return addr != ""
-	})
-	return stderr, addr
-}
-
-// wait returns the exit code; -1 if a signal ended the program.
-func wait(t *testing.T, cmd *exec.Cmd, stderr *output) int {
-	t.Helper()
-	limit := time.AfterFunc(patience, func() { cmd.Process.Kill() })
-	defer limit.Stop()
-	cmd.Wait()
-	if status := cmd.ProcessState.Sys().(syscall.WaitStatus); status.Signaled() && status.Signal() == syscall.SIGKILL {
-		t.Errorf("the program has not ended after %v; stderr:\n%s", patience, stderr)
-	}
-	return cmd.ProcessState.ExitCode()
-}
 
 func TestExitCodesTellUsageFromFailure(t *testing.T) {
 	t.Parallel()
-	_, busy := started(t, command(t, nil, "-port", "127.0.0.1:0"))
+	busy := program.Start(t).Addrs[0]
 	for _, tt := range []struct {
 		env            []string
 		args           string
@@ -101,7 +41,7 @@ func TestExitCodesTellUsageFromFailure(t *testing.T) {
 		{[]string{"PORT=" + busy, "HTTP_PROXY=http://192.0.2.1:1"}, "-healthcheck", 0, "", ""},
 		{nil, "-healthcheck -port 127.0.0.1:1", 1, "", "refused"},
 	} {
-		cmd := command(t, tt.env, strings.Fields(tt.args)...)
+		cmd := program.Command(t, tt.env, strings.Fields(tt.args)...)
 		var stdout, stderr bytes.Buffer
 		cmd.Stdout, cmd.Stderr = &stdout, &stderr
 		limit := time.AfterFunc(patience, func() { cmd.Process.Kill() })
@@ -117,60 +57,45 @@ func TestExitCodesTellUsageFromFailure(t *testing.T) {
 func TestSignalEndsTheProgramWithZero(t *testing.T) {
 	t.Parallel()
 	for _, sig := range []os.Signal{syscall.SIGTERM, syscall.SIGINT} {
-		cmd := command(t, []string{"PORT=127.0.0.1:0"}, "-drain-window", "0")
-		stderr, addr := started(t, cmd)
-		if status, _ := get(t, "http://"+addr+"/livez"); status != 200 {
+		p := program.Run(t, program.Command(t, []string{"PORT=127.0.0.1:0"}, "-drain-window", "0"), 1)
+		if status, _ := p.Get("/livez"); status != 200 {
 			t.Errorf("GET /livez with PORT from the environment = %d; want 200", status)
 		}
-		cmd.Process.Signal(sig)
-		if code := wait(t, cmd, stderr); code != 0 {
-			t.Errorf("exit code after %v = %d; want 0; stderr:\n%s", sig, code, stderr)
+		if code := p.Exits(sig); code != 0 {
+			t.Errorf("exit code after %v = %d; want 0", sig, code)
 		}
 	}
 }
 
 func TestSecondSignalEndsTheProgramAtOnce(t *testing.T) {
 	t.Parallel()
-	cmd := command(t, nil, "-port", "127.0.0.1:0", "-drain-timeout", "1h", "-drain-silence", "30m")
-	stderr, addr := started(t, cmd)
-	openStream(t, addr)
-	cmd.Process.Signal(syscall.SIGTERM)
-	eventually(t, "the program drains", func() bool { return strings.Contains(stderr.String(), "shutting down") })
-	endAtOnce(t, cmd, stderr)
+	p := program.Start(t, "-drain-timeout", "1h", "-drain-silence", "30m")
+	openStream(t, p.Addrs[0])
+	p.Cmd.Process.Signal(syscall.SIGTERM)
+	testkit.Eventually(t, "the program drains", func() bool { return strings.Contains(p.Log.String(), "shutting down") })
+	endAtOnce(t, p)
 }
 
 // endAtOnce signals for the second time, and holds the program to end by that.
-func endAtOnce(t *testing.T, cmd *exec.Cmd, stderr *output) {
+func endAtOnce(t *testing.T, p *program.Program) {
 	t.Helper()
 	// The first signal's handler is removed in a goroutine, so a second one may
 	// have to be repeated.
-	ended := make(chan int, 1)
-	go func() { ended <- wait(t, cmd, stderr) }()
-	for {
-		cmd.Process.Signal(syscall.SIGTERM)
-		select {
-		case code := <-ended:
-			if status := cmd.ProcessState.Sys().(syscall.WaitStatus); !status.Signaled() || status.Signal() != syscall.SIGTERM {
-				t.Errorf("the second signal ends the program with code %d; want by the signal", code)
-			}
-			return
-		case <-time.After(10 * time.Millisecond):
-		}
+	testkit.Eventually(t, "the second signal ends the program", func() bool {
+		p.Cmd.Process.Signal(syscall.SIGTERM)
+		return p.HasEnded()
+	})
+	code := p.Wait()
+	if status := p.Cmd.ProcessState.Sys().(syscall.WaitStatus); !status.Signaled() || status.Signal() != syscall.SIGTERM {
+		t.Errorf("the second signal ends the program with code %d; want by the signal", code)
 	}
 }
 
 // The lead is longer than the test, which looks at it from all sides.
 func TestNothingButReadinessEndsDuringTheLead(t *testing.T) {
 	t.Parallel()
-	cmd := command(t, nil, "-port", "127.0.0.1:0", "-admin-addr", "127.0.0.1:0", "-drain-lead", "1h", "-drain-timeout", "2h")
-	stderr, addr := started(t, cmd)
-	var admin string
-	eventually(t, "the program listens for operators", func() bool {
-		for _, a := range stderr.addresses("listening for operators") {
-			admin = a
-		}
-		return admin != ""
-	})
+	p := program.Start(t, "-admin-addr", "127.0.0.1:0", "-drain-lead", "1h", "-drain-timeout", "2h")
+	addr, admin := p.Addrs[0], p.Admin
 	keepAlive := http.Client{Transport: &http.Transport{MaxConnsPerHost: 1}, Timeout: patience}
 	defer keepAlive.CloseIdleConnections()
 	publish := func(body string) {
@@ -186,8 +111,8 @@ func TestNothingButReadinessEndsDuringTheLead(t *testing.T) {
 	}
 	_, before := openStream(t, addr)
 	publish("1")
-	cmd.Process.Signal(syscall.SIGTERM)
-	eventually(t, "the program is not ready", func() bool {
+	p.Cmd.Process.Signal(syscall.SIGTERM)
+	testkit.Eventually(t, "the program is not ready", func() bool {
 		status, body := get(t, "http://"+admin+"/readyz")
 		return status == 503 && strings.Contains(body, "draining")
 	})
@@ -208,7 +133,7 @@ func TestNothingButReadinessEndsDuringTheLead(t *testing.T) {
 		}
 	}
 	// A second signal does not wait for the rest of the lead.
-	endAtOnce(t, cmd, stderr)
+	endAtOnce(t, p)
 }
 
 // The documented command, on a fresh clone.

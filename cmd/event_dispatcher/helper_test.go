@@ -2,9 +2,7 @@ package main
 
 import (
 	"bufio"
-	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"net"
@@ -12,25 +10,24 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"go.uber.org/goleak"
+
+	"event-dispatcher/internal/program"
+	"event-dispatcher/internal/testkit"
 )
 
-// patience is how long a test waits for what must happen.
-const patience = 60 * time.Second
+const patience = testkit.Patience
 
 func TestMain(m *testing.M) {
 	os.Setenv("GOMAXPROCS", fmt.Sprint(8)) // several programs in one process must not each set it
 	goleak.VerifyTestMain(m, append(ignored, goleak.Cleanup(func(code int) {
-		os.RemoveAll(built)
+		program.Clean()
 		os.Exit(code)
 	}))...)
 }
-
-var built string // directory of the program, once a test has built it
 
 // fasthttp renders the Date header in a goroutine that never ends, and looks after
 // idle workers in one that ends with its next look.
@@ -39,39 +36,10 @@ var ignored = []goleak.Option{
 	goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*workerPool).Start.func2"),
 }
 
-// output collects what a program writes, and can be read meanwhile.
-type output struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.buf.Write(p)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.buf.String()
-}
-
-// addresses are those that the program's log says it listens on.
-func (o *output) addresses(message string) (addrs []string) {
-	for line := range strings.Lines(o.String()) {
-		var entry struct{ Msg, Address string }
-		if json.Unmarshal([]byte(line), &entry) == nil && entry.Msg == message {
-			addrs = append(addrs, entry.Address)
-		}
-	}
-	return addrs
-}
-
-// program is a run of it within the test.
-type program struct {
+// inside is a run of the program within the test.
+type inside struct {
 	t      *testing.T
-	stderr output
+	stderr testkit.Output
 	addrs  []string
 	admin  string // of the operators' listener, if args have one
 	stop   context.CancelFunc
@@ -79,22 +47,22 @@ type program struct {
 }
 
 // boot runs the program with args on as many free ports, and stops it in the end.
-func boot(t *testing.T, ports int, args ...string) *program {
+func boot(t *testing.T, ports int, args ...string) *inside {
 	t.Helper()
-	p := &program{t: t, ended: make(chan error, 1)}
+	p := &inside{t: t, ended: make(chan error, 1)}
 	args = append([]string{"-port", strings.Repeat("127.0.0.1:0,", ports), "-drain-window", "0"}, args...)
 	ctx, stop := context.WithCancel(context.Background())
 	p.stop = stop
 	go func() { p.ended <- run(ctx, args, &p.stderr) }()
 	t.Cleanup(func() { stop() })
-	eventually(t, "the program listens", func() bool {
+	testkit.Eventually(t, "the program listens", func() bool {
 		select {
 		case err := <-p.ended:
 			t.Fatalf("run(%q) = %v before it listens; stderr:\n%s", args, err, &p.stderr)
 		default:
 		}
-		p.addrs = p.stderr.addresses("listening")
-		for _, a := range p.stderr.addresses("listening for operators") {
+		p.addrs = p.stderr.Addresses("listening")
+		for _, a := range p.stderr.Addresses("listening for operators") {
 			p.admin = a
 		}
 		return len(p.addrs) == ports && (p.admin != "" || !slices.Contains(args, "-admin-addr"))
@@ -103,7 +71,7 @@ func boot(t *testing.T, ports int, args ...string) *program {
 }
 
 // end waits for the end of run.
-func (p *program) end() error {
+func (p *inside) end() error {
 	p.t.Helper()
 	select {
 	case err := <-p.ended:
@@ -114,7 +82,7 @@ func (p *program) end() error {
 	}
 }
 
-func (p *program) url(path string) string { return "http://" + p.addrs[0] + path }
+func (p *inside) url(path string) string { return "http://" + p.addrs[0] + path }
 
 // client keeps no connections, so none outlives its test.
 var client = http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: patience}
@@ -161,13 +129,4 @@ func openStream(t *testing.T, addr string) (net.Conn, *bufio.Reader) {
 	}
 	br.ReadString('\n')
 	return conn, br
-}
-
-func eventually(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(patience); !ok(); time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("still not so after %v: %s", patience, what)
-		}
-	}
 }

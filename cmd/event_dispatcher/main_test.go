@@ -17,6 +17,7 @@ import (
 	"go.uber.org/goleak"
 
 	"event-dispatcher/cmd/event_dispatcher/config"
+	"event-dispatcher/internal/testkit"
 )
 
 func TestEventsTravelThroughTheProgram(t *testing.T) {
@@ -199,7 +200,7 @@ func TestReadinessEndsBeforeTheStreams(t *testing.T) {
 	p := boot(t, 1, "-admin-addr", "127.0.0.1:0", "-drain-silence", "1s")
 	_, br := openStream(t, p.addrs[0])
 	p.stop()
-	eventually(t, "the program is not ready", func() bool {
+	testkit.Eventually(t, "the program is not ready", func() bool {
 		status, body := get(t, "http://"+p.admin+"/readyz")
 		return status == 503 && strings.Contains(body, "draining")
 	})
@@ -302,7 +303,7 @@ func TestNothingIsLeftWhenRunReturns(t *testing.T) {
 		io.WriteString(c, text)
 		conns = append(conns, c)
 	}
-	eventually(t, "the stream is open", func() bool {
+	testkit.Eventually(t, "the stream is open", func() bool {
 		_, body := get(t, "http://"+p.admin+"/consumers")
 		return strings.Contains(body, `"id"`)
 	})

@@ -27,7 +27,7 @@ func BenchmarkRelayLatency(b *testing.B) {
 	all := startAll(b, 2, server.URL())
 	const rate = 5000
 	near, far := all[0].times(b), all[1].times(b)
-	conn, err := net.Dial("tcp", all[0].addrs[0])
+	conn, err := net.Dial("tcp", all[0].Addrs[0])
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -65,7 +65,7 @@ func BenchmarkRelayLatency(b *testing.B) {
 // times opens a stream and returns how long each event was on its way.
 func (i *instance) times(b *testing.B) <-chan time.Duration {
 	b.Helper()
-	resp, err := http.Get(i.url("/events"))
+	resp, err := http.Get(i.URL("/events"))
 	if err != nil {
 		b.Fatal(err)
 	}

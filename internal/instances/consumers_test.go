@@ -16,6 +16,8 @@ import (
 	"testing"
 
 	"github.com/coder/websocket"
+
+	"event-dispatcher/internal/testkit"
 )
 
 // A ledger is what one consumer of the players' events got.
@@ -104,7 +106,7 @@ func (l *ledger) of(player, first, last int) []int {
 // skipped, and holds the consumer to that and to its order.
 func (l *ledger) wantBooks(published int) {
 	l.t.Helper()
-	eventually(l.t, fmt.Sprintf("received + skipped = %d", published), func() bool {
+	testkit.Eventually(l.t, fmt.Sprintf("received + skipped = %d", published), func() bool {
 		r, k := l.books()
 		return r+k >= published
 	})
@@ -124,11 +126,11 @@ type stream struct {
 
 func (i *instance) listen() *stream {
 	i.t.Helper()
-	conn, err := net.Dial("tcp", i.addrs[0])
+	conn, err := net.Dial("tcp", i.Addrs[0])
 	if err != nil {
 		i.t.Fatal(err)
 	}
-	fmt.Fprintf(conn, "GET /events HTTP/1.1\r\nHost: %s\r\n\r\n", i.addrs[0])
+	fmt.Fprintf(conn, "GET /events HTTP/1.1\r\nHost: %s\r\n\r\n", i.Addrs[0])
 	br := bufio.NewReader(conn)
 	status, _ := br.ReadString('\n')
 	for line := status; line != "\r\n" && err == nil; {
@@ -181,7 +183,7 @@ func (i *instance) feed(path string) *feed {
 	f := &feed{newLedger(i.t)}
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	c, _, err := websocket.Dial(ctx, "ws://"+i.addrs[0]+path, &websocket.DialOptions{
+	c, _, err := websocket.Dial(ctx, "ws://"+i.Addrs[0]+path, &websocket.DialOptions{
 		OnPingReceived: func(_ context.Context, payload []byte) bool {
 			n, _ := number(payload, "skipped ")
 			f.skip(n)

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"event-dispatcher/internal/redistest"
+	"event-dispatcher/internal/testkit"
 )
 
 // An instance is told to end under load, with thousands of consumers: all that it
@@ -52,7 +53,7 @@ func TestFault14TermUnderLoadLosesNothing(t *testing.T) {
 		screensB = append(screensB, b.dial(fmt.Sprintf("/ws/p/v%d", k)))
 	}
 	for i, n := range map[*instance]float64{a: screens, b: others} {
-		eventually(t, "all users are active", func() bool { return i.metric("dispatcher_session_active_users") == n })
+		testkit.Eventually(t, "all users are active", func() bool { return i.Metric("dispatcher_session_active_users") == n })
 	}
 
 	// Players and a user's changes at a until it refuses; a load at b all the time.
@@ -63,7 +64,7 @@ func TestFault14TermUnderLoadLosesNothing(t *testing.T) {
 	for k := range players {
 		p := a.player(k)
 		posting.Go(func() {
-			for p.post() == nil {
+			for p.Post() == nil {
 				accepted[k].Add(1)
 				time.Sleep(50 * time.Millisecond)
 			}
@@ -71,7 +72,7 @@ func TestFault14TermUnderLoadLosesNothing(t *testing.T) {
 	}
 	posting.Go(func() {
 		for n := 0; ; n++ {
-			status, _, _ := a.post("/poc/submit_update_event", fmt.Sprintf(`{"username":"u0","cardId":"c","data":"%d","practiceId":"p"}`, n))
+			status, _, _ := a.Post("/poc/submit_update_event", fmt.Sprintf(`{"username":"u0","cardId":"c","data":"%d","practiceId":"p"}`, n))
 			if status != 200 {
 				return
 			}
@@ -79,8 +80,8 @@ func TestFault14TermUnderLoadLosesNothing(t *testing.T) {
 			time.Sleep(100 * time.Millisecond)
 		}
 	})
-	eventually(t, "there is load", func() bool { return accepted[0].Load() > 60 && submitted.Load() > 30 })
-	if code := a.exits(syscall.SIGTERM); code != 0 {
+	testkit.Eventually(t, "there is load", func() bool { return accepted[0].Load() > 60 && submitted.Load() > 30 })
+	if code := a.Exits(syscall.SIGTERM); code != 0 {
 		t.Errorf("exit code = %d; want 0", code)
 	}
 	posting.Wait()
@@ -101,7 +102,7 @@ func TestFault14TermUnderLoadLosesNothing(t *testing.T) {
 		s.wantNoneTwice()
 	}
 	for _, s := range screensB {
-		eventually(t, "what was submitted is at the other instance", func() bool {
+		testkit.Eventually(t, "what was submitted is at the other instance", func() bool {
 			s.mu.Lock()
 			defer s.mu.Unlock()
 			return len(s.seen) >= sure
@@ -111,17 +112,17 @@ func TestFault14TermUnderLoadLosesNothing(t *testing.T) {
 	for _, l := range ledgers {
 		for k := range players {
 			sure := int(accepted[k].Load())
-			eventually(t, "what was accepted arrived", func() bool { return len(l.of(k, 0, sure)) == sure })
+			testkit.Eventually(t, "what was accepted arrived", func() bool { return len(l.of(k, 0, sure)) == sure })
 			if more := len(l.of(k, sure+1, 1<<30)); more > 0 {
 				t.Errorf("%d events arrived that were not accepted", more)
 			}
 		}
 	}
 	before := other.sent()
-	eventually(t, "the other instance goes on", func() bool { return other.sent() > before+50 })
+	testkit.Eventually(t, "the other instance goes on", func() bool { return other.sent() > before+50 })
 	other.stop()
 	for _, l := range ledgers[streams+feeds:] {
-		eventually(t, "the other's consumers get its own", func() bool {
+		testkit.Eventually(t, "the other's consumers get its own", func() bool {
 			return len(l.of(other.id, 0, other.sent())) == other.sent()
 		})
 	}
@@ -142,7 +143,7 @@ func TestTermWaitsForASlowRedis(t *testing.T) {
 	far, p := all[1].listen(), all[0].player(1)
 	server.Pause(800 * time.Millisecond)
 	p.publish(20)
-	if code := all[0].exits(syscall.SIGTERM); code != 0 {
+	if code := all[0].Exits(syscall.SIGTERM); code != 0 {
 		t.Errorf("exit code = %d; want 0", code)
 	}
 	far.wantBooks(20)
@@ -164,13 +165,13 @@ func TestFault15KillLeavesNoGapUntold(t *testing.T) {
 	a.dial("/ws/p/both")
 	b.dial("/ws/p/both")
 	for i, n := range map[*instance]float64{a: users + 1, b: 2} {
-		eventually(t, "all users are active", func() bool { return i.metric("dispatcher_session_active_users") == n })
+		testkit.Eventually(t, "all users are active", func() bool { return i.Metric("dispatcher_session_active_users") == n })
 	}
-	eventually(t, "the other instance can know", func() bool {
+	testkit.Eventually(t, "the other instance can know", func() bool {
 		return len(strings.Fields(server.Do("SMEMBERS", "users"))) == users+2
 	})
 	for k := range users {
-		status, header, err := a.post("/poc/submit_update_event", fmt.Sprintf(`{"username":"u%d","cardId":"c","practiceId":"p"}`, k))
+		status, header, err := a.Post("/poc/submit_update_event", fmt.Sprintf(`{"username":"u%d","cardId":"c","practiceId":"p"}`, k))
 		if status != 200 {
 			t.Fatalf("submit = %d, %v; want 200", status, err)
 		}
@@ -180,15 +181,15 @@ func TestFault15KillLeavesNoGapUntold(t *testing.T) {
 	stopped := make(chan struct{})
 	go func() {
 		defer close(stopped)
-		for p.post() == nil {
+		for p.Post() == nil {
 		}
 	}()
-	eventually(t, "events flow", func() bool { r, _ := far.books(); return r > 500 })
-	a.exits(syscall.SIGKILL)
+	testkit.Eventually(t, "events flow", func() bool { r, _ := far.books(); return r > 500 })
+	a.Exits(syscall.SIGKILL)
 	<-stopped
 	last := b.player(2)
 	last.publish(1)
-	eventually(t, "the other goes on", func() bool { return len(far.of(2, 0, 1)) == 1 })
+	testkit.Eventually(t, "the other goes on", func() bool { return len(far.of(2, 0, 1)) == 1 })
 	// What came is a's beginning, without a hole; what it had not yet sent died
 	// with it. The answer to the last one may have, too.
 	if n := len(far.of(1, 0, 1<<30)); n != len(far.of(1, 0, n)) || n > p.sent()+1 {
@@ -204,7 +205,7 @@ func TestFault15KillLeavesNoGapUntold(t *testing.T) {
 			t.Errorf("event = %+v; want logouts only", e)
 		}
 	}
-	_, header, _ := b.post("/poc/submit_update_event", `{"username":"bob","cardId":"c","practiceId":"p"}`)
+	_, header, _ := b.Post("/poc/submit_update_event", `{"username":"bob","cardId":"c","practiceId":"p"}`)
 	for e := bob.next(); e.ID != header.Get("X-Event-Id"); e = bob.next() {
 		t.Errorf("event = %+v; want nothing after the logouts", e)
 	}
@@ -237,7 +238,7 @@ func TestEveryConsumerOfThreeInstancesGetsEverything(t *testing.T) {
 		p := i.player(k)
 		players.Go(func() {
 			for p.sent() < each {
-				if err := p.post(); err != nil {
+				if err := p.Post(); err != nil {
 					t.Error(err)
 					return
 				}

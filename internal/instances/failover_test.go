@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"event-dispatcher/internal/redistest"
+	"event-dispatcher/internal/testkit"
 )
 
 // A cluster loses the master that carries the events, once because it dies and
@@ -23,7 +24,7 @@ func TestClusterFailsOverAndIsResharded(t *testing.T) {
 	wantSharded(t, master)
 
 	master.Kill()
-	eventually(t, "the replica takes over", func() bool { return cluster.Master(slot) != nil })
+	testkit.Eventually(t, "the replica takes over", func() bool { return cluster.Master(slot) != nil })
 	p.converged()
 	wantSharded(t, cluster.Master(slot))
 	p.wantUsersEverywhere()
@@ -32,7 +33,7 @@ func TestClusterFailsOverAndIsResharded(t *testing.T) {
 	wantReplica(t, master)
 	hanging := cluster.Master(slot)
 	hanging.Stop()
-	eventually(t, "the first master takes over", func() bool { return cluster.Master(slot) == master })
+	testkit.Eventually(t, "the first master takes over", func() bool { return cluster.Master(slot) == master })
 	p.converged()
 	hanging.Continue()
 	wantReplica(t, hanging)
@@ -56,7 +57,7 @@ func TestClusterFailsOverAndIsResharded(t *testing.T) {
 // wantReplica waits until a server that was a master follows its successor.
 func wantReplica(t *testing.T, s *redistest.Server) {
 	t.Helper()
-	eventually(t, "the old master follows the new one", s.Follows)
+	testkit.Eventually(t, "the old master follows the new one", s.Follows)
 }
 
 func clusterURL(c *redistest.Cluster, login string) string {
@@ -71,7 +72,7 @@ func clusterURL(c *redistest.Cluster, login string) string {
 // within the shard of a node, and session events by the original's.
 func wantSharded(t *testing.T, node *redistest.Server) {
 	t.Helper()
-	eventually(t, "subscribed at the channel's node", func() bool {
+	testkit.Eventually(t, "subscribed at the channel's node", func() bool {
 		return node.Do("PUBSUB", "SHARDCHANNELS") == "event-dispatcher" && node.Do("PUBSUB", "SHARDNUMSUB", "event-dispatcher") == "event-dispatcher 2"
 	})
 	if got := node.Do("PUBSUB", "CHANNELS"); strings.Contains(got, "event-dispatcher") {
@@ -87,7 +88,7 @@ func (p *pair) converged() {
 	for _, s := range []*stream{p.atA, p.atB} {
 		for _, l := range []*load{p.playsA, p.playsB} {
 			from := l.sent()
-			eventually(p.t, "players' events arrive again", func() bool { return len(s.of(l.id, from, 1<<30)) > 0 })
+			testkit.Eventually(p.t, "players' events arrive again", func() bool { return len(s.of(l.id, from, 1<<30)) > 0 })
 		}
 	}
 	p.wantSession()
@@ -98,9 +99,9 @@ func (p *pair) wantUsersEverywhere() {
 	p.t.Helper()
 	for k := range 12 {
 		user := fmt.Sprintf("u%d", k)
-		eventually(p.t, "what is submitted is known at the other instance", func() bool {
+		testkit.Eventually(p.t, "what is submitted is known at the other instance", func() bool {
 			id := p.submit(p.a, user)
-			_, body := p.b.get("/poc/replay_event_data/" + user)
+			_, body := p.b.Get("/poc/replay_event_data/" + user)
 			return strings.Contains(body, id)
 		})
 	}
@@ -121,9 +122,9 @@ func TestSentinelsFailOver(t *testing.T) {
 	master.Kill()
 	p.away(p.a, p.b)
 	p.wantLocalSession()
-	eventually(t, "the replica is the master", replica.Leads)
+	testkit.Eventually(t, "the replica is the master", replica.Leads)
 	p.converged()
-	eventually(t, "the new master knows who is active", func() bool {
+	testkit.Eventually(t, "the new master knows who is active", func() bool {
 		users := replica.Do("SMEMBERS", "users")
 		return strings.Contains(users, "p/alice") && strings.Contains(users, "p/bob")
 	})
@@ -131,7 +132,7 @@ func TestSentinelsFailOver(t *testing.T) {
 	wantReplica(t, master)
 	p.converged()
 	replica.Stop()
-	eventually(t, "the first is the master", master.Leads)
+	testkit.Eventually(t, "the first is the master", master.Leads)
 	p.converged()
 	replica.Continue()
 	wantReplica(t, replica)

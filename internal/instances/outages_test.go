@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"event-dispatcher/internal/redistest"
+	"event-dispatcher/internal/testkit"
 )
 
 // Redis answers nothing for a minute: what the instances drop meanwhile is
@@ -31,7 +32,7 @@ func TestFault10RedisStopsAndGoesOn(t *testing.T) {
 		if gaps, dropped, unsure := way.to.gaps(), way.from.dropped(), way.from.unanswered(); gaps > dropped || gaps < dropped-unsure || gaps == 0 {
 			t.Errorf("gaps %v, dropped %v, %v of them unanswered; want the same but for these, not 0", gaps, dropped, unsure)
 		}
-		if expired := way.from.metric(`dispatcher_relay_dropped_events_total{events="firehose",reason="expired"}`); expired+way.from.unanswered() != way.from.dropped() {
+		if expired := way.from.Metric(`dispatcher_relay_dropped_events_total{events="firehose",reason="expired"}`); expired+way.from.unanswered() != way.from.dropped() {
 			t.Errorf("dropped %v, %v of them for their age; want all", way.from.dropped(), expired)
 		}
 	}
@@ -53,7 +54,7 @@ func TestFault10WithTooSmallAnOutbox(t *testing.T) {
 	together(t, all...)
 	a.publish(1)
 	far.wantBooks(a.sent())
-	full := all[0].metric(`dispatcher_relay_dropped_events_total{events="firehose",reason="full"}`)
+	full := all[0].Metric(`dispatcher_relay_dropped_events_total{events="firehose",reason="full"}`)
 	if gaps, dropped := all[1].gaps(), all[0].dropped(); gaps > dropped || gaps < dropped-all[0].unanswered() || full == 0 {
 		t.Errorf("gaps %v, dropped %v, %v of them for lack of room; want the same, some", gaps, all[0].dropped(), full)
 	}
@@ -74,18 +75,18 @@ func TestFault11RedisIsKilledAndRestarted(t *testing.T) {
 	}
 	server.Restart()
 	begin = time.Now()
-	eventually(t, "subscribed again", func() bool { return p.subscriptions() >= before+2 })
+	testkit.Eventually(t, "subscribed again", func() bool { return p.subscriptions() >= before+2 })
 	t.Logf("both subscribed %v after the start", time.Since(begin))
 	together(t, p.a, p.b)
 	t.Logf("both in full service %v after the start", time.Since(begin))
-	eventually(t, "the empty Redis learns who is active", func() bool {
+	testkit.Eventually(t, "the empty Redis learns who is active", func() bool {
 		users := server.Do("SMEMBERS", "users")
 		return strings.Contains(users, "p/alice") && strings.Contains(users, "p/bob")
 	})
 	p.settled()
 	for _, i := range all {
 		for _, line := range []string{`"relay: not subscribed any more"`, `"relay: cannot publish"`, `"redis":"` + server.Addr + `"`} {
-			if !strings.Contains(i.log.String(), line) {
+			if !strings.Contains(i.Log.String(), line) {
 				t.Errorf("the log has no %s", line)
 			}
 		}
@@ -95,7 +96,7 @@ func TestFault11RedisIsKilledAndRestarted(t *testing.T) {
 // subscriptions is how often both subscribed to the players' events, in all.
 func (p *pair) subscriptions() (n float64) {
 	for _, i := range []*instance{p.a, p.b} {
-		n += i.metric(`dispatcher_relay_subscriptions_total{events="firehose"}`)
+		n += i.Metric(`dispatcher_relay_subscriptions_total{events="firehose"}`)
 	}
 	return n
 }

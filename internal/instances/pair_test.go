@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"event-dispatcher/internal/testkit"
 )
 
 // A pair is what the faults have in common: two instances, each with a player who
@@ -29,7 +31,7 @@ func newPair(t testing.TB, a, b *instance, rate int) *pair {
 	together(t, a, b)
 	p := &pair{t: t, a: a, b: b, atA: a.listen(), atB: b.listen(), alice: a.dial("/ws/p/alice"), bob: b.dial("/ws/p/bob")}
 	for _, i := range []*instance{a, b} {
-		eventually(t, "the user is active", func() bool { return i.metric("dispatcher_session_active_users") == 1 })
+		testkit.Eventually(t, "the user is active", func() bool { return i.Metric("dispatcher_session_active_users") == 1 })
 	}
 	p.playsA, p.playsB = a.player(1).load(rate), b.player(2).load(rate)
 	t.Cleanup(func() { // also if the test has failed
@@ -38,7 +40,7 @@ func newPair(t testing.TB, a, b *instance, rate int) *pair {
 		}
 	})
 	for _, s := range []*stream{p.atA, p.atB} {
-		eventually(t, "events of both players arrive", func() bool {
+		testkit.Eventually(t, "events of both players arrive", func() bool {
 			return len(s.of(1, 0, 1<<30)) > rate && len(s.of(2, 0, 1<<30)) > rate
 		})
 	}
@@ -56,8 +58,8 @@ func (p *pair) stop() {
 func (p *pair) away(all ...*instance) {
 	p.t.Helper()
 	for _, i := range all {
-		eventually(p.t, "degraded", func() bool {
-			status, body := i.get("/readyz")
+		testkit.Eventually(p.t, "degraded", func() bool {
+			status, body := i.Get("/readyz")
 			if status != 200 {
 				p.t.Fatalf("GET /readyz = %d %s; want 200 while Redis is away", status, body)
 			}
@@ -71,7 +73,7 @@ func (p *pair) submit(at *instance, user string) string {
 	p.t.Helper()
 	p.submissions++
 	body := fmt.Sprintf(`{"username":"%s","cardId":"c","data":"%d","practiceId":"p"}`, user, p.submissions)
-	status, header, err := at.post("/poc/submit_update_event", body)
+	status, header, err := at.Post("/poc/submit_update_event", body)
 	if status != 200 {
 		p.t.Fatalf("submit = %d, %v; want 200", status, err)
 	}
@@ -98,12 +100,12 @@ func (p *pair) wantSession() {
 		// What Redis loses of session events nobody sends again: it may have to
 		// be submitted again while the instances find each other.
 		var id string
-		eventually(p.t, "a submission reaches the other instance's screen", func() bool {
+		testkit.Eventually(p.t, "a submission reaches the other instance's screen", func() bool {
 			id = p.submit(way.from, way.user)
 			return way.screen.gets(id, time.Second)
 		})
-		eventually(p.t, "the other instance knows the event", func() bool {
-			_, body := way.to.get("/poc/replay_event_data/" + way.user)
+		testkit.Eventually(p.t, "the other instance knows the event", func() bool {
+			_, body := way.to.Get("/poc/replay_event_data/" + way.user)
 			return strings.Contains(body, id)
 		})
 	}
@@ -134,7 +136,7 @@ func (p *pair) settled() {
 			p.t.Errorf("the consumer was told of %d skipped, gaps %v, dropped %v, %v of them unanswered; want the same, and at least what was surely dropped",
 				skipped, gaps, dropped, unsure)
 		}
-		if status, body := side.near.get("/readyz"); status != 200 || strings.Contains(body, "degraded") {
+		if status, body := side.near.Get("/readyz"); status != 200 || strings.Contains(body, "degraded") {
 			p.t.Errorf("GET /readyz = %d %s; want ready", status, body)
 		}
 	}
@@ -145,15 +147,15 @@ func (p *pair) settled() {
 
 // gaps is how many players' events of others did not reach the instance.
 func (i *instance) gaps() float64 {
-	return i.metric(`dispatcher_relay_gap_events_total{reason="lost"}`)
+	return i.Metric(`dispatcher_relay_gap_events_total{reason="lost"}`)
 }
 
 // unanswered is how many of these had been sent, and may have arrived.
 func (i *instance) unanswered() float64 {
-	return i.metric(`dispatcher_relay_dropped_events_total{events="firehose",reason="unanswered"}`)
+	return i.Metric(`dispatcher_relay_dropped_events_total{events="firehose",reason="unanswered"}`)
 }
 
 // dropped is how many players' events the instance gave up, for all reasons.
 func (i *instance) dropped() float64 {
-	return i.sum("dispatcher_relay_dropped_events_total", `events="firehose"`)
+	return i.Sum("dispatcher_relay_dropped_events_total", `events="firehose"`)
 }

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"event-dispatcher/internal/redistest"
+	"event-dispatcher/internal/testkit"
 )
 
 // The permissions that docs/sessions.md asks for are enough for everything, and
@@ -102,12 +103,12 @@ func useEverything(t *testing.T, url string, servers ...*redistest.Server) {
 	far.wantBooks(1)
 	bob, alice := all[1].dial("/ws/other/bob"), all[0].dial("/ws/other/alice")
 	for _, i := range all {
-		eventually(t, "the user is active", func() bool { return i.metric("dispatcher_session_active_users") == 1 })
+		testkit.Eventually(t, "the user is active", func() bool { return i.Metric("dispatcher_session_active_users") == 1 })
 	}
-	_, header, _ := all[0].post("/poc/submit_update_event", `{"username":"alice","cardId":"c","practiceId":"other"}`)
+	_, header, _ := all[0].Post("/poc/submit_update_event", `{"username":"alice","cardId":"c","practiceId":"other"}`)
 	bob.wantEvent(header.Get("X-Event-Id"))
-	eventually(t, "the other instance knows the event", func() bool {
-		_, body := all[1].get("/poc/replay_event_data/alice")
+	testkit.Eventually(t, "the other instance knows the event", func() bool {
+		_, body := all[1].Get("/poc/replay_event_data/alice")
 		return strings.Contains(body, header.Get("X-Event-Id"))
 	})
 	carol := all[1].dial("/ws/other/carol")
@@ -116,18 +117,18 @@ func useEverything(t *testing.T, url string, servers ...*redistest.Server) {
 	if e := bob.next(); e.Action != "USER_LOGOUT" || e.Source != "alice" {
 		t.Errorf("event = %+v; want alice's logout", e)
 	}
-	eventually(t, "alice's event is deleted", func() bool {
-		_, body := all[1].get("/poc/replay_event_data/alice")
+	testkit.Eventually(t, "alice's event is deleted", func() bool {
+		_, body := all[1].Get("/poc/replay_event_data/alice")
 		return strings.TrimSpace(body) == "{}"
 	})
 	for _, i := range all {
 		for _, reason := range []string{"denied", "other"} {
-			if n := i.metric(`dispatcher_session_store_failures_total{reason="` + reason + `"}`); n != 0 {
+			if n := i.Metric(`dispatcher_session_store_failures_total{reason="` + reason + `"}`); n != 0 {
 				t.Errorf("%v calls failed as %s; want 0", n, reason)
 			}
 		}
-		i.exits(syscall.SIGTERM)
-		if strings.Contains(i.log.String(), "NOPERM") {
+		i.Exits(syscall.SIGTERM)
+		if strings.Contains(i.Log.String(), "NOPERM") {
 			t.Error("the log has a NOPERM")
 		}
 	}

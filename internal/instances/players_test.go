@@ -37,15 +37,15 @@ func numbered(player, n int) string {
 func (p *player) publish(n int) {
 	p.t.Helper()
 	for range n {
-		if err := p.post(); err != nil {
+		if err := p.Post(); err != nil {
 			p.t.Fatal(err)
 		}
 	}
 }
 
-func (p *player) post() error {
+func (p *player) Post() error {
 	n := p.sent() + 1
-	if status, _, err := p.at.post("/metrics", numbered(p.id, n)); status != 200 {
+	if status, _, err := p.at.Post("/metrics", numbered(p.id, n)); status != 200 {
 		return fmt.Errorf("POST of event %d = %d, %v; want 200", n, status, err)
 	}
 	p.next.Add(1)
@@ -75,7 +75,7 @@ func (p *player) load(rate int) *load {
 				return
 			case <-tick.C:
 			}
-			if l.fail = p.post(); l.fail != nil {
+			if l.fail = p.Post(); l.fail != nil {
 				return
 			}
 			l.times = append(l.times, time.Now())

@@ -18,6 +18,7 @@ import (
 
 	"event-dispatcher/broker/session"
 	"event-dispatcher/internal/redistest"
+	"event-dispatcher/internal/testkit"
 )
 
 // A socket is a user's screen.
@@ -35,7 +36,7 @@ func (i *instance) dial(path string) *socket {
 	i.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	c, _, err := websocket.Dial(ctx, "ws://"+i.addrs[0]+path, nil)
+	c, _, err := websocket.Dial(ctx, "ws://"+i.Addrs[0]+path, nil)
 	if err != nil {
 		i.t.Fatalf("Dial(%s) = %v; want nil", path, err)
 	}
@@ -157,10 +158,10 @@ func wantLatest(t testing.TB, base, id string) {
 
 func TestRequestsOfTheOriginalWorkAtOneInstance(t *testing.T) {
 	t.Parallel()
-	i := startOn(t, "127.0.0.1:0,127.0.0.1:0") // -port :3569,:8123
+	i := start(t, "-port", "127.0.0.1:0,127.0.0.1:0") // -port :3569,:8123
 	screen := i.dial("/ws/myPracticeId/bob")
-	eventually(t, "bob is there", func() bool { return i.metric("dispatcher_session_active_users") == 1 })
-	second := "http://" + i.addrs[1]
+	testkit.Eventually(t, "bob is there", func() bool { return i.Metric("dispatcher_session_active_users") == 1 })
+	second := "http://" + i.Addrs[1]
 	resp, err := http.Post(second+"/poc/submit_update_event", "application/json", strings.NewReader(sample))
 	if err != nil || resp.StatusCode != 200 {
 		t.Fatalf("POST = %v, %v; want 200", resp, err)
@@ -168,7 +169,7 @@ func TestRequestsOfTheOriginalWorkAtOneInstance(t *testing.T) {
 	resp.Body.Close()
 	id := resp.Header.Get("X-Event-Id")
 	wantSample(t, screen.next(), id)
-	for _, addr := range i.addrs {
+	for _, addr := range i.Addrs {
 		wantLatest(t, "http://"+addr, id)
 	}
 }
@@ -180,10 +181,10 @@ func TestScreensAtTwoInstancesShareTheirState(t *testing.T) {
 	a, b := all[0], all[1]
 	alice := a.dial("/ws/myPracticeId/alice")
 	bob := b.dial("/ws/MYPRACTICEID/bob")
-	eventually(t, "both are active", func() bool {
+	testkit.Eventually(t, "both are active", func() bool {
 		return strings.Contains(server.Do("SMEMBERS", "users"), "alice") && strings.Contains(server.Do("SMEMBERS", "users"), "bob")
 	})
-	status, header, err := a.post("/poc/submit_update_event", sample)
+	status, header, err := a.Post("/poc/submit_update_event", sample)
 	if err != nil || status != 200 {
 		t.Fatalf("POST = %d, %v; want 200", status, err)
 	}
@@ -191,7 +192,7 @@ func TestScreensAtTwoInstancesShareTheirState(t *testing.T) {
 	wantSample(t, alice.next(), id)
 	wantSample(t, bob.next(), id)
 	for _, i := range all {
-		wantLatest(t, i.url(""), id)
+		wantLatest(t, i.URL(""), id)
 	}
 	// The names of the original, so that it can share this Redis.
 	var stored session.Event
@@ -205,11 +206,11 @@ func TestScreensAtTwoInstancesShareTheirState(t *testing.T) {
 
 	// Another tab of alice's, elsewhere: she stays when the first closes.
 	tab := b.dial("/ws/myPracticeId/alice?replay=0")
-	eventually(t, "the tab is open", func() bool {
-		return b.metric("dispatcher_session_sockets") == 3 && b.metric("dispatcher_session_active_users") == 3
+	testkit.Eventually(t, "the tab is open", func() bool {
+		return b.Metric("dispatcher_session_sockets") == 3 && b.Metric("dispatcher_session_active_users") == 3
 	})
 	alice.c.Close(websocket.StatusNormalClosure, "")
-	eventually(t, "the first tab has left", func() bool { return a.metric("dispatcher_session_active_users") == 0 })
+	testkit.Eventually(t, "the first tab has left", func() bool { return a.Metric("dispatcher_session_active_users") == 0 })
 	if users := server.Do("SMEMBERS", "users"); !strings.Contains(users, "alice") {
 		t.Errorf("users = %s; want alice among them", users)
 	}
@@ -222,7 +223,7 @@ func TestScreensAtTwoInstancesShareTheirState(t *testing.T) {
 	if got := server.Do("EXISTS", "alice:UPDATING_CARD"); got != "0" {
 		t.Errorf("EXISTS alice:UPDATING_CARD = %s after the logout; want 0", got)
 	}
-	if _, body := b.get("/poc/replay_event_data/alice"); strings.TrimSpace(body) != "{}" {
+	if _, body := b.Get("/poc/replay_event_data/alice"); strings.TrimSpace(body) != "{}" {
 		t.Errorf("GET replay_event_data = %s after the logout; want {}", body)
 	}
 }
@@ -233,13 +234,13 @@ func TestEventsOfTheOriginalReachScreens(t *testing.T) {
 	server := redistest.Start(t)
 	i := startAll(t, 1, server.URL())[0]
 	bob := i.dial("/ws/mypracticeid/bob")
-	eventually(t, "bob is active", func() bool { return strings.Contains(server.Do("SMEMBERS", "users"), "bob") })
+	testkit.Eventually(t, "bob is active", func() bool { return strings.Contains(server.Do("SMEMBERS", "users"), "bob") })
 	server.Do("PUBLISH", "my-redis-channel", "not JSON")
 	server.Do("PUBLISH", "my-redis-channel", `{"eventId":"1","sourceId":"alice","targetId":"id_123","data":null,"eventAction":"VIEWING_CARD","type":"USER_SESSION_EVENT"}`)
 	if e := bob.next(); e.ID != "1" || e.Source != "alice" || e.Action != "VIEWING_CARD" {
 		t.Errorf("event = %+v; want the original's", e)
 	}
-	if n := i.metric(`dispatcher_relay_decode_errors_total{events="sessions",reason="json"}`); n != 1 {
+	if n := i.Metric(`dispatcher_relay_decode_errors_total{events="sessions",reason="json"}`); n != 1 {
 		t.Errorf("decode errors = %v; want 1", n)
 	}
 }
@@ -249,17 +250,17 @@ func TestSessionsGoOnWithoutRedis(t *testing.T) {
 	server := redistest.Start(t)
 	i := startAll(t, 1, server.URL())[0]
 	bob := i.dial("/ws/myPracticeId/bob")
-	eventually(t, "bob is active", func() bool { return strings.Contains(server.Do("SMEMBERS", "users"), "bob") })
+	testkit.Eventually(t, "bob is active", func() bool { return strings.Contains(server.Do("SMEMBERS", "users"), "bob") })
 	server.Kill()
-	status, header, err := i.post("/poc/submit_update_event", sample)
+	status, header, err := i.Post("/poc/submit_update_event", sample)
 	if err != nil || status != 200 {
 		t.Fatalf("POST without Redis = %d, %v; want 200", status, err)
 	}
 	id := header.Get("X-Event-Id")
 	wantSample(t, bob.next(), id)
-	wantLatest(t, i.url(""), id)
+	wantLatest(t, i.URL(""), id)
 	server.Restart()
-	eventually(t, "what Redis missed is there", func() bool { return strings.Contains(server.Do("GET", "alice:UPDATING_CARD"), id) })
+	testkit.Eventually(t, "what Redis missed is there", func() bool { return strings.Contains(server.Do("GET", "alice:UPDATING_CARD"), id) })
 }
 
 func TestFirehoseOverWebSocketReachesAcrossInstances(t *testing.T) {
@@ -290,7 +291,7 @@ func TestNamesOfUsersDoNotCollideInRedis(t *testing.T) {
 	names := []string{"a:b", "a", "a%3Ab", "a/b", "é", "{a}", "a b", "users", strings.Repeat("n", 256), strings.Repeat("é", 128)}
 	for k, name := range names {
 		body, _ := json.Marshal(map[string]string{"username": name, "cardId": "c", "data": fmt.Sprint(k)})
-		if status, _, err := i.post("/poc/submit_update_event", string(body)); err != nil || status != 200 {
+		if status, _, err := i.Post("/poc/submit_update_event", string(body)); err != nil || status != 200 {
 			t.Fatalf("POST for %q = %d, %v; want 200", name, status, err)
 		}
 	}
@@ -299,7 +300,7 @@ func TestNamesOfUsersDoNotCollideInRedis(t *testing.T) {
 		for _, b := range []byte(name) {
 			escaped += fmt.Sprintf("%%%02X", b)
 		}
-		if _, body := i.get("/poc/replay_event_data/" + escaped); !strings.Contains(body, fmt.Sprintf(`"data":"%d"`, k)) {
+		if _, body := i.Get("/poc/replay_event_data/" + escaped); !strings.Contains(body, fmt.Sprintf(`"data":"%d"`, k)) {
 			t.Errorf("latest of %q = %s; want data %d", name, body, k)
 		}
 	}

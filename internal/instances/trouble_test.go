@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"event-dispatcher/internal/redistest"
+	"event-dispatcher/internal/testkit"
 )
 
 func TestRedisThatComesLateIsFound(t *testing.T) {
@@ -20,15 +21,15 @@ func TestRedisThatComesLateIsFound(t *testing.T) {
 	player := a.player(1)
 	player.publish(1)
 	near.wantBooks(1)
-	if status, body := a.get("/readyz"); status != 200 || !strings.Contains(body, `"degraded":["redis"]`) {
+	if status, body := a.Get("/readyz"); status != 200 || !strings.Contains(body, `"degraded":["redis"]`) {
 		t.Errorf("GET /readyz = %d %s; want 200 and degraded", status, body)
 	}
-	status, header, err := a.post("/poc/submit_update_event", sample)
+	status, header, err := a.Post("/poc/submit_update_event", sample)
 	if status != 200 {
 		t.Errorf("submit = %d, %v; want 200", status, err)
 	}
-	eventually(t, "the submission is known", func() bool {
-		_, body := a.get("/poc/replay_event_data/alice")
+	testkit.Eventually(t, "the submission is known", func() bool {
+		_, body := a.Get("/poc/replay_event_data/alice")
 		return strings.Contains(body, header.Get("X-Event-Id"))
 	})
 	for _, i := range []*instance{a, b} {
@@ -43,8 +44,8 @@ func TestRedisThatComesLateIsFound(t *testing.T) {
 	player.publish(1)
 	far.wantBooks(1)
 	// What was submitted without Redis is there, and who is active.
-	eventually(t, "the other instance knows", func() bool {
-		_, body := b.get("/poc/replay_event_data/alice")
+	testkit.Eventually(t, "the other instance knows", func() bool {
+		_, body := b.Get("/poc/replay_event_data/alice")
 		return strings.Contains(body, header.Get("X-Event-Id"))
 	})
 	bob.c.CloseNow()
@@ -61,7 +62,7 @@ func TestLogNamesAllAddressesAndNoPassword(t *testing.T) {
 		for _, message := range []string{"relay: cannot publish", "relay: cannot subscribe", "sessions: redis is away; this instance goes on alone"} {
 			i.wantLog(message, `"redis":"`+hosts+`"`)
 		}
-		if strings.Contains(i.log.String(), "hunter2") {
+		if strings.Contains(i.Log.String(), "hunter2") {
 			t.Error("the log has the password")
 		}
 	}
@@ -70,9 +71,9 @@ func TestLogNamesAllAddressesAndNoPassword(t *testing.T) {
 // wantLog waits for a line with all of the words.
 func (i *instance) wantLog(words ...string) {
 	i.t.Helper()
-	eventually(i.t, fmt.Sprintf("the log has a line with %q", words), func() bool {
+	testkit.Eventually(i.t, fmt.Sprintf("the log has a line with %q", words), func() bool {
 	lines:
-		for line := range strings.Lines(i.log.String()) {
+		for line := range strings.Lines(i.Log.String()) {
 			for _, w := range words {
 				if !strings.Contains(line, w) {
 					continue lines
@@ -96,10 +97,10 @@ func TestWrongPasswordIsLoggedAndHeals(t *testing.T) {
 	wrong.wantLog(`"relay: cannot publish"`, `"redis":"`+server.Addr+`"`, "WRONGPASS")
 	wrong.wantLog(`"relay: cannot subscribe"`, "WRONGPASS")
 	wrong.wantLog(`"sessions: redis refuses; this instance goes on alone"`, "WRONGPASS")
-	if strings.Contains(wrong.log.String(), "hunter2") {
+	if strings.Contains(wrong.Log.String(), "hunter2") {
 		t.Error("the log has the password")
 	}
-	if status, body := wrong.get("/readyz"); status != 200 || !strings.Contains(body, `"degraded":["redis"]`) {
+	if status, body := wrong.Get("/readyz"); status != 200 || !strings.Contains(body, `"degraded":["redis"]`) {
 		t.Errorf("GET /readyz = %d %s; want 200 and degraded", status, body)
 	}
 	server.DoAs("", "secret", "CONFIG", "SET", "requirepass", "hunter2")
@@ -107,7 +108,7 @@ func TestWrongPasswordIsLoggedAndHeals(t *testing.T) {
 	r, s := far.books()
 	player.publish(1)
 	near.wantBooks(2)
-	eventually(t, "events reach the other", func() bool { r2, s2 := far.books(); return r2+s2 > r+s })
+	testkit.Eventually(t, "events reach the other", func() bool { r2, s2 := far.books(); return r2+s2 > r+s })
 }
 
 // A Redis that takes a second for everything costs time; the events wait for it.
@@ -124,7 +125,7 @@ func TestSlowRedisIsWaitedFor(t *testing.T) {
 	p.settled()
 	for _, i := range all {
 		for _, reason := range []string{"full", "rejected", "refused"} {
-			if n := i.metric(`dispatcher_relay_dropped_events_total{events="firehose",reason="` + reason + `"}`); n != 0 {
+			if n := i.Metric(`dispatcher_relay_dropped_events_total{events="firehose",reason="` + reason + `"}`); n != 0 {
 				t.Errorf("dropped %v events as %s; want 0", n, reason)
 			}
 		}
@@ -145,18 +146,18 @@ func TestFullRedisLosesNothing(t *testing.T) {
 		p.alice.wantEvent(id)
 		p.bob.wantEvent(id)
 	}
-	if n := p.a.metric(`dispatcher_session_store_failures_total{reason="full"}`); n < 5 {
+	if n := p.a.Metric(`dispatcher_session_store_failures_total{reason="full"}`); n < 5 {
 		t.Errorf("store failures for lack of memory = %v; want 5 or more", n)
 	}
 	p.a.wantLog(`"sessions: redis did not store an event"`, `"reason":"full"`, `"redis":"`+server.Addr+`"`)
 	if got := server.Do("GET", "p/carol:UPDATING_CARD"); got != "" {
 		t.Errorf("stored %q in a Redis without memory", got)
 	}
-	if _, body := p.a.get("/poc/replay_event_data/carol"); !strings.Contains(body, id) {
+	if _, body := p.a.Get("/poc/replay_event_data/carol"); !strings.Contains(body, id) {
 		t.Errorf("GET replay_event_data = %s; want event %s from memory", body, id)
 	}
 	server.Do("CONFIG", "SET", "maxmemory", "0")
-	eventually(t, "what did not fit is stored", func() bool {
+	testkit.Eventually(t, "what did not fit is stored", func() bool {
 		return strings.Contains(server.Do("GET", "p/carol:UPDATING_CARD"), id)
 	})
 	p.settled()
@@ -172,20 +173,20 @@ func TestWrongTypesInRedisHurtNobodyElse(t *testing.T) {
 	all := startAll(t, 2, server.URL())
 	a, b := all[0], all[1]
 	for _, user := range []string{"mallory", "trudy"} {
-		if status, body := a.get("/poc/replay_event_data/" + user); status != 200 || strings.TrimSpace(body) != "{}" {
+		if status, body := a.Get("/poc/replay_event_data/" + user); status != 200 || strings.TrimSpace(body) != "{}" {
 			t.Errorf("GET replay_event_data/%s = %d %s; want {}", user, status, body)
 		}
 	}
 	bob := b.dial("/ws/p/bob")
 	a.dial("/ws/p/eve")
-	eventually(t, "bob is active", func() bool { return strings.Contains(server.Do("SMEMBERS", "users"), "p/bob") })
+	testkit.Eventually(t, "bob is active", func() bool { return strings.Contains(server.Do("SMEMBERS", "users"), "p/bob") })
 	for _, reason := range []string{"wrong_type", "corrupt"} {
-		if n := a.metric(`dispatcher_session_store_failures_total{reason="` + reason + `"}`); n == 0 {
+		if n := a.Metric(`dispatcher_session_store_failures_total{reason="` + reason + `"}`); n == 0 {
 			t.Errorf("no failure counted as %s", reason)
 		}
 		a.wantLog(`"sessions: redis did not `, `"redis":"`+server.Addr+`"`)
 	}
-	status, header, _ := a.post("/poc/submit_update_event", `{"username":"eve","cardId":"c","practiceId":"p"}`)
+	status, header, _ := a.Post("/poc/submit_update_event", `{"username":"eve","cardId":"c","practiceId":"p"}`)
 	if status != 200 {
 		t.Errorf("submit = %d; want 200", status)
 	}
@@ -194,15 +195,15 @@ func TestWrongTypesInRedisHurtNobodyElse(t *testing.T) {
 	// The set of users is no set: nobody is active for a replay, the rest goes on.
 	server.Do("SET", "users", "x")
 	carol := b.dial("/ws/p/carol")
-	_, header, _ = a.post("/poc/submit_update_event", `{"username":"eve","cardId":"d","practiceId":"p"}`)
+	_, header, _ = a.Post("/poc/submit_update_event", `{"username":"eve","cardId":"d","practiceId":"p"}`)
 	for _, s := range []*socket{bob, carol} {
 		s.wantEvent(header.Get("X-Event-Id"))
 	}
-	if status, body := b.get("/readyz"); status != 200 || strings.Contains(body, "degraded") {
+	if status, body := b.Get("/readyz"); status != 200 || strings.Contains(body, "degraded") {
 		t.Errorf("GET /readyz = %d %s; want ready", status, body)
 	}
 	server.Do("DEL", "users")
-	eventually(t, "the set of users is made again", func() bool { return strings.Contains(server.Do("SMEMBERS", "users"), "p/bob") })
+	testkit.Eventually(t, "the set of users is made again", func() bool { return strings.Contains(server.Do("SMEMBERS", "users"), "p/bob") })
 }
 
 // Others may publish on the channels, too.
@@ -223,14 +224,14 @@ func TestForeignMessagesAreCountedAndLogged(t *testing.T) {
 	for _, i := range all {
 		i.wantLog("a message on the firehose's channel is not ours", `"reason":"foreign"`, `"redis":"`+server.Addr+`"`)
 		i.wantLog("a message on the sessions' channel is not an event", `"reason":"json"`)
-		if strings.Contains(i.log.String(), "what another program says") {
+		if strings.Contains(i.Log.String(), "what another program says") {
 			t.Error("the log repeats what was published")
 		}
 		for series, want := range map[string]float64{
 			`dispatcher_relay_decode_errors_total{events="firehose",reason="foreign"}`: each,
 			`dispatcher_relay_decode_errors_total{events="sessions",reason="json"}`:    each,
 		} {
-			if n := i.metric(series); n != want {
+			if n := i.Metric(series); n != want {
 				t.Errorf("%s = %v; want %v", series, n, want)
 			}
 		}

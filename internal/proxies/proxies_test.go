@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
+
+	"event-dispatcher/internal/testkit"
 )
 
 // visitor is the clients' address; the proxies have 127.0.0.1.
@@ -78,7 +80,7 @@ func listen(t testing.TB, c *http.Client, addr string) *stream {
 	if err != nil {
 		t.Fatal(err)
 	}
-	limit := time.AfterFunc(patience, func() { resp.Body.Close() })
+	limit := time.AfterFunc(testkit.Patience, func() { resp.Body.Close() })
 	t.Cleanup(func() {
 		limit.Stop()
 		resp.Body.Close()
@@ -143,7 +145,7 @@ func TestKeepAlivesComeThroughAndFindWhoLeft(t *testing.T) {
 			}
 		}
 		stream.Close()
-		eventually(t, "the consumer is gone", func() bool { return s.metric("dispatcher_consumers") == 0 })
+		testkit.Eventually(t, "the consumer is gone", func() bool { return s.Metric("dispatcher_consumers") == 0 })
 	}, "-keep-alive", "50ms")
 }
 
@@ -254,7 +256,7 @@ func TestWebSocketsComeThrough(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, s *service, p *proxy) {
 		c := client(t)
-		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		ctx, cancel := context.WithTimeout(t.Context(), testkit.Patience)
 		defer cancel()
 		// As a page of the same host does, port included.
 		own := http.Header{"Origin": {"http://" + p.addr}}
@@ -293,8 +295,8 @@ func TestWebSocketsComeThrough(t *testing.T) {
 				t.Errorf("Close() = %v; want nil", err)
 			}
 		}
-		eventually(t, "the sockets are gone", func() bool {
-			return s.metric("dispatcher_websocket_consumers") == 0 && s.metric("dispatcher_session_sockets") == 0
+		testkit.Eventually(t, "the sockets are gone", func() bool {
+			return s.Metric("dispatcher_websocket_consumers") == 0 && s.Metric("dispatcher_session_sockets") == 0
 		})
 	})
 }
@@ -306,13 +308,12 @@ func TestDrainComesThrough(t *testing.T) {
 		c := client(t)
 		stream := listen(t, c, p.addr)
 		p.post(c, "/metrics", "1")
-		s.cmd.Process.Signal(syscall.SIGTERM)
+		s.Cmd.Process.Signal(syscall.SIGTERM)
 		text, err := io.ReadAll(stream.br)
 		if want := regexp.MustCompile(`^\ndata: 1\n\nretry: \d+\n\n$`); err != nil || !want.Match(text) {
 			t.Errorf("the stream = %q, %v; want %v and the end", text, err, want)
 		}
-		<-s.ended
-		if code := s.cmd.ProcessState.ExitCode(); code != 0 {
+		if code := s.Wait(); code != 0 {
 			t.Errorf("exit code = %d; want 0", code)
 		}
 	})
@@ -334,14 +335,14 @@ func TestBalancerLooksElsewhereDuringTheLead(t *testing.T) {
 			t.Fatalf("POST = %d %s; want 200", status, reason)
 		}
 	}
-	eventually(t, "both instances get events", func() bool {
+	testkit.Eventually(t, "both instances get events", func() bool {
 		play()
 		return leaving.received() > 0 && staying.received() > 0
 	})
-	leaving.cmd.Process.Signal(syscall.SIGTERM)
-	eventually(t, "haproxy looks elsewhere", func() bool {
+	leaving.Cmd.Process.Signal(syscall.SIGTERM)
+	testkit.Eventually(t, "haproxy looks elsewhere", func() bool {
 		play()
-		return strings.Contains(p.log.String(), "Server dispatcher/one is DOWN")
+		return strings.Contains(p.Log.String(), "Server dispatcher/one is DOWN")
 	})
 	before, elsewhere := leaving.received(), staying.received()
 	for range 100 {
@@ -374,7 +375,7 @@ func TestStreamsOfAClientAreLimited(t *testing.T) {
 		}
 		listen(t, &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}, p.addr) // from 127.0.0.1, the proxy's own
 		first.Close()
-		eventually(t, "a stream has ended", func() bool { return s.metric("dispatcher_client_connections_max") == 1 })
+		testkit.Eventually(t, "a stream has ended", func() bool { return s.Metric("dispatcher_client_connections_max") == 1 })
 		listen(t, c, p.addr)
 	}, "-client-connections", "2", "-keep-alive", "50ms")
 }

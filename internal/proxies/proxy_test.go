@@ -9,6 +9,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"event-dispatcher/internal/program"
+	"event-dispatcher/internal/testkit"
 )
 
 // A kind is a proxy with the configuration that the documentation shows.
@@ -76,7 +79,8 @@ func documented(t testing.TB, name string) string {
 
 // A proxy is running, in front of a service.
 type proxy struct {
-	*process
+	*program.Process
+	t      testing.TB
 	addr   string
 	probes string // the address of a listener that gives up soon
 }
@@ -85,7 +89,7 @@ type proxy struct {
 // configuration and what stands in its place.
 func (k kind) in(t testing.TB, s *service, changes ...[2]string) *proxy {
 	t.Helper()
-	program := lookup(t, k.name)
+	daemon := lookup(t, k.name)
 	for try := 1; ; try++ {
 		addr, probes := freeAddr(t), freeAddr(t)
 		config := documented(t, k.name)
@@ -99,19 +103,19 @@ func (k kind) in(t testing.TB, s *service, changes ...[2]string) *proxy {
 			config = strings.Replace(config, c[0], c[1], 1)
 		}
 		args := k.arguments(t, k.withProbes(t, config, addr, probes))
-		p := &proxy{process: launch(t, program, args...), addr: addr, probes: probes}
-		eventually(t, k.name+" listens", func() bool {
+		p := &proxy{Process: program.Launch(t, exec.Command(daemon, args...)), t: t, addr: addr, probes: probes}
+		testkit.Eventually(t, k.name+" listens", func() bool {
 			c, err := net.Dial("tcp", addr)
 			if err == nil {
 				c.Close()
 			}
-			return err == nil || p.hasEnded()
+			return err == nil || p.HasEnded()
 		})
-		if !p.hasEnded() {
+		if !p.HasEnded() {
 			return p
 		}
 		if try == 5 { // somebody may have taken the port in between
-			t.Fatalf("%s does not start:\n%s", k.name, p.log)
+			t.Fatalf("%s does not start:\n%s", k.name, p.Log)
 		}
 	}
 }
@@ -136,6 +140,6 @@ func lookup(t testing.TB, name string) string {
 			return path
 		}
 	}
-	t.Fatalf("%s is not installed; this test needs a real one (sh scripts/needs.sh)", name)
+	testkit.Need(t, name)
 	return ""
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"event-dispatcher/internal/smuggling"
+	"event-dispatcher/internal/testkit"
 )
 
 // Requests that are in order for the service alone, or refused without a close, but
@@ -102,7 +103,7 @@ func TestNoProbeIsHandledTwice(t *testing.T) {
 	}
 }
 
-func (s *service) received() int { return int(s.metric("dispatcher_events_received_total")) }
+func (s *service) received() int { return int(s.Metric("dispatcher_events_received_total")) }
 
 // probe sends all of it, and returns the statuses of the answers until the proxy
 // closes the connection.
@@ -113,7 +114,7 @@ func (p *proxy) probe(text string) (statuses []int) {
 		p.t.Fatal(err)
 	}
 	defer c.Close()
-	c.SetDeadline(time.Now().Add(patience))
+	c.SetDeadline(time.Now().Add(testkit.Patience))
 	go io.WriteString(c, text)
 	br := bufio.NewReader(c)
 	method, _, _ := strings.Cut(text, " ")

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"event-dispatcher/internal/testkit"
 )
 
 // A Cluster is a Redis Cluster of three masters with a replica each.
@@ -50,15 +52,15 @@ func StartCluster(tb testing.TB, args ...string) *Cluster {
 	c.everywhere("the nodes know each other", "cluster_known_nodes:"+strconv.Itoa(len(c.Nodes)))
 	for k, replica := range c.Nodes[masters:] {
 		id := c.Nodes[k].Do("CLUSTER", "MYID")
-		eventually(tb, "the replica knows its master", func() bool {
+		testkit.Eventually(tb, "the replica knows its master", func() bool {
 			return strings.Contains(replica.Do("CLUSTER", "NODES"), id)
 		})
 		replica.Do("CLUSTER", "REPLICATE", id)
-		eventually(tb, "the replica has what its master has", replica.Follows)
+		testkit.Eventually(tb, "the replica has what its master has", replica.Follows)
 	}
 	c.everywhere("the cluster serves all slots", "cluster_state:ok")
 	for _, node := range c.Nodes {
-		eventually(tb, "all know who is whose replica", func() bool {
+		testkit.Eventually(tb, "all know who is whose replica", func() bool {
 			return strings.Count(node.Do("CLUSTER", "NODES"), "slave") == masters
 		})
 	}
@@ -68,7 +70,7 @@ func StartCluster(tb testing.TB, args ...string) *Cluster {
 func (c *Cluster) everywhere(what, line string) {
 	c.tb.Helper()
 	for _, node := range c.Nodes {
-		eventually(c.tb, what, func() bool { return strings.Contains(node.Do("CLUSTER", "INFO"), line) })
+		testkit.Eventually(c.tb, what, func() bool { return strings.Contains(node.Do("CLUSTER", "INFO"), line) })
 	}
 }
 

@@ -3,8 +3,8 @@
 // Package redistest runs real redis-servers on random loopback ports for the
 // length of a test, alone, as a replicated server with Sentinels, or as a
 // cluster, and does to them what befalls servers: stops them, kills them, starts
-// them again. A test that needs one fails where redis-server is not installed;
-// it is never skipped.
+// them again. Where redis-server is not installed, a test that
+// needs one is skipped, or fails if nothing may be left out (testkit.Need).
 package redistest
 
 import (
@@ -22,6 +22,8 @@ import (
 	"time"
 
 	"github.com/redis/rueidis"
+
+	"event-dispatcher/internal/testkit"
 )
 
 // A Server is one redis-server. Its methods end the test when they fail.
@@ -87,9 +89,10 @@ func startAnywhere(tb testing.TB, mode []string, args func() []string) *Server {
 
 func start(tb testing.TB, addr string, mode, args []string) (*Server, error) {
 	tb.Helper()
+	testkit.Need(tb, "redis-server")
 	path, err := exec.LookPath("redis-server")
 	if err != nil {
-		tb.Fatal("redis-server is not installed; this test needs a real one (Debian: apt-get install redis-server)")
+		return nil, err
 	}
 	s := &Server{tb: tb, Addr: addr, path: path, dir: tb.TempDir(), mode: mode, args: args}
 	if err := s.launch(); err != nil {
@@ -234,17 +237,6 @@ func (s *Server) try(user, password string, args []string) (string, error) {
 func (s *Server) port() string {
 	_, port, _ := net.SplitHostPort(s.Addr)
 	return port
-}
-
-// eventually waits, with long patience: machines are slow.
-func eventually(tb testing.TB, what string, ok func() bool) {
-	tb.Helper()
-	const patience = 90 * time.Second
-	for end := time.Now().Add(patience); !ok(); time.Sleep(20 * time.Millisecond) {
-		if time.Now().After(end) {
-			tb.Fatalf("still not so after %v: %s", patience, what)
-		}
-	}
 }
 
 // text flattens a reply: elements, and the keys and values of a map, are

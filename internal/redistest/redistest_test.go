@@ -5,6 +5,8 @@ package redistest
 import (
 	"strings"
 	"testing"
+
+	"event-dispatcher/internal/testkit"
 )
 
 func TestReplicaOfAClusterTakesOver(t *testing.T) {
@@ -13,15 +15,15 @@ func TestReplicaOfAClusterTakesOver(t *testing.T) {
 	slot := c.Slot("key")
 	master := c.Master(slot)
 	master.Do("SET", "key", "1")
-	eventually(t, "the replica has the key", func() bool { return master.Do("WAIT", "1", "100") == "1" })
+	testkit.Eventually(t, "the replica has the key", func() bool { return master.Do("WAIT", "1", "100") == "1" })
 	master.Kill()
-	eventually(t, "another node serves the slot", func() bool { return c.Master(slot) != nil })
-	eventually(t, "the key can be read", func() bool { return strings.Contains(c.Master(slot).Do("CLUSTER", "INFO"), "cluster_state:ok") })
+	testkit.Eventually(t, "another node serves the slot", func() bool { return c.Master(slot) != nil })
+	testkit.Eventually(t, "the key can be read", func() bool { return strings.Contains(c.Master(slot).Do("CLUSTER", "INFO"), "cluster_state:ok") })
 	if got := c.Master(slot).Do("GET", "key"); got != "1" {
 		t.Errorf("GET key = %q after the failover; want 1", got)
 	}
 	master.Restart()
-	eventually(t, "the old master follows", master.Follows)
+	testkit.Eventually(t, "the old master follows", master.Follows)
 }
 
 func TestMovedSlotTakesItsKeysAlong(t *testing.T) {
@@ -46,9 +48,9 @@ func TestSentinelsMakeAReplicaTheMaster(t *testing.T) {
 	replica := StartReplica(t, master)
 	all := StartSentinels(t, "main", master)
 	master.Kill()
-	eventually(t, "the replica is master", replica.Leads)
+	testkit.Eventually(t, "the replica is master", replica.Leads)
 	for _, s := range all {
-		eventually(t, "the Sentinels say so", func() bool {
+		testkit.Eventually(t, "the Sentinels say so", func() bool {
 			return strings.Contains(s.Do("SENTINEL", "GET-MASTER-ADDR-BY-NAME", "main"), replica.port())
 		})
 	}

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"event-dispatcher/internal/testkit"
 )
 
 // StartReplica runs a redis-server that copies another one, and waits until it
@@ -15,7 +17,7 @@ import (
 func StartReplica(tb testing.TB, master *Server, args ...string) *Server {
 	tb.Helper()
 	s := Start(tb, append([]string{"--replicaof", "127.0.0.1 " + master.port()}, args...)...)
-	eventually(tb, "the replica has what its master has", s.Follows)
+	testkit.Eventually(tb, "the replica has what its master has", s.Follows)
 	return s
 }
 
@@ -47,7 +49,7 @@ func StartSentinels(tb testing.TB, name string, master *Server) []*Server {
 		all[k] = startSentinel(tb, name, master, 2)
 	}
 	for _, s := range all {
-		eventually(tb, "the Sentinels know each other and the replica", func() bool {
+		testkit.Eventually(tb, "the Sentinels know each other and the replica", func() bool {
 			info := s.Do("SENTINEL", "MASTER", name)
 			return strings.Contains(info, "num-other-sentinels 2") && strings.Contains(info, "num-slaves 1")
 		})
