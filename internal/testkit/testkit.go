@@ -58,7 +58,7 @@ func NotRun(tb testing.TB, why string) {
 	if Complete() {
 		end = tb.Fatal
 	}
-	end("NOT RUN: ", why)
+	end("NOT RUN: " + why)
 }
 
 // Reset closes a TCP connection with RST, as a peer does that has crashed.
