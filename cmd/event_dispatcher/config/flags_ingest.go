@@ -19,7 +19,7 @@ func (c *Config) ingest(t *table) {
 	t.toggle(&c.Transport.StopReports, "cmcd-stop", "tell players of CMCD reports to stop them for their session (410)")
 	t.rate(&c.Transport.IngestRate, "ingest-rate", "most events per second in all (503 beyond); 0 means no limit")
 	t.rate(&c.Transport.ClientRate, "client-rate", "most events per second from one client address (429 beyond); 0 means no limit")
-	t.count(&c.Broker.Shards, "shards", 0, 0, broker.MaxShards, "independent logs; 0 chooses by the number of cores (1 up to 8)")
+	t.count(&c.Broker.Shards, "shards", 0, 0, broker.MaxShards, "independent logs; 0 is 1")
 	t.text(&c.Broker.ShardKey, "shard-key", "", "top-level JSON `member` whose value picks the shard, such as session_id; empty: the connection picks it")
 	t.count(&c.Broker.Bytes, "ring-bytes", 64<<20, 1, 1<<46, "memory for events that slow consumers have not got yet, in `bytes`")
 
