@@ -97,6 +97,9 @@ type Options struct {
 	// SessionStore tells what is stored of them, for metrics.
 	SessionStore screens.Store
 
+	// Sources are further ones, whose metrics are exposed with the service's own.
+	Sources []metric.Source
+
 	// Log gets what an operator should know; never a line per event. Nil means
 	// nobody.
 	Log *zap.Logger
@@ -175,6 +178,7 @@ func New(b *broker.Broker, p *stream.Pool, o Options) *Server {
 		})
 		sources = append(sources, s.screens)
 	}
+	sources = append(sources, o.Sources...)
 	pools := []operate.Pool{{Protocol: "sse", Pool: p}}
 	if o.Firehose != nil {
 		pools = append(pools, operate.Pool{Protocol: "websocket", Pool: o.Firehose.Pool()})

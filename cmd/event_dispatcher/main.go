@@ -26,6 +26,7 @@ import (
 	"event-dispatcher/cmd/event_dispatcher/process"
 	"event-dispatcher/transport"
 	"event-dispatcher/transport/ingest"
+	"event-dispatcher/transport/metric"
 	"event-dispatcher/transport/screens"
 	"event-dispatcher/transport/stream"
 	"event-dispatcher/transport/subscribe"
@@ -33,6 +34,7 @@ import (
 )
 
 func main() {
+	process.Harden()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	// The first signal drains. From then on signals do what they do by
 	// default, so the second one ends the process at once.
@@ -40,11 +42,10 @@ func main() {
 	switch err := run(ctx, os.Args[1:], os.Stderr); {
 	case err == nil || errors.Is(err, flag.ErrHelp):
 	case errors.Is(err, config.ErrUsage):
-		fmt.Fprintln(os.Stderr, "event_dispatcher:", err)
-		fmt.Fprintln(os.Stderr, "event_dispatcher -h lists the flags")
+		process.Say(os.Stderr, fmt.Sprintf("event_dispatcher: %v\nevent_dispatcher -h lists the flags", err))
 		os.Exit(2)
 	default:
-		fmt.Fprintln(os.Stderr, "event_dispatcher:", err)
+		process.Say(os.Stderr, fmt.Sprint("event_dispatcher: ", err))
 		os.Exit(1)
 	}
 }
@@ -62,7 +63,8 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 	case cfg.HealthURL != "":
 		return process.Probe(ctx, cfg.HealthURL)
 	}
-	log := process.NewLogger(cfg.LogLevel, stderr)
+	log, lines := process.NewLogger(cfg.LogLevel, stderr)
+	defer lines.Close()
 	if _, err := memlimit.Set(memlimit.WithRatio(0.9)); err != nil {
 		log.Debug("no memory limit to obey", zap.Error(err))
 	}
@@ -112,6 +114,7 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 	o.Version, o.Log = process.Version(), log
 	o.Relay, o.Firehose = shared.relay, firehose
 	o.Sessions, o.Screens, o.SessionStore = shared.sessions, shared.screens, shared.stats
+	o.Sources = []metric.Source{lines}
 	srv := transport.New(b, pool, o)
 
 	public, admin, err := process.Listen(ctx, cfg.Addrs, cfg.AdminAddr)
