@@ -139,6 +139,6 @@ func BenchmarkReceive(b *testing.B) {
 	b.ReportAllocs()
 	for k := 0; k < b.N; k += n {
 		clear(r.origins)
-		r.receive(text)
+		r.receive(arrival{text: text})
 	}
 }

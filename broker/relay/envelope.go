@@ -23,7 +23,6 @@ import (
 const (
 	magic      = "evd2"
 	headerSize = 33
-	maxShards  = 256 // that a byte can tell apart
 )
 
 // An Origin identifies one life of one instance.

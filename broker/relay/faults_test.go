@@ -61,8 +61,9 @@ func (o *outage) settled(t *testing.T) {
 }
 
 // Fault 10.
-func TestRedisStoppedGapsEqualDrops(t *testing.T) {
-	server := startRedis(t)
+func TestStoppedServerGapsEqualDrops(t *testing.T) { overEach(t, testStoppedServerGapsEqualDrops) }
+
+func testStoppedServerGapsEqualDrops(t *testing.T, server engine) {
 	o := newOutage(t, server.URL(), server.URL(), -1)
 	o.post(100)
 	eventually(t, "events before", func() bool { return o.b.received.Load() == 100 })
@@ -81,8 +82,9 @@ func TestRedisStoppedGapsEqualDrops(t *testing.T) {
 }
 
 // Also of what was lost it is known which shard it was for.
-func TestGapsAreToldInTheirShard(t *testing.T) {
-	server := startRedis(t)
+func TestGapsAreToldInTheirShard(t *testing.T) { overEach(t, testGapsAreToldInTheirShard) }
+
+func testGapsAreToldInTheirShard(t *testing.T, server engine) {
 	const shards = 4
 	options := Options{Shards: shards, OutboxBytes: 4 << 20, MaxEvent: 16 << 10, MaxAge: -1, regather: soon}
 	a, b := newInstance(t, server.URL(), options, nil), newInstance(t, server.URL(), options, nil)
@@ -130,8 +132,9 @@ func TestGapsAreToldInTheirShard(t *testing.T) {
 }
 
 // Fault 11.
-func TestRedisKilledAndRestarted(t *testing.T) {
-	server := startRedis(t)
+func TestServerKilledAndRestarted(t *testing.T) { overEach(t, testServerKilledAndRestarted) }
+
+func testServerKilledAndRestarted(t *testing.T, server engine) {
 	o := newOutage(t, server.URL(), server.URL(), -1)
 	o.post(2000)
 	server.Kill()
@@ -141,7 +144,7 @@ func TestRedisKilledAndRestarted(t *testing.T) {
 	begin := time.Now()
 	server.Restart()
 	eventually(t, "subscribed again", func() bool {
-		return o.a.relay.firehose.subscriber.subscribed.Load() && o.b.relay.firehose.subscriber.subscribed.Load()
+		return o.a.relay.firehose.subscriber.subscribed() && o.b.relay.firehose.subscriber.subscribed()
 	})
 	t.Logf("subscribed %v after the start", time.Since(begin))
 	o.settled(t)
@@ -235,7 +238,10 @@ func TestWhoMayNotSubscribeIsToldSo(t *testing.T) {
 }
 
 func TestARestartedInstanceIsANewOrigin(t *testing.T) {
-	server := startRedis(t)
+	overEach(t, testARestartedInstanceIsANewOrigin)
+}
+
+func testARestartedInstanceIsANewOrigin(t *testing.T, server engine) {
 	o := newOutage(t, server.URL(), server.URL(), -1)
 	o.post(1000)
 	o.settled(t)
@@ -253,7 +259,10 @@ func TestARestartedInstanceIsANewOrigin(t *testing.T) {
 
 // What the outbox's log refuses has no place in it, and is missed all the same.
 func TestEventsThatTheOutboxRefusesAreAGap(t *testing.T) {
-	server := startRedis(t)
+	overEach(t, testEventsThatTheOutboxRefusesAreAGap)
+}
+
+func testEventsThatTheOutboxRefusesAreAGap(t *testing.T, server engine) {
 	o := newOutage(t, server.URL(), server.URL(), -1)
 	o.post(10)
 	eventually(t, "events before", func() bool { return o.b.received.Load() == 10 })

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -14,6 +15,7 @@ import (
 	"event-dispatcher/broker"
 	"event-dispatcher/broker/redis"
 	"event-dispatcher/broker/session"
+	"event-dispatcher/internal/natstest"
 	"event-dispatcher/internal/redistest"
 
 	"go.uber.org/goleak"
@@ -85,11 +87,33 @@ func (i *instance) postTo(shard int, event []byte) {
 
 func carrier(t testing.TB, url string) Carrier {
 	t.Helper()
+	if strings.HasPrefix(url, "nats:") || strings.HasPrefix(url, "tls:") {
+		c, err := ParseNATS(url)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return OverNATS(c)
+	}
 	c, err := redis.Parse(url)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return OverRedis(c)
+}
+
+// An engine is a server of a carrier.
+type engine interface {
+	URL() string
+	Stop()
+	Continue()
+	Kill()
+	Restart()
+}
+
+// overEach runs a test with each carrier.
+func overEach(t *testing.T, test func(*testing.T, engine)) {
+	t.Run("carrier=redis", func(t *testing.T) { test(t, redistest.Start(t)) })
+	t.Run("carrier=nats", func(t *testing.T) { test(t, natstest.Start(t)) })
 }
 
 // newInstance starts an instance; onEvent, which may be nil, sees each event
@@ -108,7 +132,10 @@ func newInstance(t testing.TB, url string, o Options, onEvent func([]byte)) *ins
 		consuming.Go(func() { i.consume(ctx, shard, cursor) })
 	}
 
-	o.Carrier, o.Sink, o.Sessions, o.Tick = carrier(t, url), i, i, b.Tick
+	o.Carrier, o.Sink, o.Tick = carrier(t, url), i, b.Tick
+	if o.Carrier.Kind() == "redis" {
+		o.Sessions = i
+	}
 	i.relay = New(o)
 	t.Cleanup(func() {
 		i.relay.Close()

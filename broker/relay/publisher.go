@@ -44,16 +44,17 @@ type feed struct {
 // A publisher is the one reader of an outbox. It is one goroutine.
 type publisher struct {
 	// Fixed before run.
-	name    string // for logs
-	outbox  *outbox
-	channel func(shard int) Channel
-	pack    func(shard int, first uint64, b *ring.Batch) []message // in order, all of the batch
-	silence func(shard int, next uint64) []byte                    // the empty message, or nil if the channel has none
-	now     func() ring.Tick
-	maxAge  time.Duration
-	others  time.Duration // how long they may take to listen again
-	carrier Carrier
-	log     *zap.Logger
+	name     string // for logs
+	outbox   *outbox
+	channel  func(shard int) Channel
+	pack     func(shard int, first uint64, b *ring.Batch) []message // in order, all of the batch
+	silence  func(shard int, next uint64) []byte                    // the empty message, or nil if the channel has none
+	presence *Parcel                                                // tells how many shards there are, or nil if one channel has all
+	now      func() ring.Tick
+	maxAge   time.Duration
+	others   time.Duration // how long they may take to listen again
+	carrier  Carrier
+	log      *zap.Logger
 
 	// Owned by run.
 	out     Out
@@ -83,12 +84,16 @@ func (p *publisher) isUp() bool {
 	return p.up.Load() && (from == 0 || time.Now().UnixNano()-from < int64(patience))
 }
 
-// run publishes until ctx is done.
-func (p *publisher) run(ctx context.Context) {
+// begin takes the publisher's place before the first event is offered.
+func (p *publisher) begin() {
 	p.feeds = make([]feed, len(p.outbox.logs))
 	for i := range p.feeds {
 		p.feeds[i].cursor = p.outbox.logs[i].ring.Head()
 	}
+}
+
+// run publishes until ctx is done.
+func (p *publisher) run(ctx context.Context) {
 	sleeper, err := p.outbox.gate.NewSleeper()
 	if err != nil {
 		panic("relay: an outbox has one publisher: " + err.Error())
@@ -105,7 +110,12 @@ func (p *publisher) run(ctx context.Context) {
 
 	timer := time.NewTimer(announce)
 	defer timer.Stop()
+	var present time.Time
 	for ctx.Err() == nil {
+		if p.presence != nil && time.Since(present) >= announce {
+			present = time.Now()
+			p.out.Publish([]Parcel{*p.presence}) // an error shows with the next events
+		}
 		p.collect()
 		if len(p.pending) > 0 {
 			full := len(p.pending) == maxPipeline

@@ -36,8 +36,14 @@ const (
 
 // origin is what a receiver knows about another instance.
 type origin struct {
-	next map[int]uint64 // by its shard: sequence expected
-	seen time.Time
+	places map[int]place // by its shard
+	seen   time.Time
+}
+
+// A place is where a receiver stands in one shard of an origin.
+type place struct {
+	next uint64 // sequence expected
+	term uint64 // of the subscription in which that was
 }
 
 // A receiver turns envelopes into events for the sink. It is one goroutine.
@@ -59,6 +65,7 @@ type receiver struct {
 	gaps       [len(GapReasons)]atomic.Uint64
 	errors     [len(DecodeReasons)]atomic.Uint64
 	known      atomic.Int64 // origins
+	hushed     atomic.Bool  // see Relay.Hush
 }
 
 // GapReasons are why an event of another instance did not reach the sink.
@@ -93,9 +100,11 @@ func (r *receiver) run(ctx context.Context) {
 		case <-ctx.Done():
 			r.settle()
 			return
-		case text := <-r.from.inbox:
-			r.from.took(text)
-			r.receive(text)
+		case a := <-r.from.inbox:
+			r.from.took(a)
+			if !r.hushed.Load() {
+				r.receive(a)
+			}
 		case <-tick.C:
 			r.settle()
 		}
@@ -104,6 +113,9 @@ func (r *receiver) run(ctx context.Context) {
 
 // settle tells the sink of the lost events that it could not be told of before.
 func (r *receiver) settle() {
+	if r.hushed.Load() {
+		return
+	}
 	for shard := range r.owed {
 		r.tell(shard)
 	}
@@ -119,43 +131,53 @@ func (r *receiver) tell(shard int) bool {
 }
 
 // receive handles one message.
-func (r *receiver) receive(text string) {
+func (r *receiver) receive(a arrival) {
 	// The string came from the socket for us alone. Its bytes are only read.
-	e, err := decode(unsafe.Slice(unsafe.StringData(text), len(text)))
+	e, err := decode(unsafe.Slice(unsafe.StringData(a.text), len(a.text)))
 	if err != nil {
-		r.bad(err, len(text))
+		r.bad(err, len(a.text))
 		return
 	}
 	if e.origin == r.self {
 		return
 	}
 	o := r.origin(e.origin)
-	next, known := o.next[e.shard]
-	if !known { // what is the first to come is the beginning
-		next = e.first
-		o.next[e.shard] = next
+	if a.base && e.shard > 0 {
+		// It has that many shards, and, unless it is of an older version, a
+		// channel for each.
+		r.from.learn(e.shard + 1)
+		if e.count == 0 {
+			return
+		}
+	}
+	at, known := o.places[e.shard]
+	if !known || at.term != a.term {
+		// What is the first to come is the beginning; so is what is the first after
+		// nobody wanted to hear.
+		at = place{e.first, a.term}
+		o.places[e.shard] = at
 	}
 	shard := e.shard % len(r.owed)
-	switch ahead := e.first - next; {
-	case e.next() <= next: // all seen before
+	switch ahead := e.first - at.next; {
+	case e.next() <= at.next: // all seen before
 		r.duplicates.Add(uint64(e.count))
 		return
-	case e.first > next && ahead > maxGap:
-		r.bad(errSequence, len(text))
+	case e.first > at.next && ahead > maxGap:
+		r.bad(errSequence, len(a.text))
 		return
-	case e.first > next:
+	case e.first > at.next:
 		r.lose(gapLost, shard, ahead)
 	}
 	seq := e.first
 	for event := range e.all {
-		if seq >= next {
+		if seq >= at.next {
 			r.deliver(shard, event)
 		} else {
 			r.duplicates.Add(1)
 		}
 		seq++
 	}
-	o.next[e.shard] = e.next()
+	o.places[e.shard] = place{e.next(), a.term}
 	r.tell(shard)
 }
 
@@ -213,7 +235,7 @@ func (r *receiver) origin(id Origin) *origin {
 		if len(r.origins) >= maxOrigins {
 			r.forget(now)
 		}
-		o = &origin{next: map[int]uint64{}}
+		o = &origin{places: make(map[int]place)}
 		r.origins[id] = o
 		r.known.Store(int64(len(r.origins)))
 	}

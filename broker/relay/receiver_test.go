@@ -65,7 +65,7 @@ func TestGapsAreToldInTheirPlace(t *testing.T) {
 		envelopeOf(b, 0, 9, "109"),         // 108 is missing
 		envelopeOf(a, 0, 10, "}"),
 	} {
-		r.receive(m)
+		r.receive(arrival{text: m})
 	}
 	want := []string{
 		"0:0", "0:1", "1:10", "0:skip 3", "0:5", "0:6", "0:107", "0:7", "0:skip 1", "0:9",
@@ -80,13 +80,13 @@ func TestGapsAreToldInTheirPlace(t *testing.T) {
 func TestNothingOvertakesAGapThatCouldNotBeTold(t *testing.T) {
 	var d diary
 	r := newReceiver(&d, 1)
-	r.receive(envelopeOf(Origin{1}, 0, 0, "0"))
+	r.receive(arrival{text: envelopeOf(Origin{1}, 0, 0, "0")})
 	d.busy = true
-	r.receive(envelopeOf(Origin{1}, 0, 3, "3", "4"))
+	r.receive(arrival{text: envelopeOf(Origin{1}, 0, 3, "3", "4")})
 	d.busy = false
-	r.receive(envelopeOf(Origin{1}, 0, 5, "5"))
+	r.receive(arrival{text: envelopeOf(Origin{1}, 0, 5, "5")})
 	d.busy = true
-	r.receive(envelopeOf(Origin{1}, 0, 7))
+	r.receive(arrival{text: envelopeOf(Origin{1}, 0, 7)})
 	d.busy = false
 	r.settle()
 	if want := []string{"0:0", "0:skip 4", "0:5", "0:skip 1"}; !slices.Equal(d.entries, want) {

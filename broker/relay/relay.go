@@ -2,9 +2,11 @@ package relay
 
 import (
 	"context"
+	"strconv"
 	"sync"
 	"time"
 
+	"event-dispatcher/broker"
 	"event-dispatcher/broker/redis"
 	"event-dispatcher/broker/ring"
 
@@ -36,8 +38,16 @@ type Options struct {
 	// method. Required.
 	Tick func(time.Time) ring.Tick
 
-	// Shards is how many logs the events are in, at most 256. Zero means 1.
+	// Shards is how many logs the events are in, at most 64. Zero means 1.
 	Shards int
+
+	// OnDemand says that nothing of other instances is taken before [Relay.Want]
+	// says what is wanted. Otherwise everything is, until then.
+	OnDemand bool
+
+	// Linger is how long events are taken that nobody wants any more. Zero means
+	// 5 s.
+	Linger time.Duration
 
 	// OutboxBytes is how much waits for Redis at most, or a few of the largest
 	// events per shard if that is more. Zero means 16 MiB.
@@ -98,8 +108,11 @@ func New(o Options) *Relay {
 	if o.Shards == 0 {
 		o.Shards = 1
 	}
-	if o.Shards > maxShards {
-		panic("relay: Options.Shards is more than an envelope can tell apart")
+	if o.Shards > broker.MaxShards {
+		panic("relay: Options.Shards is more than a broker can have")
+	}
+	if o.Linger == 0 {
+		o.Linger = linger
 	}
 	if o.OutboxBytes == 0 {
 		o.OutboxBytes = 16 << 20
@@ -119,6 +132,19 @@ func New(o Options) *Relay {
 	r.firehose.init(r, "firehose", o.Carrier, Channel{Name: o.Channel}, newOutbox(o.Shards, o.OutboxBytes, o.MaxEvent))
 	r.firehose.publisher.pack = r.pack
 	r.firehose.publisher.silence = func(shard int, next uint64) []byte { return appendHeader(nil, r.origin, shard, next, 0) }
+	r.firehose.subscriber.shards, r.firehose.subscriber.linger = o.Shards, o.Linger
+	if o.Shards > 1 {
+		channels := make([]Channel, o.Shards)
+		for shard := range channels {
+			channels[shard] = Channel{Name: o.Channel, Part: strconv.Itoa(shard)}
+		}
+		r.firehose.publisher.channel = func(shard int) Channel { return channels[shard] }
+		r.firehose.publisher.presence = &Parcel{Channel: Channel{Name: o.Channel}, Text: appendHeader(nil, r.origin, o.Shards-1, 0, 0)}
+		r.firehose.subscriber.fleet = o.Shards
+	}
+	if !o.OnDemand {
+		r.Want(1<<o.Shards - 1)
+	}
 	r.receiver = receiver{self: r.origin, sink: o.Sink, owed: make([]uint64, o.Shards), maxEvent: o.MaxEvent, from: &r.firehose.subscriber, log: r.firehose.log}
 	r.wait.Go(func() { r.firehose.publisher.run(ctx) })
 	r.wait.Go(func() { r.receiver.run(ctx) })
@@ -152,7 +178,11 @@ func (l *lane) init(r *Relay, name string, carrier Carrier, channel Channel, wai
 		outbox:  waiting,
 		now:     o.now, maxAge: o.MaxAge, others: o.regather, log: l.log,
 	}
-	l.subscriber = subscriber{name: name, channel: channel, inbox: make(chan string, inboxMessages), log: l.log}
+	l.publisher.begin()
+	l.subscriber = subscriber{
+		name: name, channel: channel, inbox: make(chan arrival, inboxMessages), log: l.log,
+		hearing: make(map[string]*ear), changed: make(chan struct{}, 1),
+	}
 }
 
 // logger is of what goes wrong with a carrier, in an even rhythm.
@@ -206,10 +236,22 @@ func (r *Relay) pack(shard int, first uint64, b *ring.Batch) []message {
 	return []message{{text, shard, first, b.Events, b.At(0)}}
 }
 
+// Want says of which shards there are consumers: only their events are taken from the
+// other instances. A consumer that joins gets events from when the carrier has the
+// subscription; what was published before is no gap. It does not wait.
+func (r *Relay) Want(shards broker.ShardSet) { r.firehose.subscriber.want(shards) }
+
+// Hush ends the delivery of other instances' events, and of gaps in them, for good.
+// A drain begins with it that is to end in silence.
+func (r *Relay) Hush() {
+	r.receiver.hushed.Store(true)
+	r.Want(0)
+}
+
 // Up reports whether this instance publishes and hears the others.
 func (r *Relay) Up() bool { return r.firehose.up() && (r.options.Sessions == nil || r.sessions.up()) }
 
-func (l *lane) up() bool { return l.publisher.isUp() && l.subscriber.subscribed.Load() }
+func (l *lane) up() bool { return l.publisher.isUp() && l.subscriber.subscribed() }
 
 // Drain waits until all that was offered has been published, or ctx is done. The
 // caller has stopped offering.

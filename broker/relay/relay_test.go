@@ -14,7 +14,10 @@ import (
 )
 
 func TestEventsReachEveryOtherInstanceOnceAndInOrder(t *testing.T) {
-	server := startRedis(t)
+	overEach(t, testEventsReachEveryOtherInstanceOnceAndInOrder)
+}
+
+func testEventsReachEveryOtherInstanceOnceAndInOrder(t *testing.T, server engine) {
 	seen := [3]inOrder{}
 	var all [3]*instance
 	for k := range all {
@@ -38,8 +41,9 @@ func TestEventsReachEveryOtherInstanceOnceAndInOrder(t *testing.T) {
 	}
 }
 
-func TestManyEventsShareAnEnvelope(t *testing.T) {
-	server := startRedis(t)
+func TestManyEventsShareAnEnvelope(t *testing.T) { overEach(t, testManyEventsShareAnEnvelope) }
+
+func testManyEventsShareAnEnvelope(t *testing.T, server engine) {
 	a, b := newInstance(t, server.URL(), Options{}, nil), newInstance(t, server.URL(), Options{}, nil)
 	up(t, a, b)
 	const n = 20_000
@@ -53,7 +57,10 @@ func TestManyEventsShareAnEnvelope(t *testing.T) {
 }
 
 func TestAnEventLargerThanAnEnvelopeTravelsAlone(t *testing.T) {
-	server := startRedis(t)
+	overEach(t, testAnEventLargerThanAnEnvelopeTravelsAlone)
+}
+
+func testAnEventLargerThanAnEnvelopeTravelsAlone(t *testing.T, server engine) {
 	got := make(chan int, 1)
 	a := newInstance(t, server.URL(), Options{}, nil)
 	b := newInstance(t, server.URL(), Options{}, func(e []byte) { got <- len(e) })
@@ -65,13 +72,14 @@ func TestAnEventLargerThanAnEnvelopeTravelsAlone(t *testing.T) {
 	}
 }
 
-func TestPartsAndShardArrive(t *testing.T) {
-	server := startRedis(t)
+func TestPartsAndShardArrive(t *testing.T) { overEach(t, testPartsAndShardArrive) }
+
+func testPartsAndShardArrive(t *testing.T, server engine) {
 	type arrival struct {
 		shard int
 		event string
 	}
-	arrived := make(chan arrival, 2)
+	arrived := make(chan arrival, 10_000)
 	a := newInstance(t, server.URL(), Options{Shards: 4}, nil)
 	sink := sinkFunc(func(shard int, event []byte) error {
 		arrived <- arrival{shard, string(event)}
@@ -80,10 +88,19 @@ func TestPartsAndShardArrive(t *testing.T) {
 	b := New(Options{Carrier: carrier(t, server.URL()), Sink: sink, Tick: a.broker.Tick, Shards: 2})
 	defer b.Close()
 	eventually(t, "up", func() bool { return a.relay.Up() && b.Up() })
-	a.relay.Offer(3, a.broker.Tick(time.Now()), []byte(`{"a":1`), []byte(`,"user_ip":"`), []byte("::1"), []byte(`"}`))
-	if got, want := <-arrived, (arrival{1, `{"a":1,"user_ip":"::1"}`}); got != want {
-		t.Errorf("arrived %+v; want %+v", got, want)
-	}
+	// The others learn within a second of shards that they have not themselves.
+	eventually(t, "the event", func() bool {
+		a.relay.Offer(3, a.broker.Tick(time.Now()), []byte(`{"a":1`), []byte(`,"user_ip":"`), []byte("::1"), []byte(`"}`))
+		select {
+		case got := <-arrived:
+			if want := (arrival{1, `{"a":1,"user_ip":"::1"}`}); got != want {
+				t.Errorf("arrived %+v; want %+v", got, want)
+			}
+			return true
+		case <-time.After(10 * time.Millisecond):
+			return false
+		}
+	})
 }
 
 type sinkFunc func(int, []byte) error
@@ -256,8 +273,9 @@ func TestSentinelKnowsTheServer(t *testing.T) {
 	eventually(t, "delivery", func() bool { return b.received.Load() == 1 })
 }
 
-func TestDrainPublishesWhatWasOffered(t *testing.T) {
-	server := startRedis(t)
+func TestDrainPublishesWhatWasOffered(t *testing.T) { overEach(t, testDrainPublishesWhatWasOffered) }
+
+func testDrainPublishesWhatWasOffered(t *testing.T, server engine) {
 	a, b := newInstance(t, server.URL(), Options{}, nil), newInstance(t, server.URL(), Options{}, nil)
 	up(t, a, b)
 	const n = 20_000
@@ -273,8 +291,11 @@ func TestDrainPublishesWhatWasOffered(t *testing.T) {
 	eventually(t, "all events", func() bool { return b.received.Load() == n })
 }
 
-func TestCloseReturnsWhileRedisIsStopped(t *testing.T) {
-	server := startRedis(t)
+func TestCloseReturnsWhileTheServerIsStopped(t *testing.T) {
+	overEach(t, testCloseReturnsWhileTheServerIsStopped)
+}
+
+func testCloseReturnsWhileTheServerIsStopped(t *testing.T, server engine) {
 	a := newInstance(t, server.URL(), Options{}, nil)
 	eventually(t, "up", a.relay.Up)
 	server.Stop()

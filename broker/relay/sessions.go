@@ -72,9 +72,9 @@ func (r *sessionReceiver) run(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
-		case text := <-r.from.inbox:
-			r.from.took(text)
-			r.receive(text)
+		case a := <-r.from.inbox:
+			r.from.took(a)
+			r.receive(a.text)
 		}
 	}
 }

@@ -52,7 +52,7 @@ func (l *lane) stats() LaneStats {
 			"refused":    p.outbox.refused(),
 		},
 		Failures:  p.failures.Load(),
-		Overflows: s.overflows.Load(),
+		Overflows: s.thrownAway(),
 		Resumed:   s.resumed.Load(),
 	}
 }

@@ -2,26 +2,59 @@ package relay
 
 import (
 	"context"
+	"strconv"
+	"sync"
 	"sync/atomic"
+	"time"
 
+	"event-dispatcher/broker"
 	"event-dispatcher/broker/redis"
 
 	"go.uber.org/zap"
 )
 
-// A subscriber takes the messages of one channel into a bounded inbox.
+// An arrival is a message in the inbox.
+type arrival struct {
+	text string
+	base bool   // it came by the channel of the name itself
+	term uint64 // of the subscription: what came in another term before it may be no beginning
+}
+
+// A subscriber takes the messages of a lane's channels into a bounded inbox. Which
+// channels these are follows what is wanted: none while nothing is.
 type subscriber struct {
+	// Fixed before run.
 	name    string // for logs
 	channel Channel
-	inbox   chan string
+	shards  int           // of this instance; 0: the channel has no parts
+	linger  time.Duration // how long what is not wanted any more is heard
+	inbox   chan arrival
 	log     *zap.Logger
 
-	full bool // owned by the client library's goroutine: see put
+	full      atomic.Bool   // see put
+	waiting   atomic.Int64  // bytes in the inbox
+	overflows atomic.Uint64 // messages that did not fit
+	resumed   atomic.Uint64 // times that the channel was subscribed to
 
-	subscribed atomic.Bool
-	waiting    atomic.Int64  // bytes in the inbox
-	overflows  atomic.Uint64 // messages that did not fit
-	resumed    atomic.Uint64 // times that the channel was subscribed to
+	mu      sync.Mutex // guards what follows
+	in      In         // once connected
+	wanted  broker.ShardSet
+	since   [broker.MaxShards]time.Time // when a shard was not wanted any more
+	fleet   int                         // shards that other instances have, as far as is known; parts of the channel
+	hearing map[string]*ear             // by part; the last one of each
+	terms   uint64
+	changed chan struct{} // holds one: look again
+}
+
+// An ear hears one channel.
+type ear struct {
+	term uint64
+	stop func()
+	done chan struct{}
+
+	// Guarded by the subscriber's mu.
+	over   bool // stop was called
+	stands bool // the subscription does
 }
 
 // Bounds of an inbox.
@@ -30,29 +63,197 @@ const (
 	inboxBytes    = 32 << 20
 )
 
-// run subscribes, again and again, until ctx is done.
+// linger is how long what is not wanted any more is heard, by default: a consumer
+// that comes back soon misses nothing.
+const linger = 5 * time.Second
+
+// want says what shards of this instance have consumers.
+func (s *subscriber) want(set broker.ShardSet) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if set == s.wanted {
+		return
+	}
+	now := time.Now()
+	for shard := range (s.wanted &^ set).All() {
+		s.since[shard] = now
+	}
+	s.wanted = set
+	s.look()
+}
+
+// learn says that another instance has so many shards.
+func (s *subscriber) learn(shards int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if shards = min(shards, broker.MaxShards); shards > s.fleet {
+		s.fleet = shards
+		s.look()
+	}
+}
+
+func (s *subscriber) look() {
+	select {
+	case s.changed <- struct{}{}:
+	default:
+	}
+}
+
+// run subscribes to what is wanted until ctx is done, and in is closed.
 func (s *subscriber) run(ctx context.Context, in In) {
-	var pause redis.Backoff
-	began := func() {
-		if ctx.Err() == nil {
-			s.subscribed.Store(true)
-			s.resumed.Add(1)
-			s.log.Info("relay: subscribed", zap.String("events", s.name))
+	s.mu.Lock()
+	s.in = in
+	s.mu.Unlock()
+	var ears sync.WaitGroup
+	defer ears.Wait()
+	again := time.NewTimer(0)
+	defer again.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.changed:
+		case <-again.C:
+		}
+		if later := s.adjust(ctx, in, &ears); later > 0 {
+			again.Reset(later)
 		}
 	}
-	for ctx.Err() == nil {
-		err := in.Hear(context.WithoutCancel(ctx), s.channel, began, s.put) // until in is closed
+}
+
+// adjust begins to hear what is wanted, and ends what is not. It returns when it must
+// be called again for what is still heard; 0 if never.
+func (s *subscriber) adjust(ctx context.Context, in In, ears *sync.WaitGroup) (later time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	parts, later := s.parts(time.Now())
+	for part, e := range s.hearing {
+		if !parts[part] && !e.over {
+			e.over = true
+			e.stop()
+		}
+	}
+	for part := range parts {
+		before := s.hearing[part]
+		if before != nil && !before.over {
+			continue
+		}
+		s.terms++
+		// At the end of the relay in is closed, which ends Hear without a word to
+		// the server.
+		going, end := context.WithCancel(ctx)
+		hearing, unsubscribe := context.WithCancel(context.WithoutCancel(ctx))
+		e := &ear{term: s.terms, stop: func() { end(); unsubscribe() }, done: make(chan struct{})}
+		s.hearing[part] = e
+		ears.Go(func() {
+			defer close(e.done)
+			defer e.stop()
+			if before != nil {
+				<-before.done
+			}
+			s.hear(going, hearing, in, part, e)
+		})
+	}
+	return later
+}
+
+// parts is what is to be heard, and when it will be less. With the lock held.
+func (s *subscriber) parts(now time.Time) (parts map[string]bool, later time.Duration) {
+	if s.shards == 0 {
+		return map[string]bool{"": true}, 0
+	}
+	set := s.wanted
+	for shard := range s.shards {
+		left := s.since[shard].Add(s.linger).Sub(now)
+		if s.wanted&(1<<shard) == 0 && left > 0 && !s.since[shard].IsZero() {
+			set |= 1 << shard
+			if later == 0 || left < later {
+				later = left
+			}
+		}
+	}
+	if set == 0 {
+		return nil, later
+	}
+	parts = map[string]bool{"": true}
+	for shard := range s.fleet {
+		if set&(1<<(shard%s.shards)) != 0 {
+			parts[strconv.Itoa(shard)] = true
+		}
+	}
+	return parts, later
+}
+
+// hear subscribes to one channel, again and again, while going is not done. hearing
+// is done when Hear is to end.
+func (s *subscriber) hear(going, hearing context.Context, in In, part string, e *ear) {
+	channel := s.channel
+	channel.Part = part
+	fields := []zap.Field{zap.String("events", s.name)}
+	if part != "" {
+		fields = append(fields, zap.String("shard", part))
+	}
+	began := func() {
+		if going.Err() != nil || !s.set(e, true) {
+			return
+		}
+		if part == "" {
+			s.resumed.Add(1)
+		}
+		s.log.Info("relay: subscribed", fields...)
+	}
+	put := func(text string) { s.put(arrival{text, part == "", e.term}) }
+	var pause redis.Backoff
+	for going.Err() == nil {
+		err := in.Hear(hearing, channel, began, put)
 		problem := "relay: cannot subscribe"
-		if s.subscribed.Swap(false) {
+		if s.set(e, false) {
 			pause.Reset() // the attempt had worked
 			problem = "relay: not subscribed any more"
 		}
-		if ctx.Err() != nil {
+		if going.Err() != nil {
 			return
 		}
-		s.log.Warn(problem, zap.String("events", s.name), redis.Error(err))
-		pause.Wait(ctx)
+		s.log.Warn(problem, append(fields, redis.Error(err))...)
+		pause.Wait(going)
 	}
+}
+
+// set notes whether a subscription stands, and reports whether that is new.
+func (s *subscriber) set(e *ear, stands bool) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	before := e.stands
+	e.stands = stands
+	return before != stands
+}
+
+// subscribed reports whether all that is wanted is heard.
+func (s *subscriber) subscribed() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.in == nil {
+		return false
+	}
+	parts, _ := s.parts(time.Now())
+	for part := range parts {
+		if e := s.hearing[part]; e == nil || !e.stands {
+			return false
+		}
+	}
+	return true
+}
+
+// thrownAway is how many messages came faster than they could be taken.
+func (s *subscriber) thrownAway() uint64 {
+	s.mu.Lock()
+	in := s.in
+	s.mu.Unlock()
+	n := s.overflows.Load()
+	if in != nil {
+		n += in.Overflows()
+	}
+	return n
 }
 
 // put never waits: the client library reads nothing while it runs, the answers
@@ -60,23 +261,25 @@ func (s *subscriber) run(ctx context.Context, in In) {
 //
 // An inbox that was full takes nothing until it is half empty. So what is lost is
 // one gap of many messages, not many gaps of few: each costs the broker a segment.
-func (s *subscriber) put(text string) {
-	if s.full && len(s.inbox) <= cap(s.inbox)/2 && s.waiting.Load() <= inboxBytes/2 {
-		s.full = false
+func (s *subscriber) put(a arrival) {
+	full := s.full.Load()
+	if full && len(s.inbox) <= cap(s.inbox)/2 && s.waiting.Load() <= inboxBytes/2 {
+		full = false
+		s.full.Store(false)
 	}
-	if !s.full && s.waiting.Add(int64(len(text))) <= inboxBytes {
-		select {
-		case s.inbox <- text:
-			return
-		default:
+	if !full {
+		if s.waiting.Add(int64(len(a.text))) <= inboxBytes {
+			select {
+			case s.inbox <- a:
+				return
+			default:
+			}
 		}
-	}
-	if !s.full {
-		s.full = true
-		s.waiting.Add(-int64(len(text)))
+		s.waiting.Add(-int64(len(a.text)))
+		s.full.Store(true)
 	}
 	s.overflows.Add(1) // the next envelope's sequence tells how many events these were
 }
 
 // took notes that a message has left the inbox.
-func (s *subscriber) took(text string) { s.waiting.Add(-int64(len(text))) }
+func (s *subscriber) took(a arrival) { s.waiting.Add(-int64(len(a.text))) }

@@ -1,0 +1,111 @@
+//go:build unix
+
+package relay
+
+import (
+	"testing"
+	"time"
+
+	"event-dispatcher/broker"
+)
+
+// heardParts is how many channels of players' events are subscribed to, or will be.
+func (i *instance) heardParts() int {
+	s := &i.relay.firehose.subscriber
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := 0
+	for _, e := range s.hearing {
+		select {
+		case <-e.done:
+		default:
+			n++
+		}
+	}
+	return n
+}
+
+// An instance without consumers takes nothing from the others; one with consumers
+// again is not told of what was published meanwhile, which nobody wanted.
+func TestNothingTravelsThatNobodyWants(t *testing.T) { overEach(t, testNothingTravelsThatNobodyWants) }
+
+func testNothingTravelsThatNobodyWants(t *testing.T, server engine) {
+	a := newInstance(t, server.URL(), Options{}, nil)
+	b := newInstance(t, server.URL(), Options{OnDemand: true, Linger: time.Millisecond}, nil)
+	eventually(t, "up", func() bool { return a.relay.Up() && b.relay.Up() })
+	var n uint64
+	post := func(events int) {
+		for range events {
+			n++
+			a.post(event(n, 100))
+		}
+		eventually(t, "published", func() bool { return a.relay.Stats().Firehose.Published == n })
+	}
+	var want uint64
+	for range 3 {
+		post(100)
+		if got := b.received.Load(); got != want || b.heardParts() != 0 {
+			t.Errorf("%d events came to an instance without consumers, %d channels heard; want %d, 0", got, b.heardParts(), want)
+		}
+		b.relay.Want(1)
+		eventually(t, "subscribed", func() bool { return b.relay.Up() && b.heardParts() == 1 })
+		post(100)
+		want += 100
+		eventually(t, "the consumers have them", func() bool { return b.received.Load() == want })
+		b.relay.Want(0)
+		eventually(t, "nothing is heard", func() bool { return b.heardParts() == 0 })
+	}
+	if st := b.relay.Stats(); b.skipped.Load() != 0 || st.Gaps["lost"] != 0 {
+		t.Errorf("%d events told as skipped, gaps of %d; want 0, 0", b.skipped.Load(), st.Gaps["lost"])
+	}
+}
+
+// The last consumer that goes may come back at once: what it missed is not missed.
+func TestWhatIsNotWantedAnyMoreIsHeardForAWhile(t *testing.T) {
+	server := startRedis(t)
+	a := newInstance(t, server.URL(), Options{}, nil)
+	b := newInstance(t, server.URL(), Options{OnDemand: true, Linger: time.Hour}, nil)
+	b.relay.Want(1)
+	eventually(t, "up", func() bool { return a.relay.Up() && b.relay.Up() && b.heardParts() == 1 })
+	b.relay.Want(0)
+	a.post(event(1, 100))
+	eventually(t, "it has the event", func() bool { return b.received.Load() == 1 })
+}
+
+func TestOnlyShardsThatAreWantedTravel(t *testing.T) { overEach(t, testOnlyShardsThatAreWantedTravel) }
+
+func testOnlyShardsThatAreWantedTravel(t *testing.T, server engine) {
+	const shards = 4
+	a := newInstance(t, server.URL(), Options{Shards: shards}, nil)
+	b := newInstance(t, server.URL(), Options{Shards: shards, OnDemand: true, Linger: time.Millisecond}, nil)
+	b.relay.Want(broker.ShardSet(1<<1 | 1<<3))
+	eventually(t, "up", func() bool { return a.relay.Up() && b.relay.Up() && b.heardParts() == 3 }) // and the name itself
+	const n = 50
+	for k := range uint64(n) {
+		for shard := range shards {
+			a.postTo(shard, event(k+1, 100))
+		}
+	}
+	eventually(t, "published", func() bool { return a.relay.Stats().Firehose.Published == n*shards })
+	eventually(t, "what is wanted", func() bool { return b.seen[1].Load() == n && b.seen[3].Load() == n })
+	if got := b.received.Load(); got != 2*n {
+		t.Errorf("received %d events; want %d, of two shards of four", got, 2*n)
+	}
+}
+
+// What other instances publish after Hush is not delivered, and is no gap.
+func TestHushEndsDelivery(t *testing.T) {
+	server := startRedis(t)
+	a, b := newInstance(t, server.URL(), Options{}, nil), newInstance(t, server.URL(), Options{Linger: time.Millisecond}, nil)
+	up(t, a, b)
+	a.post(event(1, 100))
+	eventually(t, "an event before", func() bool { return b.received.Load() == 1 })
+	b.relay.Hush()
+	a.post(event(2, 100))
+	eventually(t, "published", func() bool { return a.relay.Stats().Firehose.Published == 2 })
+	b.post(event(3, 100))
+	eventually(t, "the other still hears this one", func() bool { return a.received.Load() == 3 })
+	if got := b.received.Load(); got != 2 || b.skipped.Load() != 0 {
+		t.Errorf("consumers have %d events, and %d are told as skipped; want 2, 0", got, b.skipped.Load())
+	}
+}
