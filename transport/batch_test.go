@@ -354,7 +354,9 @@ func TestStampsAreAddedToObjects(t *testing.T) {
 // A batch is offered to a shard by its events, as if each had come alone.
 func TestBatchesAreSpreadOverShards(t *testing.T) {
 	t.Parallel()
-	s := start(t, func(o *setup) { o.broker.Shards, o.broker.ShardKey, o.broker.Bytes, o.Add = 4, "k", 64<<20, ingest.StampID })
+	s := start(t, func(o *setup) {
+		o.broker.Shards, o.broker.ShardKey, o.broker.Bytes, o.Add = 4, "k", 64<<20, ingest.StampID
+	})
 	consumers := map[string]*consumer{}
 	for i := range 4 {
 		consumers[fmt.Sprint(i)] = s.listen(fmt.Sprintf("/events?shards=%d", i))

@@ -34,7 +34,7 @@ const maxKeptScratch = 1 << 20
 
 func (b *batch) release() {
 	b.players, b.ctx, b.names = nil, nil, nil
-	b.run.reset()
+	b.run.end()
 	if cap(b.scratch) > maxKeptScratch {
 		b.scratch = nil
 	}
@@ -83,7 +83,7 @@ func (p *Players) postBatch(ctx *fasthttp.RequestCtx, f form, objects bool) {
 	} else {
 		b.takeEvents(events)
 	}
-	b.run.flush(b)
+	b.run.flush()
 	p.received.Add(uint64(b.seen))
 	p.counts.batch(f, b.seen)
 	b.answer(f)
@@ -99,6 +99,7 @@ func (p *Players) refuseNoArray(ctx *fasthttp.RequestCtx, body []byte) {
 
 func (b *batch) begin(p *Players, ctx *fasthttp.RequestCtx, objects bool) {
 	b.players, b.ctx, b.objects = p, ctx, objects
+	b.run.begin(b)
 	b.names = p.anywhere
 	if objects {
 		b.names = p.objects
@@ -178,7 +179,7 @@ func (b *batch) take(body []byte) {
 			return
 		}
 	}
-	b.run.add(b, e)
+	b.run.add(e)
 }
 
 // addMembers appends the members of one event to the scratch.
@@ -221,7 +222,7 @@ func (b *batch) takeReports(body []byte) {
 		if r.Newer {
 			p.counts.newerReports.Add(1)
 		}
-		b.run.add(b, pending{index: b.seen - 1, from: from, to: len(b.scratch)})
+		b.run.add(pending{index: b.seen - 1, from: from, to: len(b.scratch)})
 	}
 }
 
@@ -271,8 +272,3 @@ func (b *batch) answer(f form) {
 }
 
 var jsonType = []byte("application/json")
-
-// bytesOf are the parts of an event that waits in the run.
-func (b *batch) bytesOf(e *pending) (head, member, tail []byte) {
-	return e.head, b.scratch[e.from:e.to:e.to], e.tail
-}

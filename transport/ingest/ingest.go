@@ -169,10 +169,12 @@ var plain = reply.NewHeader(fasthttp.HeaderContentType, "text/plain; charset=utf
 func (p *Players) publish(ctx *fasthttp.RequestCtx, shard int, head, member, tail []byte) {
 	b := p.options.Broker
 	at := b.Tick(ctx.Time())
-	err := b.Publish(shard, at, eventPrefix, head, member, tail, eventSuffix)
+	size := len(head) + len(member) + len(tail)
+	var space [prefixLen]byte
+	err := b.Publish(shard, at, appendPrefix(space[:0], size), head, member, tail, suffix)
 	switch {
 	case err == nil:
-		p.Accepted(len(head) + len(member) + len(tail))
+		p.Accepted(size)
 		if r := p.options.Relay; r != nil { // a concrete type, so that the parts do not escape
 			r.Offer(shard, at, head, member, tail)
 		}

@@ -14,7 +14,8 @@ type Relayed struct{ Broker *broker.Broker }
 // is a shard key and the instances differ in their number of shards.
 func (r Relayed) Deliver(shard int, event []byte) error {
 	b := r.Broker
-	return b.Publish(b.Pick(event, uint64(shard)), b.Tick(time.Now()), eventPrefix, event, eventSuffix)
+	var space [prefixLen]byte
+	return b.Publish(b.Pick(event, uint64(shard)), b.Tick(time.Now()), appendPrefix(space[:0], len(event)), event, suffix)
 }
 
 // Skip tells the consumers of a shard of n events that were lost between instances.

@@ -7,11 +7,14 @@ import (
 	"event-dispatcher/transport/refusal"
 )
 
-// A run is consecutive events of a batch for one shard, that are published together.
+// A run is consecutive events of a batch for one shard. They are published
+// together, with as few reservations in the ring as can be. It is a [broker.Run].
 type run struct {
+	batch  *batch
 	shard  int
 	events []pending
 	bytes  int
+	next   int // the first event that is not yet published
 }
 
 // A pending event is head, a part of the batch's scratch, and tail. Head and tail are
@@ -29,22 +32,27 @@ const (
 	maxRunBytes  = 128 << 10
 )
 
-func (r *run) reset() {
-	clear(r.events)
-	r.events, r.bytes = r.events[:0], 0
+func (r *run) begin(b *batch) { r.batch, r.events, r.bytes = b, r.events[:0], 0 }
+
+func (r *run) end() { r.batch = nil }
+
+func (r *run) parts(e *pending) (head, member, tail []byte) {
+	return e.head, r.batch.scratch[e.from:e.to:e.to], e.tail
 }
 
 // add appends an event, and publishes those before it if it is for another shard.
-func (r *run) add(b *batch, e pending) {
-	head, member, tail := b.bytesOf(&e)
-	shard := 0
+func (r *run) add(e pending) {
+	b := r.batch
+	p := b.players
+	head, member, tail := r.parts(&e)
+	var shard int
 	if head == nil { // a report is in the scratch as a whole
-		shard = b.players.options.Broker.Pick(member, b.ctx.ConnID())
+		shard = p.options.Broker.Pick(member, b.ctx.ConnID())
 	} else {
-		shard = b.players.pick(b.ctx, head, member, tail)
+		shard = p.pick(b.ctx, head, member, tail)
 	}
 	if len(r.events) > 0 && shard != r.shard {
-		r.flush(b)
+		r.flush()
 		n := copy(b.scratch[:cap(b.scratch)], member) // all that is left there
 		e.from, e.to, b.scratch = 0, n, b.scratch[:n]
 	}
@@ -52,33 +60,60 @@ func (r *run) add(b *batch, e pending) {
 	r.events = append(r.events, e)
 	r.bytes += len(head) + len(member) + len(tail)
 	if len(r.events) >= maxRunEvents || r.bytes >= maxRunBytes {
-		r.flush(b)
+		r.flush()
 	}
 }
 
 // flush publishes the events, and offers them to the other instances.
-func (r *run) flush(b *batch) {
+func (r *run) flush() {
+	b := r.batch
 	p := b.players
 	at := p.options.Broker.Tick(b.ctx.Time())
-	for i := range r.events {
-		e := &r.events[i]
-		head, member, tail := b.bytesOf(e)
-		err := p.options.Broker.Publish(r.shard, at, eventPrefix, head, member, tail, eventSuffix)
-		if err != nil {
+	for r.next = 0; r.next < len(r.events); {
+		n, err := p.options.Broker.PublishRun(r.shard, at, r)
+		r.published(at, n)
+		if err != nil { // the next one did not go in
 			reason := refusal.Overloaded
 			if errors.Is(err, broker.ErrTooLarge) {
 				reason = refusal.TooLarge
 			}
-			b.verdict.reject(e.index, reason, -1, "")
+			b.verdict.reject(r.events[r.next].index, reason, -1, "")
 			p.counts.rejected[reason].Add(1)
-			continue
+			r.next++
 		}
-		b.verdict.accepted++
-		p.Accepted(len(head) + len(member) + len(tail))
+	}
+	clear(r.events) // the body is not theirs
+	r.events, r.bytes = r.events[:0], 0
+	b.scratch = b.scratch[:0]
+}
+
+// published is told that the next n events are in the ring.
+func (r *run) published(at broker.Tick, n int) {
+	p := r.batch.players
+	bytes := 0
+	for range n {
+		head, member, tail := r.parts(&r.events[r.next])
+		bytes += len(head) + len(member) + len(tail)
 		if relay := p.options.Relay; relay != nil {
 			relay.Offer(r.shard, at, head, member, tail)
 		}
+		r.next++
 	}
-	r.reset()
-	b.scratch = b.scratch[:0]
+	p.Accepted(bytes)
+	r.batch.verdict.accepted += n
+}
+
+// Len implements [broker.Run].
+func (r *run) Len() int { return len(r.events) - r.next }
+
+// Size implements [broker.Run].
+func (r *run) Size(i int) int {
+	e := &r.events[r.next+i]
+	return prefixLen + len(e.head) + e.to - e.from + len(e.tail) + suffixLen
+}
+
+// Put implements [broker.Run].
+func (r *run) Put(i int, dst []byte) {
+	head, member, tail := r.parts(&r.events[r.next+i])
+	putFrame(dst, head, member, tail)
 }

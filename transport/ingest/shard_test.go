@@ -18,7 +18,7 @@ func shardOf(t *testing.T, b *broker.Broker, cursors []broker.Cursor) (shard int
 		if b.Read(shard, &cursors[shard], &batch, 1<<20) {
 			defer batch.Release()
 			framed := string(batch.Event(0))
-			return shard, framed[len(eventPrefix) : len(framed)-len(eventSuffix)]
+			return shard, framed[prefixLen : len(framed)-suffixLen]
 		}
 	}
 	t.Fatal("no event in any shard; want one")

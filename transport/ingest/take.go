@@ -115,6 +115,13 @@ func (p *Players) BeforeBody(ctx *fasthttp.RequestCtx) (refusal.Reason, bool) {
 	if ok {
 		reason, ok = p.options.Rates.Allow(ctx)
 	}
+	limit := p.options.MaxBody
+	if n := p.BodyLimit(&ctx.Request.Header); n > 0 {
+		limit = n
+	}
+	if ok && ctx.Request.Header.ContentLength() > limit {
+		reason, ok = refusal.TooLarge, false
+	}
 	if !ok {
 		p.received.Add(1)
 	}
