@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"event-dispatcher/internal/program"
 )
 
 // startedInto starts the program with stderr in a pipe, and returns the end at which
@@ -24,7 +26,7 @@ func startedInto(t *testing.T, args ...string) (p *onPipe) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := command(t, nil, append([]string{"-port", "127.0.0.1:0", "-log-level", "debug", "-drain-window", "0"}, args...)...)
+	cmd := program.Command(t, nil, append([]string{"-port", "127.0.0.1:0", "-log-level", "debug", "-drain-window", "0"}, args...)...)
 	cmd.Stderr = w
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)

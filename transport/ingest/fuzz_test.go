@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"io"
 	"net"
+	"net/http/httputil"
 	"reflect"
 	"strings"
 	"testing"
@@ -13,7 +14,6 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"event-dispatcher/broker"
-	"event-dispatcher/transport/stream"
 )
 
 // A message is what an EventSource would dispatch.
@@ -113,10 +113,14 @@ func FuzzIngestToFrames(f *testing.F) {
 		if status := ctx.Response.StatusCode(); (status == 200) != want || (events == 1) != want || events > 1 {
 			t.Fatalf("POST %q = %d and %d events; want accepted %v", body, status, events, want)
 		}
-		messages := parseStream(stream.OpeningComment + frames.String())
+		text, err := io.ReadAll(httputil.NewChunkedReader(io.MultiReader(&frames, strings.NewReader("0\r\n\r\n"))))
+		if err != nil {
+			t.Fatalf("POST %q gives broken chunks: %v", body, err)
+		}
+		messages := parseStream(": connected\n" + string(text))
 		if !want {
-			if frames.Len() > 0 || len(ctx.Response.Body()) > 250 {
-				t.Errorf("POST %q is refused with %d bytes and gives the frames %q; want a short text and none", body, len(ctx.Response.Body()), &frames)
+			if len(text) > 0 || len(ctx.Response.Body()) > 250 {
+				t.Errorf("POST %q is refused with %d bytes and gives the frames %q; want a short text and none", body, len(ctx.Response.Body()), text)
 			}
 			return
 		}
@@ -135,7 +139,7 @@ func FuzzIngestToFrames(f *testing.F) {
 			t.Errorf("POST %q arrives as %q", body, messages[0].data)
 		}
 		// And so does the parser of a library.
-		for ev, err := range sse.Read(io.Reader(&frames), &sse.ReadConfig{MaxEventSize: 1 << 22}) {
+		for ev, err := range sse.Read(bytes.NewReader(text), &sse.ReadConfig{MaxEventSize: 1 << 22}) {
 			if err != nil || ev.Data != messages[0].data || ev.Type != "" {
 				t.Errorf("POST %q: go-sse reads %+v, %v; want %q", body, ev, err, messages[0].data)
 			}

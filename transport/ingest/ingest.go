@@ -16,6 +16,7 @@ import (
 	"event-dispatcher/transport/ingest/inflate"
 	"event-dispatcher/transport/refusal"
 	"event-dispatcher/transport/reply"
+	"event-dispatcher/transport/wire"
 )
 
 // Options is what [Players] work with.
@@ -170,8 +171,8 @@ func (p *Players) publish(ctx *fasthttp.RequestCtx, shard int, head, member, tai
 	b := p.options.Broker
 	at := b.Tick(ctx.Time())
 	size := len(head) + len(member) + len(tail)
-	var space [prefixLen]byte
-	err := b.Publish(shard, at, appendPrefix(space[:0], size), head, member, tail, suffix)
+	var space [wire.PrefixLen]byte
+	err := b.Publish(shard, at, wire.AppendPrefix(space[:0], size), head, member, tail, wire.Suffix)
 	switch {
 	case err == nil:
 		p.Accepted(size)

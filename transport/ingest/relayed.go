@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"event-dispatcher/broker"
+	"event-dispatcher/transport/wire"
 )
 
 // Relayed puts events of other instances into the broker, framed like those that
@@ -14,8 +15,9 @@ type Relayed struct{ Broker *broker.Broker }
 // is a shard key and the instances differ in their number of shards.
 func (r Relayed) Deliver(shard int, event []byte) error {
 	b := r.Broker
-	var space [prefixLen]byte
-	return b.Publish(b.Pick(event, uint64(shard)), b.Tick(time.Now()), appendPrefix(space[:0], len(event)), event, suffix)
+	var space [wire.PrefixLen]byte
+	prefix := wire.AppendPrefix(space[:0], len(event))
+	return b.Publish(b.Pick(event, uint64(shard)), b.Tick(time.Now()), prefix, event, wire.Suffix)
 }
 
 // Skip tells the consumers of a shard of n events that were lost between instances.

@@ -5,6 +5,7 @@ import (
 
 	"event-dispatcher/broker"
 	"event-dispatcher/transport/refusal"
+	"event-dispatcher/transport/wire"
 )
 
 // A run is consecutive events of a batch for one shard. They are published
@@ -109,7 +110,7 @@ func (r *run) Len() int { return len(r.events) - r.next }
 // Size implements [broker.Run].
 func (r *run) Size(i int) int {
 	e := &r.events[r.next+i]
-	return prefixLen + len(e.head) + e.to - e.from + len(e.tail) + suffixLen
+	return wire.PrefixLen + len(e.head) + e.to - e.from + len(e.tail) + wire.SuffixLen
 }
 
 // Put implements [broker.Run].

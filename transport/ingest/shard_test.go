@@ -8,6 +8,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"event-dispatcher/broker"
+	"event-dispatcher/transport/wire"
 )
 
 // shardOf is where the next event of b is, and its JSON.
@@ -17,8 +18,7 @@ func shardOf(t *testing.T, b *broker.Broker, cursors []broker.Cursor) (shard int
 	for shard := range cursors {
 		if b.Read(shard, &cursors[shard], &batch, 1<<20) {
 			defer batch.Release()
-			framed := string(batch.Event(0))
-			return shard, framed[prefixLen : len(framed)-suffixLen]
+			return shard, string(wire.JSON(batch.Event(0)))
 		}
 	}
 	t.Fatal("no event in any shard; want one")

@@ -20,7 +20,7 @@ func TestLinkEndsWhileItsSocketIsFull(t *testing.T) {
 		near, far := r.connect(4 << 10)
 		defer near.Close()
 		defer far.Close()
-		l := ticket.ServeLinked(far, []byte(OpeningComment))
+		l := ticket.ServeLinked(far, opening)
 		for i, filled := 0, false; i < 20000 && !filled; i++ {
 			r.publish(0, size)
 			st := r.pool.Stats()

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 
@@ -149,18 +150,24 @@ func (r *rig) watch(set broker.ShardSet) watched {
 	}
 	near, far := r.connect(0)
 	r.t.Cleanup(func() { near.Close() })
-	ticket.Serve(far, []byte(OpeningComment))
+	ticket.Serve(far, opening)
 	w := watched{bufio.NewReader(near)}
 	w.receive(r.t)
 	return w
 }
 
-// receive waits for a block, which is a line and an empty one.
+// receive waits for a chunk.
 func (w watched) receive(t testing.TB) {
-	for range 2 {
-		if _, err := w.stream.ReadSlice('\n'); err != nil {
-			t.Fatal(err)
-		}
+	head, err := w.stream.ReadSlice('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	size, err := strconv.ParseUint(string(head[:len(head)-2]), 16, 24)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.stream.Discard(int(size) + 2); err != nil {
+		t.Fatal(err)
 	}
 }
 

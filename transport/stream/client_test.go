@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"event-dispatcher/broker"
+	"event-dispatcher/transport/wire"
 )
 
 // An event of the tests says who published it as which, and carries padding that
@@ -23,11 +24,13 @@ type event struct {
 	size     int    // of the padding
 }
 
+// appendFrame appends an event as it stands in the ring.
 func appendFrame(dst []byte, e event) []byte {
-	dst = append(dst, EventPrefix...)
-	dst = appendEvent(dst, e)
-	return append(dst, EventSuffix...)
+	return wire.Format{}.AppendEvent(dst, appendEvent(nil, e))
 }
+
+// opening is what streams of the tests begin with.
+var opening = wire.Format{}.AppendOpening(nil, "")
 
 func appendEvent(dst []byte, e event) []byte {
 	dst = fmt.Appendf(dst, `{"shard":%d,"producer":%d,"number":%d,"size":%d,"pad":"`, e.shard, e.producer, e.number, e.size)
@@ -61,8 +64,13 @@ type books struct {
 	notices           int
 	keepAlives        []uint64 // for each, how many events came before it
 	retries           int
+	pongs             int
+	noticed           uint64   // skipped, by what a consumer that asked for notices gets besides
+	ids               []string // places to resume from
 	bytes             uint64
-	partial           bool   // in the middle of a block
+	opened            bool   // NDJSON: the first line was seen
+	complete          bool   // the end of the body was seen
+	partial           bool   // in the middle of something
 	wrong             string // the first thing that must not be
 	end               error  // io.EOF after a clean end
 }
@@ -70,6 +78,7 @@ type books struct {
 // A client reads a stream and keeps its books.
 type client struct {
 	conn   *net.TCPConn
+	format wire.Format
 	shards broker.ShardSet
 	joined uint64         // sum of the sequences when its stream was opened
 	first  map[int]uint64 // by shard: sequence when its stream was opened
@@ -83,8 +92,7 @@ type client struct {
 	seen books
 	last map[[2]int]uint64 // number of the last event, by shard and producer
 	gaps uint64            // sequences left out so far
-	line []byte            // the unfinished line
-	open bool              // a block has begun
+	raw  []byte            // not taken yet
 }
 
 type joinOptions struct {
@@ -132,7 +140,7 @@ func (r *rig) serve(ticket Ticket, o joinOptions) *client {
 		c.resume() // a reader that stalls must end
 		<-c.done
 	})
-	ticket.Serve(server, []byte(OpeningComment))
+	ticket.Serve(server, opening)
 	return c
 }
 
@@ -180,16 +188,16 @@ func (c *client) books() books {
 	defer c.mu.Unlock()
 	seen := c.seen
 	seen.keepAlives = append([]uint64(nil), seen.keepAlives...)
-	seen.partial = c.open || len(c.line) > 0
+	seen.partial = len(c.raw) > 0
 	return seen
 }
 
-// wantEnd waits for the end of the stream: EOF between blocks.
+// wantEnd waits for the end of the stream: EOF after the end of the body.
 func (c *client) wantEnd(t testing.TB) {
 	t.Helper()
 	<-c.done
-	if got := c.books(); got.end != io.EOF || got.partial || got.wrong != "" {
-		t.Errorf("stream ended with %v, in the middle of a block %v, wrong %q; want EOF, false, none", got.end, got.partial, got.wrong)
+	if got := c.books(); got.end != io.EOF || got.partial || !got.complete || got.wrong != "" {
+		t.Errorf("stream ended with %v, in the middle of something %v, complete %v, wrong %q; want EOF, false, true, none", got.end, got.partial, got.complete, got.wrong)
 	}
 }
 
@@ -225,49 +233,6 @@ func (c *client) read() {
 			c.conn.Close()
 			return
 		}
-	}
-}
-
-// take is a parser of event streams that takes nothing but what a pool may
-// write: blocks of one line, each followed by an empty one.
-func (c *client) take(p []byte) {
-	c.seen.bytes += uint64(len(p))
-	for len(p) > 0 {
-		line, rest, ended := bytes.Cut(p, []byte("\n"))
-		c.line = append(c.line, line...)
-		p = rest
-		if !ended {
-			return
-		}
-		switch {
-		case c.open && len(c.line) == 0:
-			c.open = false
-		case c.open:
-			c.complain("a second line in a block: %.80q", c.line)
-		default:
-			c.open = true
-			c.takeLine(string(c.line))
-		}
-		c.line = c.line[:0]
-	}
-}
-
-func (c *client) takeLine(line string) {
-	if number, ok := strings.CutPrefix(line, ": skipped "); ok {
-		n, err := strconv.ParseUint(number, 10, 64)
-		if err != nil || n == 0 {
-			c.complain("notice %q: want a number above 0", line)
-		}
-		c.seen.skipped += n
-		c.seen.notices++
-	} else if data, ok := strings.CutPrefix(line, EventPrefix); ok {
-		c.takeEvent([]byte(data))
-	} else if strings.Trim(line, " ") == ":" {
-		c.seen.keepAlives = append(c.seen.keepAlives, c.seen.received)
-	} else if strings.HasPrefix(line, "retry: ") {
-		c.seen.retries++
-	} else if line+"\n\n" != OpeningComment || c.seen.received+c.seen.skipped > 0 {
-		c.complain("unexpected line %.80q", line)
 	}
 }
 
@@ -315,19 +280,22 @@ func TestParserFindsWhatMustNotBe(t *testing.T) {
 	frame := func(number uint64) string {
 		return string(appendFrame(nil, event{number: number, size: 5}))
 	}
+	chunk := func(body string) string { return string(wire.AppendChunk(nil, []byte(body))) }
 	for _, tt := range []struct {
 		name, stream, wrong string
 	}{
-		{"all that is allowed", OpeningComment + frame(3) + ":\n\n" + ": skipped 2\n\n" + frame(6) + "retry: 1000\n\n", ""},
-		{"half an event, then a notice", frame(3)[:20] + ": skipped 2\n\n", "torn"},
-		{"half an event, then an event", frame(3)[:30] + frame(4), "torn"},
-		{"an event without its end", strings.TrimSuffix(frame(3), "\n") + frame(4), "second line"},
+		{"all that is allowed", string(opening) + frame(3) + chunk(":\n") + chunk(": skipped 2\n") + frame(6) + chunk("retry: 1000\n") + "0\r\n\r\n", ""},
+		{"half an event, then a notice", frame(3)[:20] + chunk(": skipped 2\n") + frame(4) + frame(5), "ends with"},
+		{"half an event, then an event", frame(3)[:30] + frame(4), "ends with"},
+		{"an event without its end", chunk(strings.TrimSuffix(frame(3)[8:], "\n\r\n")), "torn"},
+		{"a notice that is a message", chunk(":\n\n"), "empty line"},
 		{"a duplicate", frame(3) + frame(3), "after number"},
 		{"an event that was there before", frame(2), "older"},
 		{"a gap that was not told", frame(3) + frame(5), "left out"},
-		{"a gap that was told wrongly", frame(3) + ": skipped 3\n\n" + frame(5), "left out"},
-		{"a gap told too late", frame(3) + frame(5) + ": skipped 1\n\n", "left out"},
+		{"a gap that was told wrongly", frame(3) + chunk(": skipped 3\n") + frame(5), "left out"},
+		{"a gap told too late", frame(3) + frame(5) + chunk(": skipped 1\n"), "left out"},
 		{"a wrong byte", strings.Replace(frame(3), "ddd", "dxd", 1), "torn"},
+		{"an event behind the end", frame(3) + "0\r\n\r\n" + frame(4), "after the end"},
 	} {
 		c := &client{shards: 1, first: map[int]uint64{0: 3}, last: map[[2]int]uint64{}}
 		for i := range tt.stream { // byte by byte

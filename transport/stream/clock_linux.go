@@ -35,7 +35,7 @@ func (l *loop) keepAlive(now time.Time) {
 		}
 		h.written = now
 		for k := len(h.members) - 1; k >= 0; k-- {
-			l.tell(h.members[k], l.pool.options.Wire.KeepAlive)
+			l.tell(h.members[k], l.pool.options.keepAlive(l.pool.options.Format))
 		}
 	}
 }
@@ -77,7 +77,7 @@ func (l *loop) cutStalled(now time.Time) {
 func (l *loop) keepWaiting(g *lag, now time.Time) {
 	after := l.pool.options.KeepAlive
 	if after > 0 && l.drainer == nil && len(g.rest) == 0 && now.Sub(g.progress) >= after-l.pool.options.clockTick() {
-		g.rest = l.pool.options.Wire.KeepAlive // shared, but only ever resliced
+		g.rest = l.pool.options.keepAlive(l.pool.options.Format) // shared, but only ever resliced
 	}
 }
 
@@ -173,7 +173,7 @@ func (d *drainer) farewell(l *loop, c *consumer) {
 	if c.lag != nil || !d.reached(l, c.herd) {
 		return
 	}
-	if l.tell(c, l.pool.options.Wire.AppendFarewell(nil, Jitter(minRetry, maxRetry))) {
+	if l.tell(c, l.pool.farewell()) {
 		l.close(c, ReasonDrained)
 	} else if c.lag != nil {
 		c.lag.leaving = true

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"event-dispatcher/transport/wire"
 )
 
 func TestDrainDeliversWhatWasPublished(t *testing.T) {
@@ -65,10 +67,10 @@ func TestDrainKeepsSilenceFirst(t *testing.T) {
 		var want uint64
 		for _, c := range all {
 			c.wantEnd(t)
-			want += uint64(len(appendFrame(nil, event{size: 10})) + len("retry: 10000\n\n"))
+			want += uint64(len(appendFrame(nil, event{size: 10})) + len(wire.Format{}.AppendEnd(wire.Format{}.AppendFarewell(nil, maxRetry))))
 		}
 		// One keep-alive each may have been on its way.
-		if got := r.pool.Stats().Bytes - before; got > want+uint64(len(all)*len(SSE().KeepAlive)) {
+		if got := r.pool.Stats().Bytes - before; got > want+uint64(len(all)*len(wire.Format{}.KeepAlive())) {
 			t.Errorf("%d bytes were written from the silence on; want %d at most: an event and a farewell each", got, want)
 		}
 	})

@@ -52,7 +52,7 @@ func TestConsumerThatLeavesAtOnceIsClosed(t *testing.T) {
 				near.SetLinger(0)
 			}
 			near.Close()
-			ticket.Serve(far, []byte(OpeningComment))
+			ticket.Serve(far, opening)
 		}
 		eventually(t, func() string {
 			st := r.pool.Stats()

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"testing"
 	"time"
+
+	"event-dispatcher/transport/wire"
 )
 
 func TestSilentStreamsGetKeepAlives(t *testing.T) {
@@ -82,7 +84,7 @@ func TestNoKeepAliveWhileEventsFlow(t *testing.T) {
 func (c *client) awaitOpening(t testing.TB) {
 	t.Helper()
 	eventually(t, func() string {
-		if c.books().bytes < uint64(len(OpeningComment)) {
+		if c.books().bytes < uint64(len(opening)) {
 			return "the stream does not begin"
 		}
 		return ""
@@ -95,7 +97,7 @@ func TestNegativeKeepAliveIsOff(t *testing.T) {
 		r := newRig(t, roomy(1), o)
 		c := r.join(joinOptions{})
 		c.awaitOpening(t)
-		bytes := uint64(len(OpeningComment))
+		bytes := uint64(len(opening))
 		eventually(t, func() string {
 			if got := r.pool.Stats().Bytes; got != bytes {
 				return fmt.Sprintf("Stats() = %d bytes; want %d, the opening", got, bytes)
@@ -119,8 +121,8 @@ func TestKeepAliveThatIsCutGoesOnWhereItWas(t *testing.T) {
 		for len(long) < 5001 {
 			long = append(long, ' ')
 		}
-		o.Wire = SSE()
-		o.Wire.KeepAlive = append(long, "\n\n"...)
+		long = wire.AppendChunk(nil, append(long, '\n'))
+		o.keepAlive = func(wire.Format) []byte { return long }
 		r := newRig(t, roomy(1), o)
 		c := r.join(joinOptions{buffer: 8 << 10, stalled: true})
 		eventually(t, func() string {

@@ -21,7 +21,7 @@ func (r *rig) link(buffer int) (l *Link, near, far *net.TCPConn) {
 		near.Close()
 		far.Close()
 	})
-	return ticket.ServeLinked(far, []byte(OpeningComment)), near, far
+	return ticket.ServeLinked(far, opening), near, far
 }
 
 // What a socket says after its consumer was closed concerns nobody else: not who

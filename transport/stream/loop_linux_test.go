@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"event-dispatcher/transport/wire"
 )
 
 // inLoop runs f on the loop's goroutine.
@@ -331,9 +333,11 @@ func TestLaggardsTakeTurnsBetweenSweeps(t *testing.T) {
 // that came with it, and misses none of them.
 func TestNoticeThatIsCutGoesOnBeforeItsEvents(t *testing.T) {
 	t.Parallel()
-	wire, zeros := SSE(), strings.Repeat("0", 1<<20) // more than a socket takes
-	wire.AppendSkipped = func(dst []byte, n uint64) []byte { return fmt.Appendf(dst, ": skipped %s%d\n\n", zeros, n) }
-	r := newRig(t, roomy(1), Options{Loops: 1, KeepAlive: -1, Wire: wire})
+	zeros := strings.Repeat("0", 1<<20) // more than a socket takes
+	long := func(_ wire.Format, dst []byte, n uint64) []byte {
+		return wire.AppendChunk(dst, fmt.Appendf(nil, ": skipped %s%d\n", zeros, n))
+	}
+	r := newRig(t, roomy(1), Options{Loops: 1, KeepAlive: -1, appendSkipped: long})
 	c := r.join(joinOptions{buffer: 8 << 10})
 	for range 3 {
 		r.awaitHerd(1)

@@ -13,12 +13,13 @@ import (
 	"go.uber.org/zap"
 
 	"event-dispatcher/broker"
+	"event-dispatcher/transport/wire"
 )
 
 // Options tunes a [Pool]. The zero value is what production runs.
 type Options struct {
-	// Wire is what is written besides events. Zero means SSE.
-	Wire Wire
+	// Format is what is written besides events.
+	Format wire.Format
 
 	// Loops is how many writer loops there are. Zero means [DefaultLoops].
 	Loops int
@@ -42,6 +43,9 @@ type Options struct {
 	// epoll, also where there is one.
 	Portable bool
 
+	appendSkipped func(wire.Format, []byte, uint64) []byte // tests make notices long
+	keepAlive     func(wire.Format) []byte
+
 	// Log gets a line per consumer that is cut. Nil means none.
 	Log *zap.Logger
 }
@@ -50,9 +54,6 @@ type Options struct {
 func DefaultLoops() int { return max(1, runtime.NumCPU()/2) }
 
 func (o *Options) setDefaults() {
-	if o.Wire.AppendSkipped == nil {
-		o.Wire = SSE()
-	}
 	if o.Loops == 0 {
 		o.Loops = DefaultLoops()
 	}
@@ -67,6 +68,12 @@ func (o *Options) setDefaults() {
 	}
 	if o.MaxConsumers == 0 {
 		o.MaxConsumers = 10_000
+	}
+	if o.appendSkipped == nil {
+		o.appendSkipped = wire.Format.AppendSkipped
+	}
+	if o.keepAlive == nil {
+		o.keepAlive = wire.Format.KeepAlive
 	}
 	if o.Log == nil {
 		o.Log = zap.NewNop()
@@ -289,4 +296,10 @@ func (p *Pool) gone(c *consumer, why Reason, skipped uint64) {
 		p.options.Log.Info("consumer cut", zap.Stringer("reason", why), zap.Uint64("consumer", c.id),
 			zap.Stringer("address", c.addr), zap.Duration("connected", time.Since(time.Unix(0, c.since))), zap.Uint64("skipped", skipped))
 	}
+}
+
+// farewell ends a stream cleanly.
+func (p *Pool) farewell() []byte {
+	f := p.options.Format
+	return f.AppendEnd(f.AppendFarewell(nil, Jitter(minRetry, maxRetry)))
 }

@@ -57,7 +57,7 @@ func (e *portable) stream(c *consumer, opening []byte, gone <-chan Reason) Reaso
 		return why
 	}
 	var take intake
-	wire, written := &e.pool.options.Wire, time.Now()
+	written := time.Now()
 	if c.link != nil {
 		gone = nil
 	}
@@ -66,7 +66,7 @@ func (e *portable) stream(c *consumer, opening []byte, gone <-chan Reason) Reaso
 		seen, leave := e.news, e.mayLeaveLocked(c)
 		e.mu.Unlock()
 		if leave {
-			why, ok := e.write(c, wire.AppendFarewell(nil, Jitter(minRetry, maxRetry)))
+			why, ok := e.write(c, e.pool.farewell())
 			if ok {
 				why = ReasonDrained
 			}
@@ -91,7 +91,7 @@ func (e *portable) stream(c *consumer, opening []byte, gone <-chan Reason) Reaso
 			continue
 		}
 		if e.needsKeepAlive(before.Sub(written)) {
-			if why, ok := e.write(c, wire.KeepAlive); !ok {
+			if why, ok := e.write(c, e.pool.options.keepAlive(e.pool.options.Format)); !ok {
 				return why
 			}
 			written = time.Now()
@@ -130,7 +130,7 @@ func (e *portable) collect(c *consumer, take *intake) bool {
 		if e.broker.Read(shard, &take.cursors[i], &b, 64<<10) {
 			if b.Skipped > 0 {
 				take.skipped += b.Skipped
-				take.bytes = e.pool.options.Wire.AppendSkipped(take.bytes, b.Skipped)
+				take.bytes = e.pool.options.appendSkipped(e.pool.options.Format, take.bytes, b.Skipped)
 			}
 			take.bytes = append(take.bytes, b.Bytes...)
 			take.events += uint64(b.Events)

@@ -36,7 +36,7 @@ func (r *rig) sinkOf(sets []broker.ShardSet) (start func()) {
 			r.t.Fatal(err)
 		}
 		near, far := r.connect(0)
-		ticket.Serve(far, []byte(OpeningComment))
+		ticket.Serve(far, opening)
 		raw, err := near.SyscallConn()
 		if err != nil {
 			r.t.Fatal(err)

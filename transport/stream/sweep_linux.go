@@ -62,7 +62,7 @@ func (l *loop) broadcast(shard int, b *broker.Batch, now time.Time) {
 // tellSkipped writes the notice that comes before a batch to every member. A
 // member that does not take it whole leaves the herd, at the start of the batch.
 func (l *loop) tellSkipped(h *herd, shard int, b *broker.Batch) {
-	notice := l.pool.options.Wire.AppendSkipped(l.scratch[:0], b.Skipped)
+	notice := l.pool.options.appendSkipped(l.pool.options.Format, l.scratch[:0], b.Skipped)
 	l.scratch = notice
 	for k := len(h.members) - 1; k >= 0; k-- {
 		c := h.members[k]
@@ -249,7 +249,7 @@ func (l *loop) serveBatch(c *consumer, i int, b *broker.Batch, now time.Time) (i
 		// The notice goes out first, and whole; then the batch is read again.
 		c.skipped += b.Skipped
 		l.stats.skipped.Add(b.Skipped)
-		g.rest = l.pool.options.Wire.AppendSkipped(nil, b.Skipped)
+		g.rest = l.pool.options.appendSkipped(l.pool.options.Format, nil, b.Skipped)
 		if b.Events > 0 {
 			g.cursors[i] = b.Cursor(0)
 		}

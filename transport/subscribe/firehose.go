@@ -9,7 +9,7 @@ import (
 	"event-dispatcher/broker"
 	"event-dispatcher/broker/wake"
 	"event-dispatcher/transport/stream"
-	"event-dispatcher/transport/ws"
+	"event-dispatcher/transport/wire"
 )
 
 // A Firehose is the stream of all events over WebSocket: a log derived from the
@@ -38,16 +38,6 @@ type Firehose struct {
 	work    sync.WaitGroup
 }
 
-// WebSocket is the wire of the firehose. Notices are pings, because every data
-// frame is an event.
-func WebSocket() stream.Wire {
-	return stream.Wire{
-		KeepAlive:      ws.AppendPing(nil, ""),
-		AppendSkipped:  ws.AppendSkipped,
-		AppendFarewell: func(dst []byte, _ time.Duration) []byte { return ws.AppendGoingAway(dst) },
-	}
-}
-
 // NewFirehose derives from b. Its ring takes up to about the given bytes, or more
 // if the largest events need it; nothing before the first consumer comes.
 func NewFirehose(b *broker.Broker, bytes int, o stream.Options) (*Firehose, error) {
@@ -57,7 +47,7 @@ func NewFirehose(b *broker.Broker, bytes int, o stream.Options) (*Firehose, erro
 	size := broker.Options{
 		Shards:   b.Shards(),
 		Bytes:    bytes,
-		MaxEvent: b.MaxEvent() + ws.MaxTextHeader,
+		MaxEvent: b.MaxEvent() + wire.MaxTextHeader,
 		Readers:  o.Loops + 1,
 		Lazy:     true, // there may never be a consumer
 	}
@@ -68,7 +58,7 @@ func NewFirehose(b *broker.Broker, bytes int, o stream.Options) (*Firehose, erro
 	if err != nil {
 		return nil, fmt.Errorf("log of the firehose: %w", err)
 	}
-	o.Wire = WebSocket()
+	o.Format = wire.Format{Kind: wire.WebSocket}
 	pool, err := stream.New(to, o)
 	if err != nil {
 		return nil, fmt.Errorf("writer loops of the firehose: %w", err)
@@ -214,8 +204,8 @@ func (f *Firehose) deriveLocked() (events int) {
 
 // frame puts one event into the derived log.
 func (f *Firehose) frame(shard int, at broker.Tick, event []byte) {
-	text := event[len(stream.EventPrefix) : len(event)-len(stream.EventSuffix)]
-	f.scratch = ws.AppendTextHeader(f.scratch[:0], len(text))
+	text := wire.JSON(event)
+	f.scratch = wire.AppendTextHeader(f.scratch[:0], len(text))
 	if f.owed[shard] > 0 || f.to.Publish(shard, at+f.offset, f.scratch, text) != nil {
 		f.owed[shard]++
 	}

@@ -15,6 +15,7 @@ import (
 	"event-dispatcher/transport/refusal"
 	"event-dispatcher/transport/reply"
 	"event-dispatcher/transport/stream"
+	"event-dispatcher/transport/wire"
 	"event-dispatcher/transport/ws"
 )
 
@@ -63,24 +64,22 @@ func (c *Consumers) Stream(ctx *fasthttp.RequestCtx) {
 		c.Refuse(ctx, reasonOf(err))
 		return
 	}
-	opening := append(c.head(ctx), stream.OpeningComment...)
+	opening := wire.Format{}.AppendOpening(c.head(ctx), "")
 	c.options.Front.TakeOver(ctx, ticket.Forget, func(nc net.Conn, _ []byte) {
 		ticket.Then(client.KeepPlace(nc)).Serve(nc, opening)
 	})
 }
 
-// streamHeaders are in every stream's response, besides those of CORS. The body
-// ends when the connection does, so it needs no chunks (RFC 9112, section 6.3,
-// rule 8).
+// streamHeaders are in every stream's response, besides those of CORS.
 var streamHeaders = []reply.Header{
-	reply.NewHeader(fasthttp.HeaderContentType, "text/event-stream"),
+	reply.NewHeader(fasthttp.HeaderContentType, "text/event-stream; charset=utf-8"),
 	reply.NewHeader(fasthttp.HeaderCacheControl, "no-cache, no-store, no-transform"),
 	reply.NewHeader("X-Accel-Buffering", "no"), // nginx: do not buffer
 	reply.NewHeader(fasthttp.HeaderConnection, "close"),
 }
 
 func (c *Consumers) head(ctx *fasthttp.RequestCtx) []byte {
-	b := append([]byte(nil), "HTTP/1.1 200 OK\r\nDate: "...)
+	b := append([]byte(nil), "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nDate: "...)
 	b = append(fasthttp.AppendHTTPDate(b, ctx.Time()), "\r\n"...)
 	for _, list := range [][]reply.Header{streamHeaders, c.options.CORS.Headers(&ctx.Request.Header)} {
 		for _, h := range list {
@@ -103,7 +102,7 @@ func (c *Consumers) Refuse(ctx *fasthttp.RequestCtx, reason refusal.Reason) {
 	for _, h := range streamHeaders {
 		h.Set(&ctx.Response.Header)
 	}
-	ctx.Response.SetBody(stream.AppendRetry(nil, stream.Jitter(minFullRetry, maxFullRetry)))
+	ctx.Response.SetBody(wire.AppendRetry(nil, stream.Jitter(minFullRetry, maxFullRetry)))
 }
 
 // reasonOf is why a pool has no place.

@@ -17,6 +17,7 @@ import (
 	"go.uber.org/goleak"
 
 	"event-dispatcher/broker/session"
+	"event-dispatcher/transport/wire"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -279,7 +280,8 @@ func (h *host) raw(target string) (net.Conn, *bufio.Reader) {
 
 // clientFrame is a frame as clients send it, masked with zeros.
 func clientFrame(op byte, payload string) []byte {
-	b := appendHeader(nil, op, len(payload))
+	b := wire.AppendTextHeader(nil, len(payload))
+	b[0] = op
 	b[1] |= 0x80
 	return append(append(b, 0, 0, 0, 0), payload...)
 }

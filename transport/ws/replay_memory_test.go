@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"event-dispatcher/broker/session"
+	"event-dispatcher/transport/wire"
 )
 
 // A socket that does not read costs a part of its replay, not all of it.
@@ -43,7 +44,7 @@ func TestReplayIsEncodedAsItIsRead(t *testing.T) {
 	var want []byte
 	for _, e := range events {
 		text := e.JSON()
-		want = append(AppendTextHeader(want, len(text)), text...)
+		want = append(wire.AppendTextHeader(want, len(text)), text...)
 	}
 	if string(all) != string(want) {
 		t.Errorf("replay is %d bytes, not the %d of its events in order", len(all), len(want))
