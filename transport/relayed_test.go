@@ -23,7 +23,7 @@ func TestGapIsToldToTheReadersOfItsShard(t *testing.T) {
 	if b := first.block(); b != "data: \"to 0\"\n\n" {
 		t.Errorf("a reader of shard 0 got %q first; want its event", b)
 	}
-	if b := second.block(); b != ": skipped 5\n\n" {
+	if b := second.block(); b != ": skipped 5\n" {
 		t.Errorf("a reader of shard 1 got %q first; want the notice", b)
 	}
 	if e := second.event(); e != `"to 1"` {
@@ -33,7 +33,7 @@ func TestGapIsToldToTheReadersOfItsShard(t *testing.T) {
 	for range 3 {
 		seen[all.block()]++
 	}
-	if seen[": skipped 5\n\n"] != 1 || seen["data: \"to 0\"\n\n"] != 1 || seen["data: \"to 1\"\n\n"] != 1 {
+	if seen[": skipped 5\n"] != 1 || seen["data: \"to 0\"\n\n"] != 1 || seen["data: \"to 1\"\n\n"] != 1 {
 		t.Errorf("a reader of both got %v; want each once", seen)
 	}
 }

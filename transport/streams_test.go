@@ -26,7 +26,8 @@ func TestStreamOpensByTheContract(t *testing.T) {
 			t.Errorf("GET %s = %d; want 200", target, c.head.status)
 		}
 		want := map[string]string{
-			"Content-Type":                "text/event-stream",
+			"Content-Type":                "text/event-stream; charset=utf-8",
+			"Transfer-Encoding":           "chunked",
 			"Cache-Control":               "no-cache, no-store, no-transform",
 			"X-Accel-Buffering":           "no",
 			"Access-Control-Allow-Origin": "*",
@@ -109,12 +110,12 @@ func TestConsumersOverTheCapAreSentAway(t *testing.T) {
 	s := start(t, func(o *setup) { o.pool.MaxConsumers = 2 })
 	first := s.listen("/events")
 	s.listen("/events")
-	retry := regexp.MustCompile(`^retry: (\d+)\n\n$`)
+	retry := regexp.MustCompile(`^retry: (\d+)\n$`)
 	for range 20 {
 		a, rest := sendTo(t, s.addr, request("GET", "/events", "", "Accept: text/event-stream"))
 		m := retry.FindStringSubmatch(a.body)
-		if a.status != 200 || m == nil || rest != "" || a.header.Get("Content-Type") != "text/event-stream" {
-			t.Fatalf("EventSource over the cap = %d, %q, %q; want 200, one retry block and the end", a.status, a.header, a.body)
+		if a.status != 200 || m == nil || rest != "" || a.header.Get("Content-Type") != "text/event-stream; charset=utf-8" {
+			t.Fatalf("EventSource over the cap = %d, %q, %q; want 200, one retry line and the end", a.status, a.header, a.body)
 		}
 		if ms, _ := strconv.Atoi(m[1]); ms < 10_000 || ms > 60_000 {
 			t.Errorf("retry = %d ms; want 10 to 60 s", ms)

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httputil"
 	"net/textproto"
 	"strings"
 	"sync"
@@ -226,13 +227,16 @@ func (s *testServer) listen(target string, headers ...string) *consumer {
 	}
 	fmt.Sscanf(status, "HTTP/1.1 %d", &c.head.status)
 	c.head.header = http.Header(header)
+	if c.head.header.Get("Transfer-Encoding") == "chunked" {
+		c.br = bufio.NewReader(httputil.NewChunkedReader(c.br))
+	}
 	if first := c.block(); !strings.HasPrefix(first, ":") {
 		s.t.Fatalf("the first block of GET %s = %q; want a comment", target, first)
 	}
 	return c
 }
 
-// block reads up to and including the next empty line.
+// block reads the next event, or the next notice, which is a line.
 func (c *consumer) block() string {
 	c.t.Helper()
 	b, err := c.next()
@@ -248,7 +252,7 @@ func (c *consumer) next() (string, error) {
 	for {
 		line, err := c.br.ReadString('\n')
 		b.WriteString(line)
-		if err != nil || line == "\n" {
+		if err != nil || line == "\n" || strings.HasPrefix(line, ":") || strings.HasPrefix(line, "retry:") {
 			return b.String(), err
 		}
 	}

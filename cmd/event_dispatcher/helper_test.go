@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httputil"
 	"os"
 	"slices"
 	"strings"
@@ -122,11 +123,14 @@ func openStream(t *testing.T, addr string) (net.Conn, *bufio.Reader) {
 	conn.SetDeadline(time.Now().Add(patience))
 	io.WriteString(conn, "GET /events HTTP/1.1\r\nHost: test\r\n\r\n")
 	br := bufio.NewReader(conn)
-	for line := ""; line != ": connected\n"; {
+	for line := ""; line != "\r\n"; {
 		if line, err = br.ReadString('\n'); err != nil {
 			t.Fatalf("opening a stream: %v", err)
 		}
 	}
-	br.ReadString('\n')
+	br = bufio.NewReader(httputil.NewChunkedReader(br))
+	if line, err := br.ReadString('\n'); line != ": connected\n" {
+		t.Fatalf("a stream begins with %q, %v; want a comment", line, err)
+	}
 	return conn, br
 }

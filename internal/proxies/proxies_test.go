@@ -85,8 +85,8 @@ func listen(t testing.TB, c *http.Client, addr string) *stream {
 		limit.Stop()
 		resp.Body.Close()
 	})
-	if got := resp.Header.Get("Content-Type"); resp.StatusCode != 200 || got != "text/event-stream" {
-		t.Fatalf("GET /event-dispatcher = %d, Content-Type %q; want 200 text/event-stream", resp.StatusCode, got)
+	if got := resp.Header.Get("Content-Type"); resp.StatusCode != 200 || got != "text/event-stream; charset=utf-8" {
+		t.Fatalf("GET /event-dispatcher = %d, Content-Type %q; want 200 text/event-stream; charset=utf-8", resp.StatusCode, got)
 	}
 	s := &stream{t: t, br: bufio.NewReaderSize(resp.Body, 512<<10), Closer: resp.Body}
 	if line, err := s.br.ReadString('\n'); line != ": connected\n" {
@@ -310,7 +310,7 @@ func TestDrainComesThrough(t *testing.T) {
 		p.post(c, "/metrics", "1")
 		s.Cmd.Process.Signal(syscall.SIGTERM)
 		text, err := io.ReadAll(stream.br)
-		if want := regexp.MustCompile(`^\ndata: 1\n\nretry: \d+\n\n$`); err != nil || !want.Match(text) {
+		if want := regexp.MustCompile(`^data: 1\n\nretry: \d+\n$`); err != nil || !want.Match(text) {
 			t.Errorf("the stream = %q, %v; want %v and the end", text, err, want)
 		}
 		if code := s.Wait(); code != 0 {
