@@ -1,7 +1,9 @@
 package consumer
 
 import (
+	"fmt"
 	"net"
+	"strings"
 	"testing"
 	"time"
 
@@ -22,7 +24,7 @@ func frame(seq uint64) string {
 
 // listen opens one stream in the given role, on a server that says parts with
 // a pause between them, and returns what is found when the pauses are over.
-func listen(t *testing.T, role Role, accepted int, pause time.Duration, parts ...string) Result {
+func listen(t *testing.T, head string, role Role, accepted int, pause time.Duration, parts ...string) Result {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -37,7 +39,7 @@ func listen(t *testing.T, role Role, accepted int, pause time.Duration, parts ..
 			return
 		}
 		t.Cleanup(func() { c.Close() })
-		c.Write([]byte("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n:\n\n"))
+		c.Write([]byte("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n" + head))
 		for _, part := range parts {
 			time.Sleep(pause)
 			c.Write([]byte(part))
@@ -63,17 +65,63 @@ func listen(t *testing.T, role Role, accepted int, pause time.Duration, parts ..
 	return c.Close(book.Totals())
 }
 
+// Heads of streams, with a first keep-alive.
+const (
+	plain  = "\r\n:\n\n"
+	chunks = "Transfer-Encoding: chunked\r\n\r\n000002\r\n:\n\r\n"
+)
+
+// inChunks makes each block of a stream a chunk, and comments single lines.
+func inChunks(stream string) string {
+	var b strings.Builder
+	for block := range strings.SplitAfterSeq(stream, "\n\n") {
+		if strings.HasPrefix(block, ":") {
+			block = strings.TrimSuffix(block, "\n")
+		}
+		if block != "" {
+			fmt.Fprintf(&b, "%06x\r\n%s\r\n", len(block), block)
+		}
+	}
+	return b.String()
+}
+
 func TestCountingStreamSeesCommentsAfterASilence(t *testing.T) {
 	t.Parallel()
-	r := listen(t, Counting, 6, 1100*time.Millisecond, frame(1)+frame(2)+frame(3)[:70], frame(3)[70:], ":\n\n: skipped 2\n\n", frame(6))
-	if e := r.Entries[0]; e.Received != 4 || e.Skipped != 2 || e.Unexplained() != 0 || r.Faults.Total() != 0 {
-		t.Errorf("received %d, skipped %d, unexplained %d, faults %+v; want 4, 2, 0, none", e.Received, e.Skipped, e.Unexplained(), r.Faults)
+	for _, head := range []string{plain, chunks} {
+		form := func(stream string) string { return stream }
+		if head == chunks {
+			form = inChunks
+		}
+		third := form(frame(3))
+		r := listen(t, head, Counting, 6, 1100*time.Millisecond, form(frame(1)+frame(2))+third[:70], third[70:], form(":\n\n: skipped 2\n\n"), form(frame(6)))
+		if e := r.Entries[0]; e.Received != 4 || e.Skipped != 2 || e.Unexplained() != 0 || r.Faults.Total() != 0 {
+			t.Errorf("%q: received %d, skipped %d, unexplained %d, faults %+v; want 4, 2, 0, none", head, e.Received, e.Skipped, e.Unexplained(), r.Faults)
+		}
+	}
+}
+
+// A server's chunks need not end where frames do.
+func TestChunksOfOtherServersAreTakenAway(t *testing.T) {
+	t.Parallel()
+	all := frame(1) + frame(2) + frame(3)
+	for _, cut := range []int{1, 60, len(frame(1)) + 50, len(all)} {
+		stream := fmt.Sprintf("%x\r\n%s\r\n", cut, all[:cut])
+		if cut < len(all) {
+			stream += fmt.Sprintf("%X\r\n%s\r\n", len(all)-cut, all[cut:])
+		}
+		for _, role := range []Role{Counting, Sampling} {
+			r := listen(t, chunks, role, 3, time.Millisecond, stream[:20], stream[20:], inChunks(frame(4))[:10])
+			if e := r.Entries[0]; e.Received != 3 || r.Faults.Total() != 0 {
+				t.Errorf("cut at %d, %v: received %d, faults %+v; want 3, none", cut, role, e.Received, r.Faults)
+			}
+		}
 	}
 }
 
 func TestNothingOddGoesUnnoticed(t *testing.T) {
 	damaged := []byte(frame(2))
 	damaged[100] ^= 1
+	half := frame(2)[:50]
 	for _, tt := range []struct {
 		name        string
 		role        Role
@@ -89,7 +137,7 @@ func TestNothingOddGoesUnnoticed(t *testing.T) {
 		{"hole told", Sampling, 3, ": skipped 1\n\n" + frame(3), 0, Faults{}},
 		{"hole told, counted", Counting, 14, frame(2) + ": skipped 11\n\n" + frame(14), 0, Faults{}},
 		{"hole told wrong, counted", Counting, 14, frame(2) + ": skipped 9\n\n" + frame(14), 11, Faults{Framing: 1}},
-		{"half an event, counted", Counting, 2, frame(2)[:50], 1, Faults{Framing: 1}},
+		{"half an event, counted", Counting, 2, half, 1, Faults{Framing: 1}},
 		{"out of order", Sampling, 3, frame(3) + frame(2), 0, Faults{OutOfOrder: 1}},
 		{"twice", Sampling, 2, frame(2) + frame(2), 1, Faults{Duplicates: 1}},
 		{"damaged", Sampling, 2, string(damaged), 0, Faults{Damaged: 1}},
@@ -98,9 +146,15 @@ func TestNothingOddGoesUnnoticed(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			r := listen(t, tt.role, tt.accepted, 30*time.Millisecond, frame(1), tt.stream)
-			if got := r.Entries[0].Unexplained(); got != tt.unexplained || r.Faults != tt.faults {
-				t.Errorf("unexplained %d, faults %+v; want %d, %+v", got, r.Faults, tt.unexplained, tt.faults)
+			first, stream := inChunks(frame(1)), inChunks(tt.stream)
+			if tt.stream == half {
+				stream = inChunks(frame(2))[:50]
+			}
+			for head, parts := range map[string][]string{plain: {frame(1), tt.stream}, chunks: {first, stream}} {
+				r := listen(t, head, tt.role, tt.accepted, 30*time.Millisecond, parts...)
+				if got := r.Entries[0].Unexplained(); got != tt.unexplained || r.Faults != tt.faults {
+					t.Errorf("%q: unexplained %d, faults %+v; want %d, %+v", head, got, r.Faults, tt.unexplained, tt.faults)
+				}
 			}
 		})
 	}

@@ -50,6 +50,39 @@ type dechunker struct {
 	some bool   // a chunk was seen
 }
 
+// cutChunk finds the first chunk of b: how long its size line is and what it holds.
+// It reports false while the chunk is incomplete.
+func cutChunk(b []byte) (head int, body []byte, ok bool, err error) {
+	size := 0
+	for ; head < len(b) && b[head] != '\r'; head++ {
+		digit := hexDigits[b[head]]
+		if digit == 0 || head == 8 {
+			return 0, nil, false, errChunk
+		}
+		size = size<<4 | int(digit-1)
+	}
+	head += len("\r\n")
+	end := head + size
+	if len(b) < end+len("\r\n") {
+		return 0, nil, false, nil
+	}
+	if b[head-1] != '\n' || b[end] != '\r' || b[end+1] != '\n' {
+		return 0, nil, false, errChunk
+	}
+	return head, b[head:end], true, nil
+}
+
+// hexDigits are the values of hexadecimal digits, plus one.
+var hexDigits = func() (value [256]byte) {
+	for i, c := range []byte("0123456789abcdef") {
+		value[c] = byte(i) + 1
+	}
+	for i, c := range []byte("ABCDEF") {
+		value[c] = byte(i) + 11
+	}
+	return value
+}()
+
 var errChunk = errors.New("malformed chunk")
 
 // strip moves the content of b to its front and returns its length.

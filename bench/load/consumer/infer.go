@@ -2,9 +2,12 @@ package consumer
 
 import "math"
 
-// noticeBytes is the length of a `: skipped N` comment without its digits,
-// with the empty line that ends it.
-const noticeBytes = len(": skipped ") + len("\n\n")
+// Length of a `: skipped N` comment without its digits: as a chunk of its own, or
+// with the empty line that ends it where there are no chunks.
+const (
+	chunkedNotice = len("000000\r\n") + len(": skipped ") + len("\n") + len("\r\n")
+	plainNotice   = len(": skipped ") + len("\n\n")
+)
 
 // infer explains the bytes that a counting stream received beside whole
 // frames, once it is known how many events it is owed. If they are as long as
@@ -23,7 +26,11 @@ func (s *stream) infer() {
 	}
 	e := &s.entry
 	missing := e.Owed() - min(e.Owed(), e.Accounted())
-	if !notices(int(odd), missing) {
+	each := plainNotice
+	if s.chunked {
+		each = chunkedNotice
+	}
+	if !notices(int(odd), each, missing) {
 		s.faults.Framing++
 		return
 	}
@@ -31,9 +38,9 @@ func (s *stream) infer() {
 	e.Inferred = missing
 }
 
-// notices reports whether some notices of together size bytes can be about n
-// events.
-func notices(size int, n uint64) bool {
+// notices reports whether some notices of together size bytes, each of them so long
+// without its digits, can be about n events.
+func notices(size, noticeBytes int, n uint64) bool {
 	for count := 1; count*(noticeBytes+1) <= size; count++ {
 		digits := size - count*noticeBytes
 		// The smallest sum has digits spread evenly, the largest has all

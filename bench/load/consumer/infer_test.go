@@ -25,7 +25,7 @@ func TestNoticesAreKnownByTheirLength(t *testing.T) {
 		for _, n := range tt.told {
 			size += len(fmt.Sprintf(": skipped %d\n\n", n))
 		}
-		if got := notices(size, tt.n); got != tt.want {
+		if got := notices(size, plainNotice, tt.n); got != tt.want {
 			t.Errorf("notices(%d, %d) = %v for %v, want %v", size, tt.n, got, tt.told, tt.want)
 		}
 	}

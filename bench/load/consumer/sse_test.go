@@ -89,6 +89,30 @@ func TestDechunkerDoesNotCareWhereReadsEnd(t *testing.T) {
 	}
 }
 
+func TestCutChunkIsStrict(t *testing.T) {
+	for _, tt := range []struct {
+		in, body string
+		ok, err  bool
+	}{
+		{"5\r\nhello\r\n1", "hello", true, false},
+		{"00000a\r\n0123456789\r\n", "0123456789", true, false},
+		{"A\r\n0123456789\r\n", "0123456789", true, false},
+		{"0\r\n\r\n", "", true, false},
+		{"5\r\nhello\r", "", false, false},
+		{"5\r", "", false, false},
+		{"", "", false, false},
+		{"5\r\nhello!\n", "", false, true},
+		{"5 \r\nhello\r\n", "", false, true},
+		{"000000005\r\nhello\r\n", "", false, true},
+		{"data: 1\n\n", "", false, true},
+	} {
+		_, body, ok, err := cutChunk([]byte(tt.in))
+		if string(body) != tt.body || ok != tt.ok || (err != nil) != tt.err {
+			t.Errorf("cutChunk(%q) = %q, %v, %v; want %q, %v, error %v", tt.in, body, ok, err, tt.body, tt.ok, tt.err)
+		}
+	}
+}
+
 func TestParseHead(t *testing.T) {
 	const stream = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
 	const chunks = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\ncontent-type: Text/Event-Stream; charset=utf-8\r\n\r\n"

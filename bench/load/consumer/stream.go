@@ -1,6 +1,7 @@
 package consumer
 
 import (
+	"bytes"
 	"fmt"
 
 	"event-dispatcher/bench/load/clock"
@@ -38,10 +39,11 @@ type stream struct {
 	state state
 
 	parser  parser
-	chunks  *dechunker
-	rest    []byte // beginning of a frame
-	frame   int    // length of every frame, when they are all alike
-	pending bool   // news came while the stream was not read
+	chunked bool       // the body comes in chunks, each of whole frames so far
+	chunks  *dechunker // takes chunks away whose ends are not those of frames
+	rest    []byte     // beginning of a frame
+	frame   int        // length of every frame, when they are all alike
+	pending bool       // news came while the stream was not read
 	paused  bool
 	credit  float64 // bytes a slow stream may read
 	last    int64   // when bytes last came
@@ -51,7 +53,7 @@ type stream struct {
 	entry  ledger.Entry
 	tracks map[uint32]*track
 	events uint64 // parsed
-	framed uint64 // bytes of their frames
+	framed uint64 // bytes of their frames, and of the chunks around them
 	// Bytes of frames that were only counted.
 	discarded uint64
 	faults    Faults
@@ -87,11 +89,13 @@ type reception struct {
 	*stream
 	run     uint32
 	now     int64
+	around  int // bytes of the chunk around what is parsed
 	window  clock.Window
 	latency *hdrhistogram.Histogram // nil unless this stream measures it
 }
 
 func (r *reception) event(data []byte, frame int) {
+	frame += r.around
 	r.events++
 	r.framed += uint64(frame)
 	if r.frame == 0 {
@@ -143,22 +147,55 @@ func (r *reception) read(b []byte) error {
 			return nil
 		}
 		b = b[size:]
-		if chunked {
-			r.chunks = new(dechunker)
-			n, err := r.chunks.strip(b)
-			if err != nil {
-				return err
-			}
-			b = b[:n]
-		}
-		r.state = reading
+		r.state, r.chunked = reading, chunked
 	}
+	if r.chunked {
+		return r.readChunks(b)
+	}
+	return r.parse(b)
+}
+
+// parse works through what is no chunk any more.
+func (r *reception) parse(b []byte) error {
 	used, err := r.parser.parse(b, r)
 	if err != nil {
 		return fmt.Errorf("%w: %.60q", err, b[used:])
 	}
 	r.rest = append(r.rest[:0], b[used:]...)
 	return nil
+}
+
+// readChunks works through whole chunks. A dispatcher that makes a chunk of each
+// frame can be counted by bytes, as without chunks; another's are taken away.
+func (r *reception) readChunks(b []byte) error {
+	for {
+		head, body, ok, err := cutChunk(b)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			r.rest = append(r.rest[:0], b...)
+			return nil
+		}
+		used := 0
+		if one := bytes.Count(body, []byte("\n\n")) <= 1; one {
+			r.around = head + len("\r\n")
+			used, err = r.parser.parse(body, r)
+			r.around = 0
+		}
+		if err != nil {
+			return fmt.Errorf("%w: %.60q", err, body[used:])
+		}
+		if used < len(body) {
+			r.chunked, r.chunks = false, new(dechunker)
+			n, err := r.chunks.strip(b)
+			if err != nil {
+				return err
+			}
+			return r.parse(b[used:n])
+		}
+		b = b[head+len(body)+len("\r\n"):]
+	}
 }
 
 // count turns from reading to counting: from now on bytes are bytes of frames.
