@@ -7,6 +7,8 @@ import (
 	"runtime"
 	"testing"
 	"time"
+
+	"event-dispatcher/transport/wire"
 )
 
 func TestDeliveryDoesNotAllocate(t *testing.T) {
@@ -16,7 +18,7 @@ func TestDeliveryDoesNotAllocate(t *testing.T) {
 	r.awaitHerd(consumers)
 	frame := appendFrame(nil, event{size: 300})
 	deliver := func(rounds int) {
-		delivered := &r.pool.engines[0].counts().delivered
+		delivered := &r.pool.loops[0].stats.wires[wire.SSE].delivered
 		for range rounds {
 			want := delivered.Load() + consumers*events
 			at := r.broker.Tick(time.Now())

@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"event-dispatcher/transport/view"
 )
 
 // A consumer that takes nothing any more closes its side, as with a close frame:
@@ -13,7 +15,7 @@ func TestLinkEndsWhileItsSocketIsFull(t *testing.T) {
 	o := Options{Loops: 1, KeepAlive: -1}
 	for _, size := range []int{10, 1000, 9000} {
 		r := newRig(t, roomy(1), o)
-		ticket, err := r.pool.Admit(1)
+		ticket, err := r.pool.Admit(view.View{Shards: 1})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -26,7 +28,7 @@ func TestLinkEndsWhileItsSocketIsFull(t *testing.T) {
 			st := r.pool.Stats()
 			filled = st.Lagging == 1 && st.Delivered > 0 && st.Delivered+1 < r.broker.Stats().Published
 		}
-		thaw := freeze(r.pool.engines[0])
+		thaw := freeze(r.pool.loops[0])
 		l.Answer([]byte(strings.Repeat("x", 64<<10)))
 		l.End()
 		thaw()

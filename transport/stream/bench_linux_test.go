@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"event-dispatcher/broker"
+	"event-dispatcher/transport/view"
 )
 
 // BenchmarkBroadcast sweeps events of half a kilobyte to consumers on loopback
@@ -50,8 +51,8 @@ func (l *loop) benchSweep(b *testing.B, frame []byte, events int) {
 			b.Fatal(err)
 		}
 	}
-	for l.pending() {
-		l.sweep(now)
+	for l.live.pending(l.broker) {
+		l.sweep(&l.live, now)
 	}
 	l.settleHerd(b)
 }
@@ -144,7 +145,7 @@ type watched struct{ stream *bufio.Reader }
 // watch joins one.
 func (r *rig) watch(set broker.ShardSet) watched {
 	r.t.Helper()
-	ticket, err := r.pool.Admit(set)
+	ticket, err := r.pool.Admit(view.View{Shards: set})
 	if err != nil {
 		r.t.Fatal(err)
 	}

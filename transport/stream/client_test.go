@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"event-dispatcher/broker"
+	"event-dispatcher/transport/view"
 	"event-dispatcher/transport/wire"
 )
 
@@ -97,6 +98,7 @@ type client struct {
 
 type joinOptions struct {
 	shards  broker.ShardSet // zero means all
+	view    view.View       // but for the shards
 	buffer  int             // of the sockets, in bytes; zero means the system's
 	chunk   int             // bytes per read; zero means many
 	pause   func()          // before each read
@@ -109,7 +111,8 @@ func (r *rig) join(o joinOptions) *client {
 	if o.shards == 0 {
 		o.shards = r.broker.AllShards()
 	}
-	ticket, err := r.pool.Admit(o.shards)
+	o.view.Shards = o.shards
+	ticket, err := r.pool.Admit(o.view)
 	if err != nil {
 		r.t.Fatalf("Admit() = %v; want nil", err)
 	}
@@ -118,7 +121,7 @@ func (r *rig) join(o joinOptions) *client {
 
 func (r *rig) serve(ticket Ticket, o joinOptions) *client {
 	r.t.Helper()
-	c := &client{shards: ticket.shards, chunk: o.chunk, pause: o.pause, done: make(chan struct{}),
+	c := &client{format: ticket.want.view.Format, shards: ticket.want.view.Shards, chunk: o.chunk, pause: o.pause, done: make(chan struct{}),
 		first: map[int]uint64{}, last: map[[2]int]uint64{}}
 	i := 0
 	for shard := range c.shards.All() {
@@ -140,7 +143,7 @@ func (r *rig) serve(ticket Ticket, o joinOptions) *client {
 		c.resume() // a reader that stalls must end
 		<-c.done
 	})
-	ticket.Serve(server, opening)
+	ticket.Serve(server, c.format.AppendOpening(nil, ""))
 	return c
 }
 

@@ -14,20 +14,28 @@ type consumer struct {
 	// Fixed after Serve.
 	id     uint64
 	addr   netip.AddrPort
-	since  int64 // Unix nanoseconds; a time.Time takes three words
-	shards broker.ShardSet
-	joined uint64   // sum of the cursors' sequences when the stream opened
-	conn   net.Conn // nil once the loop holds the descriptor itself
-	link   *Link    // nil: nobody reads it
-	then   func()   // what follows its end; may be nil
+	since  int64   // Unix nanoseconds; a time.Time takes three words
+	want   *wanted // what it asked for
+	joined uint64  // sum of the cursors' sequences when the stream opened
+	link   *Link   // nil: nobody reads it
+	then   func()  // what follows its end; may be nil
+
+	// Owned by the loop's sockets.
+	conn net.Conn        // nil once they hold what they need of it
+	fd   int32           // on systems with epoll
+	port *portableSocket // on others
 
 	// Owned by the loop.
-	fd      int32
-	slot    int32  // in the loop's table
+	slot    int32  // in the loop's table; -1 once it is closed
 	place   int32  // in herd.members, or -1 while it lags
 	herd    *herd  // the one it belongs to, also while it lags
 	lag     *lag   // nil in the herd
 	skipped uint64 // events it was told it missed
+
+	// delivered counts the events of which the socket took the last byte. In the
+	// herd it is that number less herd.delivered, so that nobody has to count for
+	// each member.
+	delivered uint64
 }
 
 // lag is the state of a consumer that is not up to date: it just joined, or its
@@ -38,31 +46,40 @@ type lag struct {
 	event    bool            // rest ends an event, which then counts as delivered
 	at       broker.Tick     // when that event was published
 	queued   bool            // in the loop's ready list
-	leaving  bool            // ends after rest
+	leaving  bool            // ends after rest,
+	why      Reason          // for this reason
 	progress time.Time       // when the socket last took, or the peer acknowledged, a byte
-	unacked  int             // bytes in the kernel at the last look
+	backlog  int             // bytes that the peer had still to take at the last look
 }
 
 // stand puts c, a laggard, at a place in one of its shards.
 func (c *consumer) stand(shard int, at broker.Cursor) {
-	c.lag.cursors[slices.Index(c.herd.shards, shard)] = at
+	c.lag.cursors[slices.Index(c.want.shards, shard)] = at
 }
 
-// info describes c, whose cursors are given, at a moment when the shards' logs end at heads.
-func (c *consumer) info(cursors, heads []broker.Cursor, partial bool) ConsumerInfo {
+// info describes c at a moment when the shards' logs end at heads.
+func (c *consumer) info(heads []broker.Cursor) ConsumerInfo {
 	in := ConsumerInfo{
-		ID: c.id, Addr: c.addr, Since: time.Unix(0, c.since), Skipped: c.skipped,
-		Shards: slices.Collect(c.shards.All()), Herd: c.lag == nil,
+		ID: c.id, Addr: c.addr, Since: time.Unix(0, c.since), Skipped: c.skipped, Delivered: c.delivered,
+		Wire: c.want.view.Format.Kind.String(), View: c.want.view, Shards: slices.Clone(c.want.shards), Herd: c.lag == nil,
+	}
+	partial := false
+	var cursors []broker.Cursor
+	if c.lag == nil {
+		cursors = c.herd.cursors()
+		in.Delivered += c.herd.delivered
+	} else {
+		cursors, partial = c.lag.cursors, c.lag.event
 	}
 	passed := -c.joined
 	for i, shard := range in.Shards {
 		passed += cursors[i].Sequence()
 		in.Lag += uint64(max(cursors[i].Behind(heads[shard]), 0))
 	}
-	in.Delivered = passed - c.skipped
 	if partial { // the cursor has passed an event whose end is still to be written
-		in.Delivered--
+		passed--
 		in.Lag++
 	}
+	in.PassedOver = passed - in.Delivered - c.skipped
 	return in
 }

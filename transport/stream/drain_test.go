@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"event-dispatcher/transport/view"
 	"event-dispatcher/transport/wire"
 )
 
@@ -52,7 +53,7 @@ func TestDrainKeepsSilenceFirst(t *testing.T) {
 			close(drained)
 		}()
 		eventually(t, func() string {
-			if !silent(r.pool.engines[0]) {
+			if !silent(r.pool.loops[0]) {
 				return "the drain has not begun"
 			}
 			return ""
@@ -233,7 +234,7 @@ func TestCloseCutsWhoeverIsLeft(t *testing.T) {
 func TestConsumerHandedOverAfterTheDrainIsEndedCleanly(t *testing.T) {
 	eachEngine(t, func(t *testing.T, o Options) {
 		r := newRig(t, roomy(1), o)
-		ticket, err := r.pool.Admit(1)
+		ticket, err := r.pool.Admit(view.View{Shards: 1})
 		if err != nil {
 			t.Fatal(err)
 		}

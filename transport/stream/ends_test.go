@@ -6,6 +6,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"event-dispatcher/transport/view"
 )
 
 func TestReasonSaysWhyAConsumerIsGone(t *testing.T) {
@@ -43,7 +45,7 @@ func TestConsumerThatLeavesAtOnceIsClosed(t *testing.T) {
 	eachEngine(t, func(t *testing.T, o Options) {
 		r := newRig(t, roomy(1), o)
 		for i := range 20 {
-			ticket, err := r.pool.Admit(1)
+			ticket, err := r.pool.Admit(view.View{Shards: 1})
 			if err != nil {
 				t.Fatal(err)
 			}

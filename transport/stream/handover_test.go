@@ -3,6 +3,8 @@ package stream
 import (
 	"fmt"
 	"testing"
+
+	"event-dispatcher/transport/view"
 )
 
 // Consumers are handed over while the pool drains and closes.
@@ -27,7 +29,7 @@ func serveDuringTheEnd(t *testing.T, portable bool) {
 		const consumers = 24
 		tickets := make(chan Ticket, consumers)
 		for range consumers {
-			ticket, err := r.pool.Admit(1)
+			ticket, err := r.pool.Admit(view.View{Shards: 1})
 			if err != nil {
 				t.Fatal(err)
 			}

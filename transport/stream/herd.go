@@ -4,29 +4,43 @@ import (
 	"time"
 
 	"event-dispatcher/broker"
+	"event-dispatcher/transport/view"
+	"event-dispatcher/transport/wire"
 )
 
-// A herd is the consumers of one loop and one set of shards that are up to date.
+// A herd is the consumers of one loop and one view that are up to date.
 type herd struct {
-	shards  []int // in order
-	members []*consumer
-	lagging int       // consumers that belong to it but are not up to date
-	written time.Time // when the members last got bytes
+	// Fixed.
+	group  *group
+	want   *wanted
+	format wire.Format
+	sel    *view.Select // nil: every event
+	shape  *view.Shape  // nil: the whole event
+	raw    bool         // events have the bytes that they have in the ring
+	id     int32        // of sel in group.matcher
+
+	members   []*consumer
+	lagging   int       // consumers that belong to it but are not up to date
+	written   time.Time // when the members last got bytes
+	delivered uint64    // events that were written to all who were members then
+	picked    []int32   // events of the current batch that pass sel
 }
 
-// A front is where a loop's herds stand in the log of one shard: all of them at
-// the same place, so that however many sets of shards consumers asked for, an
-// event is read once, and for those who want it.
-type front struct {
-	cursor broker.Cursor // stands still while there are no herds
-	herds  []*herd       // whose set has the shard
+func newHerd(g *group, want *wanted, now time.Time) *herd {
+	v := want.view
+	return &herd{
+		group: g, want: want, format: v.Format, sel: v.Select, shape: v.Shape,
+		raw: v.Format.InRing() && v.Shape == nil, written: now,
+	}
 }
 
 // join makes c, a laggard, a member.
 func (h *herd) join(c *consumer) {
 	h.lagging--
+	c.delivered -= h.delivered
 	c.place = int32(len(h.members))
 	h.members = append(h.members, c)
+	h.count(1)
 }
 
 // leave makes c no member any more.
@@ -37,7 +51,28 @@ func (h *herd) leave(c *consumer) {
 	h.members[len(h.members)-1] = nil
 	h.members = h.members[:len(h.members)-1]
 	c.place = -1
+	c.delivered += h.delivered
+	h.count(-1)
+}
+
+// count keeps the number of members that select, by shard.
+func (h *herd) count(n int) {
+	if h.sel == nil {
+		return
+	}
+	for _, shard := range h.want.shards {
+		h.group.fronts[shard].selecting += n
+	}
 }
 
 // deserted reports whether nobody needs the herd.
 func (h *herd) deserted() bool { return len(h.members) == 0 && h.lagging == 0 }
+
+// cursors are where the herd stands, one per shard of its set.
+func (h *herd) cursors() []broker.Cursor {
+	cursors := make([]broker.Cursor, len(h.want.shards))
+	for i, shard := range h.want.shards {
+		cursors[i] = h.group.fronts[shard].cursor
+	}
+	return cursors
+}

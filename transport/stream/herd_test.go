@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"event-dispatcher/broker"
+	"event-dispatcher/transport/view"
 )
 
 func TestConsumerGetsWhatIsPublishedAfterAdmitAndNothingOlder(t *testing.T) {
@@ -16,7 +17,7 @@ func TestConsumerGetsWhatIsPublishedAfterAdmitAndNothingOlder(t *testing.T) {
 		for range 5 {
 			r.publish(0, 10)
 		}
-		ticket, err := r.pool.Admit(1)
+		ticket, err := r.pool.Admit(view.View{Shards: 1})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -62,7 +63,7 @@ func TestJoinersMissNothingWhileTheHerdIsBehind(t *testing.T) {
 		for i := range 30 {
 			var thaw func()
 			if i%3 == 0 {
-				thaw = freeze(r.pool.engines[0])
+				thaw = freeze(r.pool.loops[0])
 			}
 			all = append(all, r.join(joinOptions{shards: []broker.ShardSet{0b11, 0b10}[i%2]}))
 			if thaw != nil {
@@ -91,7 +92,7 @@ func TestLappedHerdIsToldOnceAndExactly(t *testing.T) {
 		r.publish(0, 10)
 		r.settle(all...)
 		for round := 1; round <= 3; round++ {
-			thaw := freeze(r.pool.engines[0])
+			thaw := freeze(r.pool.loops[0])
 			for range 1000 {
 				r.publish(0, 100)
 			}
@@ -113,7 +114,7 @@ func TestLappedHerdIsToldOnceAndExactly(t *testing.T) {
 // joinLater is join in the background; the function it returns waits for it. It
 // has the place already.
 func (r *rig) joinLater(o joinOptions) (wait func() *client) {
-	ticket, err := r.pool.Admit(r.broker.AllShards())
+	ticket, err := r.pool.Admit(view.View{Shards: r.broker.AllShards()})
 	if err != nil {
 		r.t.Fatalf("Admit() = %v; want nil", err)
 	}

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 	"unsafe"
+
+	"event-dispatcher/transport/view"
 )
 
 // A hole is an event whose publisher was stopped after its reservation, as it is
@@ -122,7 +124,7 @@ func TestNobodyPassesAHole(t *testing.T) {
 func TestConsumerWaitsForAHoleBeforeItsHerd(t *testing.T) {
 	eachEngine(t, func(t *testing.T, o Options) {
 		r := newRig(t, roomy(2), o)
-		early, err := r.pool.Admit(0b11)
+		early, err := r.pool.Admit(view.View{Shards: 0b11})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -153,7 +155,7 @@ func TestDrainWaitsForEventsBehindAHole(t *testing.T) {
 			close(drained)
 		}()
 		eventually(t, func() string {
-			if !draining(r.pool.engines[0]) {
+			if !draining(r.pool.loops[0]) {
 				return "the drain has not begun"
 			}
 			return ""

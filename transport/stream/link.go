@@ -10,23 +10,23 @@ import (
 // has the loop write answers, at a place between events, and learns when the loop
 // has let go. The loop stays the only one that writes.
 type Link struct {
-	engine engine
-	c      *consumer
-	conn   net.Conn // the reader's
-	over   chan struct{}
+	loop *loop
+	c    *consumer
+	conn net.Conn // the reader's
+	over chan struct{}
 
 	mu     sync.Mutex // guards what follows
 	answer []byte     // the latest one that is not written yet
-	told   bool       // the engine knows that there is one
+	told   bool       // the loop knows that there is one
 	ended  bool       // End was called
 }
 
 // ServeLinked is Serve for a consumer that is read. The caller reads conn, until
 // that fails, and then calls End; it closes conn once Done is closed.
 func (t Ticket) ServeLinked(conn net.Conn, opening []byte) *Link {
-	c, e := t.consumer(conn)
-	c.link = &Link{engine: e, c: c, conn: conn, over: make(chan struct{})}
-	e.add(c, opening)
+	c, loop := t.consumer(conn)
+	c.link = &Link{loop: loop, c: c, conn: conn, over: make(chan struct{})}
+	loop.add(c, opening)
 	return c.link
 }
 
@@ -39,7 +39,7 @@ func (l *Link) Answer(p []byte) {
 	l.told = true
 	l.mu.Unlock()
 	if !told {
-		l.engine.answer(l.c)
+		l.loop.answer(l.c)
 	}
 }
 
@@ -51,7 +51,7 @@ func (l *Link) End() {
 	l.ended = true
 	l.mu.Unlock()
 	if !ended {
-		l.engine.end(l.c)
+		l.loop.end(l.c)
 	}
 }
 
@@ -80,12 +80,42 @@ func (l *Link) take() []byte {
 	return p
 }
 
-// hasEnded reports whether End was called.
-func (l *Link) hasEnded() bool {
-	if l == nil {
-		return false
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.ended
+// answer has the link asked for its answer.
+func (l *loop) answer(c *consumer) {
+	l.post(func() {
+		switch {
+		case c.slot < 0: // closed meanwhile
+		case c.lag != nil:
+			l.makeReady(c) // catchUp takes it when the rest is written
+		default:
+			if p := c.link.take(); p != nil {
+				l.tell(c, p)
+			}
+		}
+	})
+}
+
+// end ends a consumer that has closed its side.
+func (l *loop) end(c *consumer) {
+	l.post(func() {
+		if c.slot < 0 {
+			return
+		}
+		// Between frames. Not by tell: what the socket does not take now is not
+		// tried again.
+		if c.lag == nil || len(c.lag.rest) == 0 {
+			if p := c.link.take(); p != nil {
+				n, ok := l.write(c, p)
+				if !ok {
+					return
+				}
+				l.stats.wires[c.herd.format.Kind].bytes.Add(uint64(n))
+				if n == len(p) {
+					l.finish(c, ReasonLeft)
+					return
+				}
+			}
+		}
+		l.close(c, ReasonLeft)
+	})
 }

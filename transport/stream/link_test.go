@@ -7,12 +7,14 @@ import (
 	"os"
 	"testing"
 	"time"
+
+	"event-dispatcher/transport/view"
 )
 
 // link makes a consumer that is read, by what is returned as far.
 func (r *rig) link(buffer int) (l *Link, near, far *net.TCPConn) {
 	r.t.Helper()
-	ticket, err := r.pool.Admit(r.broker.AllShards())
+	ticket, err := r.pool.Admit(view.View{Shards: r.broker.AllShards()})
 	if err != nil {
 		r.t.Fatalf("Admit() = %v; want nil", err)
 	}
@@ -70,7 +72,7 @@ func TestReaderEndsIfTheLoopCannotTakeTheConnection(t *testing.T) {
 	r := newRig(t, roomy(1), Options{Loops: 1, KeepAlive: -1})
 	near, far := net.Pipe()
 	defer near.Close()
-	ticket, err := r.pool.Admit(1)
+	ticket, err := r.pool.Admit(view.View{Shards: 1})
 	if err != nil {
 		t.Fatal(err)
 	}

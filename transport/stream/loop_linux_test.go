@@ -11,19 +11,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"event-dispatcher/transport/view"
 	"event-dispatcher/transport/wire"
 )
-
-// inLoop runs f on the loop's goroutine.
-func (r *rig) inLoop(f func(l *loop)) {
-	l := r.pool.engines[0].(*loop)
-	done := make(chan struct{})
-	l.post(func() {
-		f(l)
-		close(done)
-	})
-	<-done
-}
 
 func TestSocketOfAConsumerIsSetUp(t *testing.T) {
 	t.Parallel()
@@ -58,7 +48,7 @@ func TestConnectionWithoutDescriptorIsAnError(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, roomy(1), Options{Loops: 1})
 	near, far := net.Pipe()
-	ticket, err := r.pool.Admit(1)
+	ticket, err := r.pool.Admit(view.View{Shards: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -113,7 +103,7 @@ func TestOnlyWhoMakesNoProgressIsCut(t *testing.T) {
 	alive := func(now time.Time, acknowledged int) (is bool) {
 		r.inLoop(func(l *loop) {
 			if c := l.slots[0]; c != nil && acknowledged > 0 {
-				c.lag.unacked = unacknowledged(int(c.fd)) + acknowledged
+				c.lag.backlog = unacknowledged(int(c.fd)) + acknowledged
 			}
 			l.cutStalled(now)
 			is = len(l.slots) > len(l.free)
@@ -245,7 +235,7 @@ func TestPlaceOfAClosedConsumerIsReused(t *testing.T) {
 		}
 		r.publish(0, 10)
 		r.settle(all...)
-		thaw := freeze(r.pool.engines[0])
+		thaw := freeze(r.pool.loops[0])
 		for _, c := range all { // all ends and all events come in one round
 			c.conn.Close()
 		}

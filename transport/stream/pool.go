@@ -13,14 +13,12 @@ import (
 	"go.uber.org/zap"
 
 	"event-dispatcher/broker"
+	"event-dispatcher/transport/view"
 	"event-dispatcher/transport/wire"
 )
 
 // Options tunes a [Pool]. The zero value is what production runs.
 type Options struct {
-	// Format is what is written besides events.
-	Format wire.Format
-
 	// Loops is how many writer loops there are. Zero means [DefaultLoops].
 	Loops int
 
@@ -36,10 +34,14 @@ type Options struct {
 	// for dead. Zero means 30 s.
 	Stall time.Duration
 
+	// MaxViews is how many different views consumers may have at once, besides
+	// those that differ from the default in their wire only. Zero means 1,024.
+	MaxViews int
+
 	// MaxConsumers is how many consumers there may be at once. Zero means 10,000.
 	MaxConsumers int
 
-	// Portable writes from a goroutine per consumer, as on systems without
+	// Portable has goroutines read and write the sockets, as on systems without
 	// epoll, also where there is one.
 	Portable bool
 
@@ -50,8 +52,9 @@ type Options struct {
 	Log *zap.Logger
 }
 
-// DefaultLoops is half the processors, at least one: the other half is for ingest.
-func DefaultLoops() int { return max(1, runtime.NumCPU()/2) }
+// DefaultLoops is half the processors that we may use, at least one: the other half
+// is for ingest.
+func DefaultLoops() int { return max(1, runtime.GOMAXPROCS(0)/2) }
 
 func (o *Options) setDefaults() {
 	if o.Loops == 0 {
@@ -65,6 +68,9 @@ func (o *Options) setDefaults() {
 	}
 	if o.Stall == 0 {
 		o.Stall = 30 * time.Second
+	}
+	if o.MaxViews == 0 {
+		o.MaxViews = 1024
 	}
 	if o.MaxConsumers == 0 {
 		o.MaxConsumers = 10_000
@@ -93,6 +99,7 @@ func (o *Options) clockTick() time.Duration {
 // Errors of [Pool.Admit].
 var (
 	ErrFull     = errors.New("stream: too many consumers")
+	ErrViews    = errors.New("stream: too many different views")
 	ErrDraining = errors.New("stream: draining")
 )
 
@@ -101,49 +108,30 @@ type Pool struct {
 	// Fixed after New.
 	broker  *broker.Broker
 	options Options
-	engines []engine
+	loops   []*loop
 
+	views     wantedViews
 	ids       atomic.Uint64
-	turn      atomic.Uint64 // picks the loop of the next consumer
-	consumers atomic.Int64  // admitted and not yet closed
+	turn      atomic.Uint64       // picks the loop of the next consumer
+	consumers atomic.Int64        // admitted and not yet closed
+	kinds     [kinds]atomic.Int64 // of them, by wire
 	closed    [reasons]atomic.Uint64
 	draining  atomic.Bool
 	ending    sync.Mutex // held by Drain
-}
-
-// An engine is a writer loop, or what stands for one.
-type engine interface {
-	// add hands a consumer over, with its net.Conn. The engine owns both from
-	// then on, but for the net.Conn of a link.
-	add(c *consumer, opening []byte)
-	// answer has the consumer's link asked for its answer; end ends a consumer
-	// that has closed its side.
-	answer(c *consumer)
-	end(c *consumer)
-	// inspect describes the engine's consumers, all at one moment.
-	inspect() []ConsumerInfo
-	// drain ends all streams by plan and returns when none is left.
-	drain(plan drainPlan)
-	// waiting is how long events have been waiting for it; 0 if none do.
-	waiting() time.Duration
-	// stop ends the engine, and cuts the consumers that it still has.
-	stop()
-	counts() *counters
 }
 
 // New starts the loops.
 func New(b *broker.Broker, o Options) (*Pool, error) {
 	o.setDefaults()
 	p := &Pool{broker: b, options: o}
+	p.views = wantedViews{all: b.AllShards(), most: o.MaxViews, views: map[view.View]*wanted{}}
 	for range o.Loops {
-		e, err := newEngine(p)
+		l, err := newLoop(p)
 		if err != nil {
-			for _, e := range p.engines {
-				e.stop()
-			}
+			p.Close()
 			return nil, err
 		}
-		p.engines = append(p.engines, e)
+		p.loops = append(p.loops, l)
 	}
 	return p, nil
 }
@@ -152,7 +140,7 @@ func New(b *broker.Broker, o Options) (*Pool, error) {
 // must be used once, by Serve or Forget.
 type Ticket struct {
 	pool    *Pool
-	shards  broker.ShardSet
+	want    *wanted
 	cursors []broker.Cursor
 	then    func() // see Then; may be nil
 }
@@ -165,7 +153,7 @@ func (t Ticket) Then(f func()) Ticket {
 }
 
 // Admit reserves a place. The stream will carry what is published from now on.
-func (p *Pool) Admit(shards broker.ShardSet) (Ticket, error) {
+func (p *Pool) Admit(v view.View) (Ticket, error) {
 	if p.draining.Load() {
 		return Ticket{}, ErrDraining
 	}
@@ -173,28 +161,40 @@ func (p *Pool) Admit(shards broker.ShardSet) (Ticket, error) {
 		p.consumers.Add(-1)
 		return Ticket{}, ErrFull
 	}
-	return Ticket{pool: p, shards: shards, cursors: p.broker.Head(shards)}, nil
+	want, ok := p.views.use(v)
+	if !ok {
+		p.consumers.Add(-1)
+		return Ticket{}, ErrViews
+	}
+	p.kinds[v.Format.Kind].Add(1)
+	return Ticket{pool: p, want: want, cursors: p.broker.Head(v.Shards)}, nil
 }
 
 // Forget gives the place back.
-func (t Ticket) Forget() { t.pool.consumers.Add(-1) }
+func (t Ticket) Forget() { t.pool.release(t.want) }
+
+func (p *Pool) release(want *wanted) {
+	p.views.release(want)
+	p.kinds[want.view.Format.Kind].Add(-1)
+	p.consumers.Add(-1)
+}
 
 // Serve takes conn over: it writes opening (which must not be modified any more),
 // then events, and closes conn, where loops hold a descriptor of their own at once.
 func (t Ticket) Serve(conn net.Conn, opening []byte) {
-	c, e := t.consumer(conn)
-	e.add(c, opening)
+	c, l := t.consumer(conn)
+	l.add(c, opening)
 }
 
-// consumer makes one of the ticket, and picks its engine.
-func (t Ticket) consumer(conn net.Conn) (*consumer, engine) {
+// consumer makes one of the ticket, and picks its loop.
+func (t Ticket) consumer(conn net.Conn) (*consumer, *loop) {
 	p := t.pool
 	c := &consumer{
-		id:     p.ids.Add(1),
-		since:  time.Now().UnixNano(),
-		shards: t.shards,
-		conn:   conn,
-		then:   t.then,
+		id:    p.ids.Add(1),
+		since: time.Now().UnixNano(),
+		want:  t.want,
+		conn:  conn,
+		then:  t.then,
 	}
 	if a, ok := conn.RemoteAddr().(*net.TCPAddr); ok {
 		c.addr = netip.AddrPortFrom(a.AddrPort().Addr().Unmap(), uint16(a.Port))
@@ -203,26 +203,30 @@ func (t Ticket) consumer(conn net.Conn) (*consumer, engine) {
 		c.joined += cursor.Sequence()
 	}
 	c.lag = &lag{cursors: t.cursors}
-	return c, p.engines[p.turn.Add(1)%uint64(len(p.engines))]
+	return c, p.loops[p.turn.Add(1)%uint64(len(p.loops))]
 }
 
-// A ConsumerInfo describes one consumer at one moment.
+// A ConsumerInfo describes one consumer at one moment. Delivered, skipped, passed
+// over and lag are what was published since it came.
 type ConsumerInfo struct {
-	ID        uint64         `json:"id"`
-	Addr      netip.AddrPort `json:"address"`
-	Since     time.Time      `json:"since"`
-	Shards    []int          `json:"shards"`
-	Delivered uint64         `json:"delivered"`
-	Skipped   uint64         `json:"skipped"`
-	Lag       uint64         `json:"lag"`
-	Herd      bool           `json:"up_to_date"`
+	ID         uint64         `json:"id"`
+	Addr       netip.AddrPort `json:"address"`
+	Since      time.Time      `json:"since"`
+	Wire       string         `json:"wire"`
+	Shards     []int          `json:"shards"`
+	View       view.View      `json:"view"`
+	Delivered  uint64         `json:"delivered"`
+	Skipped    uint64         `json:"skipped"`
+	PassedOver uint64         `json:"passed_over"`
+	Lag        uint64         `json:"lag"`
+	Herd       bool           `json:"up_to_date"`
 }
 
 // Inspect lists the consumers. It asks the loops, so it costs them a moment.
 func (p *Pool) Inspect() []ConsumerInfo {
 	list := []ConsumerInfo{}
-	for _, e := range p.engines {
-		list = append(list, e.inspect()...)
+	for _, l := range p.loops {
+		list = append(list, l.inspect()...)
 	}
 	return list
 }
@@ -237,20 +241,10 @@ const (
 // any; 0 if none do. Seconds mean that the loop, or a publisher, is stuck.
 func (p *Pool) Waiting() time.Duration {
 	longest := time.Duration(0)
-	for _, e := range p.engines {
-		longest = max(longest, e.waiting())
+	for _, l := range p.loops {
+		longest = max(longest, l.waiting())
 	}
 	return longest
-}
-
-// drainTick is how often a draining engine looks whom to end.
-const drainTick = 5 * time.Millisecond
-
-// A drainPlan is how streams end at shutdown.
-type drainPlan struct {
-	silence  time.Duration // first, no byte but events for this long
-	window   time.Duration // then ends are spread over this long
-	deadline <-chan struct{}
 }
 
 // Drain admits nobody any more, delivers what was published, then keeps silent
@@ -263,28 +257,28 @@ func (p *Pool) Drain(ctx context.Context, silence, window time.Duration) {
 	defer p.ending.Unlock()
 	plan := drainPlan{silence: silence, window: window, deadline: ctx.Done()}
 	done := make(chan struct{})
-	for _, e := range p.engines {
+	for _, l := range p.loops {
 		go func() {
-			e.drain(plan)
+			l.drain(plan)
 			done <- struct{}{}
 		}()
 	}
-	for range p.engines {
+	for range p.loops {
 		<-done
 	}
 }
 
 // Close stops the loops; call Drain first. Consumers that are still there are cut.
 func (p *Pool) Close() {
-	for _, e := range p.engines {
-		e.stop()
+	for _, l := range p.loops {
+		l.stop()
 	}
 }
 
 // gone counts a closed consumer.
 func (p *Pool) gone(c *consumer, why Reason, skipped uint64) {
 	p.closed[why].Add(1)
-	p.consumers.Add(-1)
+	p.release(c.want)
 	if c.link != nil {
 		c.link.release()
 	}
@@ -296,10 +290,4 @@ func (p *Pool) gone(c *consumer, why Reason, skipped uint64) {
 		p.options.Log.Info("consumer cut", zap.Stringer("reason", why), zap.Uint64("consumer", c.id),
 			zap.Stringer("address", c.addr), zap.Duration("connected", time.Since(time.Unix(0, c.since))), zap.Uint64("skipped", skipped))
 	}
-}
-
-// farewell ends a stream cleanly.
-func (p *Pool) farewell() []byte {
-	f := p.options.Format
-	return f.AppendEnd(f.AppendFarewell(nil, Jitter(minRetry, maxRetry)))
 }

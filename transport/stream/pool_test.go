@@ -6,6 +6,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"event-dispatcher/transport/view"
 )
 
 func TestMaxConsumersIsALimitOnPlaces(t *testing.T) {
@@ -13,18 +15,18 @@ func TestMaxConsumersIsALimitOnPlaces(t *testing.T) {
 		o.MaxConsumers = 3
 		r := newRig(t, roomy(1), o)
 		a, b := r.join(joinOptions{}), r.join(joinOptions{})
-		ticket, err := r.pool.Admit(1)
+		ticket, err := r.pool.Admit(view.View{Shards: 1})
 		if err != nil {
 			t.Fatalf("Admit() of the third = %v; want nil", err)
 		}
 		for range 5 {
-			if _, err := r.pool.Admit(1); !errors.Is(err, ErrFull) {
+			if _, err := r.pool.Admit(view.View{Shards: 1}); !errors.Is(err, ErrFull) {
 				t.Errorf("Admit() of the fourth = %v; want ErrFull", err)
 			}
 		}
 		ticket.Forget()
 		c := r.join(joinOptions{})
-		if _, err := r.pool.Admit(1); !errors.Is(err, ErrFull) {
+		if _, err := r.pool.Admit(view.View{Shards: 1}); !errors.Is(err, ErrFull) {
 			t.Errorf("Admit() of the fourth = %v; want ErrFull", err)
 		}
 		b.conn.Close()
@@ -39,7 +41,7 @@ func TestMaxConsumersIsALimitOnPlaces(t *testing.T) {
 		r.settle(a, c, d)
 
 		r.drain(0, 0)
-		if _, err := r.pool.Admit(1); !errors.Is(err, ErrDraining) {
+		if _, err := r.pool.Admit(view.View{Shards: 1}); !errors.Is(err, ErrDraining) {
 			t.Errorf("Admit() after Drain = %v; want ErrDraining", err)
 		}
 		if n := r.pool.Stats().Consumers; n != 0 {
@@ -126,7 +128,7 @@ func TestWaitingGrowsWhenNothingMoves(t *testing.T) {
 		h.fill()
 		few("after it went on")
 
-		thaw := freeze(r.pool.engines[0])
+		thaw := freeze(r.pool.loops[0])
 		r.publish(0, 10)
 		wantWaiting(t, r, "while the loop is stopped")
 		thaw()

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"event-dispatcher/broker"
+	"event-dispatcher/transport/view"
 )
 
 // sink joins so many consumers of all shards that throw away what they get, at as
@@ -31,7 +32,7 @@ func (r *rig) sinkOf(sets []broker.ShardSet) (start func()) {
 	var fds []int
 	var conns []net.Conn
 	for _, set := range sets {
-		ticket, err := r.pool.Admit(set)
+		ticket, err := r.pool.Admit(view.View{Shards: set})
 		if err != nil {
 			r.t.Fatal(err)
 		}
@@ -100,7 +101,7 @@ func (r *rig) awaitHerd(consumers int) {
 // settleHerd lets laggards catch up. It runs on the loop's goroutine.
 func (l *loop) settleHerd(tb testing.TB) {
 	for start := time.Now(); l.stats.lagging.Load() > 0; {
-		l.poll.wait(time.Millisecond, l.onSocket)
+		l.sockets.wait(time.Millisecond, l)
 		l.serveReady(time.Now(), patience)
 		if time.Since(start) > patience {
 			tb.Fatal("laggards do not catch up")

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"event-dispatcher/broker"
+	"event-dispatcher/transport/wire"
 )
 
 func TestHistogramCountsCumulatively(t *testing.T) {
@@ -44,14 +45,14 @@ func TestLatencyIsNeverNegative(t *testing.T) {
 	var batch broker.Batch
 	b.Read(0, &head, &batch, 1<<20)
 	s := newCounters()
-	s.delivery(&batch, 3, now)
+	s.delivery(wire.SSE, &batch, &take{bytes: batch.Bytes, events: batch.Events}, 3, now)
 	batch.Release()
 	var got Histogram
 	s.latency.addTo(&got, latencySeconds)
 	if got.Count != 15 || got.Buckets[latencySeconds[0]] != 15 || got.Sum < 0 || got.Sum > 1e-3 {
 		t.Errorf("count %d, in the first bucket %d, sum %v; want 15, 15, about 0", got.Count, got.Buckets[latencySeconds[0]], got.Sum)
 	}
-	if d := s.delivered.Load(); d != 15 {
+	if d := s.wires[wire.SSE].delivered.Load(); d != 15 {
 		t.Errorf("delivered %d; want 15", d)
 	}
 }

@@ -1,13 +1,9 @@
 package stream
 
 import (
-	"maps"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"event-dispatcher/broker"
 	"event-dispatcher/broker/wake"
@@ -23,22 +19,15 @@ const (
 	leastServing = time.Millisecond
 )
 
-func newEngine(p *Pool) (engine, error) {
-	if p.options.Portable {
-		return newPortable(p)
-	}
-	return newLoop(p)
-}
-
-// A loop is one goroutine that owns consumers, by their descriptors. Everything
+// A loop is one goroutine that owns consumers, by their sockets. Everything
 // below mailbox is touched by that goroutine only.
 type loop struct {
-	pool   *Pool
-	broker *broker.Broker
-	stats  *counters
-	poll   *poller
-	waiter *wake.Waiter
-	ended  chan struct{}
+	pool    *Pool
+	broker  *broker.Broker
+	stats   *counters
+	sockets sockets
+	waiter  *wake.Waiter
+	ended   chan struct{}
 
 	// moved is when the loop last swept or had nothing to sweep, as Unix
 	// nanoseconds. Written by the loop, read by health probes.
@@ -52,46 +41,50 @@ type loop struct {
 	}
 
 	pace    pace
-	herds   map[broker.ShardSet]*herd
-	fronts  []front     // by shard
+	herds   map[*wanted]*herd
+	live    group       // the herds that are swept whenever there is news
 	slots   []*consumer // by slot; nil where free
 	free    []int32     // free slots
 	ready   []*consumer // laggards whose socket may take bytes, in order of their turns
 	checked time.Time   // when the clock last ticked
 	drainer *drainer    // set while draining
 	stopped bool
+
+	// For one batch, or one notice.
 	batch   broker.Batch
+	take    take
 	scratch []byte
+	ends    []int
+	shaped  []byte
+	picked  []int32
+	notice  []byte
 }
 
 func newLoop(p *Pool) (*loop, error) {
-	reserveDescriptors(2*p.options.MaxConsumers + 1024) // while joining, a consumer has two
-	poll, err := newPoller()
+	sockets, err := newSockets(&p.options)
 	if err != nil {
 		return nil, err
 	}
-	waiter, err := p.broker.Gate().Join(poll.wake)
+	waiter, err := p.broker.Gate().Join(sockets.wake)
 	if err != nil {
-		poll.close()
+		sockets.close()
 		return nil, err
 	}
 	l := &loop{
-		pool:   p,
-		broker: p.broker,
-		stats:  newCounters(),
-		poll:   poll,
-		waiter: waiter,
-		ended:  make(chan struct{}),
-		pace:   pace{interval: p.options.FlushInterval},
-		herds:  map[broker.ShardSet]*herd{},
-		fronts: make([]front, p.broker.Shards()),
+		pool:    p,
+		broker:  p.broker,
+		stats:   newCounters(),
+		sockets: sockets,
+		waiter:  waiter,
+		ended:   make(chan struct{}),
+		pace:    pace{interval: p.options.FlushInterval},
+		herds:   map[*wanted]*herd{},
+		live:    group{fronts: make([]front, p.broker.Shards())},
 	}
 	l.moved.Store(time.Now().UnixNano())
 	go l.run()
 	return l, nil
 }
-
-func (l *loop) counts() *counters { return l.stats }
 
 // post has the loop run f soon, or reports false if the loop has ended.
 func (l *loop) post(f func()) bool {
@@ -101,28 +94,26 @@ func (l *loop) post(f func()) bool {
 		return false
 	}
 	l.mailbox.orders = append(l.mailbox.orders, f)
-	l.poll.wake()
+	l.sockets.wake()
 	return true
 }
 
+// stop ends the loop, and cuts the consumers that it still has.
 func (l *loop) stop() {
 	if l.post(func() { l.stopped = true }) {
 		<-l.ended
-		l.poll.close()
+		l.sockets.close()
 	}
 }
 
+// inspect describes the loop's consumers, all at one moment.
 func (l *loop) inspect() []ConsumerInfo {
 	answer := make(chan []ConsumerInfo, 1)
 	l.post(func() {
 		list, heads := []ConsumerInfo{}, l.broker.Head(l.broker.AllShards())
 		for _, c := range l.slots {
-			switch {
-			case c == nil:
-			case c.lag != nil:
-				list = append(list, c.info(c.lag.cursors, heads, c.lag.event))
-			default:
-				list = append(list, c.info(l.cursors(c.herd), heads, false))
+			if c != nil {
+				list = append(list, c.info(heads))
 			}
 		}
 		answer <- list
@@ -144,20 +135,18 @@ func (l *loop) run() {
 	swept, more := false, false // by the last turn; laggards with more to write
 	for !l.stopped {
 		if pause := l.pace.pause(); pause > 0 && swept && !more {
-			// Not parked: publishers need not wake us.
-			ts := unix.NsecToTimespec(pause.Nanoseconds())
-			unix.Nanosleep(&ts, nil) // an early return costs nothing but a sweep
+			l.sockets.pause(pause) // not parked: publishers need not wake us
 		}
 		l.wait(swept || more)
 		l.takeOrders()
 		start := time.Now()
-		events := l.sweep(start)
+		events := l.sweep(&l.live, start)
 		now := start
 		if swept = events > 0; swept {
 			now = time.Now()
 			l.pace.sweep(events, start, now)
 		}
-		if swept || !l.behind() {
+		if swept || !l.live.behind(l.broker) {
 			l.moved.Store(now.UnixNano())
 		}
 		more = l.serveReady(now, max(now.Sub(start), leastServing))
@@ -180,45 +169,26 @@ func (l *loop) wait(busy bool) {
 	park := !busy
 	if park && len(l.herds) == 0 { // no consumers, so events are no news
 		l.asleep.Store(true)
-		l.poll.wait(l.sleep(), l.onSocket)
+		l.sockets.wait(l.sleep(), l)
 		l.moved.Store(time.Now().UnixNano())
 		l.asleep.Store(false)
 		return
 	}
 	if park {
 		l.waiter.Announce()
-		if !l.pending() { // the second look: see package wake
+		if !l.live.pending(l.broker) { // the second look: see package wake
 			timeout = l.sleep()
 		}
 	}
-	l.poll.wait(timeout, l.onSocket)
+	l.sockets.wait(timeout, l)
 	if park {
 		l.waiter.Retract()
 	}
 }
 
-// pending reports whether a sweep would find something.
-func (l *loop) pending() bool {
-	for shard := range l.fronts {
-		if f := &l.fronts[shard]; len(f.herds) > 0 && l.broker.Pending(shard, f.cursor) {
-			return true
-		}
-	}
-	return false
-}
-
-// behind reports whether a herd is behind its log, be it by a hole.
-func (l *loop) behind() bool {
-	for shard := range l.fronts {
-		if f := &l.fronts[shard]; len(f.herds) > 0 && f.cursor.Behind(l.broker.HeadOf(shard)) > 0 {
-			return true
-		}
-	}
-	return false
-}
-
-// waiting implements engine. A loop without consumers sleeps for ever, and one
-// with consumers looks at the clock now and then.
+// waiting is how long events have been waiting for the loop; 0 if none do. A loop
+// without consumers sleeps for ever, and one with consumers looks at the clock now
+// and then.
 func (l *loop) waiting() time.Duration {
 	if l.asleep.Load() {
 		return 0
@@ -247,24 +217,17 @@ func (l *loop) takeOrders() {
 	}
 }
 
-// add takes the consumer's descriptor out of its net.Conn: the copy stays
-// non-blocking, and the runtime's poller, buffers and finalizers are gone.
+// add hands a consumer over, with its net.Conn. The loop owns both from then on,
+// but for the net.Conn of a link.
 func (l *loop) add(c *consumer, opening []byte) {
-	fd, err := duplicate(c.conn)
-	if c.link == nil || err != nil { // a reader ends with it
-		c.conn.Close()
-	}
-	c.conn = nil
-	if err != nil {
-		c.fd = -1 // there is none to answer on, or to end
+	if err := l.sockets.take(c); err != nil {
+		c.slot = -1 // there is none to answer on, or to end
 		l.pool.gone(c, ReasonError, 0)
 		return
 	}
-	setSocketOptions(fd, l.pool.options.Stall)
-	c.fd = int32(fd)
 	c.lag.rest = opening
 	if !l.post(func() { l.adopt(c) }) {
-		hangUp(fd, true)
+		l.sockets.drop(c, ReasonDrained)
 		l.pool.gone(c, ReasonDrained, 0)
 	}
 }
@@ -278,96 +241,53 @@ func (l *loop) adopt(c *consumer) {
 		c.slot = int32(len(l.slots))
 		l.slots = append(l.slots, c)
 	}
-	c.herd, c.place = l.herdFor(c.shards, c.lag.cursors, now), -1
+	c.herd, c.place = l.herds[c.want], -1
+	if c.herd == nil {
+		c.herd = l.live.follow(c.want, c.lag.cursors, now)
+		l.herds[c.want] = c.herd
+	}
 	c.herd.lagging++
 	c.lag.progress = now
 	l.stats.lagging.Add(1)
-	if err := l.poll.add(int(c.fd), int(c.slot)); err != nil {
+	if err := l.sockets.watch(c); err != nil {
 		l.close(c, ReasonError)
 		return
 	}
 	l.makeReady(c)
 }
 
-// herdFor is the herd of a set of shards. A shard that had none before is followed
-// from the cursor of the herd's first consumer, so that a hole that holds that one
-// up holds up the herd, and behind sees it.
-func (l *loop) herdFor(set broker.ShardSet, cursors []broker.Cursor, now time.Time) *herd {
-	if h := l.herds[set]; h != nil {
-		return h
-	}
-	h := &herd{shards: slices.Collect(set.All()), written: now}
-	for i, shard := range h.shards {
-		f := &l.fronts[shard]
-		if len(f.herds) == 0 {
-			f.cursor = cursors[i]
-		}
-		f.herds = append(f.herds, h)
-	}
-	l.herds[set] = h
-	return h
-}
-
 // forgetHerds lets go of herds that nobody needs.
 func (l *loop) forgetHerds() {
-	maps.DeleteFunc(l.herds, func(_ broker.ShardSet, h *herd) bool { return h.deserted() })
-	for i := range l.fronts {
-		f := &l.fronts[i]
-		f.herds = slices.DeleteFunc(f.herds, (*herd).deserted)
+	for want, h := range l.herds {
+		if h.deserted() {
+			h.group.forget(h)
+			delete(l.herds, want)
+		}
 	}
 }
 
-// cursors are where a herd stands, one per shard of its set.
-func (l *loop) cursors(h *herd) []broker.Cursor {
-	cursors := make([]broker.Cursor, len(h.shards))
-	for i, shard := range h.shards {
-		cursors[i] = l.fronts[shard].cursor
-	}
-	return cursors
-}
-
-// onSocket notes what a socket says.
-func (l *loop) onSocket(slot int, events uint32) {
-	c := l.slots[slot]
-	if c == nil {
-		return // closed earlier in the same round
-	}
+// onSocket implements what sockets.wait tells of.
+func (l *loop) onSocket(c *consumer, gone bool, why Reason) {
 	switch {
-	case events&(unix.EPOLLERR|unix.EPOLLHUP) != 0:
-		l.close(c, socketError(int(c.fd)))
-	case events&unix.EPOLLRDHUP != 0:
-		l.close(c, ReasonLeft)
+	case gone:
+		l.close(c, why)
 	case c.lag != nil:
 		l.makeReady(c)
-	}
-}
-
-func (l *loop) makeReady(c *consumer) {
-	if !c.lag.queued {
-		c.lag.queued = true
-		l.ready = append(l.ready, c)
 	}
 }
 
 // write hands p to the socket. It returns how much was taken; a consumer whose
 // socket failed is closed, and false returned.
 func (l *loop) write(c *consumer, p []byte) (int, bool) {
-	n, errno := send(int(c.fd), p)
-	switch errno {
-	case 0:
-		return n, true
-	case unix.EAGAIN, unix.EINTR, unix.ENOBUFS, unix.ENOMEM:
-		return 0, true
+	n, why, ok := l.sockets.send(c, p)
+	if !ok {
+		l.close(c, why)
 	}
-	l.close(c, reasonOf(errno))
-	return 0, false
+	return n, ok
 }
 
 // close ends a consumer: the only place where one is closed (invariant 5).
 func (l *loop) close(c *consumer, why Reason) {
-	if why == ReasonVanished && answered(int(c.fd), userTimeout(l.pool.options.Stall)) {
-		why = ReasonStalled
-	}
 	if c.lag == nil {
 		c.herd.leave(c)
 	} else {
@@ -377,10 +297,7 @@ func (l *loop) close(c *consumer, why Reason) {
 	}
 	l.slots[c.slot] = nil
 	l.free = append(l.free, c.slot)
-	if c.link != nil {
-		l.unlink(c, why)
-	}
-	hangUp(int(c.fd), why == ReasonDrained)
-	c.fd = -1
+	c.slot = -1
+	l.sockets.drop(c, why)
 	l.pool.gone(c, why, c.skipped)
 }

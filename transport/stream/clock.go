@@ -1,0 +1,80 @@
+package stream
+
+import "time"
+
+// onClock does what time asks for: the drain, and once per tick of the clock
+// keep-alives and stalled consumers.
+func (l *loop) onClock(now time.Time) {
+	if l.drainer != nil {
+		l.drainer.step(l, now)
+	}
+	if now.Sub(l.checked) < l.pool.options.clockTick() {
+		return
+	}
+	l.checked = now
+	if l.drainer == nil {
+		l.keepAlive(now)
+	}
+	l.cutStalled(now)
+	l.forgetHerds()
+}
+
+// keepAlive writes the keep-alive to every herd that got no bytes for that long.
+func (l *loop) keepAlive(now time.Time) {
+	after := l.pool.options.KeepAlive
+	if after <= 0 {
+		return
+	}
+	for _, h := range l.herds {
+		if now.Sub(h.written) < after-l.pool.options.clockTick() { // early rather than late by a tick
+			continue
+		}
+		h.written = now
+		for k := len(h.members) - 1; k >= 0; k-- {
+			l.tell(h.members[k], l.pool.options.keepAlive(h.format))
+		}
+	}
+}
+
+// cutStalled closes consumers that made no progress for the stall limit. Members
+// of a herd have taken everything there was.
+func (l *loop) cutStalled(now time.Time) {
+	if l.stats.lagging.Load() == 0 {
+		return
+	}
+	for _, c := range l.slots {
+		if c == nil || c.lag == nil {
+			continue
+		}
+		g := c.lag
+		if g.queued { // waits for its turn, or has taken everything, too, and waits for a hole to be filled
+			l.keepWaiting(c, now)
+			continue
+		}
+		// A slow one may take long to make room for more, but acknowledges.
+		if left := l.sockets.backlog(c); left < 0 {
+			continue
+		} else if left != g.backlog {
+			if left < g.backlog {
+				g.progress = now
+			}
+			g.backlog = left
+		}
+		switch quiet := now.Sub(g.progress); {
+		case quiet >= l.pool.options.Stall:
+			l.close(c, ReasonStalled)
+		case quiet >= time.Second:
+			// A write can also fail for want of kernel memory, and then no
+			// event of the socket says when to try again.
+			l.makeReady(c)
+		}
+	}
+}
+
+// keepWaiting has a laggard that waits for the log get its keep-alives.
+func (l *loop) keepWaiting(c *consumer, now time.Time) {
+	g, after := c.lag, l.pool.options.KeepAlive
+	if after > 0 && l.drainer == nil && len(g.rest) == 0 && now.Sub(g.progress) >= after-l.pool.options.clockTick() {
+		g.rest = l.pool.options.keepAlive(c.herd.format) // shared, but only ever resliced
+	}
+}

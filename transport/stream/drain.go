@@ -1,0 +1,131 @@
+package stream
+
+import (
+	"time"
+
+	"event-dispatcher/broker"
+)
+
+// drainTick is how often a draining loop looks whom to end.
+const drainTick = 5 * time.Millisecond
+
+// A drainPlan is how streams end at shutdown.
+type drainPlan struct {
+	silence  time.Duration // first, no byte but events for this long
+	window   time.Duration // then ends are spread over this long
+	deadline <-chan struct{}
+}
+
+// A drainer ends the loop's streams: see [Pool.Drain].
+type drainer struct {
+	plan    drainPlan
+	from    time.Time       // when ends begin: the silence is over
+	goals   []broker.Cursor // by shard, the end of its log when ends began
+	total   int             // consumers when ends began
+	ended   int             // of these, how many were told to leave
+	next    int             // slot to look at next
+	started bool
+	over    bool // there were no consumers left; any that come now are late
+	done    chan struct{}
+}
+
+// drain ends all streams by plan and returns when none is left.
+func (l *loop) drain(plan drainPlan) {
+	d := &drainer{plan: plan, done: make(chan struct{})}
+	l.post(func() {
+		d.from = time.Now().Add(plan.silence)
+		l.drainer = d
+	})
+	select {
+	case <-d.done:
+	case <-l.ended:
+	}
+}
+
+// step ends as many streams as the plan wants by now.
+func (d *drainer) step(l *loop, now time.Time) {
+	if len(l.slots) == len(l.free) {
+		if !d.over {
+			d.over = true
+			close(d.done)
+		}
+		return
+	}
+	select {
+	case <-d.plan.deadline:
+		if d.over { // who comes late is ended, or cut by stop
+			break
+		}
+		for _, c := range l.slots {
+			if c != nil {
+				l.close(c, ReasonDeadline)
+			}
+		}
+		return
+	default:
+	}
+	if now.Before(d.from) {
+		return
+	}
+	if !d.started {
+		d.started, d.total = true, len(l.slots)-len(l.free)
+		d.goals = l.broker.Head(l.broker.AllShards())
+	}
+	due := d.total
+	if d.plan.window > 0 {
+		due = min(due, 1+int(float64(d.total)*float64(now.Sub(d.from))/float64(d.plan.window)))
+	}
+	for ; d.ended < due && d.next < len(l.slots); d.next++ {
+		if c := l.slots[d.next]; c != nil {
+			d.ended++
+			d.farewell(l, c)
+		}
+	}
+	if d.ended >= d.total || d.next >= len(l.slots) {
+		// Laggards leave as soon as they have caught up with the herd.
+		for _, c := range l.slots {
+			if c != nil && c.lag == nil {
+				d.farewell(l, c)
+			}
+		}
+	}
+}
+
+// reached reports whether a herd has got everything that was published before
+// ends began, be it behind a hole. What other instances still publish does not
+// keep a stream open.
+func (d *drainer) reached(h *herd) bool {
+	for _, shard := range h.want.shards {
+		if h.group.fronts[shard].cursor.Behind(d.goals[shard]) > 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// farewell ends a stream cleanly if its consumer is up to date. A laggard is
+// asked again when it has joined the herd.
+func (d *drainer) farewell(l *loop, c *consumer) {
+	if c.lag != nil || !d.reached(c.herd) {
+		return
+	}
+	f := c.herd.format
+	if l.tell(c, f.AppendEnd(f.AppendFarewell(nil, Jitter(minRetry, maxRetry)))) {
+		l.finish(c, ReasonDrained)
+	} else if c.lag != nil {
+		c.lag.leaving, c.lag.why = true, ReasonDrained
+	}
+}
+
+// finish closes a consumer that has been handed everything, as soon as none of it
+// can be lost.
+func (l *loop) finish(c *consumer, why Reason) {
+	if l.sockets.flushed(c) {
+		l.close(c, why)
+		return
+	}
+	if c.lag == nil {
+		l.leaveHerd(c, nil)
+	}
+	c.lag.leaving, c.lag.why = true, why
+}

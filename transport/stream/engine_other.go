@@ -1,5 +1,0 @@
-//go:build !linux
-
-package stream
-
-func newEngine(p *Pool) (engine, error) { return newPortable(p) }

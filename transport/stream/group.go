@@ -1,0 +1,101 @@
+package stream
+
+import (
+	"slices"
+	"time"
+
+	"event-dispatcher/broker"
+	"event-dispatcher/transport/view"
+)
+
+// A group is the herds of a loop that are swept together. All of them stand at the
+// same place in a shard, its front, so an event is read once, however many views
+// there are, and costs nothing for those that it does not concern.
+type group struct {
+	fronts  []front // by shard
+	herds   []*herd
+	matcher view.Matcher // of the herds that select
+	byID    []*herd      // by the id of their selection
+	ids     []int32      // of the herds that an event is for
+	touched []*herd      // those that a batch has events for
+}
+
+// A front is where a group stands in the log of one shard.
+type front struct {
+	cursor    broker.Cursor // stands still while there are no herds
+	herds     int           // whose view has the shard
+	raw       []*herd       // of them, those that get all events as they stand in the ring,
+	built     []*herd       // and those that get all events in other bytes
+	selecting int           // members of the others
+}
+
+// follow makes a herd of the group. A shard that had none before is followed from
+// the cursor of the herd's first consumer, so that a hole that holds that one up
+// holds up the herd, and behind sees it.
+func (g *group) follow(want *wanted, cursors []broker.Cursor, now time.Time) *herd {
+	h := newHerd(g, want, now)
+	for i, shard := range want.shards {
+		f := &g.fronts[shard]
+		if f.herds == 0 {
+			f.cursor = cursors[i]
+		}
+		f.herds++
+		switch {
+		case h.sel != nil:
+		case h.raw:
+			f.raw = append(f.raw, h)
+		default:
+			f.built = append(f.built, h)
+		}
+	}
+	if h.sel != nil {
+		h.id = g.matcher.Add(h.sel)
+		if n := int(h.id) + 1 - len(g.byID); n > 0 {
+			g.byID = append(g.byID, make([]*herd, n)...)
+		}
+		g.byID[h.id] = h
+	}
+	g.herds = append(g.herds, h)
+	return h
+}
+
+// forget lets go of a herd that nobody needs.
+func (g *group) forget(h *herd) {
+	is := func(other *herd) bool { return other == h }
+	for _, shard := range h.want.shards {
+		f := &g.fronts[shard]
+		f.herds--
+		switch {
+		case h.sel != nil:
+		case h.raw:
+			f.raw = slices.DeleteFunc(f.raw, is)
+		default:
+			f.built = slices.DeleteFunc(f.built, is)
+		}
+	}
+	if h.sel != nil {
+		g.matcher.Remove(h.id)
+		g.byID[h.id] = nil
+	}
+	g.herds = slices.DeleteFunc(g.herds, is)
+}
+
+// pending reports whether a sweep would find something.
+func (g *group) pending(b *broker.Broker) bool {
+	for shard := range g.fronts {
+		if f := &g.fronts[shard]; f.herds > 0 && b.Pending(shard, f.cursor) {
+			return true
+		}
+	}
+	return false
+}
+
+// behind reports whether a herd is behind its log, be it by a hole.
+func (g *group) behind(b *broker.Broker) bool {
+	for shard := range g.fronts {
+		if f := &g.fronts[shard]; f.herds > 0 && f.cursor.Behind(b.HeadOf(shard)) > 0 {
+			return true
+		}
+	}
+	return false
+}

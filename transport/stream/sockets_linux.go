@@ -1,0 +1,100 @@
+package stream
+
+import (
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// epollSockets holds a descriptor per consumer.
+type epollSockets struct {
+	*poller
+	stall time.Duration
+}
+
+func newSockets(o *Options) (sockets, error) {
+	if o.Portable {
+		return newPortableSockets(o), nil
+	}
+	reserveDescriptors(2*o.MaxConsumers + 1024) // while joining, a consumer has two
+	p, err := newPoller()
+	if err != nil {
+		return nil, err
+	}
+	return &epollSockets{p, o.Stall}, nil
+}
+
+// take takes the consumer's descriptor out of its net.Conn: the copy stays
+// non-blocking, and the runtime's poller, buffers and finalizers are gone.
+func (s *epollSockets) take(c *consumer) error {
+	fd, err := duplicate(c.conn)
+	if c.link == nil || err != nil { // a reader ends with it
+		c.conn.Close()
+	}
+	c.conn = nil
+	if err != nil {
+		return err
+	}
+	setSocketOptions(fd, s.stall)
+	c.fd = int32(fd)
+	return nil
+}
+
+func (s *epollSockets) watch(c *consumer) error { return s.add(int(c.fd), int(c.slot)) }
+
+func (s *epollSockets) send(c *consumer, p []byte) (int, Reason, bool) {
+	n, errno := send(int(c.fd), p)
+	switch errno {
+	case 0:
+		return n, 0, true
+	case unix.EAGAIN, unix.EINTR, unix.ENOBUFS, unix.ENOMEM:
+		return 0, 0, true
+	}
+	return 0, s.reason(c, reasonOf(errno)), false
+}
+
+// reason tells a peer that is there, but takes nothing, from one that is gone.
+func (s *epollSockets) reason(c *consumer, why Reason) Reason {
+	if why == ReasonVanished && answered(int(c.fd), userTimeout(s.stall)) {
+		return ReasonStalled
+	}
+	return why
+}
+
+// flushed: what the kernel has taken, it sends.
+func (s *epollSockets) flushed(*consumer) bool { return true }
+
+func (s *epollSockets) backlog(c *consumer) int { return unacknowledged(int(c.fd)) }
+
+func (s *epollSockets) drop(c *consumer, why Reason) {
+	if c.link != nil {
+		// Its reader keeps the socket open: closing our descriptor would tell
+		// neither epoll nor the peer nor the reader.
+		s.remove(int(c.fd))
+		if why != ReasonLeft && why != ReasonDrained {
+			unix.Shutdown(int(c.fd), unix.SHUT_RDWR) // the reader ends, too
+		}
+	}
+	hangUp(int(c.fd), why == ReasonDrained)
+	c.fd = -1
+}
+
+func (s *epollSockets) wait(timeout time.Duration, l *loop) {
+	s.poller.wait(timeout, func(slot int, events uint32) {
+		c := l.slots[slot]
+		switch {
+		case c == nil: // closed earlier in the same round
+		case events&(unix.EPOLLERR|unix.EPOLLHUP) != 0:
+			l.onSocket(c, true, s.reason(c, socketError(int(c.fd))))
+		case events&unix.EPOLLRDHUP != 0:
+			l.onSocket(c, true, ReasonLeft)
+		default:
+			l.onSocket(c, false, 0)
+		}
+	})
+}
+
+func (s *epollSockets) pause(d time.Duration) {
+	ts := unix.NsecToTimespec(d.Nanoseconds())
+	unix.Nanosleep(&ts, nil) // an early return costs nothing but a sweep
+}

@@ -1,0 +1,214 @@
+package stream
+
+import (
+	"errors"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"time"
+)
+
+// portableSockets are for systems without epoll: a goroutine reads each connection,
+// to see its end, and another one writes to it while there is something to write.
+// What a consumer is sent is copied into its slot, of which it has one.
+type portableSockets struct {
+	stall   time.Duration
+	running sync.WaitGroup
+	woken   chan struct{} // of capacity 1
+
+	mu   sync.Mutex
+	news []portableNews // not told yet
+	told []portableNews // what wait has told last, for its memory
+}
+
+type portableNews struct {
+	c    *consumer
+	gone bool
+	why  Reason
+}
+
+const (
+	slotBytes = 64 << 10
+	// lingerTime is how long a consumer that was sent away may take to hang up.
+	lingerTime = time.Second
+)
+
+func newPortableSockets(o *Options) *portableSockets {
+	return &portableSockets{stall: o.Stall, woken: make(chan struct{}, 1)}
+}
+
+// A portableSocket is one connection.
+type portableSocket struct {
+	sockets *portableSockets
+	c       *consumer
+	conn    net.Conn
+
+	mu       sync.Mutex // guards what follows
+	slot     []byte     // belongs to the writing goroutine while there is one
+	busy     bool       // a goroutine writes slot
+	wanted   bool       // the loop waits for the slot to be free
+	reading  bool       // a goroutine reads
+	lingers  bool       // dropped; whoever reads closes the connection
+	released bool       // dropped
+}
+
+func (s *portableSockets) take(c *consumer) error {
+	c.port = &portableSocket{sockets: s, c: c, conn: c.conn}
+	c.conn = nil
+	return nil
+}
+
+func (s *portableSockets) watch(c *consumer) error {
+	if c.link == nil { // otherwise somebody else reads
+		c.port.reading = true
+		s.running.Add(1)
+		go c.port.read()
+	}
+	s.tell(portableNews{c: c})
+	return nil
+}
+
+func (s *portableSockets) tell(n portableNews) {
+	s.mu.Lock()
+	s.news = append(s.news, n)
+	s.mu.Unlock()
+	s.wake()
+}
+
+// read ignores what a consumer sends; that it closes is no news to ignore.
+func (k *portableSocket) read() {
+	defer k.sockets.running.Done()
+	_, err := io.Copy(io.Discard, k.conn)
+	why := ReasonLeft
+	if err != nil {
+		why = reasonOf(err)
+	}
+	k.mu.Lock()
+	k.reading = false
+	lingers, released := k.lingers, k.released
+	k.mu.Unlock()
+	if lingers {
+		k.conn.Close()
+	}
+	if !released {
+		k.sockets.tell(portableNews{k.c, true, why})
+	}
+}
+
+func (s *portableSockets) send(c *consumer, p []byte) (int, Reason, bool) {
+	k := c.port
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.busy {
+		k.wanted = true
+		return 0, 0, true
+	}
+	n := min(len(p), slotBytes)
+	if n == 0 {
+		return 0, 0, true
+	}
+	k.slot = append(k.slot[:0], p[:n]...)
+	k.busy, k.wanted = true, n < len(p)
+	s.running.Add(1)
+	go k.write(k.slot)
+	return n, 0, true
+}
+
+// write empties the slot, however long it takes as long as it makes progress.
+func (k *portableSocket) write(p []byte) {
+	defer k.sockets.running.Done()
+	for len(p) > 0 {
+		k.conn.SetWriteDeadline(time.Now().Add(k.sockets.stall))
+		n, err := k.conn.Write(p)
+		p = p[n:]
+		late := errors.Is(err, os.ErrDeadlineExceeded)
+		if err == nil || late && n > 0 {
+			continue
+		}
+		why := ReasonStalled
+		if !late {
+			why = reasonOf(err)
+		}
+		k.sockets.tell(portableNews{k.c, true, why})
+		return
+	}
+	k.mu.Lock()
+	wanted := k.wanted
+	k.busy, k.wanted = false, false
+	if cap(k.slot) > 4<<10 {
+		k.slot = nil // an idle consumer costs no more than it must
+	}
+	k.mu.Unlock()
+	if wanted {
+		k.sockets.tell(portableNews{c: k.c})
+	}
+}
+
+func (s *portableSockets) flushed(c *consumer) bool {
+	k := c.port
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.wanted = k.busy
+	return !k.busy
+}
+
+// backlog: whoever writes sees for himself.
+func (s *portableSockets) backlog(*consumer) int { return -1 }
+
+func (s *portableSockets) drop(c *consumer, why Reason) {
+	k := c.port
+	k.mu.Lock()
+	k.released = true
+	k.lingers = why == ReasonDrained && k.reading
+	lingers := k.lingers
+	k.mu.Unlock()
+	half, ok := k.conn.(interface{ CloseWrite() error })
+	switch {
+	case why == ReasonDrained && ok && (lingers || c.link != nil):
+		// Closed with bytes unread, or still to come, the connection would be
+		// reset and take the end of the stream with it.
+		half.CloseWrite()
+		if lingers {
+			k.conn.SetReadDeadline(time.Now().Add(lingerTime))
+		}
+	case why == ReasonLeft && c.link != nil: // its reader closes it
+	default:
+		k.conn.Close()
+	}
+}
+
+func (s *portableSockets) wait(timeout time.Duration, l *loop) {
+	if timeout != 0 {
+		var over <-chan time.Time
+		if timeout > 0 {
+			timer := time.NewTimer(timeout)
+			defer timer.Stop()
+			over = timer.C
+		}
+		select {
+		case <-s.woken:
+		case <-over:
+		}
+	}
+	s.mu.Lock()
+	s.news, s.told = s.told[:0], s.news
+	s.mu.Unlock()
+	for _, n := range s.told {
+		if n.c.slot >= 0 { // not closed earlier
+			l.onSocket(n.c, n.gone, n.why)
+		}
+	}
+	clear(s.told)
+}
+
+func (s *portableSockets) wake() {
+	select {
+	case s.woken <- struct{}{}:
+	default: // a wake-up is already waiting
+	}
+}
+
+func (s *portableSockets) pause(d time.Duration) { time.Sleep(d) }
+
+func (s *portableSockets) close() { s.running.Wait() }

@@ -1,0 +1,194 @@
+package stream
+
+import (
+	"time"
+
+	"event-dispatcher/broker"
+	"event-dispatcher/transport/wire"
+)
+
+// sweep hands what is new to every herd of a group, and returns how many events
+// that was.
+func (l *loop) sweep(g *group, now time.Time) int {
+	events := 0
+	for shard := range g.fronts {
+		f := &g.fronts[shard]
+		if f.herds == 0 {
+			continue
+		}
+		// Once more after a full segment: the next one may hold more.
+		for range 2 {
+			if !l.broker.Read(shard, &f.cursor, &l.batch, sweepBytes) {
+				break
+			}
+			l.broadcast(g, shard, &l.batch, now)
+			events += l.batch.Events
+			l.batch.Release()
+		}
+	}
+	if events > 0 {
+		l.stats.sweeps.Add(1)
+	}
+	return events
+}
+
+// broadcast writes a batch to every member of the shard's herds.
+func (l *loop) broadcast(g *group, shard int, b *broker.Batch, now time.Time) {
+	f := &g.fronts[shard]
+	if b.Skipped > 0 { // the group was lapped
+		for _, h := range g.herds {
+			if h.want.view.Shards&(1<<shard) != 0 {
+				l.tellSkipped(h, shard, b, now)
+			}
+		}
+	}
+	if b.Events == 0 {
+		return
+	}
+	for _, h := range f.raw {
+		l.deliver(h, shard, b, nil, now)
+	}
+	for _, h := range f.built {
+		l.deliver(h, shard, b, nil, now)
+	}
+	if g.matcher.Len() > 0 {
+		l.deliverSelected(g, shard, b, now)
+	}
+}
+
+// deliverSelected finds in one pass over the batch what each herd gets that selects.
+// A herd that gets nothing is not touched.
+func (l *loop) deliverSelected(g *group, shard int, b *broker.Batch, now time.Time) {
+	g.touched = g.touched[:0]
+	for i := range b.Events {
+		g.ids = g.matcher.Match(wire.JSON(b.Event(i)), g.ids[:0])
+		for _, id := range g.ids {
+			h := g.byID[id]
+			if h.want.view.Shards&(1<<shard) == 0 {
+				continue
+			}
+			if len(h.picked) == 0 {
+				g.touched = append(g.touched, h)
+			}
+			h.picked = append(h.picked, int32(i))
+		}
+	}
+	// What all who select are passed over, less what some of them get.
+	passedOver := b.Events * g.fronts[shard].selecting
+	for _, h := range g.touched {
+		passedOver -= len(h.picked) * len(h.members)
+	}
+	l.stats.passedOver.Add(uint64(passedOver))
+	for i, h := range g.touched {
+		l.deliver(h, shard, b, h.picked, now)
+		h.picked = h.picked[:0]
+		g.touched[i] = nil
+	}
+}
+
+// deliver writes what a herd gets of a batch to its members.
+func (l *loop) deliver(h *herd, shard int, b *broker.Batch, picked []int32, now time.Time) {
+	if len(h.members) == 0 {
+		return
+	}
+	h.written = now
+	t := l.build(h, b, picked)
+	whole := 0
+	// Backwards, because whoever leaves is replaced by the last one.
+	for k := len(h.members) - 1; k >= 0; k-- {
+		c := h.members[k]
+		n, ok := l.write(c, t.bytes)
+		switch {
+		case !ok:
+		case n == len(t.bytes):
+			whole++
+		default:
+			l.fallBehind(c, shard, b, t, n)
+		}
+	}
+	h.delivered += uint64(t.events)
+	l.stats.delivery(h.format.Kind, b, t, whole, l.broker.Tick(time.Now()))
+}
+
+// tellSkipped writes the notice that comes before a batch to every member. A
+// member that does not take it whole leaves the herd, at the start of the batch.
+func (l *loop) tellSkipped(h *herd, shard int, b *broker.Batch, now time.Time) {
+	if len(h.members) == 0 {
+		return
+	}
+	h.written = now
+	l.notice = l.pool.options.appendSkipped(h.format, l.notice[:0], b.Skipped)
+	for k := len(h.members) - 1; k >= 0; k-- {
+		c := h.members[k]
+		c.skipped += b.Skipped
+		l.stats.skipped.Add(b.Skipped)
+		if l.tell(c, l.notice); c.lag != nil && b.Events > 0 {
+			c.stand(shard, b.Cursor(0))
+		}
+	}
+}
+
+// tell writes p, which is no event, to a member, and reports whether its socket
+// took all. If it did not, the consumer leaves the herd or is closed.
+func (l *loop) tell(c *consumer, p []byte) bool {
+	n, ok := l.write(c, p)
+	if !ok {
+		return false
+	}
+	l.stats.wires[c.herd.format.Kind].bytes.Add(uint64(n))
+	if n < len(p) {
+		l.leaveHerd(c, p[n:])
+		return false
+	}
+	return true
+}
+
+// fallBehind takes c, whose socket took n bytes of a take, out of the herd.
+func (l *loop) fallBehind(c *consumer, shard int, b *broker.Batch, t *take, n int) {
+	if c.herd.sel != nil { // deliverSelected took it for one that takes all
+		l.stats.passedOver.Add(-uint64(b.Events - t.events))
+	}
+	cut := l.cut(c.herd, b, t, n)
+	l.leaveHerd(c, cut.rest)
+	l.standAt(c, shard, b, cut)
+}
+
+// cut is take.cut, and counts what went out.
+func (l *loop) cut(h *herd, b *broker.Batch, t *take, n int) cut {
+	c := t.cut(b, n)
+	wire := &l.stats.wires[h.format.Kind]
+	wire.bytes.Add(uint64(n))
+	if c.delivered > 0 {
+		wire.delivered.Add(uint64(c.delivered))
+		l.stats.lag.observe(uint64(t.events), 1)
+		l.stats.latencies(b, t, c.delivered, 1, l.broker.Tick(time.Now()))
+	}
+	if h.sel != nil {
+		over := c.passed - c.delivered
+		if c.event {
+			over--
+		}
+		l.stats.passedOver.Add(uint64(over))
+	}
+	return c
+}
+
+// standAt puts a laggard where its socket stopped in a batch.
+func (l *loop) standAt(c *consumer, shard int, b *broker.Batch, cut cut) {
+	c.delivered += uint64(cut.delivered)
+	c.stand(shard, b.Cursor(cut.passed))
+	c.lag.event, c.lag.at = cut.event, cut.at
+}
+
+// leaveHerd makes c a laggard that stands where its herd does and is to be
+// written rest first, which is copied.
+func (l *loop) leaveHerd(c *consumer, rest []byte) {
+	c.herd.leave(c)
+	c.herd.lagging++
+	c.lag = &lag{
+		cursors:  c.herd.cursors(),
+		rest:     append([]byte(nil), rest...),
+		progress: time.Now(),
+	}
+	l.stats.lagging.Add(1)
+}

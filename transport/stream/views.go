@@ -1,0 +1,70 @@
+package stream
+
+import (
+	"slices"
+	"sync"
+
+	"event-dispatcher/broker"
+	"event-dispatcher/transport/view"
+)
+
+// A wanted view is one that consumers have, the same for all of them.
+type wanted struct {
+	view   view.View // fixed
+	shards []int     // of the view, in order; fixed
+	users  int       // consumers that have it; guarded by wantedViews.mu
+}
+
+// wantedViews are the views that consumers have. Each costs every loop something,
+// so there is a limit; what those ask for who choose nothing but a wire does not
+// count.
+type wantedViews struct {
+	all    broker.ShardSet
+	most   int
+	mu     sync.Mutex // guards what follows
+	views  map[view.View]*wanted
+	chosen int // views that count
+}
+
+// counts reports whether a view counts.
+func (w *wantedViews) counts(v view.View) bool {
+	return v != view.View{Shards: w.all, Format: v.Format}
+}
+
+// use notes one more consumer of a view, or reports that there are too many views.
+func (w *wantedViews) use(v view.View) (*wanted, bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	want := w.views[v]
+	if want == nil {
+		if w.counts(v) {
+			if w.chosen == w.most {
+				return nil, false
+			}
+			w.chosen++
+		}
+		want = &wanted{view: v, shards: slices.Collect(v.Shards.All())}
+		w.views[v] = want
+	}
+	want.users++
+	return want, true
+}
+
+// release notes one consumer less.
+func (w *wantedViews) release(want *wanted) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if want.users--; want.users > 0 {
+		return
+	}
+	delete(w.views, want.view)
+	if w.counts(want.view) {
+		w.chosen--
+	}
+}
+
+func (w *wantedViews) len() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.views)
+}
