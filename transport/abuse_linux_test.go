@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"event-dispatcher/broker/session"
-	"event-dispatcher/transport/stream"
 	"event-dispatcher/transport/ws"
 )
 
@@ -38,7 +37,7 @@ func (s *testServer) restsAt(goroutines, descriptors int) {
 		s.post("/metrics", "0") // the firehose's goroutine notices that nobody listens
 		m := s.gather()
 		g, d = s.inventory()
-		return m["dispatcher_session_sockets"]+m["dispatcher_websocket_consumers"]+m["dispatcher_consumers"]+m["dispatcher_session_queue_bytes"] == 0 &&
+		return m["dispatcher_session_sockets"]+m["dispatcher_consumers{websocket}"]+m["dispatcher_consumers"]+m["dispatcher_session_queue_bytes"] == 0 &&
 			m["dispatcher_session_users"] == 0 && m["dispatcher_connections"] <= 1 && g <= goroutines && d <= descriptors
 	})
 }
@@ -46,14 +45,14 @@ func (s *testServer) restsAt(goroutines, descriptors int) {
 // abused starts a server and returns what the process has when nobody is connected.
 func abused(t *testing.T, change ...func(*setup)) (s *testServer, goroutines, descriptors int) {
 	t.Helper()
-	s = start(t, append(change, withSessions(t, ws.Options{}, session.ServiceOptions{Grace: -1}), withFirehose(t, stream.Options{}))...)
+	s = start(t, append(change, withSessions(t, ws.Options{}, session.ServiceOptions{Grace: -1}))...)
 	for _, path := range []string{"/ws/p/first", "/event-dispatcher"} { // what is made at the first use
 		s.upgrade(path).conn.Close()
 	}
 	eventually(t, "the first ones have left", func() bool {
 		s.post("/metrics", "0")
 		m := s.gather()
-		return m["dispatcher_session_sockets"]+m["dispatcher_websocket_consumers"] == 0 && m["dispatcher_connections"] <= 1
+		return m["dispatcher_session_sockets"]+m["dispatcher_consumers{websocket}"] == 0 && m["dispatcher_connections"] <= 1
 	})
 	goroutines, descriptors = s.inventory()
 	return s, goroutines, descriptors
@@ -185,7 +184,7 @@ func TestAbusiveConnectionsTakeLittleMemory(t *testing.T) {
 	}
 	eventually(t, "all are connected", func() bool {
 		m := s.gather()
-		return m["dispatcher_session_sockets"]+m["dispatcher_websocket_consumers"] == connections+40
+		return m["dispatcher_session_sockets"]+m["dispatcher_consumers{websocket}"] == connections+40
 	})
 	const most = connections * 64 << 10
 	var more int64
@@ -199,7 +198,7 @@ func TestAbusiveConnectionsTakeLittleMemory(t *testing.T) {
 	}
 	eventually(t, "they are gone", func() bool {
 		m := s.gather()
-		return m["dispatcher_session_sockets"]+m["dispatcher_websocket_consumers"] == 40
+		return m["dispatcher_session_sockets"]+m["dispatcher_consumers{websocket}"] == 40
 	})
 }
 

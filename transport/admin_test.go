@@ -5,7 +5,6 @@ import (
 	"strings"
 	"testing"
 
-	"event-dispatcher/transport/stream"
 )
 
 func TestOperatorsPathsAreWhereTheyBelong(t *testing.T) {
@@ -58,11 +57,11 @@ func TestOperatorsPathsAreWhereTheyBelong(t *testing.T) {
 
 func TestOperatorsSeeTheConsumers(t *testing.T) {
 	t.Parallel()
-	s := start(t, func(o *setup) { o.Admin = true }, withFirehose(t, stream.Options{}))
+	s := start(t, func(o *setup) { o.Admin = true })
 	admin := &testServer{Server: s.Server, t: t, addr: s.serveOn(loopback(t), s.ServeAdmin)}
 	type list struct {
 		Consumers []struct {
-			Protocol  string `json:"protocol"`
+			Wire      string `json:"wire"`
 			ID        uint64 `json:"id"`
 			Address   string `json:"address"`
 			Delivered uint64 `json:"delivered"`
@@ -96,10 +95,10 @@ func TestOperatorsSeeTheConsumers(t *testing.T) {
 		}
 		return len(l.Consumers) == 2
 	})
-	for i, want := range []struct{ protocol, address string }{
+	for i, want := range []struct{ wire, address string }{
 		{"sse", c.conn.LocalAddr().String()}, {"websocket", socket.conn.LocalAddr().String()},
 	} {
-		if got := get().Consumers[i]; got.Protocol != want.protocol || got.Address != want.address || got.ID == 0 || got.Lag != 0 || got.Skipped != 0 || len(got.Shards) != 1 {
+		if got := get().Consumers[i]; got.Wire != want.wire || got.Address != want.address || got.ID == 0 || got.Lag != 0 || got.Skipped != 0 || len(got.Shards) != 1 {
 			t.Errorf("consumer %d = %+v; want %v, no lag, one shard", i, got, want)
 		}
 	}

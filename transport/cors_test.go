@@ -5,7 +5,6 @@ import (
 	"strings"
 	"testing"
 
-	"event-dispatcher/transport/stream"
 	"event-dispatcher/transport/ws"
 )
 
@@ -167,7 +166,7 @@ func withHeader(req, line string) string {
 func TestOnlyListedOriginsMayOpenTheFirehose(t *testing.T) {
 	t.Parallel()
 	const listed = "https://page.example"
-	s := start(t, withFirehose(t, stream.Options{}), func(o *setup) { o.Origins = []string{listed} })
+	s := start(t, func(o *setup) { o.Origins = []string{listed} })
 	s.upgrade("/events", "Origin: "+listed)
 	s.upgrade("/events") // no browser
 	for _, origin := range []string{"https://evil.example", "null"} {

@@ -18,7 +18,6 @@ import (
 	"event-dispatcher/internal/redistest"
 	"event-dispatcher/transport/ingest"
 	"event-dispatcher/transport/screens"
-	"event-dispatcher/transport/stream"
 	"event-dispatcher/transport/ws"
 )
 
@@ -53,7 +52,7 @@ func withRedis(t testing.TB) func(*setup) {
 // All families of a server with everything.
 func TestAllMetricsPassTheLinter(t *testing.T) {
 	t.Parallel()
-	s := start(t, withRedis(t), withFirehose(t, stream.Options{}))
+	s := start(t, withRedis(t))
 	s.upgrade("/ws/p/u")
 	s.upgrade("/event-dispatcher")
 	s.listen("/events")
@@ -65,7 +64,7 @@ func TestAllMetricsPassTheLinter(t *testing.T) {
 	}
 	eventually(t, "both sockets are counted", func() bool {
 		m := s.gather()
-		return m["dispatcher_session_sockets"] == 1 && m["dispatcher_websocket_consumers"] == 1
+		return m["dispatcher_session_sockets"] == 1 && m["dispatcher_consumers{websocket}"] == 1
 	})
 	wantDocumented(t, s.Registry())
 }

@@ -10,14 +10,13 @@ import (
 
 	"event-dispatcher/transport/access"
 	"event-dispatcher/transport/refusal"
-	"event-dispatcher/transport/stream"
 	"event-dispatcher/transport/ws"
 )
 
 // everywhere starts a server with everything, whose operators have a listener.
 func everywhere(t *testing.T) (players, ops *testServer) {
 	t.Helper()
-	s := start(t, withSessions(t, ws.Options{}), withFirehose(t, stream.Options{}), func(o *setup) { o.Admin = true })
+	s := start(t, withSessions(t, ws.Options{}), func(o *setup) { o.Admin = true })
 	return s, &testServer{Server: s.Server, t: t, addr: s.serveOn(loopback(t), s.ServeAdmin)}
 }
 
@@ -86,7 +85,7 @@ func TestAllowIsTheMethodsOfThePath(t *testing.T) {
 func TestRightsAreAskedForOnEveryPath(t *testing.T) {
 	t.Parallel()
 	asked := make(chan access.Right, 1)
-	s := start(t, withSessions(t, ws.Options{}), withFirehose(t, stream.Options{}), func(o *setup) {
+	s := start(t, withSessions(t, ws.Options{}), func(o *setup) {
 		o.May = func(_ *fasthttp.RequestCtx, right access.Right) (refusal.Reason, bool) {
 			asked <- right
 			return refusal.Origin, false

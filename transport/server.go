@@ -86,9 +86,6 @@ type Options struct {
 	// Relay takes accepted events to other instances. Nil: there are none.
 	Relay *relay.Relay
 
-	// Firehose streams events over WebSocket. Nil: only over Server-Sent Events.
-	Firehose *subscribe.Firehose
-
 	// Sessions makes session events known, and Screens has the sockets that show
 	// them. Nil: there are none.
 	Sessions *session.Service
@@ -168,7 +165,7 @@ func New(b *broker.Broker, p *stream.Pool, o Options) *Server {
 		StopReports: func(*fasthttp.RequestCtx) bool { return o.StopReports },
 	})
 	s.consumers = subscribe.New(subscribe.Options{
-		Broker: b, Pool: p, Firehose: o.Firehose, Front: s.public, CORS: cors, Refusals: s.refusals,
+		Broker: b, Pool: p, Front: s.public, CORS: cors, Refusals: s.refusals,
 	})
 	sources := []metric.Source{s.players, s.refusals, s.public, s.clients, faults, s.consumers}
 	if o.Sessions != nil {
@@ -179,12 +176,8 @@ func New(b *broker.Broker, p *stream.Pool, o Options) *Server {
 		sources = append(sources, s.screens)
 	}
 	sources = append(sources, o.Sources...)
-	pools := []operate.Pool{{Protocol: "sse", Pool: p}}
-	if o.Firehose != nil {
-		pools = append(pools, operate.Pool{Protocol: "websocket", Pool: o.Firehose.Pool()})
-	}
 	s.operate = operate.New(operate.Options{
-		Broker: b, Relay: o.Relay, Pools: pools, Degraded: o.Degraded, Sources: sources, Version: o.Version,
+		Broker: b, Relay: o.Relay, Pool: p, Degraded: o.Degraded, Sources: sources, Version: o.Version,
 	})
 
 	routes := s.routes()

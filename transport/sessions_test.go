@@ -162,7 +162,7 @@ const upgradeHeaders = "Connection: keep-alive, Upgrade\r\nUpgrade: WebSocket\r\
 
 func TestHandshakesAreChecked(t *testing.T) {
 	t.Parallel()
-	s := start(t, withSessions(t, ws.Options{}), withFirehose(t, stream.Options{}), func(o *setup) { o.SocketOrigins = []string{"https://friend.example"} })
+	s := start(t, withSessions(t, ws.Options{}), func(o *setup) { o.SocketOrigins = []string{"https://friend.example"} })
 	without := func(header, instead string) string {
 		var lines []string
 		for line := range strings.SplitSeq(upgradeHeaders, "\r\n") {
@@ -214,7 +214,7 @@ func TestHandshakesAreChecked(t *testing.T) {
 
 func TestSocketsOverTheCapAreRefused(t *testing.T) {
 	t.Parallel()
-	s := start(t, withSessions(t, ws.Options{MaxSockets: 1}), withFirehose(t, stream.Options{MaxConsumers: 1}))
+	s := start(t, withSessions(t, ws.Options{MaxSockets: 1}), withPool(stream.Options{MaxConsumers: 1}))
 	for _, path := range []string{"/ws/p/u", "/event-dispatcher"} {
 		s.upgrade(path)
 		a := s.send(request("GET", path, "", upgradeHeaders))
@@ -235,10 +235,8 @@ func TestASocketRefusedWhileDrainingTakesNoPlace(t *testing.T) {
 	}
 }
 
-// withFirehose gives a server a firehose; its broker is taken at the start.
-func withFirehose(t testing.TB, o stream.Options) func(*setup) {
-	return func(s *setup) { s.firehose = &o }
-}
+// withPool gives a server's pool options.
+func withPool(o stream.Options) func(*setup) { return func(s *setup) { s.pool = o } }
 
 // upgrade opens a WebSocket and reads its head.
 func (s *testServer) upgrade(path string, headers ...string) *consumer {
@@ -293,7 +291,7 @@ func eachWebSocketEngine(t *testing.T, f func(t *testing.T, o stream.Options)) {
 func TestFirehoseFramesAreTheEvents(t *testing.T) {
 	t.Parallel()
 	eachWebSocketEngine(t, func(t *testing.T, o stream.Options) {
-		s := start(t, withFirehose(t, o))
+		s := start(t, withPool(o))
 		s.post("/metrics", `"before"`)
 		c := s.upgrade("/event-dispatcher")
 		for _, size := range []int{1, 100, 125, 126, 127, 65535, 65536, 200_000} {
@@ -320,7 +318,7 @@ func TestFirehoseFramesAreTheEvents(t *testing.T) {
 func TestFirehoseAnswersPingsAndCloses(t *testing.T) {
 	t.Parallel()
 	eachWebSocketEngine(t, func(t *testing.T, o stream.Options) {
-		s := start(t, withFirehose(t, o))
+		s := start(t, withPool(o))
 		c := s.upgrade("/event-dispatcher")
 		c.conn.Write([]byte("\x89\x82\x00\x00\x00\x00hi"))
 		if op, text := c.frame(); op != 0x8a || text != "hi" {
@@ -343,9 +341,8 @@ func TestFirehoseAnswersPingsAndCloses(t *testing.T) {
 		if op, text := bad.frame(); op != 0x88 || !strings.HasPrefix(text, "\x03\xea") {
 			t.Errorf("frame = %x %q; want close 1002", op, text)
 		}
-		eventually(t, "all have left", func() bool { return s.firehose.Pool().Consumers() == 0 })
+		eventually(t, "all have left", func() bool { return s.pool.Consumers() == 0 })
 		s.post("/metrics", "2")
-		eventually(t, "nobody frames for nobody", func() bool { return !s.firehose.Running() })
 		again := s.upgrade("/event-dispatcher")
 		s.post("/metrics", "3")
 		if _, text := again.frame(); text != "3" {
@@ -357,7 +354,7 @@ func TestFirehoseAnswersPingsAndCloses(t *testing.T) {
 func TestFirehoseTellsWhatASlowConsumerMissed(t *testing.T) {
 	t.Parallel()
 	eachWebSocketEngine(t, func(t *testing.T, o stream.Options) {
-		s := start(t, withFirehose(t, o), func(o *setup) { o.MaxBody = 32 << 10; o.broker.Bytes, o.broker.MaxEvent = 2<<20, 33<<10 })
+		s := start(t, withPool(o), func(o *setup) { o.MaxBody = 32 << 10; o.broker.Bytes, o.broker.MaxEvent = 2<<20, 33<<10 })
 		slow := s.upgrade("/event-dispatcher")
 		const events = 1500
 		pad := strings.Repeat("x", 20<<10)

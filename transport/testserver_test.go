@@ -16,7 +16,6 @@ import (
 
 	"event-dispatcher/broker"
 	"event-dispatcher/transport/stream"
-	"event-dispatcher/transport/subscribe"
 	"event-dispatcher/transport/ws"
 )
 
@@ -29,17 +28,14 @@ type setup struct {
 	Options
 	pool   stream.Options
 	broker broker.Options
-
-	firehose *stream.Options // nil: none
 }
 
 // testServer is a server on a loopback port of its own.
 type testServer struct {
 	*Server
-	broker   *broker.Broker
-	pool     *stream.Pool
-	hub      *ws.Hub             // nil: none
-	firehose *subscribe.Firehose // nil: none
+	broker *broker.Broker
+	pool   *stream.Pool
+	hub    *ws.Hub // nil: none
 
 	t       testing.TB
 	addr    string
@@ -61,21 +57,8 @@ func start(t testing.TB, change ...func(*setup)) *testServer {
 	if err != nil {
 		t.Fatalf("stream.New(%+v) = %v; want nil", o.pool, err)
 	}
-	if o.firehose != nil {
-		f, err := subscribe.NewFirehose(b, 1<<20, *o.firehose)
-		if err != nil {
-			t.Fatalf("subscribe.NewFirehose() = %v; want nil", err)
-		}
-		o.Firehose = f
-		t.Cleanup(func() {
-			now, cancel := context.WithCancel(context.Background())
-			cancel()
-			f.Pool().Drain(now, 0, 0)
-			f.Close()
-		})
-	}
 	s := New(b, p, o.Options)
-	ts := &testServer{Server: s, broker: b, pool: p, hub: o.Screens, firehose: o.Firehose, t: t}
+	ts := &testServer{Server: s, broker: b, pool: p, hub: o.Screens, t: t}
 	t.Cleanup(func() {
 		now, cancel := context.WithCancel(context.Background())
 		cancel()
@@ -296,10 +279,11 @@ func (s *testServer) gather() map[string]float64 {
 	for _, f := range families {
 		for _, m := range f.GetMetric() {
 			name := f.GetName()
+			value := m.GetCounter().GetValue() + m.GetGauge().GetValue()
 			if l := m.GetLabel(); len(l) == 1 {
-				name += "{" + l[0].GetValue() + "}"
+				values[name+"{"+l[0].GetValue()+"}"] = value
 			}
-			values[name] = m.GetCounter().GetValue() + m.GetGauge().GetValue()
+			values[name] += value // the sum over all labels
 		}
 	}
 	return values

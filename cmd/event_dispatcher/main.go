@@ -29,7 +29,6 @@ import (
 	"event-dispatcher/transport/metric"
 	"event-dispatcher/transport/screens"
 	"event-dispatcher/transport/stream"
-	"event-dispatcher/transport/subscribe"
 	"event-dispatcher/transport/ws"
 )
 
@@ -103,17 +102,11 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 		return fmt.Errorf("start writer loops: %w", err)
 	}
 	defer pool.Close()
-	firehose, err := newFirehose(b, cfg)
-	if err != nil {
-		return err
-	}
-	defer firehose.Close()
 	shared := share(cfg, b, log)
 	defer shared.close()
 	o := cfg.Transport
 	o.Version, o.Log = process.Version(), log
-	o.Relay, o.Firehose = shared.relay, firehose
-	o.Sessions, o.Screens, o.SessionStore = shared.sessions, shared.screens, shared.stats
+	o.Relay, o.Sessions, o.Screens, o.SessionStore = shared.relay, shared.sessions, shared.screens, shared.stats
 	o.Sources = []metric.Source{lines}
 	srv := transport.New(b, pool, o)
 
@@ -160,7 +153,6 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 	stopIntake()
 	shared.drain(drain, log)
 	var ending sync.WaitGroup
-	ending.Go(func() { firehose.Drain(drain, cfg.Drain.Silence, cfg.Drain.Window) })
 	ending.Go(func() { shared.screens.Drain(drain, cfg.Drain.Window) })
 	pool.Drain(drain, cfg.Drain.Silence, cfg.Drain.Window)
 	ending.Wait()
@@ -174,13 +166,6 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 	shared.close()
 	log.Info("shut down", zap.Duration("took", time.Since(start)))
 	return err
-}
-
-// newFirehose streams the events over WebSocket, by loops of its own.
-func newFirehose(b *broker.Broker, cfg *config.Config) (*subscribe.Firehose, error) {
-	o := cfg.Streams
-	o.MaxConsumers = cfg.Sockets.MaxSockets
-	return subscribe.NewFirehose(b, cfg.Broker.Bytes/4, o)
 }
 
 // sharing is what concerns users' screens and other instances.
@@ -259,12 +244,12 @@ func logLimits(log *zap.Logger, cfg *config.Config, b *broker.Broker) {
 		zap.Int("loops", cfg.Streams.Loops),
 	}
 	const (
-		others    = 64 // listeners, epoll sets, logs
-		perSocket = 3  // as many session sockets as WebSocket streams, the latter with two each
+		others      = 64 // listeners, epoll sets, logs
+		perConsumer = 2  // over WebSocket; one otherwise
 	)
 	if limit, ok := process.Descriptors(); ok {
 		fields = append(fields, zap.Int("descriptors", limit))
-		if need := cfg.Streams.MaxConsumers + cfg.Transport.MaxConnections + perSocket*cfg.Sockets.MaxSockets + others; need > limit {
+		if need := perConsumer*cfg.Streams.MaxConsumers + cfg.Transport.MaxConnections + cfg.Sockets.MaxSockets + others; need > limit {
 			log.Warn("the limits need more descriptors than the system allows: raise ulimit -n or lower -max-consumers, -max-connections, -max-sockets", append(fields, zap.Int("needed", need))...)
 			return
 		}

@@ -14,24 +14,12 @@ import (
 
 // consumerList is the answer of /consumers.
 type consumerList struct {
-	Consumers []consumerEntry `json:"consumers"`
+	Consumers []stream.ConsumerInfo `json:"consumers"`
 }
 
-// A consumerEntry is one consumer; its ID is unique among those of its protocol.
-type consumerEntry struct {
-	Protocol string `json:"protocol"` // sse or websocket
-	stream.ConsumerInfo
-}
-
-// Consumers serves /consumers: the streams of players' events, over any protocol.
+// Consumers serves /consumers: the streams of players' events, over any wire.
 func (op *Operators) Consumers(ctx *fasthttp.RequestCtx) {
-	list := consumerList{[]consumerEntry{}}
-	for _, p := range op.options.Pools {
-		for _, info := range p.Inspect() {
-			list.Consumers = append(list.Consumers, consumerEntry{p.Protocol, info})
-		}
-	}
-	reply.JSON(ctx, list)
+	reply.JSON(ctx, consumerList{op.options.Pool.Inspect()})
 }
 
 var pprofIndex = fasthttpadaptor.NewFastHTTPHandlerFunc(pprof.Index)

@@ -17,8 +17,7 @@ type Options struct {
 	Broker *broker.Broker
 	Relay  *relay.Relay // nil: there are no other instances
 
-	// Pools write the streams, each over its wire.
-	Pools []Pool
+	Pool *stream.Pool
 
 	// Degraded lists what does not work although the service does. Nil: whether
 	// the relay is up.
@@ -31,12 +30,6 @@ type Options struct {
 	Version string
 }
 
-// A Pool writes the streams of one protocol.
-type Pool struct {
-	Protocol string // sse or websocket
-	*stream.Pool
-}
-
 // Operators has the handlers for those who run the service. Its methods may be
 // called by any goroutine.
 type Operators struct {
@@ -45,13 +38,15 @@ type Operators struct {
 	vitals  *vitals
 	metrics fasthttp.RequestHandler
 
-	waiting func() time.Duration // the slowest pool's; tests have another
+	waiting func() time.Duration // the pool's; tests have another
 }
 
 // New returns the handlers of a service that is starting.
 func New(o Options) *Operators {
 	op := &Operators{options: o, vitals: newVitals()}
-	op.waiting = op.slowest
+	if o.Pool != nil {
+		op.waiting = o.Pool.Waiting
+	}
 	op.metrics = op.exposition()
 	return op
 }
@@ -72,11 +67,3 @@ func (op *Operators) SetState(s State) { op.state.Store(uint32(s)) }
 func (op *Operators) Started() { op.state.CompareAndSwap(uint32(Starting), uint32(Ready)) }
 
 func (op *Operators) is(s State) bool { return State(op.state.Load()) == s }
-
-// slowest is how long events have been waiting for a writer loop.
-func (op *Operators) slowest() (longest time.Duration) {
-	for _, p := range op.options.Pools {
-		longest = max(longest, p.Waiting())
-	}
-	return longest
-}

@@ -22,6 +22,8 @@ const (
 	Method
 	NotFound
 	Shards
+	Parameter
+	Views
 	Malformed
 	Incomplete
 	HeadersTooLarge
@@ -73,6 +75,8 @@ var table = [Count]struct {
 	Method:            {"method", 405, "method not allowed, see Allow"},
 	NotFound:          {"not_found", 404, "no such path"},
 	Shards:            {"shards", 400, "the query parameter shards must list existing shards, such as 0,2"},
+	Parameter:         {"parameter", 400, "a query parameter has a value that cannot be served"},
+	Views:             {"views", 503, "too many different views are in use; ask for one that others use, or try again later"},
 	Malformed:         {"malformed", 400, "the request is not well-formed HTTP/1.1"},
 	Incomplete:        {"incomplete", 400, "the connection ended before the request did"},
 	HeadersTooLarge:   {"headers_too_large", 431, "the request headers are larger than the limit"},

@@ -101,6 +101,14 @@ func (l *loop) end(c *consumer) {
 		if c.slot < 0 {
 			return
 		}
+		if !l.sockets.flushed(c) { // what was handed over is still on its way
+			if c.lag == nil {
+				l.leaveHerd(c, nil)
+			}
+			c.lag.rest = append(c.lag.rest[:len(c.lag.rest):len(c.lag.rest)], c.link.take()...)
+			c.lag.leaving, c.lag.why = true, ReasonLeft
+			return
+		}
 		// Between frames. Not by tell: what the socket does not take now is not
 		// tried again.
 		if c.lag == nil || len(c.lag.rest) == 0 {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"net"
+	"strings"
 	"time"
 
 	"github.com/valyala/fasthttp"
@@ -15,18 +16,16 @@ import (
 	"event-dispatcher/transport/refusal"
 	"event-dispatcher/transport/reply"
 	"event-dispatcher/transport/stream"
+	"event-dispatcher/transport/view"
 	"event-dispatcher/transport/wire"
 	"event-dispatcher/transport/ws"
 )
 
 // Options is what [Consumers] work with.
 type Options struct {
-	Broker *broker.Broker
-	Pool   *stream.Pool
-
-	// Firehose streams events over WebSocket. Nil: only over Server-Sent Events.
-	Firehose *Firehose
-
+	Broker   *broker.Broker
+	Pool     *stream.Pool
+	Views    *view.Registry // nil: one of its own
 	Front    *front.Front
 	CORS     *access.CORS
 	Refusals *refusal.Desk
@@ -36,7 +35,12 @@ type Options struct {
 type Consumers struct{ options Options }
 
 // New returns the handler.
-func New(o Options) *Consumers { return &Consumers{o} }
+func New(o Options) *Consumers {
+	if o.Views == nil {
+		o.Views = view.NewRegistry(view.Options{})
+	}
+	return &Consumers{o}
+}
 
 // Range of the reconnection times given to browsers that find no place.
 const (
@@ -46,41 +50,118 @@ const (
 
 // Stream serves GET /event-dispatcher and GET /events: it takes the connection
 // away from the HTTP server and gives it to the writer loops, the response head
-// and first comment with it.
+// and the opening with it.
 func (c *Consumers) Stream(ctx *fasthttp.RequestCtx) {
-	if c.options.Firehose != nil && ws.Wanted(&ctx.Request.Header) {
+	if ws.Wanted(&ctx.Request.Header) {
 		c.upgrade(ctx)
 		return
 	}
-	shards, err := c.options.Broker.ParseShards(string(ctx.QueryArgs().Peek("shards")))
-	if err != nil {
-		c.options.Refusals.Reject(ctx, refusal.Shards)
+	asked, ok := c.ask(ctx, preferred(&ctx.Request.Header))
+	if !ok {
 		return
 	}
+	if asked.view.Format.Kind == wire.WebSocket {
+		c.options.Refusals.Explain(ctx, refusal.Parameter, "wire: ws needs a request with an Upgrade header")
+		return
+	}
+	c.serve(ctx, asked)
+}
+
+// serve answers with a stream in the body of the response.
+func (c *Consumers) serve(ctx *fasthttp.RequestCtx, asked asked) {
 	// The cursor is taken here, before the consumer can see its stream open:
 	// from the answer on it gets everything.
-	ticket, err := c.options.Pool.Admit(shards)
+	ticket, err := c.options.Pool.Admit(asked.view)
 	if err != nil {
-		c.Refuse(ctx, reasonOf(err))
+		c.refuse(ctx, asked.view.Format, reasonOf(err))
 		return
 	}
-	opening := wire.Format{}.AppendOpening(c.head(ctx), "")
+	f := asked.view.Format
+	opening := f.AppendOpening(c.head(ctx, f), asked.text)
 	c.options.Front.TakeOver(ctx, ticket.Forget, func(nc net.Conn, _ []byte) {
 		ticket.Then(client.KeepPlace(nc)).Serve(nc, opening)
 	})
 }
 
+// preferred is the format that a request's headers ask for.
+func preferred(h *fasthttp.RequestHeader) wire.Format {
+	f := wire.Format{Unchunked: !h.IsHTTP11()}
+	if bytes.Contains(h.Peek(fasthttp.HeaderAccept), []byte("application/x-ndjson")) {
+		f.Kind = wire.NDJSON
+	}
+	return f
+}
+
+// asked is what a consumer asked for.
+type asked struct {
+	view view.View
+	text string // of the opening
+}
+
+// ask reads what a consumer asks for by its query and its headers. It answers and
+// reports false if that cannot be served.
+func (c *Consumers) ask(ctx *fasthttp.RequestCtx, format wire.Format) (asked, bool) {
+	v, unknown, err := c.options.Views.ParseOver(format, c.options.Broker, ctx.QueryArgs().All())
+	var param *view.ParamError
+	switch {
+	case err == nil:
+	case errors.As(err, &param) && param.Param == "shards":
+		c.options.Refusals.Reject(ctx, refusal.Shards)
+	case errors.As(err, &param):
+		c.options.Refusals.Explain(ctx, refusal.Parameter, param.Error())
+	default:
+		c.options.Refusals.Reject(ctx, refusal.Views)
+	}
+	if err != nil {
+		return asked{}, false
+	}
+	if reason := notYet(v); reason != "" {
+		c.options.Refusals.Explain(ctx, refusal.Parameter, reason)
+		return asked{}, false
+	}
+	return asked{v, c.opening(v, unknown)}, true
+}
+
+// notYet names a parameter that the writer loops do not know.
+func notYet(v view.View) string {
+	switch {
+	case v.Format.Encoding != wire.Identity:
+		return "encoding: only identity is served"
+	case v.Format.IDs:
+		return "ids: streams cannot be resumed"
+	case v.Pace != view.Pace{}:
+		return "max_delay, every: all events are sent at once"
+	}
+	return ""
+}
+
+// opening says what was understood, unless that is the default, and what was not,
+// so that nobody believes to have filtered by it.
+func (c *Consumers) opening(v view.View, unknown []string) string {
+	var text []string
+	if v != (view.View{Shards: c.options.Broker.AllShards(), Format: v.Format}) {
+		text = append(text, "view: "+v.Canonical())
+	}
+	if len(unknown) > 0 {
+		text = append(text, "unknown parameters: "+strings.Join(unknown, ", "))
+	}
+	return strings.Join(text, "; ")
+}
+
 // streamHeaders are in every stream's response, besides those of CORS.
 var streamHeaders = []reply.Header{
-	reply.NewHeader(fasthttp.HeaderContentType, "text/event-stream; charset=utf-8"),
 	reply.NewHeader(fasthttp.HeaderCacheControl, "no-cache, no-store, no-transform"),
 	reply.NewHeader("X-Accel-Buffering", "no"), // nginx: do not buffer
 	reply.NewHeader(fasthttp.HeaderConnection, "close"),
 }
 
-func (c *Consumers) head(ctx *fasthttp.RequestCtx) []byte {
-	b := append([]byte(nil), "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nDate: "...)
-	b = append(fasthttp.AppendHTTPDate(b, ctx.Time()), "\r\n"...)
+func (c *Consumers) head(ctx *fasthttp.RequestCtx, f wire.Format) []byte {
+	b := append([]byte(nil), "HTTP/1.1 200 OK\r\n"...)
+	if !f.Unchunked {
+		b = append(b, "Transfer-Encoding: chunked\r\n"...)
+	}
+	b = append(append(b, "Content-Type: "...), f.ContentType()...)
+	b = append(fasthttp.AppendHTTPDate(append(b, "\r\nDate: "...), ctx.Time()), "\r\n"...)
 	for _, list := range [][]reply.Header{streamHeaders, c.options.CORS.Headers(&ctx.Request.Header)} {
 		for _, h := range list {
 			b = append(append(append(append(b, h.Key...), ": "...), h.Value...), "\r\n"...)
@@ -89,12 +170,17 @@ func (c *Consumers) head(ctx *fasthttp.RequestCtx) []byte {
 	return append(b, "\r\n"...)
 }
 
-// Refuse answers a consumer that finds no place. An EventSource never
+// Refuse answers a consumer that finds no place, and says no more than that.
+func (c *Consumers) Refuse(ctx *fasthttp.RequestCtx, reason refusal.Reason) {
+	c.refuse(ctx, preferred(&ctx.Request.Header), reason)
+}
+
+// refuse answers a consumer that finds no place. An EventSource never
 // comes back after a status other than 200 (WHATWG HTML, section 9.2.3 "Processing
 // model"); one says that it accepts event streams. It gets a stream that only
 // tells it when to try again.
-func (c *Consumers) Refuse(ctx *fasthttp.RequestCtx, reason refusal.Reason) {
-	if !bytes.Contains(ctx.Request.Header.Peek(fasthttp.HeaderAccept), []byte("text/event-stream")) {
+func (c *Consumers) refuse(ctx *fasthttp.RequestCtx, f wire.Format, reason refusal.Reason) {
+	if f.Kind != wire.SSE || !bytes.Contains(ctx.Request.Header.Peek(fasthttp.HeaderAccept), []byte("text/event-stream")) {
 		c.options.Refusals.Reject(ctx, reason)
 		return
 	}
@@ -102,13 +188,17 @@ func (c *Consumers) Refuse(ctx *fasthttp.RequestCtx, reason refusal.Reason) {
 	for _, h := range streamHeaders {
 		h.Set(&ctx.Response.Header)
 	}
+	ctx.Response.Header.SetContentType(f.ContentType())
 	ctx.Response.SetBody(wire.AppendRetry(nil, stream.Jitter(minFullRetry, maxFullRetry)))
 }
 
 // reasonOf is why a pool has no place.
 func reasonOf(err error) refusal.Reason {
-	if errors.Is(err, stream.ErrDraining) {
+	switch {
+	case errors.Is(err, stream.ErrDraining):
 		return refusal.Draining
+	case errors.Is(err, stream.ErrViews):
+		return refusal.Views
 	}
 	return refusal.Consumers
 }

@@ -7,6 +7,7 @@ import (
 
 	"event-dispatcher/transport/refusal"
 	"event-dispatcher/transport/stream"
+	"event-dispatcher/transport/wire"
 	"event-dispatcher/transport/ws"
 )
 
@@ -22,25 +23,29 @@ func (c *Consumers) upgrade(ctx *fasthttp.RequestCtx) {
 		c.options.Refusals.Reject(ctx, refusal.Origin)
 		return
 	}
-	shards, err := c.options.Broker.ParseShards(string(ctx.QueryArgs().Peek("shards")))
-	if err != nil {
-		c.options.Refusals.Reject(ctx, refusal.Shards)
+	asked, ok := c.ask(ctx, wire.Format{Kind: wire.WebSocket})
+	if !ok {
 		return
 	}
-	ticket, err := c.options.Firehose.admit(shards)
+	if asked.view.Format.Kind != wire.WebSocket { // the query wins (RFC 9110, section 7.8: an upgrade is an offer)
+		c.serve(ctx, asked)
+		return
+	}
+	ticket, err := c.options.Pool.Admit(asked.view)
 	if err != nil {
 		c.options.Refusals.Reject(ctx, reasonOf(err))
 		return
 	}
-	c.options.Front.TakeOver(ctx, ticket.Forget, func(nc net.Conn, early []byte) { go serve(ticket, handshake, nc, early) })
+	opening := asked.view.Format.AppendOpening(nil, asked.text)
+	c.options.Front.TakeOver(ctx, ticket.Forget, func(nc net.Conn, early []byte) { go serve(ticket, handshake, opening, nc, early) })
 }
 
 // serve reads what the consumer sends; the pool's loops write.
-func serve(ticket stream.Ticket, handshake ws.Handshake, nc net.Conn, early []byte) {
+func serve(ticket stream.Ticket, handshake ws.Handshake, opening []byte, nc net.Conn, early []byte) {
 	defer nc.Close()
 	var link *stream.Link
 	handshake.Read(nc, early,
-		func() { link = ticket.ServeLinked(nc, nil) },
+		func() { link = ticket.ServeLinked(nc, opening) },
 		func(frame []byte) { link.Answer(frame) })
 	if link == nil {
 		ticket.Forget()

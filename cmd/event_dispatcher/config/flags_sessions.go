@@ -14,7 +14,7 @@ func (c *Config) sessions(t *table) {
 	t.read("default-practice", "myPracticeId", "`practice` of session events that name none", c.practice)
 	t.durationOrOff(&c.Service.Grace, "session-grace", 5*time.Second, 0, long, "how long after its last socket closed a user is logged out")
 	t.duration(&c.Sockets.Ping, "socket-ping", 25*time.Second, 10*time.Millisecond, long, "time between two pings of a session socket; two without an answer end it")
-	t.count(&c.Sockets.MaxSockets, "max-sockets", 10_000, 1, many, "most session sockets at once, and most WebSocket streams")
+	t.count(&c.Sockets.MaxSockets, "max-sockets", 10_000, 1, many, "most session sockets at once")
 	t.read("socket-origins", "", "`origins` besides the service's own whose pages may open session sockets, comma-separated; * means all", each(&c.Transport.SocketOrigins, originOrAll))
 }
 

@@ -10,9 +10,9 @@ import (
 // readers that sleep, and the loops are not the only ones.
 const MaxLoops = wake.MaxWaiters - OtherReaders
 
-// OtherReaders is how many readers a broker has besides the loops: the firehose over
-// WebSocket, and a look at the statistics.
-const OtherReaders = 2
+// OtherReaders is how many readers a broker has besides the loops: a look at the
+// statistics.
+const OtherReaders = 1
 
 // streams declares the flags of consumers.
 func (c *Config) streams(t *table) {
@@ -23,7 +23,7 @@ func (c *Config) streams(t *table) {
 	t.duration(&o.Stall, "stall-timeout", 30*time.Second, 100*time.Millisecond, long, "a consumer that takes no byte for so long is dead")
 	t.durationOrOff(&o.FlushInterval, "flush-interval", time.Millisecond, 0, time.Second, "longest pause between two writes to a consumer under load; 0 never pauses")
 	t.count(&o.Loops, "loops", 0, 0, MaxLoops, "writer loops; 0 means half the cores, at least one")
-	t.toggle(&o.Portable, "portable-loops", "write from a goroutine per consumer, as on systems without epoll")
+	t.toggle(&o.Portable, "portable-loops", "read and write sockets by goroutines, as on systems without epoll")
 
 	t.then(func() error {
 		c.Sockets.Stall = o.Stall

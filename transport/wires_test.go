@@ -1,0 +1,124 @@
+package transport
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	"event-dispatcher/transport/stream"
+)
+
+// Each wire that a request asks for, by its query or its headers, carries the
+// events byte for byte.
+func TestWireIsWhatTheRequestAsksFor(t *testing.T) {
+	t.Parallel()
+	for _, portable := range []bool{false, true} {
+		s := start(t, func(o *setup) { o.pool = stream.Options{Portable: portable} })
+		for _, tt := range []struct {
+			target  string
+			headers []string
+			version string // of HTTP
+			typ     string
+			chunked bool
+			body    string
+		}{
+			{"/events", nil, "HTTP/1.1", "text/event-stream; charset=utf-8", true, ": connected\ndata: {\"n\":1}\n\n"},
+			{"/events", nil, "HTTP/1.0", "text/event-stream; charset=utf-8", false, ": connected\ndata: {\"n\":1}\n\n"},
+			{"/events?wire=sse", []string{"Accept: application/x-ndjson"}, "HTTP/1.1", "text/event-stream; charset=utf-8", true, ": connected\ndata: {\"n\":1}\n\n"},
+			{"/events?wire=sse", []string{upgradeHeaders}, "HTTP/1.1", "text/event-stream; charset=utf-8", true, ": connected\ndata: {\"n\":1}\n\n"},
+			{"/events?wire=ndjson", nil, "HTTP/1.1", "application/x-ndjson", true, "\n{\"n\":1}\n"},
+			{"/event-dispatcher", []string{"Accept: application/x-ndjson"}, "HTTP/1.1", "application/x-ndjson", true, "\n{\"n\":1}\n"},
+			{"/events?wire=ndjson", nil, "HTTP/1.0", "application/x-ndjson", false, "\n{\"n\":1}\n"},
+			{"/events?wire=ndjson&members=n&x-y=1", nil, "HTTP/1.1", "application/x-ndjson", true,
+				`{"$dispatcher":{"connected":"view: shards=0&members=n&wire=ndjson; unknown parameters: xy"}}` + "\n{\"n\":1}\n"},
+			{"/events?where=n=1", nil, "HTTP/1.1", "text/event-stream; charset=utf-8", true, ": connected; view: shards=0&where=n%3D1\ndata: {\"n\":1}\n\n"},
+			{"/events?where=n%3E1&session_id=5", nil, "HTTP/1.1", "text/event-stream; charset=utf-8", true,
+				": connected; view: shards=0&where=n%3E1; unknown parameters: session_id\ndata: {\"n\":2}\n\n"},
+		} {
+			conn := s.dial()
+			fmt.Fprintf(conn, "GET %s %s\r\nHost: t\r\n%s\r\n", tt.target, tt.version, strings.Join(append(tt.headers, ""), "\r\n"))
+			resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+			if err != nil {
+				t.Fatalf("GET %s over %s: %v", tt.target, tt.version, err)
+			}
+			if got := resp.Header.Get("Content-Type"); resp.StatusCode != 200 || got != tt.typ || (len(resp.TransferEncoding) > 0) != tt.chunked {
+				t.Errorf("GET %s over %s = %d, %q, %v; want 200, %q, chunked %v", tt.target, tt.version, resp.StatusCode, got, resp.TransferEncoding, tt.typ, tt.chunked)
+			}
+			s.post("/metrics", `{"n":1}`)
+			s.post("/metrics", `{"n":2}`)
+			got := make([]byte, len(tt.body))
+			if _, err := io.ReadFull(resp.Body, got); err != nil || string(got) != tt.body {
+				t.Errorf("GET %s over %s carries %q, %v; want %q", tt.target, tt.version, got, err, tt.body)
+			}
+			conn.Close()
+		}
+	}
+}
+
+func TestWebSocketCarriesAView(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	c := s.upgrade("/events?where=n=2&members=n")
+	if op, text := c.frame(); op != 0x89 || text != "connected: view: shards=0&where=n%3D2&members=n&wire=ws" {
+		t.Errorf("first frame = %x %q; want a ping that says what was understood", op, text)
+	}
+	s.post("/metrics", `{"n":1}`)
+	s.post("/metrics", `{"a":1,"n":2}`)
+	if op, text := c.frame(); op != 0x81 || text != `{"n":2}` {
+		t.Errorf("frame = %x %q; want the second event, shaped", op, text)
+	}
+}
+
+func TestViewThatCannotBeServedIsRefused(t *testing.T) {
+	t.Parallel()
+	s := start(t, func(o *setup) { o.pool = stream.Options{MaxViews: 1} })
+	for _, tt := range []struct {
+		target, reason, says string
+		headers              []string
+	}{
+		{"/events?wire=ws", "parameter", "wire", nil},
+		{"/events?wire=x", "parameter", "wire", nil},
+		{"/events?where=", "parameter", "where", nil},
+		{"/events?sample=2", "parameter", "sample", nil},
+		{"/events?wire=x", "parameter", "wire", []string{upgradeHeaders}},
+		{"/events?shards=9", "shards", "shards", nil},
+	} {
+		a := s.send(request("GET", tt.target, "", tt.headers...))
+		if a.status != 400 || a.reason() != tt.reason || !strings.Contains(a.body, tt.says) {
+			t.Errorf("GET %s = %d %q; want 400 %s that names %s", tt.target, a.status, a.body, tt.reason, tt.says)
+		}
+	}
+	first := s.listen("/events?where=a=1")
+	if a := s.send(request("GET", "/events?where=a=2", "")); a.status != 503 || a.reason() != "views" {
+		t.Errorf("GET with one view too many = %d %q; want 503 views", a.status, a.body)
+	}
+	s.listen("/events?where=a=1").conn.Close()
+	s.listen("/events").conn.Close()
+	first.conn.Close()
+	eventually(t, "all views are forgotten", func() bool { return s.pool.Stats().Views == 0 })
+	s.listen("/events?where=a=2")
+}
+
+func TestConsumersAreListedWithTheirView(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	s.listen("/events?where=a=1&wire=sse")
+	s.post("/metrics", `{"a":2}`)
+	eventually(t, "it passes over an event", func() bool {
+		for _, in := range s.pool.Inspect() {
+			b, err := json.Marshal(in)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if text := string(b); strings.Contains(text, `"wire":"sse"`) && strings.Contains(text, `"where":["a=1"]`) &&
+				strings.Contains(text, `"passed_over":1`) && strings.Contains(text, `"delivered":0`) {
+				return true
+			}
+		}
+		return false
+	})
+}
