@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"event-dispatcher/internal/program"
+	"event-dispatcher/internal/testkit"
 )
 
 // startedInto starts the program with stderr in a pipe, and returns the end at which
@@ -146,7 +147,7 @@ func TestLogReaderThatIsGoneCostsLinesOnly(t *testing.T) {
 	p.log.Close()
 	p.provoke(t, 3)
 	p.holds(t, stream, `{"n":1}`)
-	eventually(t, "lines are counted as dropped", func() bool { return p.dropped(t) >= 3 })
+	testkit.Eventually(t, "lines are counted as dropped", func() bool { return p.dropped(t) >= 3 })
 	p.ends(t, stream)
 }
 

@@ -44,6 +44,7 @@ type Operators struct {
 // New returns the handlers of a service that is starting.
 func New(o Options) *Operators {
 	op := &Operators{options: o, vitals: newVitals()}
+	op.waiting = func() time.Duration { return 0 }
 	if o.Pool != nil {
 		op.waiting = o.Pool.Waiting
 	}

@@ -43,20 +43,21 @@ func appendEvent(dst []byte, e event) []byte {
 }
 
 // parseEvent reads one back; ok is false if a single byte is not as it was published.
+// A shape that has all members has them in the order of their names.
 func parseEvent(data []byte) (e event, ok bool) {
-	rest := data
 	field := func(name string) (n uint64) {
-		_, tail, found := bytes.Cut(rest, []byte(`"`+name+`":`))
-		end := bytes.IndexByte(tail, ',')
-		if !found || end < 0 {
-			return 0
-		}
-		n, _ = strconv.ParseUint(string(tail[:end]), 10, 64)
-		rest = tail[end:]
+		_, tail, _ := bytes.Cut(data, []byte(`"`+name+`":`))
+		n, _ = strconv.ParseUint(string(tail[:max(0, bytes.IndexAny(tail, ",}"))]), 10, 64)
 		return n
 	}
 	e = event{shard: int(field("shard")), producer: int(field("producer")), number: field("number"), size: int(field("size"))}
-	return e, e.size <= len(data) && bytes.Equal(appendEvent(nil, e), data)
+	if e.size > len(data) {
+		return e, false
+	}
+	whole := appendEvent(nil, e)
+	_, pad, _ := bytes.Cut(whole[:len(whole)-1], []byte(`"pad":`))
+	shaped := fmt.Appendf(nil, `{"number":%d,"pad":%s,"producer":%d,"shard":%d,"size":%d}`, e.number, pad, e.producer, e.shard, e.size)
+	return e, bytes.Equal(whole, data) || bytes.Equal(shaped, data)
 }
 
 // books are what a client has seen.
@@ -78,16 +79,17 @@ type books struct {
 
 // A client reads a stream and keeps its books.
 type client struct {
-	conn   *net.TCPConn
-	format wire.Format
-	shards broker.ShardSet
-	joined uint64         // sum of the sequences when its stream was opened
-	first  map[int]uint64 // by shard: sequence when its stream was opened
-	chunk  int            // bytes per read
-	pause  func()         // before each read
-	gate   sync.Mutex     // held while it does not read
-	shut   atomic.Bool    // the test holds gate, not the reader that passes it
-	done   chan struct{}  // closed when its stream has ended
+	conn    *net.TCPConn
+	format  wire.Format
+	selects bool // not every event is for it
+	shards  broker.ShardSet
+	joined  uint64         // sum of the sequences when its stream was opened
+	first   map[int]uint64 // by shard: sequence when its stream was opened
+	chunk   int            // bytes per read
+	pause   func()         // before each read
+	gate    sync.Mutex     // held while it does not read
+	shut    atomic.Bool    // the test holds gate, not the reader that passes it
+	done    chan struct{}  // closed when its stream has ended
 
 	mu   sync.Mutex
 	seen books
@@ -121,7 +123,7 @@ func (r *rig) join(o joinOptions) *client {
 
 func (r *rig) serve(ticket Ticket, o joinOptions) *client {
 	r.t.Helper()
-	c := &client{format: ticket.want.view.Format, shards: ticket.want.view.Shards, chunk: o.chunk, pause: o.pause, done: make(chan struct{}),
+	c := &client{format: ticket.want.view.Format, selects: ticket.want.view.Select != nil, shards: ticket.want.view.Shards, chunk: o.chunk, pause: o.pause, done: make(chan struct{}),
 		first: map[int]uint64{}, last: map[[2]int]uint64{}}
 	i := 0
 	for shard := range c.shards.All() {
@@ -264,6 +266,9 @@ func (c *client) takeEvent(data []byte) {
 			c.complain("event %+v is older than the stream, which begins at %d", e, next)
 		}
 		c.gaps += e.number - next
+		if c.selects {
+			break // what is left out may have been passed over
+		}
 		if c.gaps > c.seen.skipped || c.shards.Len() == 1 && c.gaps != c.seen.skipped {
 			c.complain("event %+v: %d left out so far; told of %d", e, c.gaps, c.seen.skipped)
 		}
