@@ -12,6 +12,8 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"event-dispatcher/transport/ingest"
+
+	"event-dispatcher/transport/wire"
 )
 
 func gzipped(t testing.TB, body string) string {
@@ -406,7 +408,8 @@ func (s *testServer) toShard(shard string) {
 	s.t.Helper()
 	var n int
 	fmt.Sscan(shard, &n)
-	if err := s.broker.Publish(n, 0, []byte("data: \"end\"\n\n")); err != nil {
+	end := []byte(`"end"`)
+	if err := s.broker.Publish(n, 0, wire.AppendPrefix(nil, len(end)), end, wire.Suffix); err != nil {
 		s.t.Fatal(err)
 	}
 }

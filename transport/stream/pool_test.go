@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"event-dispatcher/transport/view"
+
+	"event-dispatcher/broker/wake"
 )
 
 func TestMaxConsumersIsALimitOnPlaces(t *testing.T) {
@@ -172,9 +174,9 @@ func TestFirstEventAfterAPauseWaitsForNothing(t *testing.T) {
 func TestLoopsBeyondTheGateAreRefused(t *testing.T) {
 	for _, portable := range []bool{false, true} {
 		r := newRig(t, roomy(1), Options{Portable: portable})
-		if p, err := New(r.broker, Options{Portable: portable, Loops: 65}); err == nil {
+		if p, err := New(r.broker, Options{Portable: portable, Loops: wake.MaxWaiters + 1}); err == nil {
 			p.Close()
-			t.Errorf("New(65 loops, portable=%v) = nil; want an error: the gate takes 64", portable)
+			t.Errorf("New(%d loops, portable=%v) = nil; want an error: the gate has no place for them", wake.MaxWaiters+1, portable)
 		}
 		r.publish(0, 10)
 	}
