@@ -38,7 +38,7 @@ const (
 // rueidis.ParseURL that have an effect here, and Sentinel's own login.
 var options = []string{
 	"addr", "db", "master_set", "dial_timeout", "write_timeout", "client_name", "skip_verify", "protocol",
-	"sentinel_user", "sentinel_password",
+	"sentinel_user", "sentinel_password", "ca", "cert", "key", "server_name",
 }
 
 // Parse reads the address of a Redis:
@@ -47,7 +47,8 @@ var options = []string{
 //	redis-sentinel://[user:password@]host[:port][,host:port...]/master[/database]
 //
 // and rediss, rediss-sentinel for TLS. Several hosts of the first form, or one
-// that is part of a cluster, make a Redis Cluster. Options may follow as a query.
+// that is part of a cluster, make a Redis Cluster. Options may follow as a query; for
+// TLS, ca, cert, key and server_name are those of [TLSFiles].
 // The error repeats nothing of the address, any part of which may be of a password
 // that is not percent-encoded.
 func Parse(address string) (Config, error) {
@@ -124,10 +125,25 @@ func parse(address string) (o rueidis.ClientOption, err error) {
 		u.Path = "/" + path
 	}
 	query["addr"] = list[1:]
+	files := TLSFiles{query.Get("ca"), query.Get("cert"), query.Get("key"), query.Get("server_name")}
+	for _, name := range []string{"ca", "cert", "key", "server_name"} {
+		query.Del(name)
+	}
 	u.RawQuery = query.Encode()
 
 	if o, err = rueidis.ParseURL(u.String()); err != nil {
 		return o, errors.New("db is a number, dial_timeout and write_timeout are durations such as 2s, skip_verify is true or false")
+	}
+	switch secure, err := files.Config(); {
+	case err != nil:
+		return o, err
+	case o.TLSConfig != nil:
+		// Each certificate is held against the host that is dialled, not against
+		// the first one, unless they all have another name.
+		secure.InsecureSkipVerify = o.TLSConfig.InsecureSkipVerify
+		o.TLSConfig = secure
+	case files != TLSFiles{}:
+		return o, errors.New("ca, cert, key and server_name are for rediss and rediss-sentinel")
 	}
 	o.Sentinel.Username = query.Get("sentinel_user")
 	o.Sentinel.Password = query.Get("sentinel_password")
@@ -177,6 +193,9 @@ func tune(o *rueidis.ClientOption) {
 // String is the hosts, without the login; for logs.
 func (c Config) String() string { return strings.Join(c.option.InitAddress, ",") }
 
+// Database is the number of the database that is selected.
+func (c Config) Database() int { return c.option.SelectDB }
+
 // Connect returns a connected client. It tries until that succeeds or ctx is
 // done; failed, if not nil, is told about every attempt in vain.
 func Connect(ctx context.Context, c Config, failed func(error)) (rueidis.Client, error) {
@@ -185,18 +204,27 @@ func Connect(ctx context.Context, c Config, failed func(error)) (rueidis.Client,
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		client, err := rueidis.NewClient(c.option)
+		client, err := ConnectOnce(c)
 		if err == nil {
 			return client, nil
-		}
-		if _, answer := rueidis.IsRedisErr(err); c.option.TLSConfig != nil && !answer {
-			err = fmt.Errorf("TLS to %s: %w", c, err) // a port without TLS only says nothing
 		}
 		if failed != nil {
 			failed(err)
 		}
 		pause.Wait(ctx)
 	}
+}
+
+// ConnectOnce is Connect without a second attempt.
+func ConnectOnce(c Config) (rueidis.Client, error) {
+	client, err := rueidis.NewClient(c.option)
+	if err == nil {
+		return client, nil
+	}
+	if _, answer := rueidis.IsRedisErr(err); c.option.TLSConfig != nil && !answer {
+		err = fmt.Errorf("TLS to %s: %w", c, err) // a port without TLS only says nothing
+	}
+	return nil, err
 }
 
 // Bounds of a pause between two attempts. The longest is well below the three

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -78,22 +79,40 @@ func (g *Guard) keep(ctx context.Context, c Config) {
 			g.changed(up, err)
 		}
 	}
+	for ctx.Err() == nil {
+		g.serve(ctx, c, tell)
+	}
+}
+
+// serve connects, and watches the connection until it ends at a replica, or ctx is done.
+// A new connection may lead to the new master.
+func (g *Guard) serve(ctx context.Context, c Config, tell func(up bool, err error)) {
 	client, err := Connect(ctx, c, func(err error) { tell(false, err) })
 	if err != nil {
 		return
 	}
-	g.client.Store(&client)
 	defer client.Close()
+	probe := client
+	if client.Mode() != rueidis.ClientModeCluster { // which has a connection for each node
+		if probe, err = Connect(ctx, c, func(err error) { tell(false, err) }); err != nil {
+			return
+		}
+		defer probe.Close()
+	}
+	g.client.Store(&client)
 	defer g.up.Store(false)
 	var pause Backoff
 	for ctx.Err() == nil {
-		err := g.ping(ctx, client)
+		err := g.ping(ctx, client, probe)
 		if ctx.Err() != nil {
 			return
 		}
 		if err != nil {
 			tell(false, err)
 			pause.Wait(ctx)
+			if errors.Is(err, ErrReplica) {
+				return
+			}
 			continue
 		}
 		tell(true, nil)
@@ -107,18 +126,23 @@ func (g *Guard) keep(ctx context.Context, c Config) {
 }
 
 // ping is a call that may end late: keep is the only one that waits for it. It has a
-// connection to itself: behind a large answer it would say that Redis is gone. Before
-// calls are let through again it asks on theirs, too.
-func (g *Guard) ping(ctx context.Context, client rueidis.Client) error {
+// connection to itself, probe: behind a large answer it would say that Redis is gone.
+// Before calls are let through again it asks on theirs, too.
+func (g *Guard) ping(ctx context.Context, client, probe rueidis.Client) error {
 	ctx, cancel := context.WithTimeout(ctx, g.timeout)
 	defer cancel()
-	err := client.Dedicated(func(c rueidis.DedicatedClient) error {
-		return c.Do(ctx, c.B().Ping().Build()).Error()
-	})
-	if err == nil && !g.up.Load() {
-		err = client.Do(ctx, client.B().Ping().Build()).Error()
+	if err := probe.Do(ctx, probe.B().Ping().Build()).Error(); err != nil {
+		return err
 	}
-	return err
+	if probe != client && !g.up.Load() {
+		if err := client.Do(ctx, client.B().Ping().Build()).Error(); err != nil {
+			return err
+		}
+	}
+	if err := Master(ctx, probe); errors.Is(err, ErrReplica) {
+		return err
+	}
+	return nil
 }
 
 // Do makes a call through g. op runs in a goroutine of its own, which may outlive
@@ -154,6 +178,8 @@ func Do[T any](g *Guard, op func(context.Context, rueidis.Client) (T, error)) (T
 			return none, ErrTimeout
 		case r.err != nil && unreachable(r.err):
 			g.suspect()
+		case readOnly(r.err):
+			g.look()
 		}
 		return r.value, r.err
 	case <-ctx.Done():
@@ -197,4 +223,10 @@ func unreachable(err error) bool {
 		return e.IsLoading()
 	}
 	return true
+}
+
+// readOnly is what a replica answers to a write.
+func readOnly(err error) bool {
+	e, ok := rueidis.IsRedisErr(err)
+	return ok && strings.HasPrefix(e.Error(), "READONLY")
 }

@@ -50,6 +50,41 @@ func TestTLSIsVerifiedUnlessToldOtherwise(t *testing.T) {
 	}
 }
 
+// A server that wants to know its clients, and has the name of a service.
+func TestTLSWithOwnCertificateAndServerName(t *testing.T) {
+	cert, key := selfSigned(t)
+	addr := redistest.FreeAddr(t)
+	_, port, _ := net.SplitHostPort(addr)
+	redistest.StartAt(t, addr, "--port", "0", "--tls-port", port, "--tls-auth-clients", "yes",
+		"--tls-cert-file", cert, "--tls-key-file", key, "--tls-ca-cert-file", cert)
+	own := "&cert=" + cert + "&key=" + key
+	for _, tt := range []struct {
+		options string
+		up      bool
+	}{
+		{"?ca=" + cert + own + "&server_name=" + serviceName, true},
+		{"?ca=" + cert + own, false}, // the certificate is not for 127.0.0.1
+		{"?ca=" + cert + "&server_name=" + serviceName, false},
+		{"?" + own[1:] + "&server_name=" + serviceName, false},
+	} {
+		config, err := Parse("rediss://" + addr + tt.options)
+		if err != nil {
+			t.Fatal(err)
+		}
+		told := make(chan bool, 100)
+		g := NewGuard(config, soon, func(up bool, _ error) { told <- up })
+		if up := <-told; up != tt.up {
+			t.Errorf("%s: up = %v; want %v", tt.options, up, tt.up)
+		}
+		g.Close()
+	}
+	if _, err := Parse("redis://" + addr + "?server_name=x"); err == nil {
+		t.Error("an option of TLS without TLS is no error")
+	}
+}
+
+const serviceName = "redis.example"
+
 // A server without TLS does not answer to it: the error says what was tried.
 func TestTLSToAPlainPortIsSaid(t *testing.T) {
 	server := redistest.Start(t)
@@ -76,7 +111,10 @@ func selfSigned(t *testing.T) (certFile, keyFile string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	template := x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour)}
+	template := x509.Certificate{
+		SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), DNSNames: []string{serviceName},
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature,
+	}
 	cert, err := x509.CreateCertificate(rand.Reader, &template, &template, &key.PublicKey, key)
 	if err != nil {
 		t.Fatal(err)

@@ -3,6 +3,7 @@ package relay
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"event-dispatcher/broker/redis"
@@ -33,11 +34,13 @@ func (r *overRedis) Out(ctx context.Context, failed func(error)) (Out, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &redisOut{client: client, sharded: redis.Sharded(ctx, client)}, nil
+	return &redisOut{ctx: ctx, server: r.server, client: client, sharded: redis.Sharded(ctx, client)}, nil
 }
 
 // A redisOut publishes to Redis.
 type redisOut struct {
+	ctx     context.Context // of connecting again
+	server  redis.Config
 	client  rueidis.Client
 	sharded bool
 }
@@ -60,8 +63,17 @@ func (o *redisOut) Publish(parcels []Parcel) {
 	}
 }
 
+// Check connects again if the Redis at the other end has become a replica: what is
+// published there reaches nobody else. Whether it is one still, the next Check finds.
 func (o *redisOut) Check() error {
-	return o.client.Do(context.Background(), o.client.B().Ping().Build()).Error()
+	err := redis.Master(o.ctx, o.client)
+	if errors.Is(err, redis.ErrReplica) {
+		if client, e := redis.ConnectOnce(o.server); e == nil {
+			o.client.Close()
+			o.client = client
+		}
+	}
+	return err
 }
 
 func (o *redisOut) MaxMessage() int { return 0 } // 512 MB
@@ -73,13 +85,65 @@ func (r *overRedis) In(ctx context.Context, failed func(error)) (In, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &redisIn{client: client, sharded: redis.Sharded(ctx, client)}, nil
+	i := &redisIn{client: client, sharded: redis.Sharded(ctx, client), quit: make(chan struct{})}
+	i.watching.Go(func() { i.watch(ctx, r.server) })
+	return i, nil
 }
 
 // A redisIn subscribes at a Redis.
 type redisIn struct {
-	client  rueidis.Client
-	sharded bool
+	sharded  bool
+	quit     chan struct{} // closed by Close
+	watching sync.WaitGroup
+
+	mu     sync.Mutex // guards what follows
+	client rueidis.Client
+	closed bool
+}
+
+// watch connects again, once, when the Redis at the other end has become a replica.
+// Who finds only a replica stays: it hears what the master publishes.
+func (i *redisIn) watch(ctx context.Context, server redis.Config) {
+	tick := time.NewTicker(announce)
+	defer tick.Stop()
+	master := false // at the last look
+	for {
+		select {
+		case <-i.quit:
+			return
+		case <-tick.C:
+		}
+		err := redis.Master(ctx, i.current())
+		if err == nil {
+			master = true
+		}
+		if !master || !errors.Is(err, redis.ErrReplica) {
+			continue
+		}
+		if client, err := redis.ConnectOnce(server); err == nil {
+			master = false
+			i.replace(client)
+		}
+	}
+}
+
+func (i *redisIn) current() rueidis.Client {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.client
+}
+
+// replace ends what is heard over the old connection: it is heard again over the new one.
+func (i *redisIn) replace(client rueidis.Client) {
+	i.mu.Lock()
+	old, closed := i.client, i.closed
+	if closed {
+		old = client
+	} else {
+		i.client = client
+	}
+	i.mu.Unlock()
+	old.Close()
 }
 
 // unsubscribing is how long Redis may take for an UNSUBSCRIBE.
@@ -89,13 +153,14 @@ const unsubscribing = 2 * time.Second
 var errUnsubscribed = errors.New("redis ended the subscription")
 
 func (i *redisIn) Hear(ctx context.Context, c Channel, began func(), put func(text string)) error {
+	client := i.current()
 	name, kind := redisName(c), "subscribe"
-	command := i.client.B().Subscribe().Channel(name).Build()
-	end := i.client.B().Unsubscribe().Channel(name).Build()
+	command := client.B().Subscribe().Channel(name).Build()
+	end := client.B().Unsubscribe().Channel(name).Build()
 	if i.sharded && !c.Original {
 		kind = "ssubscribe"
-		command = i.client.B().Ssubscribe().Channel(name).Build()
-		end = i.client.B().Sunsubscribe().Channel(name).Build()
+		command = client.B().Ssubscribe().Channel(name).Build()
+		end = client.B().Sunsubscribe().Channel(name).Build()
 	}
 	subscription, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
@@ -103,9 +168,9 @@ func (i *redisIn) Hear(ctx context.Context, c Channel, began func(), put func(te
 		// The library forgets a subscription whose context is done, and Redis
 		// goes on sending: it is told first. It may not let us, or not answer.
 		time.AfterFunc(unsubscribing, cancel)
-		i.client.Do(subscription, end)
+		client.Do(subscription, end)
 	})()
-	err := i.client.Receive(rueidis.WithOnSubscriptionHook(subscription, func(s rueidis.PubSubSubscription) {
+	err := client.Receive(rueidis.WithOnSubscriptionHook(subscription, func(s rueidis.PubSubSubscription) {
 		if s.Kind == kind {
 			began()
 		}
@@ -121,4 +186,14 @@ func (i *redisIn) Hear(ctx context.Context, c Channel, began func(), put func(te
 
 func (i *redisIn) Overflows() uint64 { return 0 } // Redis cuts the connection instead
 
-func (i *redisIn) Close() { i.client.Close() }
+func (i *redisIn) Close() {
+	i.mu.Lock()
+	client, again := i.client, i.closed
+	i.closed = true
+	i.mu.Unlock()
+	if !again {
+		close(i.quit)
+	}
+	client.Close()
+	i.watching.Wait()
+}

@@ -3,11 +3,21 @@
 package relay
 
 import (
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"event-dispatcher/broker"
 )
+
+// A demand is what a test wants.
+type demand struct{ set atomic.Uint64 }
+
+func (d *demand) want(set broker.ShardSet) { d.set.Store(uint64(set)) }
+func (d *demand) get() broker.ShardSet     { return broker.ShardSet(d.set.Load()) }
+
+// hears reports whether the instance is up and subscribed to what it wants.
+func (i *instance) hears() bool { return i.relay.Up() && i.relay.firehose.subscriber.subscribed() }
 
 // heardParts is how many channels of players' events are subscribed to, or will be.
 func (i *instance) heardParts() int {
@@ -31,8 +41,9 @@ func TestNothingTravelsThatNobodyWants(t *testing.T) { overEach(t, testNothingTr
 
 func testNothingTravelsThatNobodyWants(t *testing.T, server engine) {
 	a := newInstance(t, server.URL(), Options{}, nil)
-	b := newInstance(t, server.URL(), Options{OnDemand: true, Linger: time.Millisecond}, nil)
-	eventually(t, "up", func() bool { return a.relay.Up() && b.relay.Up() })
+	var of demand
+	b := newInstance(t, server.URL(), Options{Demand: of.get, Linger: time.Millisecond}, nil)
+	eventually(t, "up", func() bool { return a.hears() && b.hears() })
 	var n uint64
 	post := func(events int) {
 		for range events {
@@ -47,12 +58,12 @@ func testNothingTravelsThatNobodyWants(t *testing.T, server engine) {
 		if got := b.received.Load(); got != want || b.heardParts() != 0 {
 			t.Errorf("%d events came to an instance without consumers, %d channels heard; want %d, 0", got, b.heardParts(), want)
 		}
-		b.relay.Want(1)
-		eventually(t, "subscribed", func() bool { return b.relay.Up() && b.heardParts() == 1 })
+		of.want(1)
+		eventually(t, "subscribed", func() bool { return b.heardParts() == 1 && b.hears() })
 		post(100)
 		want += 100
 		eventually(t, "the consumers have them", func() bool { return b.received.Load() == want })
-		b.relay.Want(0)
+		of.want(0)
 		eventually(t, "nothing is heard", func() bool { return b.heardParts() == 0 })
 	}
 	if st := b.relay.Stats(); b.skipped.Load() != 0 || st.Gaps["lost"] != 0 {
@@ -64,10 +75,11 @@ func testNothingTravelsThatNobodyWants(t *testing.T, server engine) {
 func TestWhatIsNotWantedAnyMoreIsHeardForAWhile(t *testing.T) {
 	server := startRedis(t)
 	a := newInstance(t, server.URL(), Options{}, nil)
-	b := newInstance(t, server.URL(), Options{OnDemand: true, Linger: time.Hour}, nil)
-	b.relay.Want(1)
-	eventually(t, "up", func() bool { return a.relay.Up() && b.relay.Up() && b.heardParts() == 1 })
-	b.relay.Want(0)
+	var of demand
+	b := newInstance(t, server.URL(), Options{Demand: of.get, Linger: time.Hour}, nil)
+	of.want(1)
+	eventually(t, "up", func() bool { return b.heardParts() == 1 && a.hears() && b.hears() })
+	of.want(0)
 	a.post(event(1, 100))
 	eventually(t, "it has the event", func() bool { return b.received.Load() == 1 })
 }
@@ -77,9 +89,10 @@ func TestOnlyShardsThatAreWantedTravel(t *testing.T) { overEach(t, testOnlyShard
 func testOnlyShardsThatAreWantedTravel(t *testing.T, server engine) {
 	const shards = 4
 	a := newInstance(t, server.URL(), Options{Shards: shards}, nil)
-	b := newInstance(t, server.URL(), Options{Shards: shards, OnDemand: true, Linger: time.Millisecond}, nil)
-	b.relay.Want(broker.ShardSet(1<<1 | 1<<3))
-	eventually(t, "up", func() bool { return a.relay.Up() && b.relay.Up() && b.heardParts() == 3 }) // and the name itself
+	var of demand
+	b := newInstance(t, server.URL(), Options{Shards: shards, Demand: of.get, Linger: time.Millisecond}, nil)
+	of.want(broker.ShardSet(1<<1 | 1<<3))
+	eventually(t, "up", func() bool { return b.heardParts() == 3 && a.hears() && b.hears() }) // and the name itself
 	const n = 50
 	for k := range uint64(n) {
 		for shard := range shards {

@@ -226,7 +226,7 @@ func TestWhoMayNotSubscribeIsToldSo(t *testing.T) {
 		t.Errorf("%d lines say that it is not subscribed any more; it never was", n)
 	}
 	server.Do("ACL", "SETUSER", "mute", "+subscribe")
-	eventually(t, "up", i.relay.Up)
+	eventually(t, "up", i.hears)
 	server.Do("CLIENT", "KILL", "TYPE", "pubsub")
 	eventually(t, "it says so", func() bool { return lines.FilterMessage("relay: not subscribed any more").Len() > 0 })
 	i.relay.Close()

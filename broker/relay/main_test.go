@@ -178,7 +178,7 @@ func up(t testing.TB, instances ...*instance) {
 	t.Helper()
 	for _, i := range instances {
 		eventually(t, "relay up", func() bool {
-			return i.relay.Up() && i.relay.Stats().Origins >= len(instances)-1
+			return i.hears() && i.relay.Stats().Origins >= len(instances)-1
 		})
 	}
 }

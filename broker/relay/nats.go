@@ -138,3 +138,11 @@ func natsHost(host string) (string, bool) {
 	p, err := strconv.ParseUint(port, 10, 16)
 	return net.JoinHostPort(u.Hostname(), port), err == nil && p > 0
 }
+
+// ValidSubject reports whether a channel's name can be a subject in NATS.
+func ValidSubject(name string) bool {
+	if strings.ContainsAny(name, " \t\r\n\x00*>") {
+		return false
+	}
+	return !slices.Contains(strings.Split(name, "."), "")
+}

@@ -2,6 +2,7 @@ package relay
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -19,6 +20,7 @@ const (
 	announce    = time.Second            // how often a silent instance tells its sequence
 	regather    = 3 * time.Second        // how long others may take to listen again, by default
 	settle      = time.Second            // how long they get where nobody knows whether they listen
+	astrayPause = 200 * time.Millisecond // between two looks for the master
 	lookPause   = 50 * time.Millisecond  // between two looks whether they do
 	longAgo     = 50 * 24 * time.Hour    // half the time that ticks take to wrap
 	patience    = 500 * time.Millisecond // how long one sending may take before the relay counts as down
@@ -63,6 +65,7 @@ type publisher struct {
 	batch   ring.Batch
 	pending []message
 	parcels []Parcel
+	astray  bool // what is taken goes nowhere: the server is a replica
 
 	// Written by run, read by Stats and Drain.
 	up          atomic.Bool
@@ -75,6 +78,8 @@ type publisher struct {
 	expired     atomic.Uint64 // events dropped because they were old
 	unanswered  atomic.Uint64 // events that were sent, had no answer, and were too old to be sent again
 	rejected    atomic.Uint64 // events dropped because the carrier would not take them
+	receivers   atomic.Int64  // of the last message
+	delay       atomic.Int64  // ns; of the last message's first event until it was taken
 	failures    atomic.Uint64 // sendings that failed and were repeated
 }
 
@@ -110,11 +115,19 @@ func (p *publisher) run(ctx context.Context) {
 
 	timer := time.NewTimer(announce)
 	defer timer.Stop()
-	var present time.Time
+	var checked time.Time
 	for ctx.Err() == nil {
-		if p.presence != nil && time.Since(present) >= announce {
-			present = time.Now()
-			p.out.Publish([]Parcel{*p.presence}) // an error shows with the next events
+		if time.Since(checked) >= announce { // also while there is no second without events
+			checked = time.Now()
+			p.check(ctx)
+		}
+		if p.astray { // what waits is better off here
+			checked = time.Time{}
+			select {
+			case <-ctx.Done():
+			case <-time.After(astrayPause):
+			}
+			continue
 		}
 		p.collect()
 		if len(p.pending) > 0 {
@@ -148,11 +161,27 @@ func (p *publisher) waiting() bool {
 	return false
 }
 
-// silent sends the sequences when there is nothing else to send. It shows, too,
-// whether the carrier is there.
-func (p *publisher) silent(ctx context.Context) {
+// check finds out whether the carrier is there and where it should be, and tells the
+// others how many shards there are.
+func (p *publisher) check(ctx context.Context) {
+	p.sendingFrom.Store(time.Now().UnixNano())
 	err := p.out.Check()
-	if err == nil && p.silence != nil {
+	p.sendingFrom.Store(0)
+	p.astray = errors.Is(err, redis.ErrReplica)
+	if err == nil && p.presence != nil {
+		parcels := []Parcel{*p.presence}
+		p.out.Publish(parcels)
+		err = parcels[0].Err
+	}
+	if err != nil || p.up.Load() {
+		p.complain(ctx, err)
+	}
+}
+
+// silent sends the sequences when there is nothing else to send.
+func (p *publisher) silent(ctx context.Context) {
+	var err error
+	if p.silence != nil {
 		p.parcels = p.parcels[:0]
 		for shard := range p.feeds {
 			p.parcels = append(p.parcels, Parcel{Channel: p.channel(shard), Text: p.silence(shard, p.feeds[shard].next)})
@@ -160,6 +189,9 @@ func (p *publisher) silent(ctx context.Context) {
 		err = p.publish()
 		for shard, parcel := range p.parcels {
 			p.feeds[shard].note(parcel)
+			if parcel.Err == nil {
+				p.receivers.Store(int64(parcel.Heard))
+			}
 		}
 	}
 	p.complain(ctx, err)
@@ -287,6 +319,8 @@ func (p *publisher) attempt() error {
 			p.rejected.Add(uint64(m.events))
 			continue
 		}
+		p.receivers.Store(int64(p.parcels[i].Heard))
+		p.delay.Store(int64(max(p.now().Since(m.at).Duration(), 0)))
 		p.published.Add(uint64(m.events))
 		p.messages.Add(1)
 		p.bytes.Add(uint64(len(m.text)))
@@ -339,7 +373,9 @@ func (p *publisher) complain(ctx context.Context, err error) {
 	if ctx.Err() != nil {
 		return
 	}
-	switch up := err == nil; {
+	switch up := err == nil && !p.astray; {
+	case err == nil && !up:
+		return
 	case p.up.Swap(up) == up && up:
 	case up:
 		p.log.Info("relay: publishing", zap.String("events", p.name))

@@ -65,6 +65,7 @@ type receiver struct {
 	gaps       [len(GapReasons)]atomic.Uint64
 	errors     [len(DecodeReasons)]atomic.Uint64
 	known      atomic.Int64 // origins
+	silence    atomic.Int64 // ns; see Stats
 	hushed     atomic.Bool  // see Relay.Hush
 }
 
@@ -107,8 +108,24 @@ func (r *receiver) run(ctx context.Context) {
 			}
 		case <-tick.C:
 			r.settle()
+			r.silence.Store(int64(r.longestSilence(time.Now())))
 		}
 	}
+}
+
+// longestSilence is of the origins that may still be there. Where nobody is heard,
+// nobody is silent.
+func (r *receiver) longestSilence(now time.Time) (longest time.Duration) {
+	const gone = time.Minute
+	if r.from.standing() == 0 {
+		return 0
+	}
+	for _, o := range r.origins {
+		if silent := now.Sub(o.seen); silent < gone {
+			longest = max(longest, silent)
+		}
+	}
+	return longest
 }
 
 // settle tells the sink of the lost events that it could not be told of before.

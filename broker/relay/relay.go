@@ -41,9 +41,11 @@ type Options struct {
 	// Shards is how many logs the events are in, at most 64. Zero means 1.
 	Shards int
 
-	// OnDemand says that nothing of other instances is taken before [Relay.Want]
-	// says what is wanted. Otherwise everything is, until then.
-	OnDemand bool
+	// Demand says of which shards there are consumers: only their events are
+	// taken from the other instances. It is asked every 20 ms, so that a consumer that
+	// joins gets events from when the carrier has the subscription; what was
+	// published before is no gap. Nil: all are wanted, always.
+	Demand func() broker.ShardSet
 
 	// Linger is how long events are taken that nobody wants any more. Zero means
 	// 5 s.
@@ -142,8 +144,11 @@ func New(o Options) *Relay {
 		r.firehose.publisher.presence = &Parcel{Channel: Channel{Name: o.Channel}, Text: appendHeader(nil, r.origin, o.Shards-1, 0, 0)}
 		r.firehose.subscriber.fleet = o.Shards
 	}
-	if !o.OnDemand {
-		r.Want(1<<o.Shards - 1)
+	if o.Demand == nil {
+		r.firehose.subscriber.want(1<<o.Shards - 1)
+	} else {
+		r.firehose.subscriber.want(o.Demand())
+		r.wait.Go(func() { r.followDemand(ctx) })
 	}
 	r.receiver = receiver{self: r.origin, sink: o.Sink, owed: make([]uint64, o.Shards), maxEvent: o.MaxEvent, from: &r.firehose.subscriber, log: r.firehose.log}
 	r.wait.Go(func() { r.firehose.publisher.run(ctx) })
@@ -236,22 +241,36 @@ func (r *Relay) pack(shard int, first uint64, b *ring.Batch) []message {
 	return []message{{text, shard, first, b.Events, b.At(0)}}
 }
 
-// Want says of which shards there are consumers: only their events are taken from the
-// other instances. A consumer that joins gets events from when the carrier has the
-// subscription; what was published before is no gap. It does not wait.
-func (r *Relay) Want(shards broker.ShardSet) { r.firehose.subscriber.want(shards) }
+// demandPause is the time between two looks at what is wanted.
+const demandPause = 20 * time.Millisecond
+
+// followDemand has what is wanted taken, until ctx is done.
+func (r *Relay) followDemand(ctx context.Context) {
+	tick := time.NewTicker(demandPause)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if !r.receiver.hushed.Load() {
+			r.firehose.subscriber.want(r.options.Demand())
+		}
+	}
+}
 
 // Hush ends the delivery of other instances' events, and of gaps in them, for good.
 // A drain begins with it that is to end in silence.
 func (r *Relay) Hush() {
 	r.receiver.hushed.Store(true)
-	r.Want(0)
+	r.firehose.subscriber.want(0) // unless it is asked for at this moment, for nothing
 }
 
-// Up reports whether this instance publishes and hears the others.
+// Up reports whether this instance publishes, and hears what it wants of the others.
 func (r *Relay) Up() bool { return r.firehose.up() && (r.options.Sessions == nil || r.sessions.up()) }
 
-func (l *lane) up() bool { return l.publisher.isUp() && l.subscriber.subscribed() }
+func (l *lane) up() bool { return l.publisher.isUp() && l.subscriber.well() }
 
 // Drain waits until all that was offered has been published, or ctx is done. The
 // caller has stopped offering.

@@ -1,11 +1,18 @@
 package relay
 
+import "time"
+
 // Stats is a snapshot of a [Relay]; under load its fields may be a few events apart.
 type Stats struct {
 	Up       bool
 	Origins  int // other instances heard of
 	Firehose LaneStats
 	Sessions LaneStats
+
+	// Silence is for how long another instance, that is heard and that was heard in the
+	// last minute, has said nothing: the one that is silent for longest. Each says
+	// something every second.
+	Silence time.Duration
 
 	Duplicates   uint64            // events that arrived again, and were passed over
 	Gaps         map[string]uint64 // events of others that did not reach the sink, by GapReasons
@@ -26,6 +33,9 @@ type LaneStats struct {
 	Received  uint64            // events of others that reached the sink
 	Overflows uint64            // messages that did not fit into the inbox
 	Resumed   uint64            // times the channel was subscribed to
+	Channels  int               // subscribed to now
+	Receivers int               // subscribers that got the last message; Unheard: nobody knows
+	Delay     time.Duration     // from the offer of the last message's first event until the carrier had it
 }
 
 // DropReasons are why an offered event was not published: the outbox was full,
@@ -54,6 +64,9 @@ func (l *lane) stats() LaneStats {
 		Failures:  p.failures.Load(),
 		Overflows: s.thrownAway(),
 		Resumed:   s.resumed.Load(),
+		Channels:  s.standing(),
+		Receivers: int(p.receivers.Load()),
+		Delay:     time.Duration(p.delay.Load()),
 	}
 }
 
@@ -69,6 +82,7 @@ func (r *Relay) Stats() Stats {
 		DecodeErrors:  make(map[string]uint64),
 		SessionErrors: make(map[string]uint64),
 	}
+	st.Silence = time.Duration(r.receiver.silence.Load())
 	st.Firehose.Received = r.receiver.received.Load()
 	st.Sessions.Received = r.sessionReceiver.received.Load()
 	for i, reason := range GapReasons {

@@ -55,7 +55,13 @@ type ear struct {
 	// Guarded by the subscriber's mu.
 	over   bool // stop was called
 	stands bool // the subscription does
+	stood  bool // it did before
+	since  time.Time
 }
+
+// opening is how long the first attempt to subscribe may take before it is worth
+// telling anybody.
+const opening = 2 * time.Second
 
 // Bounds of an inbox.
 const (
@@ -143,7 +149,7 @@ func (s *subscriber) adjust(ctx context.Context, in In, ears *sync.WaitGroup) (l
 		// the server.
 		going, end := context.WithCancel(ctx)
 		hearing, unsubscribe := context.WithCancel(context.WithoutCancel(ctx))
-		e := &ear{term: s.terms, stop: func() { end(); unsubscribe() }, done: make(chan struct{})}
+		e := &ear{term: s.terms, stop: func() { end(); unsubscribe() }, done: make(chan struct{}), since: time.Now()}
 		s.hearing[part] = e
 		ears.Go(func() {
 			defer close(e.done)
@@ -224,12 +230,25 @@ func (s *subscriber) set(e *ear, stands bool) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	before := e.stands
-	e.stands = stands
+	e.stands, e.stood = stands, e.stood || stands
 	return before != stands
 }
 
 // subscribed reports whether all that is wanted is heard.
 func (s *subscriber) subscribed() bool {
+	return s.all(func(e *ear) bool { return e != nil && e.stands })
+}
+
+// well reports the same, but gives a subscription that was just begun its time.
+func (s *subscriber) well() bool {
+	now := time.Now()
+	return s.all(func(e *ear) bool {
+		return e == nil || e.stands || !e.stood && now.Sub(e.since) < opening
+	})
+}
+
+// all reports whether ok holds for the ears of all that is wanted; nil where there is none yet.
+func (s *subscriber) all(ok func(*ear) bool) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.in == nil {
@@ -237,11 +256,27 @@ func (s *subscriber) subscribed() bool {
 	}
 	parts, _ := s.parts(time.Now())
 	for part := range parts {
-		if e := s.hearing[part]; e == nil || !e.stands {
+		e := s.hearing[part]
+		if e != nil && e.over {
+			e = nil
+		}
+		if !ok(e) {
 			return false
 		}
 	}
 	return true
+}
+
+// standing is how many channels are heard.
+func (s *subscriber) standing() (n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, e := range s.hearing {
+		if e.stands {
+			n++
+		}
+	}
+	return n
 }
 
 // thrownAway is how many messages came faster than they could be taken.

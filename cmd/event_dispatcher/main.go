@@ -102,7 +102,12 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 		return fmt.Errorf("start writer loops: %w", err)
 	}
 	defer pool.Close()
-	shared := share(cfg, b, log)
+	shared := share(cfg, b, log, func() broker.ShardSet {
+		if pool.Consumers() == 0 {
+			return 0
+		}
+		return b.AllShards()
+	})
 	defer shared.close()
 	o := cfg.Transport
 	o.Version, o.Log = process.Version(), log
@@ -152,6 +157,9 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 	}
 	stopIntake()
 	shared.drain(drain, log)
+	if cfg.Drain.Silence > 0 && shared.relay != nil {
+		shared.relay.Hush() // or other instances' events end the silence
+	}
 	var ending sync.WaitGroup
 	ending.Go(func() { shared.screens.Drain(drain, cfg.Drain.Window) })
 	pool.Drain(drain, cfg.Drain.Silence, cfg.Drain.Window)
@@ -177,45 +185,54 @@ type sharing struct {
 	close    func()
 }
 
-// share starts the sessions, and the relay if there is a Redis; neither waits for it.
-func share(cfg *config.Config, b *broker.Broker, log *zap.Logger) *sharing {
+// share starts the sessions, and the relay if there are other instances; neither waits
+// for Redis or NATS. demand is the shards that have consumers.
+func share(cfg *config.Config, b *broker.Broker, log *zap.Logger, demand func() broker.ShardSet) *sharing {
 	cfg.Sockets.Log = log
 	s := &sharing{sessions: session.NewService(cfg.Service)}
 	s.screens = ws.New(cfg.Sockets, s.sessions)
-	if cfg.Redis == nil {
-		store := session.NewMemory(cfg.Sessions)
-		s.sessions.Tie(store, s.screens, func(session.Event) {})
-		s.stats.Memory = store.Stats
-		s.close = sync.OnceFunc(func() {
-			s.screens.Close()
-			s.sessions.Close()
-		})
-		return s
-	}
-	store := session.NewRedis(session.RedisOptions{
-		Options: cfg.Sessions,
-		Server:  *cfg.Redis,
-		Prefix:  cfg.RedisPrefix,
-		Lost:    s.sessions.Logout,
-		Log:     log,
-	})
-	s.stats.Redis = store.Stats
 	o := cfg.Relay
-	o.Carrier = relay.OverRedis(*cfg.Redis)
-	o.Sink, o.Sessions, o.Tick, o.Shards, o.Log = ingest.Relayed{Broker: b}, s.sessions, b.Tick, b.Shards(), log
-	s.relay = relay.New(o)
-	s.sessions.Tie(store, s.screens, s.relay.OfferSession)
+	o.Sink, o.Tick, o.Shards, o.Demand, o.Log = ingest.Relayed{Broker: b}, b.Tick, b.Shards(), demand, log
+	var store session.Store
+	closeStore := func() {}
+	if cfg.Redis != nil {
+		shared := session.NewRedis(session.RedisOptions{
+			Options: cfg.Sessions,
+			Server:  *cfg.Redis,
+			Prefix:  cfg.RedisPrefix,
+			Lost:    s.sessions.Logout,
+			Log:     log,
+		})
+		store, s.stats.Redis, closeStore = shared, shared.Stats, shared.Close
+		o.Carrier, o.Sessions = relay.OverRedis(*cfg.Redis), s.sessions
+	} else {
+		alone := session.NewMemory(cfg.Sessions)
+		store, s.stats.Memory = alone, alone.Stats
+	}
+	if cfg.NATS != nil {
+		o.SessionCarrier, o.Carrier = o.Carrier, relay.OverNATS(*cfg.NATS)
+	}
+	tell := func(session.Event) {}
+	closeRelay := func() {}
+	if o.Carrier != nil {
+		s.relay = relay.New(o)
+		closeRelay = s.relay.Close
+		if o.Sessions != nil {
+			tell = s.relay.OfferSession
+		}
+	}
+	s.sessions.Tie(store, s.screens, tell)
 	s.close = sync.OnceFunc(func() {
 		s.screens.Close()
 		s.sessions.Close()
-		s.relay.Close()
-		store.Close()
+		closeRelay()
+		closeStore()
 	})
 	return s
 }
 
 // drain waits until the other instances have what was accepted here: not long if
-// Redis is away.
+// nobody takes it.
 func (s *sharing) drain(ctx context.Context, log *zap.Logger) {
 	if s.relay == nil {
 		return
@@ -227,7 +244,7 @@ func (s *sharing) drain(ctx context.Context, log *zap.Logger) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	if err := s.relay.Drain(ctx); err != nil {
-		log.Warn("events were left that Redis did not take", zap.Error(err))
+		log.Warn("events were left that nobody took to the other instances", zap.Error(err))
 	}
 }
 

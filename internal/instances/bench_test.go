@@ -70,6 +70,7 @@ func (i *instance) times(b *testing.B) <-chan time.Duration {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { resp.Body.Close() })
+	i.hear()
 	c := make(chan time.Duration, b.N)
 	go func() {
 		br := bufio.NewReaderSize(resp.Body, 64<<10)

@@ -121,7 +121,14 @@ func (l *ledger) wantBooks(published int) {
 // that a test can have thousands.
 type stream struct {
 	*ledger
+	conn  net.Conn
 	retry bool // the stream ended with a retry; for the test once done
+}
+
+// close leaves the stream.
+func (s *stream) close() {
+	s.conn.Close()
+	<-s.done
 }
 
 func (i *instance) listen() *stream {
@@ -139,12 +146,10 @@ func (i *instance) listen() *stream {
 	if first, _ := br.ReadString('\n'); !strings.HasPrefix(status, "HTTP/1.1 200") || !strings.HasPrefix(first, ":") {
 		i.t.Fatalf("GET /events = %q, %q; want 200 and a comment", status, first)
 	}
-	s := &stream{ledger: newLedger(i.t)}
+	s := &stream{ledger: newLedger(i.t), conn: conn}
 	go s.read(br)
-	i.t.Cleanup(func() {
-		conn.Close()
-		<-s.done
-	})
+	i.t.Cleanup(s.close)
+	i.hear()
 	return s
 }
 
@@ -208,6 +213,7 @@ func (i *instance) feed(path string) *feed {
 		c.CloseNow()
 		<-f.done
 	})
+	i.hear()
 	return f
 }
 

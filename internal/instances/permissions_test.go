@@ -111,6 +111,8 @@ func useEverything(t *testing.T, url string, servers ...*redistest.Server) {
 		_, body := all[1].Get("/poc/replay_event_data/alice")
 		return strings.Contains(body, header.Get("X-Event-Id"))
 	})
+	far.close()
+	testkit.Eventually(t, "the instance without consumers hears nobody", func() bool { return all[1].Metric(channels) == 0 })
 	carol := all[1].dial("/ws/other/carol")
 	carol.wantEvent(header.Get("X-Event-Id")) // by replay
 	alice.c.CloseNow()

@@ -5,6 +5,8 @@ package instances
 import (
 	"flag"
 	"os"
+	"slices"
+	"sync/atomic"
 	"testing"
 
 	"event-dispatcher/internal/program"
@@ -27,12 +29,19 @@ func TestMain(m *testing.M) {
 type instance struct {
 	*program.Program
 	t testing.TB
+
+	relay bool        // there are others
+	store bool        // sessions are shared
+	hears atomic.Bool // it has had a consumer, and heard the others
 }
 
 // start runs the program on a free port, or where "-port" says.
 func start(t testing.TB, args ...string) *instance {
 	t.Helper()
-	return &instance{program.Start(t, args...), t}
+	i := &instance{Program: program.Start(t, args...), t: t}
+	i.store = slices.Contains(args, "-redis")
+	i.relay = i.store || slices.Contains(args, "-relay")
+	return i
 }
 
 // startAll starts n instances that share a Redis, and waits until they hear each other.
@@ -46,13 +55,28 @@ func startAll(t testing.TB, n int, url string, args ...string) []*instance {
 	return all
 }
 
-// together waits until the instances hear each other.
+// together waits until the instances can publish, and hear each other as far as they
+// have consumers.
 func together(t testing.TB, all ...*instance) {
 	t.Helper()
 	for _, i := range all {
-		testkit.Eventually(t, "the instances hear each other", func() bool {
-			return i.Metric(`dispatcher_relay_up{events="firehose"}`) == 1 && i.Metric(`dispatcher_relay_up{events="sessions"}`) == 1 &&
-				i.Metric("dispatcher_session_store_up") == 1 && i.Metric("dispatcher_relay_origins") >= float64(len(all)-1)
+		testkit.Eventually(t, "the instances are together", func() bool {
+			return i.Metric(`dispatcher_relay_up{events="firehose"}`) == 1 &&
+				(!i.store || i.Metric(`dispatcher_relay_up{events="sessions"}`) == 1 && i.Metric("dispatcher_session_store_up") == 1) &&
+				(!i.hears.Load() || i.Metric(channels) > 0)
 		})
 	}
+}
+
+const channels = `dispatcher_relay_subscribed_channels{events="firehose"}`
+
+// hear waits until an instance with its first consumer has what it subscribes to, if
+// there is a server for that. What the others publish before never comes.
+func (i *instance) hear() {
+	i.t.Helper()
+	if !i.relay || i.hears.Load() || i.Metric(`dispatcher_relay_up{events="firehose"}`) == 0 {
+		return
+	}
+	testkit.Eventually(i.t, "the instance hears the others", func() bool { return i.Metric(channels) > 0 })
+	i.hears.Store(true)
 }

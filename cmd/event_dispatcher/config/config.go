@@ -42,7 +42,8 @@ type Config struct {
 	Service   session.ServiceOptions
 	Sessions  session.Options
 
-	Redis       *redis.Config // nil: this instance is alone
+	Redis       *redis.Config // nil: sessions are this instance's own
+	NATS        *relay.NATS   // nil: Redis takes players' events, if there is one
 	RedisPrefix string
 	Relay       relay.Options
 	Idle        []string // flags that were given and mean nothing without Redis

@@ -46,6 +46,7 @@ var samples = map[string][2]string{
 	"drain-window":          {"0", "4s"},
 	"drain-silence":         {"13s", "14s"},
 	"redis":                 {"redis://127.0.0.1:1/0", "redis://127.0.0.1:2/1"},
+	"relay":                 {"nats://127.0.0.1:1", "nats://127.0.0.1:2"},
 	"redis-prefix":          {"a:", "b:"},
 	"redis-channel":         {"a", "b"},
 	"redis-session-channel": {"a", "b"},
@@ -250,5 +251,26 @@ func TestFlagsThatNeedRedisAreNotedWithoutIt(t *testing.T) {
 	}
 	if got := parse(t, []string{"-redis-channel", "a", "-redis", "redis://127.0.0.1:1"}, env).Idle; got != nil {
 		t.Errorf("with -redis: %q; want none", got)
+	}
+}
+
+// Pub/Sub knows no databases and no prefixes: the channels' names keep deployments apart
+// that share a Redis. Names that are given, and those without either, stay.
+func TestChannelsTellDeploymentsApart(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ args, players, sessions string }{
+		{"-redis redis://h", "event-dispatcher", "my-redis-channel"},
+		{"-redis redis://h/0", "event-dispatcher", "my-redis-channel"},
+		{"-redis redis://h/1", "event-dispatcher@1", "my-redis-channel@1"},
+		{"-redis redis://h -redis-prefix a:", "a:event-dispatcher", "a:my-redis-channel"},
+		{"-redis redis://h/2 -redis-prefix a:", "a:event-dispatcher@2", "a:my-redis-channel@2"},
+		{"-redis redis://h/2 -redis-session-channel my-redis-channel", "event-dispatcher@2", "my-redis-channel"},
+		{"-redis redis://h/2 -redis-channel c", "c", "my-redis-channel@2"},
+		{"-redis redis://h/2 -relay nats://h", "event-dispatcher", "my-redis-channel@2"},
+	} {
+		c := parse(t, strings.Fields(tt.args), nil)
+		if got := c.Relay.Channel; got != tt.players || c.Relay.SessionChannel != tt.sessions {
+			t.Errorf("%s: channels %q, %q; want %q, %q", tt.args, got, c.Relay.SessionChannel, tt.players, tt.sessions)
+		}
 	}
 }

@@ -3,9 +3,11 @@ package config
 import (
 	"errors"
 	"flag"
+	"fmt"
 	"strings"
 
 	"event-dispatcher/broker/redis"
+	"event-dispatcher/broker/relay"
 )
 
 // instances declares the flags of what several instances share.
@@ -13,27 +15,65 @@ func (c *Config) instances(t *table) {
 	o := &c.Relay
 	t.group("Several instances")
 	t.read("redis", "", "`address` of the Redis that instances share: redis://[user:password@]host:port/0, rediss://, redis-sentinel://host:port/master, several hosts for a cluster; empty: this instance is alone", c.server)
-	t.text(&c.RedisPrefix, "redis-prefix", "", "`text` before the names of all keys in Redis")
-	t.text(&o.Channel, "redis-channel", "event-dispatcher", "Pub/Sub `channel` of the events that players post")
-	t.text(&o.SessionChannel, "redis-session-channel", "my-redis-channel", "Pub/Sub `channel` of session events")
-	t.count(&o.OutboxBytes, "redis-outbox-bytes", 16<<20, 1, 1<<40, "memory for events that wait for Redis, in `bytes`; at least 16 of the largest events per shard are taken")
+	t.read("relay", "", "`address` of the NATS that takes players' events between instances instead of Redis: nats://[user:password@]host:port, several hosts for a cluster, tls:// for TLS; sessions stay in Redis, if there is one, or in memory", c.carrier)
+	t.text(&c.RedisPrefix, "redis-prefix", "", "`text` before the names of all keys and channels in Redis")
+	t.text(&o.Channel, "redis-channel", "event-dispatcher", "`channel` of the events that players post, or subject in NATS; a name that is given gets no prefix and no number of a database")
+	t.text(&o.SessionChannel, "redis-session-channel", "my-redis-channel", "`channel` of session events; a name that is given gets no prefix and no number of a database")
+	t.count(&o.OutboxBytes, "redis-outbox-bytes", 16<<20, 1, 1<<40, "memory for events that wait for Redis or NATS, in `bytes`; at least 16 of the largest events per shard are taken")
 
 	t.then(func() error {
+		c.nameChannels(t)
 		switch {
 		case o.Channel == "" || o.SessionChannel == "":
 			return errors.New("-redis-channel, -redis-session-channel: must not be empty")
 		case o.Channel == o.SessionChannel:
 			return errors.New("-redis-channel, -redis-session-channel: must differ")
+		case c.NATS != nil && !relay.ValidSubject(o.Channel):
+			return errors.New("-redis-channel: in NATS a subject has no blanks, no * and no >, and no empty part between its dots")
 		}
 		if c.Redis == nil {
 			t.flags.Visit(func(f *flag.Flag) { // those that were given in vain
-				if strings.HasPrefix(f.Name, "redis-") {
+				ours := c.NATS != nil && (f.Name == "redis-channel" || f.Name == "redis-outbox-bytes")
+				if strings.HasPrefix(f.Name, "redis-") && !ours {
 					c.Idle = append(c.Idle, "-"+f.Name)
 				}
 			})
 		}
 		return nil
 	})
+}
+
+// nameChannels keeps deployments apart that share a Redis: by the prefix and the
+// number of the database, which Pub/Sub does not know. Without either, the names are
+// those that the original service and older versions have.
+func (c *Config) nameChannels(t *table) {
+	if c.Redis == nil {
+		return
+	}
+	given := map[string]bool{}
+	t.flags.Visit(func(f *flag.Flag) { given[f.Name] = true })
+	for name, channel := range map[string]*string{"redis-channel": &c.Relay.Channel, "redis-session-channel": &c.Relay.SessionChannel} {
+		if given[name] || name == "redis-channel" && c.NATS != nil {
+			continue
+		}
+		*channel = c.RedisPrefix + *channel
+		if db := c.Redis.Database(); db > 0 {
+			*channel += fmt.Sprintf("@%d", db)
+		}
+	}
+}
+
+// carrier reads the address of a NATS. Errors do not repeat it, either.
+func (c *Config) carrier(address string) error {
+	if address == "" {
+		return nil
+	}
+	server, err := relay.ParseNATS(address)
+	if err != nil {
+		return err
+	}
+	c.NATS = &server
+	return nil
 }
 
 // server reads the address of a Redis. Errors do not repeat it: it may hold a password.
