@@ -4,6 +4,7 @@ package relay
 
 import (
 	"strconv"
+	"sync/atomic"
 	"testing"
 
 	"event-dispatcher/broker/session"
@@ -45,4 +46,38 @@ func TestSessionEventPublishedAgainArrivesOnce(t *testing.T) {
 	if n := i.relay.Stats().Duplicates; n != 1 {
 		t.Errorf("%d duplicates counted; want 1", n)
 	}
+}
+
+// A session event that never came is counted when the next one does, and the owner is
+// told so; so he is when the channel is subscribed to again.
+func TestMissedSessionEventsAreCountedAndTold(t *testing.T) {
+	server := startRedis(t)
+	var told atomic.Int64
+	a := newInstance(t, server.URL(), Options{}, nil)
+	b := newInstance(t, server.URL(), Options{Resubscribed: func() { told.Add(1) }}, nil)
+	up(t, a, b)
+	eventually(t, "b hears session events", b.relay.sessions.subscriber.subscribed)
+	offer := func(id string) {
+		a.relay.OfferSession(session.Event{ID: id, Source: "u", Action: session.Viewing, Type: session.UserSession})
+	}
+	arrived := func(id string) {
+		t.Helper()
+		eventually(t, "the event", func() bool {
+			all := b.sessionEvents()
+			return len(all) > 0 && all[len(all)-1].ID == id
+		})
+	}
+	offer("1")
+	arrived("1")
+	a.relay.sessions.publisher.outbox.logs[0].refused.Add(3) // as if three had been too large
+	offer("5")
+	arrived("5")
+	offer("6")
+	arrived("6")
+	eventually(t, "told of the gap", func() bool { return told.Load() == 1 })
+	if gaps := b.relay.Stats().SessionGaps; gaps != 3 {
+		t.Errorf("gaps of %d session events; want 3", gaps)
+	}
+	server.Do("CLIENT", "KILL", "TYPE", "pubsub")
+	eventually(t, "told that it has subscribed again", func() bool { return told.Load() >= 2 })
 }

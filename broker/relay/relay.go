@@ -34,6 +34,12 @@ type Options struct {
 	// Sessions takes their session events. Nil: none are relayed.
 	Sessions SessionSink
 
+	// Resubscribed, if not nil, is called when session events of other instances may
+	// have been missed: the channel was subscribed to again, or the sequence of an
+	// instance has a gap. What the store has is what counts then. It is called by one
+	// goroutine, and may wait.
+	Resubscribed func()
+
 	// Tick turns a time into what callers of Offer pass; usually the broker's
 	// method. Required.
 	Tick func(time.Time) ring.Tick
@@ -159,6 +165,10 @@ func New(o Options) *Relay {
 		r.sessions.init(r, "sessions", o.SessionCarrier, Channel{Name: o.SessionChannel, Original: true}, newOutbox(1, o.OutboxBytes/4, o.maxSession()))
 		r.sessions.publisher.pack = packSessions
 		r.sessionReceiver = sessionReceiver{self: r.origin.String(), sink: o.Sessions, max: o.maxSession(), from: &r.sessions.subscriber, log: r.sessions.log}
+		r.sessionReceiver.missed = r.sessions.subscriber.again
+		if o.Resubscribed != nil {
+			r.wait.Go(func() { r.resubscribed(ctx) })
+		}
 		r.wait.Go(func() { r.sessions.publisher.run(ctx) })
 		r.wait.Go(func() { r.sessionReceiver.run(ctx) })
 	}
@@ -186,7 +196,7 @@ func (l *lane) init(r *Relay, name string, carrier Carrier, channel Channel, wai
 	l.publisher.begin()
 	l.subscriber = subscriber{
 		name: name, channel: channel, inbox: make(chan arrival, inboxMessages), log: l.log,
-		hearing: make(map[string]*ear), changed: make(chan struct{}, 1),
+		hearing: make(map[string]*ear), changed: make(chan struct{}, 1), missed: make(chan struct{}, 1),
 	}
 }
 
@@ -217,6 +227,19 @@ func (r *Relay) subscribe(ctx context.Context, lanes ...*lane) {
 	}
 	all.Wait()
 	in.Close()
+}
+
+// resubscribed tells the owner that session events may have been missed, until ctx is
+// done.
+func (r *Relay) resubscribed(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-r.sessions.subscriber.missed:
+			r.options.Resubscribed()
+		}
+	}
 }
 
 // Origin is this instance's random id.

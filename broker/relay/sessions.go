@@ -1,10 +1,12 @@
 package relay
 
 import (
-	"bytes"
 	"context"
 	"errors"
+	"strconv"
+	"strings"
 	"sync/atomic"
+	"time"
 
 	"event-dispatcher/broker/ring"
 	"event-dispatcher/broker/session"
@@ -35,13 +37,32 @@ func (r *Relay) OfferSession(e session.Event) {
 	r.sessions.publisher.outbox.offer(0, r.options.now(), [][]byte{e.JSON()})
 }
 
-// packSessions makes a message of each event.
+// packSessions makes a message of each event. What stands last in the text is the
+// origin: its sequence is put behind it, so that instances of ours find what they
+// missed, and nobody else need know.
 func packSessions(shard int, first uint64, b *ring.Batch) []message {
 	messages := make([]message, b.Events)
 	for i := range messages {
-		messages[i] = message{bytes.Clone(b.Event(i)), shard, first + uint64(i), 1, b.At(i)}
+		event, sequence := b.Event(i), first+uint64(i)
+		text := make([]byte, 0, len(event)+21)
+		text = append(text, event[:len(event)-len(`"}`)]...)
+		text = append(text, sequenceMark)
+		text = strconv.AppendUint(text, sequence, 10)
+		text = append(text, `"}`...)
+		messages[i] = message{text, shard, sequence, 1, b.At(i)}
 	}
 	return messages
+}
+
+// sequenceMark stands between an origin, which is hexadecimal, and a sequence.
+const sequenceMark = '.'
+
+// splitOrigin is the reverse of what packSessions does. Older versions and the
+// original have no sequence.
+func splitOrigin(text string) (origin string, sequence uint64, ok bool) {
+	origin, digits, found := strings.Cut(text, string(sequenceMark))
+	sequence, err := strconv.ParseUint(digits, 10, 63)
+	return origin, sequence, found && err == nil
 }
 
 var errSessionSize = errors.New("a session event that no instance would have taken")
@@ -59,12 +80,59 @@ type sessionReceiver struct {
 	from *subscriber
 	log  *zap.Logger
 
-	recent recent // owned by run
+	missed func() // called when events may have been missed; it does not wait
+
+	// Owned by run.
+	recent  recent
+	origins map[string]*sessionOrigin
 
 	// Written by run, read by Stats.
 	received   atomic.Uint64
 	duplicates atomic.Uint64 // events that had come before
+	gaps       atomic.Uint64 // events that never came
 	errors     [len(SessionReasons)]atomic.Uint64
+}
+
+// A sessionOrigin is what is known of another instance's session events.
+type sessionOrigin struct {
+	next uint64 // sequence expected
+	seen time.Time
+}
+
+// again reports whether an event has come before, and counts those that are missing
+// before it.
+func (r *sessionReceiver) again(origin string, sequence uint64) bool {
+	o := r.origins[origin]
+	if o == nil {
+		if len(r.origins) >= maxOrigins {
+			r.forgetOldest()
+		}
+		o = &sessionOrigin{next: sequence} // what is the first to come is the beginning
+		if r.origins == nil {
+			r.origins = make(map[string]*sessionOrigin)
+		}
+		r.origins[origin] = o
+	}
+	o.seen = time.Now()
+	if sequence < o.next {
+		return true
+	}
+	if n := sequence - o.next; n > 0 && n < maxGap {
+		r.gaps.Add(n)
+		r.missed()
+	}
+	o.next = sequence + 1
+	return false
+}
+
+func (r *sessionReceiver) forgetOldest() {
+	var oldest string
+	for id, o := range r.origins {
+		if oldest == "" || o.seen.Before(r.origins[oldest].seen) {
+			oldest = id
+		}
+	}
+	delete(r.origins, oldest)
 }
 
 func (r *sessionReceiver) run(ctx context.Context) {
@@ -100,11 +168,13 @@ func (r *sessionReceiver) receive(text string) {
 			zap.String("reason", SessionReasons[reason]), zap.Error(err), zap.Int("bytes", len(text)))
 		return
 	}
-	if e.Origin == r.self {
+	origin, sequence, numbered := splitOrigin(e.Origin)
+	if origin == r.self {
 		return
 	}
 	// Instances of ours publish again what had no answer; the original does not.
-	if e.Origin != "" && r.recent.again(e.ID) {
+	e.Origin = origin
+	if numbered && r.again(origin, sequence) || !numbered && origin != "" && r.recent.again(e.ID) {
 		r.duplicates.Add(1)
 		return
 	}

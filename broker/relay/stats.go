@@ -18,6 +18,7 @@ type Stats struct {
 	Gaps         map[string]uint64 // events of others that did not reach the sink, by GapReasons
 	DecodeErrors map[string]uint64 // by DecodeReasons
 
+	SessionGaps   uint64            // session events of others that never came
 	SessionErrors map[string]uint64 // by SessionReasons
 }
 
@@ -84,6 +85,7 @@ func (r *Relay) Stats() Stats {
 	}
 	st.Silence = time.Duration(r.receiver.silence.Load())
 	st.Firehose.Received = r.receiver.received.Load()
+	st.SessionGaps = r.sessionReceiver.gaps.Load()
 	st.Sessions.Received = r.sessionReceiver.received.Load()
 	for i, reason := range GapReasons {
 		st.Gaps[reason] = r.receiver.gaps[i].Load()

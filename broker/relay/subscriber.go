@@ -29,6 +29,7 @@ type subscriber struct {
 	shards  int           // of this instance; 0: the channel has no parts
 	linger  time.Duration // how long what is not wanted any more is heard
 	inbox   chan arrival
+	missed  chan struct{} // holds one: something may have been missed
 	log     *zap.Logger
 
 	full      atomic.Bool   // see put
@@ -95,6 +96,14 @@ func (s *subscriber) learn(shards int) {
 	if shards = min(shards, broker.MaxShards); shards > s.fleet {
 		s.fleet = shards
 		s.look()
+	}
+}
+
+// again notes that something may have been missed.
+func (s *subscriber) again() {
+	select {
+	case s.missed <- struct{}{}:
+	default:
 	}
 }
 
@@ -203,8 +212,8 @@ func (s *subscriber) hear(going, hearing context.Context, in In, part string, e 
 		if going.Err() != nil || !s.set(e, true) {
 			return
 		}
-		if part == "" {
-			s.resumed.Add(1)
+		if part == "" && s.resumed.Add(1) > 1 {
+			s.again()
 		}
 		s.log.Info("relay: subscribed", fields...)
 	}

@@ -14,6 +14,7 @@ func (r relayed) Collect(to metric.Emitter) {
 	s := r.relay.Stats()
 	to.Gauge("relay_origins", "Other instances heard of.", float64(s.Origins))
 	to.Gauge("relay_origin_silence_seconds", "For how long another instance that was heard in the last minute has said nothing, the longest.", s.Silence.Seconds())
+	to.Counter("relay_session_gap_events_total", "Session events of other instances that never came here.", s.SessionGaps)
 	to.Counter("relay_duplicate_events_total", "Events of other instances that came again and were passed over.", s.Duplicates)
 	for _, reason := range relay.GapReasons {
 		to.Counter("relay_gap_events_total", "Events of other instances that were not delivered here, by reason.", s.Gaps[reason], "reason", reason)
