@@ -2,6 +2,7 @@ package relay
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -292,6 +293,17 @@ func (r *Relay) Hush() {
 
 // Up reports whether this instance publishes, and hears what it wants of the others.
 func (r *Relay) Up() bool { return r.firehose.up() && (r.options.Sessions == nil || r.sessions.up()) }
+
+// Degraded are the kinds of the carriers that do not do what Up says.
+func (r *Relay) Degraded() (kinds []string) {
+	if !r.firehose.up() {
+		kinds = append(kinds, r.firehose.carrier.Kind())
+	}
+	if r.options.Sessions != nil && !r.sessions.up() && !slices.Contains(kinds, r.sessions.carrier.Kind()) {
+		kinds = append(kinds, r.sessions.carrier.Kind())
+	}
+	return kinds
+}
 
 func (l *lane) up() bool { return l.publisher.isUp() && l.subscriber.well() }
 

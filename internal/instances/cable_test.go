@@ -14,6 +14,7 @@ type cable struct {
 	mu   sync.Mutex
 	open sync.Cond
 	dead bool
+	ends []net.Conn
 }
 
 func newCable(t testing.TB, to string) *cable {
@@ -36,6 +37,9 @@ func newCable(t testing.TB, to string) *cable {
 				in.Close()
 				continue
 			}
+			c.mu.Lock()
+			c.ends = append(c.ends, in, out)
+			c.mu.Unlock()
 			go c.copy(in, out)
 			go c.copy(out, in)
 		}
@@ -68,4 +72,14 @@ func (c *cable) set(dead bool) {
 	defer c.mu.Unlock()
 	c.dead = dead
 	c.open.Broadcast()
+}
+
+// reset closes the connections that there are.
+func (c *cable) reset() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, conn := range c.ends {
+		conn.Close()
+	}
+	c.ends = nil
 }

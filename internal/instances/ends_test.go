@@ -152,10 +152,10 @@ func TestTermWaitsForASlowRedis(t *testing.T) {
 
 // An instance dies: consumers of the other have the beginning of what it took,
 // and its users are logged out once its word for them has ended.
-func TestFault15KillLeavesNoGapUntold(t *testing.T) {
-	t.Parallel()
-	server := redistest.Start(t)
-	all := startAll(t, 2, server.URL())
+func TestFault15KillLeavesNoGapUntold(t *testing.T) { overEach(t, testFault15KillLeavesNoGapUntold) }
+
+func testFault15KillLeavesNoGapUntold(t *testing.T, c carrier) {
+	server, all := c.redis, c.startAll(2)
 	a, b := all[0], all[1]
 	far, bob := b.listen(), b.dial("/ws/p/bob")
 	const users = 5
@@ -225,9 +225,11 @@ func TestFault15KillLeavesNoGapUntold(t *testing.T) {
 
 // Three instances, all of them publishing.
 func TestEveryConsumerOfThreeInstancesGetsEverything(t *testing.T) {
-	t.Parallel()
-	server := redistest.Start(t)
-	all := startAll(t, 3, server.URL())
+	overEach(t, testEveryConsumerOfThreeInstancesGetsEverything)
+}
+
+func testEveryConsumerOfThreeInstancesGetsEverything(t *testing.T, c carrier) {
+	all := c.startAll(3)
 	var streams []*stream
 	for _, i := range all {
 		streams = append(streams, i.listen())

@@ -7,18 +7,17 @@ import (
 	"testing"
 	"time"
 
-	"event-dispatcher/internal/redistest"
 	"event-dispatcher/internal/testkit"
 )
 
 // Redis answers nothing for a minute: what the instances drop meanwhile is
 // exactly what the other one's consumers are told of.
-func TestFault10RedisStopsAndGoesOn(t *testing.T) {
-	t.Parallel()
-	server := redistest.Start(t)
-	all := startAll(t, 2, server.URL())
-	p := newPair(t, all[0], all[1], 250)
-	server.Stop()
+func TestFault10ServerStopsAndGoesOn(t *testing.T) { overEach(t, testFault10ServerStopsAndGoesOn) }
+
+func testFault10ServerStopsAndGoesOn(t *testing.T, c carrier) {
+	all := c.startAll(2)
+	p := c.newPair(all[0], all[1], 250)
+	c.server.Stop()
 	begin := time.Now()
 	p.away(p.a, p.b)
 	for time.Since(begin) < 60*time.Second {
@@ -26,7 +25,7 @@ func TestFault10RedisStopsAndGoesOn(t *testing.T) {
 		time.Sleep(time.Second)
 	}
 	p.away(p.a, p.b)
-	server.Continue()
+	c.server.Continue()
 	p.settled()
 	for _, way := range []struct{ from, to *instance }{{p.a, p.b}, {p.b, p.a}} {
 		if gaps, dropped, unsure := way.to.gaps(), way.from.dropped(), way.from.unanswered(); gaps > dropped || gaps < dropped-unsure || gaps == 0 {
@@ -39,18 +38,18 @@ func TestFault10RedisStopsAndGoesOn(t *testing.T) {
 }
 
 // The outbox is too small for what comes while Redis is stopped.
-func TestFault10WithTooSmallAnOutbox(t *testing.T) {
-	t.Parallel()
-	server := redistest.Start(t)
-	all := startAll(t, 2, server.URL(), "-max-body", "16384", "-redis-outbox-bytes", "1")
+func TestFault10WithTooSmallAnOutbox(t *testing.T) { overEach(t, testFault10WithTooSmallAnOutbox) }
+
+func testFault10WithTooSmallAnOutbox(t *testing.T, c carrier) {
+	all := c.startAll(2, "-max-body", "16384", "-redis-outbox-bytes", "1")
 	a, far := all[0].player(1), all[1].listen()
 	near := all[0].listen()
 	a.publish(100)
 	far.wantBooks(100)
-	server.Stop()
+	c.server.Stop()
 	a.publish(4000) // the outbox takes a few hundred
 	near.wantBooks(a.sent())
-	server.Continue()
+	c.server.Continue()
 	together(t, all...)
 	a.publish(1)
 	far.wantBooks(a.sent())
@@ -60,32 +59,34 @@ func TestFault10WithTooSmallAnOutbox(t *testing.T) {
 	}
 }
 
-func TestFault11RedisIsKilledAndRestarted(t *testing.T) {
-	t.Parallel()
-	server := redistest.Start(t)
-	all := startAll(t, 2, server.URL())
-	p := newPair(t, all[0], all[1], 100)
+func TestFault11ServerIsKilledAndRestarted(t *testing.T) {
+	overEach(t, testFault11ServerIsKilledAndRestarted)
+}
+
+func testFault11ServerIsKilledAndRestarted(t *testing.T, c carrier) {
+	all := c.startAll(2)
+	p := c.newPair(all[0], all[1], 100)
 	before := p.subscriptions()
-	server.Kill()
+	c.server.Kill()
 	begin := time.Now()
 	p.away(p.a, p.b)
 	for time.Since(begin) < 20*time.Second {
 		p.wantLocalSession()
 		time.Sleep(time.Second)
 	}
-	server.Restart()
+	c.server.Restart()
 	begin = time.Now()
 	testkit.Eventually(t, "subscribed again", func() bool { return p.subscriptions() >= before+2 })
 	t.Logf("both subscribed %v after the start", time.Since(begin))
 	together(t, p.a, p.b)
 	t.Logf("both in full service %v after the start", time.Since(begin))
 	testkit.Eventually(t, "the empty Redis learns who is active", func() bool {
-		users := server.Do("SMEMBERS", "users")
+		users := c.redis.Do("SMEMBERS", "users")
 		return strings.Contains(users, "p/alice") && strings.Contains(users, "p/bob")
 	})
 	p.settled()
 	for _, i := range all {
-		for _, line := range []string{`"relay: not subscribed any more"`, `"relay: cannot publish"`, `"redis":"` + server.Addr + `"`} {
+		for _, line := range []string{`"relay: not subscribed any more"`, `"relay: cannot publish"`, `"` + c.kind + `":"` + c.addr + `"`} {
 			if !strings.Contains(i.Log.String(), line) {
 				t.Errorf("the log has no %s", line)
 			}
@@ -102,17 +103,19 @@ func (p *pair) subscriptions() (n float64) {
 }
 
 func TestFault12SubscribersAreKickedEverySecond(t *testing.T) {
-	t.Parallel()
-	server := redistest.Start(t)
-	all := startAll(t, 2, server.URL())
-	p := newPair(t, all[0], all[1], 100)
+	overEach(t, testFault12SubscribersAreKickedEverySecond)
+}
+
+func testFault12SubscribersAreKickedEverySecond(t *testing.T, c carrier) {
+	all := c.startAll(2)
+	p := c.newPair(all[0], all[1], 100)
 	before := p.subscriptions()
 	const kicks = 25
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for range kicks {
 		<-tick.C
-		server.Do("CLIENT", "KILL", "TYPE", "pubsub")
+		c.kick()
 		p.wantLocalSession()
 	}
 	p.settled()
@@ -124,10 +127,12 @@ func TestFault12SubscribersAreKickedEverySecond(t *testing.T) {
 // A partition between one instance and Redis: each serves its own, and what is
 // old when it ends is not sent as if it were new.
 func TestFault13PartitionedInstancesServeTheirOwn(t *testing.T) {
-	t.Parallel()
-	server := redistest.Start(t)
-	wire := newCable(t, server.Addr)
-	p := newPair(t, start(t, "-redis", server.URL()), start(t, "-redis", "redis://"+wire.addr), 100)
+	overEach(t, testFault13PartitionedInstancesServeTheirOwn)
+}
+
+func testFault13PartitionedInstancesServeTheirOwn(t *testing.T, c carrier) {
+	wire := newCable(t, c.addr)
+	p := c.newPair(start(t, c.at(c.addr)...), start(t, c.at(wire.addr)...), 100)
 	wire.cut()
 	begin := time.Now()
 	p.away(p.b)

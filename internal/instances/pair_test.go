@@ -15,6 +15,7 @@ import (
 // posts at a steady rate, a consumer, and a user's screen.
 type pair struct {
 	t            testing.TB
+	kind         string // of the carrier of players' events: redis or nats
 	a, b         *instance
 	atA, atB     *stream
 	playsA       *load
@@ -29,7 +30,7 @@ type pair struct {
 func newPair(t testing.TB, a, b *instance, rate int) *pair {
 	t.Helper()
 	together(t, a, b)
-	p := &pair{t: t, a: a, b: b, atA: a.listen(), atB: b.listen(), alice: a.dial("/ws/p/alice"), bob: b.dial("/ws/p/bob")}
+	p := &pair{t: t, kind: "redis", a: a, b: b, atA: a.listen(), atB: b.listen(), alice: a.dial("/ws/p/alice"), bob: b.dial("/ws/p/bob")}
 	for _, i := range []*instance{a, b} {
 		testkit.Eventually(t, "the user is active", func() bool { return i.Metric("dispatcher_session_active_users") == 1 })
 	}
@@ -61,9 +62,9 @@ func (p *pair) away(all ...*instance) {
 		testkit.Eventually(p.t, "degraded", func() bool {
 			status, body := i.Get("/readyz")
 			if status != 200 {
-				p.t.Fatalf("GET /readyz = %d %s; want 200 while Redis is away", status, body)
+				p.t.Fatalf("GET /readyz = %d %s; want 200 while %s is away", status, body, p.kind)
 			}
-			return strings.Contains(body, `"degraded":["redis"]`)
+			return strings.Contains(body, `"degraded":["`+p.kind+`"]`)
 		})
 	}
 }

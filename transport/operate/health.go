@@ -125,8 +125,8 @@ func (op *Operators) degraded() []string {
 	switch {
 	case op.options.Degraded != nil:
 		return op.options.Degraded()
-	case op.options.Relay != nil && !op.options.Relay.Up():
-		return []string{"redis"}
+	case op.options.Relay != nil:
+		return op.options.Relay.Degraded()
 	}
 	return nil
 }
