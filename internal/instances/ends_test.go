@@ -253,3 +253,34 @@ func testEveryConsumerOfThreeInstancesGetsEverything(t *testing.T, c carrier) {
 		s.wantNoGap()
 	}
 }
+
+// An instance that ends in silence writes nothing of what other instances go on taking:
+// a consumer that comes back only after silence would never.
+func TestDrainSilenceIsSilentOfOtherInstances(t *testing.T) { overEach(t, testDrainSilence) }
+
+func testDrainSilence(t *testing.T, c carrier) {
+	const silence = 6 * time.Second
+	all := c.startAll(2, "-drain-silence", silence.String(), "-drain-window", "0")
+	a, b := all[0], all[1]
+	s := a.listen()
+	far := b.player(2).load(200)
+	eventually(t, "events of the other instance arrive", func() bool { r, _ := s.books(); return r > 50 })
+	go a.exits(syscall.SIGTERM)
+	last, at := 0, time.Now()
+	eventually(t, "the stream ends", func() bool {
+		if r, _ := s.books(); r != last {
+			last, at = r, time.Now()
+		}
+		select {
+		case <-s.done:
+			return true
+		default:
+			return false
+		}
+	})
+	if silent := time.Since(at); silent < silence/2 {
+		t.Errorf("the last event came %v before the end of the stream; want a silence of %v", silent, silence)
+	}
+	far.stop()
+	s.wantNoGap()
+}
