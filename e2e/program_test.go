@@ -31,9 +31,11 @@ func TestMain(m *testing.M) {
 			os.Exit(1)
 		}
 	}
-	if _, err := os.Stat("node_modules/ws"); err != nil {
-		fmt.Fprintln(os.Stderr, "the npm packages are not installed: sh e2e/run.sh installs what these tests need")
-		os.Exit(1)
+	for _, name := range []string{"ws", "hls.js", "@svta/cml-cmcd"} {
+		if _, err := os.Stat("node_modules/" + name); err != nil {
+			fmt.Fprintln(os.Stderr, "the npm packages are not installed: sh e2e/run.sh installs what these tests need")
+			os.Exit(1)
+		}
 	}
 	dir, err := os.MkdirTemp("", "e2e")
 	if err != nil {
