@@ -1,9 +1,11 @@
 package transport
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"regexp"
 	"strings"
 	"testing"
@@ -435,5 +437,46 @@ func TestBatchesAreCounted(t *testing.T) {
 		if got["dispatcher_"+name] != want {
 			t.Errorf("%s = %v; want %v", name, got["dispatcher_"+name], want)
 		}
+	}
+}
+
+// Clients that announce large batches and do not send them take no more memory than
+// there is for them: others are told to come later, and come in when there is room.
+func TestAnnouncedBatchesShareTheirRoom(t *testing.T) {
+	t.Parallel()
+	const large = 30 << 20
+	s := start(t, func(o *setup) { o.MaxBatch = large })
+	answers := make(chan *http.Response, 3)
+	for range 3 {
+		c := s.dial()
+		fmt.Fprintf(c, "POST /metrics HTTP/1.1\r\nHost: a\r\n%s\r\nContent-Length: %d\r\n\r\n1\n", ndjson, large)
+		go func() {
+			resp, err := http.ReadResponse(bufio.NewReader(c), nil)
+			if err == nil { // the others end with the test
+				answers <- resp
+			}
+		}()
+	}
+	if a := <-answers; a.StatusCode != 503 || a.Header.Get("Retry-After") == "" {
+		t.Errorf("the first answer to three batches where two find room = %v; want 503 with Retry-After", a)
+	}
+	for _, req := range []string{
+		request("POST", "/metrics", strings.Repeat("1\n", 100<<10), ndjson),                                              // small
+		"POST /metrics HTTP/1.1\r\nHost: a\r\n" + ndjson + "\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n1\n\r\n0\r\n\r\n", // of unknown length
+	} {
+		if a := s.send(req); a.status != 200 {
+			t.Errorf("a small batch = %d %q; want 200", a.status, a.body)
+		}
+	}
+	// A large chunked one takes room as it comes.
+	const chunk = 64 << 10
+	c := s.dial()
+	fmt.Fprintf(c, "POST /metrics HTTP/1.1\r\nHost: a\r\n%s\r\nTransfer-Encoding: chunked\r\n\r\n", ndjson)
+	for range 10 {
+		fmt.Fprintf(c, "%x\r\n%s\r\n", chunk, strings.Repeat("1\n", chunk/2))
+	}
+	fmt.Fprint(c, "0\r\n\r\n")
+	if a := readAnswer(t, bufio.NewReader(c), "POST"); a.status != 200 || said(t, a) != fmt.Sprint(10*chunk/2) {
+		t.Errorf("a large chunked batch = %d %q; want 200", a.status, a.body)
 	}
 }
