@@ -10,8 +10,10 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"os/exec"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -140,18 +142,18 @@ func TestPlayerReportsByCMCD(t *testing.T) {
 	s := consume(t, addr)
 	page := elsewhere(t, "testdata")
 	do := browse(t, page)
+	do(snippets(t, "js", addr)[1]+"; config.cmcd.eventTargets[0].interval = 1; playerConfig = config; 0", nil)
 	do(fmt.Sprintf(`failed = ""; mayFail = false; (async () => {
 		const {default: Hls} = await import(%q);
 		const video = document.createElement("video");
 		video.muted = true;
 		document.body.append(video);
-		hls = new Hls({cmcd: {version: 2, sessionId: "session-1", contentId: 'con"tent', eventTargets: [
-			{url: "http://%s/cmcd", events: ["ps", "t", "e", "rr"], interval: 1, batchSize: 1}]}});
+		hls = new Hls({cmcd: {...playerConfig.cmcd, sessionId: "session-1"}});
 		hls.on(Hls.Events.ERROR, (_, d) => { if (d.fatal && !mayFail) failed = d.type + " " + d.details });
 		hls.loadSource(%q);
 		hls.attachMedia(video);
 		await video.play();
-	})().catch(e => failed = String(e)); 0`, page+"/npm/hls.js/dist/hls.mjs", addr, page+"/files/hls/index.m3u8"), nil)
+	})().catch(e => failed = String(e)); 0`, page+"/npm/hls.js/dist/hls.mjs", page+"/files/hls/index.m3u8"), nil)
 
 	type report struct {
 		E, Sta, Sid, Cid, Sf string
@@ -172,7 +174,7 @@ func TestPlayerReportsByCMCD(t *testing.T) {
 				if err := json.Unmarshal([]byte(event), &r); err != nil {
 					t.Fatalf("%s on the stream: %v", event, err)
 				}
-				if r.Sid != "session-1" || r.Cid != `con"tent` || r.V != 2 || r.Ts < 1e12 || r.UserIP != "127.0.0.1" {
+				if r.Sid != "session-1" || r.Cid != "news-at-ten" || r.V != 2 || r.Ts < 1e12 || r.UserIP != "127.0.0.1" {
 					t.Fatalf("the report %s lacks what all have", event)
 				}
 				if ok(r) {
@@ -192,13 +194,19 @@ func TestPlayerReportsByCMCD(t *testing.T) {
 	}
 }
 
-// -cmcd-stop ends the reports of a session, and nothing else.
-func TestPlayerStopsItsReports(t *testing.T) {
+// -cmcd-stop ends the reports of a session: the reporter of npm sends no other.
+func TestReporterStopsWhenItIsTold(t *testing.T) {
 	t.Parallel()
-	out := node(t, start(t, 1, "-cmcd-stop")[0], "cmcd_reporter.mjs", "")
-	var sent []int
-	if err := json.Unmarshal([]byte(out), &sent); err != nil || !slices.Equal(sent, []int{410}) {
-		t.Errorf("the answers to the reporter of npm are %s; want one 410 and no further report", out)
+	for _, tt := range []struct {
+		args []string
+		want string
+	}{
+		{nil, "[204,204,204]\n"},
+		{[]string{"-cmcd-stop"}, "[410]\n"},
+	} {
+		if got := node(t, start(t, 1, tt.args...)[0], "cmcd_reporter.mjs"); got != tt.want {
+			t.Errorf("%v: three reports are answered %s; want %s", tt.args, got, tt.want)
+		}
 	}
 }
 
@@ -212,7 +220,7 @@ func TestReportsAreReadAsByTheReferenceDecoder(t *testing.T) {
 		Record string
 		Want   map[string]any
 	}
-	out := node(t, addr, "cmcd_oracle.mjs", "")
+	out := node(t, addr, "cmcd_oracle.mjs")
 	if err := json.Unmarshal([]byte(out), &cases); err != nil || len(cases) < 1000 {
 		t.Fatalf("%d cases, %v", len(cases), err)
 	}
@@ -242,12 +250,11 @@ func TestReportsAreReadAsByTheReferenceDecoder(t *testing.T) {
 }
 
 // node runs a script with an address, and returns what it writes.
-func node(t testing.TB, addr, script, input string) string {
+func node(t testing.TB, addr, script string) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "node", script, addr)
-	cmd.Stdin = strings.NewReader(input)
 	var stderr strings.Builder
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
@@ -255,4 +262,53 @@ func node(t testing.TB, addr, script, input string) string {
 		t.Fatalf("node %s = %v\n%s", script, err, &stderr)
 	}
 	return string(out)
+}
+
+// snippets are the code blocks of docs/producers.md in a language, for the address.
+func snippets(t testing.TB, language, addr string) (all []string) {
+	t.Helper()
+	text, err := os.ReadFile("../docs/producers.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range regexp.MustCompile("(?s)```"+language+"\n(.*?)```").FindAllStringSubmatch(string(text), -1) {
+		all = append(all, strings.ReplaceAll(m[1], "localhost:3569", addr))
+	}
+	if len(all) == 0 {
+		t.Fatalf("docs/producers.md has no snippet in %s", language)
+	}
+	return all
+}
+
+func TestShellSnippetsOfTheDocsWork(t *testing.T) {
+	t.Parallel()
+	addr := start(t, 1)[0]
+	s := consume(t, addr)
+	dir := t.TempDir()
+	for _, script := range snippets(t, "sh", addr) {
+		cmd := exec.Command("sh", "-e", "-c", script)
+		cmd.Dir = dir
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Errorf("%s = %v\n%s", script, err, out)
+		}
+	}
+	want := []string{`{"event_name":"START","session_id":"4c7a7d1e","user_ip":"127.0.0.1"}`}
+	for n := range 6 {
+		want = append(want, fmt.Sprintf(`{"n":%d}`, n+1))
+	}
+	eventually(t, "all events arrive", func() bool { return len(s.all()) >= len(want) })
+	if got := s.all(); !slices.Equal(got, want) {
+		t.Errorf("the stream has %q; want %q", got, want)
+	}
+}
+
+func TestPageSnippetOfTheDocsWorks(t *testing.T) {
+	t.Parallel()
+	addr := start(t, 1)[0]
+	s := consume(t, addr)
+	do := browse(t, elsewhere(t, "testdata"))
+	do(snippets(t, "js", addr)[0]+`; location.href = "about:blank"; 0`, nil)
+	eventually(t, "the event arrives", func() bool {
+		return slices.ContainsFunc(s.all(), func(e string) bool { return strings.Contains(e, `"event_name":"START"`) })
+	})
 }
