@@ -33,7 +33,12 @@ func TestOperatorsPathsAreWhereTheyBelong(t *testing.T) {
 		{"GET", "//debug/pprof/heap", 404, 404, 404},
 		{"GET", "/debug/pprof", 404, 404, 404},
 		{"GET", "/events?shards=9", 400, 400, 404},
-		{"GET", "/", 404, 404, 404},
+		{"GET", "/", 200, 200, 200},
+		{"HEAD", "/", 200, 200, 200},
+		{"OPTIONS", "/", 204, 204, 204}, // balancers
+		{"POST", "/", 405, 405, 405},
+		{"GET", "/console/stats", 200, 404, 200},
+		{"GET", "/console/console.js", 200, 404, 200},
 	} {
 		for name, s := range map[string]struct {
 			*testServer

@@ -53,6 +53,7 @@ const (
 
 const (
 	ingestMethods = "POST, OPTIONS"
+	frontMethods  = "GET, HEAD, OPTIONS"
 	readMethods   = "GET, HEAD"
 )
 
@@ -63,6 +64,8 @@ func (s *Server) routes() []route {
 		text, json                      = refusal.Text, refusal.JSON
 	)
 	r := []route{
+		{"/", frontMethods, operators, all, text, 0, s.operate.Front},
+		{"/", frontMethods, public, all, text, 0, s.operate.Endpoints},
 		{"/metrics", readMethods, operators, operator, text, 0, s.operate.Metrics},
 		{"/metrics", ingestMethods, public, publish, text, forPages | takesEvent, s.players.PostAny},
 		{"/api/events", ingestMethods, public, publish, text, forPages | takesEvent, s.players.PostObject},
@@ -74,6 +77,8 @@ func (s *Server) routes() []route {
 		{"/health", readMethods, admin, all, text, forPages, s.operate.Health},
 		{"/livez", readMethods, operators, all, text, 0, s.operate.Live},
 		{"/readyz", readMethods, operators, all, text, 0, s.operate.Ready},
+		{"/console/stats", readMethods, operators, operator, text, 0, s.operate.Figures},
+		{operate.ConsolePrefix + "*", readMethods, operators, all, text, 0, s.consoleFile},
 		{"/consumers", readMethods, admin, operator, text, 0, s.operate.Consumers},
 		{operate.ProfilePrefix + "*", readMethods, admin, operator, text, 0, s.profile},
 	}
@@ -89,6 +94,12 @@ func (s *Server) routes() []route {
 
 func (s *Server) profile(ctx *fasthttp.RequestCtx) {
 	if !operate.Profile(ctx) {
+		s.nothing(ctx)
+	}
+}
+
+func (s *Server) consoleFile(ctx *fasthttp.RequestCtx) {
+	if !s.operate.ConsoleFile(ctx) {
 		s.nothing(ctx)
 	}
 }

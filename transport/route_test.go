@@ -24,7 +24,7 @@ func everywhere(t *testing.T) (players, ops *testServer) {
 func (r route) sample() string {
 	prefix, _ := strings.CutSuffix(r.path, "*")
 	return prefix + map[string]string{
-		"/ws/*": "p/u", "/poc/replay_event_data/*": "u", "/debug/pprof/*": "heap",
+		"/ws/*": "p/u", "/poc/replay_event_data/*": "u", "/debug/pprof/*": "heap", "/console/*": "console.js",
 	}[r.path]
 }
 
@@ -54,7 +54,7 @@ func TestTableIsWhatIsServed(t *testing.T) {
 				t.Errorf("PURGE %s on %s listener = %d; want it served: %v", path, name, a.status, want)
 			}
 		}
-		for _, path := range []string{"/", "/x", "/metric", "/metrics/", "/api", "/ws", "/debug/pprof", "/events/x", "/consumers/1", "/healthz"} {
+		for _, path := range []string{"//", "/x", "/console", "/console/", "/console/index.html", "/console/x.js", "/console/../x", "/metric", "/metrics/", "/api", "/ws", "/debug/pprof", "/events/x", "/consumers/1", "/healthz"} {
 			if a := listener.send(request("GET", path, "")); a.status != 404 {
 				t.Errorf("GET %s on %s listener = %d %q; want 404", path, name, a.status, a.body)
 			}

@@ -73,6 +73,9 @@ type Options struct {
 	// public ones do not serve them.
 	Admin bool
 
+	// ConsoleOff has / answer with a few lines of text instead of the console.
+	ConsoleOff bool
+
 	// Version is shown by dispatcher_build_info.
 	Version string
 
@@ -178,6 +181,7 @@ func New(b *broker.Broker, p *stream.Pool, o Options) *Server {
 	sources = append(sources, o.Sources...)
 	s.operate = operate.New(operate.Options{
 		Broker: b, Relay: o.Relay, Pool: p, Degraded: o.Degraded, Sources: sources, Version: o.Version,
+		Received: s.players.Received, Refusals: s.refusals, ConsoleOff: o.ConsoleOff,
 	})
 
 	routes := s.routes()
@@ -198,6 +202,9 @@ func New(b *broker.Broker, p *stream.Pool, o Options) *Server {
 // Serve answers on ln until Drain or a failure that is not the end of
 // descriptors or memory. It may run for several listeners at once. It closes ln.
 func (s *Server) Serve(ln net.Listener) error {
+	if _, port, err := net.SplitHostPort(ln.Addr().String()); err == nil {
+		s.operate.Public(port)
+	}
 	s.operate.Started()
 	return s.public.Serve(ln)
 }

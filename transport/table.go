@@ -45,7 +45,7 @@ func newTable(routes []route, serves func(route) bool) *table {
 		e := t.entry(r.path)
 		methods := served{route: r}
 		for m := range strings.SplitSeq(r.methods, ", ") {
-			if m == fasthttp.MethodOptions {
+			if m == fasthttp.MethodOptions && r.is&forPages != 0 {
 				methods.preflight = true
 			} else {
 				methods.verbs = append(methods.verbs, m)

@@ -264,10 +264,10 @@ func testDrainSilence(t *testing.T, c carrier) {
 	a, b := all[0], all[1]
 	s := a.listen()
 	far := b.player(2).load(200)
-	eventually(t, "events of the other instance arrive", func() bool { r, _ := s.books(); return r > 50 })
-	go a.exits(syscall.SIGTERM)
+	testkit.Eventually(t, "events of the other instance arrive", func() bool { r, _ := s.books(); return r > 50 })
+	go a.Exits(syscall.SIGTERM)
 	last, at := 0, time.Now()
-	eventually(t, "the stream ends", func() bool {
+	testkit.Eventually(t, "the stream ends", func() bool {
 		if r, _ := s.books(); r != last {
 			last, at = r, time.Now()
 		}

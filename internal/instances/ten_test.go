@@ -54,10 +54,10 @@ func TestTenInstancesAccountForEverything(t *testing.T) {
 		skipped += n
 	}
 	t.Logf("%d events in %v at %d instances, %d of %d skipped", total, *ten, instances, skipped, total*len(streams))
-	if n := idle.metric(channels); n != 0 {
+	if n := idle.Metric(channels); n != 0 {
 		t.Errorf("the instance without consumers has %v subscriptions; want 0", n)
 	}
-	if n := idle.sum("dispatcher_relay_received_events_total", `events="firehose"`); n != 0 {
+	if n := idle.Sum("dispatcher_relay_received_events_total", `events="firehose"`); n != 0 {
 		t.Errorf("the instance without consumers got %v events; want 0", n)
 	}
 	if n := server.Subscriptions(); n != len(streams) {

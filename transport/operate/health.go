@@ -98,23 +98,26 @@ type readiness struct {
 // Ready serves /readyz: 503 while starting, draining or wedged. What is merely
 // degraded still serves its own players and consumers: 200.
 func (op *Operators) Ready(ctx *fasthttp.RequestCtx) {
-	r := readiness{Status: "ready"}
+	r, ok := op.readiness()
+	if !ok {
+		ctx.SetStatusCode(fasthttp.StatusServiceUnavailable)
+	}
+	reply.JSON(ctx, r)
+}
+
+func (op *Operators) readiness() (r readiness, ok bool) {
 	switch {
 	case op.is(Draining):
-		r.Status = "draining"
+		return readiness{Status: "draining"}, false
 	case op.is(Starting):
-		r.Status = "starting"
+		return readiness{Status: "starting"}, false
 	case op.wedged():
-		r.Status = "wedged"
-	default:
-		if r.Degraded = op.degraded(); len(r.Degraded) > 0 {
-			r.Status = "degraded"
-		}
-		reply.JSON(ctx, r)
-		return
+		return readiness{Status: "wedged"}, false
 	}
-	ctx.SetStatusCode(fasthttp.StatusServiceUnavailable)
-	reply.JSON(ctx, r)
+	if missing := op.degraded(); len(missing) > 0 {
+		return readiness{"degraded", missing}, true
+	}
+	return readiness{Status: "ready"}, true
 }
 
 // wedged reports whether events wait for a writer loop that does not come.

@@ -1,6 +1,7 @@
 package operate
 
 import (
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -9,6 +10,8 @@ import (
 	"event-dispatcher/broker"
 	"event-dispatcher/broker/relay"
 	"event-dispatcher/transport/metric"
+	"event-dispatcher/transport/refusal"
+	"event-dispatcher/transport/static"
 	"event-dispatcher/transport/stream"
 )
 
@@ -26,6 +29,15 @@ type Options struct {
 	// Sources are asked for their metrics in this order.
 	Sources []metric.Source
 
+	// Received is how many events players sent; nil: nobody counts.
+	Received func() uint64
+
+	// Refusals has counted what was refused. Nil: nothing was.
+	Refusals *refusal.Desk
+
+	// ConsoleOff has / say in a few lines what there is.
+	ConsoleOff bool
+
 	// Version is shown by dispatcher_build_info.
 	Version string
 }
@@ -33,17 +45,23 @@ type Options struct {
 // Operators has the handlers for those who run the service. Its methods may be
 // called by any goroutine.
 type Operators struct {
+	// Fixed after New.
 	options Options
-	state   atomic.Uint32 // a State
 	vitals  *vitals
 	metrics fasthttp.RequestHandler
-
+	files   *static.Files // the console's; nil: it is off
+	began   time.Time
 	waiting func() time.Duration // the pool's; tests have another
+
+	state atomic.Uint32 // a State
+
+	mu    sync.Mutex
+	ports []string // of players and consumers; guarded by mu
 }
 
 // New returns the handlers of a service that is starting.
 func New(o Options) *Operators {
-	op := &Operators{options: o, vitals: newVitals()}
+	op := &Operators{options: o, vitals: newVitals(), files: consoleFiles(o.ConsoleOff), began: time.Now()}
 	op.waiting = func() time.Duration { return 0 }
 	if o.Pool != nil {
 		op.waiting = o.Pool.Waiting

@@ -14,7 +14,8 @@ func (c *Config) listening(t *table) {
 	var check bool
 	t.group("Listening")
 	t.read("port", ":3569", "public `addresses`, comma-separated: :3569, 3569 or host:3569", each(&c.Addrs, address))
-	t.read("admin-addr", "", "`address` for metrics, probes, consumer list and pprof; they are then not on the public port", c.admin)
+	t.read("admin-addr", "", "`address` for metrics, probes, console, consumer list and pprof; they are then not on the public port", c.admin)
+	t.read("console", "on", "`on`: a page at / shows what is going on, on -admin-addr if there is one; off: a few lines of text", c.console)
 	t.read("trusted-proxies", "", "`networks` of proxies whose X-Forwarded-For is believed, comma-separated; empty means all", each(&o.TrustedProxies, network))
 	t.read("cors-origins", "", "`origins` that may use the service from a browser, comma-separated; empty means all, without credentials", each(&o.Origins, origin))
 	t.count(&o.MaxConnections, "max-connections", 8192, 1, many, "most HTTP connections at once, streams not counted")
@@ -56,6 +57,14 @@ func (c *Config) admin(text string) (err error) {
 		}
 	}
 	c.Transport.Admin = true
+	return nil
+}
+
+func (c *Config) console(text string) error {
+	if text != "on" && text != "off" {
+		return errors.New("must be on or off")
+	}
+	c.Transport.ConsoleOff = text == "off"
 	return nil
 }
 

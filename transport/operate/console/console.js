@@ -26,9 +26,10 @@ const quantile = (q, now, then) => {
   return low;
 };
 
-// horizon is how long a consumer may pause now before it misses events.
-const horizon = (s, bytesPerSecond) =>
-  bytesPerSecond > 0 ? Math.min(s.ring.capacity_bytes / bytesPerSecond, 86400 * 7) : Infinity;
+// horizon is how long a consumer may pause now before it misses events: the ring holds
+// so many bytes, and they come at this rate.
+const horizon = (s, perSecond) =>
+  perSecond > 0 && s.ring.events > 0 ? Math.min(s.ring.capacity_bytes / (perSecond * s.ring.bytes / s.ring.events), 86400 * 7) : Infinity;
 
 const show = s => {
   const state = s.ready || "ready";
@@ -74,7 +75,7 @@ const rates = (s, then) => {
   const worst = Object.entries(s.rejected).map(([r, n]) => [r, n - (then.rejected[r] || 0)]).sort((a, b) => b[1] - a[1])[0];
   set("t-refused-more", worst && worst[1] > 0 ? worst[0] : `${short(sum(s.rejected))} in all`);
   $("t-refused").closest(".tile").toggleAttribute("data-alarm", refused > 0);
-  const h = horizon(s, per(s.ring_bytes_total, then.ring_bytes_total));
+  const h = horizon(s, row.in);
   set("t-horizon", h === Infinity ? "any time" : span(h));
   set("t-horizon-more", `${bytes(s.ring.bytes)} of ${bytes(s.ring.capacity_bytes)} in the ring`);
 };

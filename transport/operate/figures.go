@@ -1,0 +1,181 @@
+package operate
+
+import (
+	"cmp"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"event-dispatcher/transport/refusal"
+	"event-dispatcher/transport/reply"
+	"event-dispatcher/transport/stream"
+	"event-dispatcher/transport/wire"
+)
+
+// maxListed is how many streams the console is told of at most.
+const maxListed = 500
+
+// figures are what the console shows. Counts are since the start.
+type figures struct {
+	Now      int64    `json:"now"`     // Unix milliseconds
+	Started  int64    `json:"started"` // of the process; another one is another life
+	Version  string   `json:"version"`
+	Ready    string   `json:"ready"` // as in /readyz
+	Degraded []string `json:"degraded"`
+
+	Received   uint64            `json:"received"`
+	Published  uint64            `json:"published"`
+	Delivered  uint64            `json:"delivered"`
+	Skipped    uint64            `json:"skipped"`
+	PassedOver uint64            `json:"passed_over"`
+	BytesOut   uint64            `json:"bytes_out"`
+	Rejected   map[string]uint64 `json:"rejected"`  // by reason
+	Consumers  map[string]int64  `json:"consumers"` // by wire
+	Lagging    int64             `json:"lagging"`
+	Latency    latency           `json:"latency"`
+	Ring       window            `json:"ring"`
+	Relay      *otherInstances   `json:"relay"`
+
+	PublicPorts  []string `json:"public_ports"`
+	Streams      []listed `json:"streams,omitempty"`
+	StreamsTotal int64    `json:"streams_total"`
+}
+
+// latency is a histogram: how many writes were at most as late as each bound, in seconds.
+type latency struct {
+	Bounds []float64 `json:"bounds"`
+	Counts []uint64  `json:"counts"`
+	Count  uint64    `json:"count"`
+}
+
+type window struct {
+	Events    uint64  `json:"events"`
+	Bytes     int64   `json:"bytes"`
+	Capacity  int64   `json:"capacity_bytes"`
+	OldestAge float64 `json:"oldest_age_s"`
+}
+
+type otherInstances struct {
+	Carrier   string `json:"carrier"`
+	Up        bool   `json:"up"`
+	Origins   int    `json:"origins"`
+	Published uint64 `json:"published"`
+	Received  uint64 `json:"received"`
+	Gaps      uint64 `json:"gaps"`
+	Dropped   uint64 `json:"dropped"`
+}
+
+// listed is one stream, without its address: the console may be on a public port.
+type listed struct {
+	ID        uint64    `json:"id"`
+	Wire      string    `json:"wire"`
+	View      string    `json:"view"`
+	Since     time.Time `json:"since"`
+	Lag       uint64    `json:"lag"`
+	Skipped   uint64    `json:"skipped"`
+	Delivered uint64    `json:"delivered"`
+	UpToDate  bool      `json:"up_to_date"`
+}
+
+// Figures serves /console/stats. With ?streams=N it lists the N streams that lag most,
+// which asks the writer loops for a moment of theirs.
+func (op *Operators) Figures(ctx *fasthttp.RequestCtx) {
+	f := op.figures(time.Now())
+	if n := ctx.QueryArgs().GetUintOrZero("streams"); n > 0 {
+		f.Streams = op.mostLagging(min(n, maxListed))
+	}
+	ctx.Response.Header.Set(fasthttp.HeaderCacheControl, "no-store")
+	reply.JSON(ctx, f)
+}
+
+func (op *Operators) figures(now time.Time) figures {
+	f := figures{
+		Now: now.UnixMilli(), Started: op.began.UnixMilli(), Version: op.options.Version,
+		Rejected: map[string]uint64{}, Consumers: map[string]int64{}, Latency: latency{Bounds: []float64{}, Counts: []uint64{}},
+		PublicPorts: op.publicPorts(), Degraded: []string{},
+	}
+	r, _ := op.readiness()
+	f.Ready = r.Status
+	f.Degraded = append(f.Degraded, r.Degraded...)
+	if op.options.Received != nil {
+		f.Received = op.options.Received()
+	}
+	if p := op.options.Pool; p != nil { // before the ring: what was delivered was published
+		f.add(p.Stats())
+	}
+	if op.options.Refusals != nil {
+		for reason := range refusal.Count {
+			if n := op.options.Refusals.Total(reason); n > 0 {
+				f.Rejected[reason.String()] = n
+			}
+		}
+	}
+	b := op.options.Broker.Stats()
+	f.Published = b.Published
+	f.Ring = window{b.Retained, b.Bytes, b.Window, b.OldestAge.Seconds()}
+	if op.options.Relay != nil {
+		s := op.options.Relay.Stats()
+		f.Relay = &otherInstances{
+			Carrier: "Redis", Up: s.Firehose.Up, Origins: s.Origins,
+			Published: s.Firehose.Published, Received: s.Firehose.Received, Gaps: total(s.Gaps), Dropped: total(s.Firehose.Dropped),
+		}
+	}
+	return f
+}
+
+func (f *figures) add(s stream.Stats) {
+	f.Delivered += s.Delivered
+	f.Skipped += s.Skipped
+	f.PassedOver += s.PassedOver
+	f.BytesOut += s.Bytes
+	f.Lagging += s.Lagging
+	for kind, w := range s.Wires {
+		f.Consumers[wire.Kind(kind).String()] = w.Consumers
+	}
+	f.StreamsTotal += s.Consumers
+	f.Latency.Count += s.Latency.Count
+	for bound, n := range s.Latency.Buckets {
+		at, found := slices.BinarySearch(f.Latency.Bounds, bound)
+		if !found {
+			f.Latency.Bounds = slices.Insert(f.Latency.Bounds, at, bound)
+			f.Latency.Counts = slices.Insert(f.Latency.Counts, at, 0)
+		}
+		f.Latency.Counts[at] += n
+	}
+}
+
+func (op *Operators) mostLagging(n int) []listed {
+	all := []listed{}
+	if op.options.Pool == nil {
+		return all
+	}
+	for _, c := range op.options.Pool.Inspect() {
+		all = append(all, listed{c.ID, c.Wire, op.view(c), c.Since, c.Lag, c.Skipped, c.Delivered, c.Herd})
+	}
+	slices.SortStableFunc(all, func(a, b listed) int {
+		return cmp.Or(cmp.Compare(b.Lag, a.Lag), cmp.Compare(b.Skipped, a.Skipped), cmp.Compare(a.ID, b.ID))
+	})
+	return all[:min(n, len(all))]
+}
+
+// view is what a consumer asked for; nothing if it gets everything.
+func (op *Operators) view(c stream.ConsumerInfo) string {
+	text := c.View.Canonical()
+	if c.View.Shards == op.options.Broker.AllShards() { // they come first, see Canonical
+		_, text, _ = strings.Cut(text, "&")
+	}
+	if what, err := url.QueryUnescape(text); err == nil {
+		return what
+	}
+	return text
+}
+
+func total(by map[string]uint64) (n uint64) {
+	for _, v := range by {
+		n += v
+	}
+	return n
+}
