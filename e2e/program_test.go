@@ -120,6 +120,22 @@ func start(t testing.TB, ports int, args ...string) (addrs []string) {
 	return addrs
 }
 
+// startAgain runs the program on one address.
+func startAgain(t testing.TB, at string) (cmd *exec.Cmd, addr string) {
+	t.Helper()
+	var log lines
+	cmd = run(t, nil, &log, binary, "-port", at)
+	eventually(t, "the program listens", func() bool {
+		for _, entry := range each[struct{ Msg, Address string }](&log) {
+			if entry.Msg == "listening" {
+				addr = entry.Address
+			}
+		}
+		return addr != ""
+	})
+	return cmd, addr
+}
+
 // startRedis runs a redis-server and returns its URL.
 func startRedis(t testing.TB) string {
 	t.Helper()

@@ -2,7 +2,8 @@
 
 import { short } from "./text.js";
 
-const points = 120;
+const points = 120; // seconds
+const height = 140;
 const css = name => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
 // history is a column of time and, by name, columns of values. All have one length.
@@ -24,17 +25,19 @@ const specs = [
 ];
 let charts = [];
 
+const now = () => history.t.at(-1);
 const data = spec => [history.t, ...spec.lines.map(([key]) => history[key])];
 
 const make = spec => {
   const box = document.getElementById(spec.at);
-  const axis = { stroke: css("--quiet"), grid: { stroke: css("--line"), width: 1 }, ticks: { show: false }, font: "12px system-ui" };
+  const axis = { stroke: css("--quiet"), grid: { stroke: css("--line"), width: 1 }, ticks: { show: false }, font: "11.5px system-ui" };
   const chart = new uPlot({
-    width: Math.max(box.clientWidth, 200), height: 170,
+    width: Math.max(box.clientWidth, 200), height, padding: [6, 12, 0, 0],
     legend: { show: false }, cursor: { y: false },
-    scales: { x: { time: true }, y: { range: (_, low, high) => [0, Math.max(high * 1.15, 1)] } },
-    axes: [{ ...axis, size: 26, values: (_, ts) => ts.map(t => new Date(t * 1000).toLocaleTimeString("en-GB").slice(3)) },
-           { ...axis, size: 58, values: (_, vs) => vs.map(v => short(v)) }],
+    scales: { x: { time: false, range: () => [now() - points, now()] }, y: { range: (_, low, high) => [0, Math.max(high * 1.15, 4)] } },
+    axes: [{ ...axis, size: 24, splits: () => [now() - points, now() - points / 2, now()], values: () => ["2 min ago", "1 min ago", "now"],
+             align: 0 },
+           { ...axis, size: 46, space: 30, incrs: [1, 2, 5].flatMap(n => [0, 1, 2, 3, 4, 5, 6, 7].map(e => n * 10 ** e)).sort((a, b) => a - b), values: (_, vs) => vs.map(v => short(v)) }],
     series: [{}, ...spec.lines.map(([, label, colour]) => ({ label, stroke: css(colour), width: 1.8, fill: spec.lines.length === 1 ? css(colour) + "22" : undefined, points: { show: false } }))],
   }, data(spec), box);
   return { spec, chart, box };
@@ -47,7 +50,7 @@ export const draw = () => {
     c.chart.setData(data(c.spec));
     const last = c.spec.lines.map(([key, label]) => `${label} ${short(history[key].at(-1) ?? 0)}`).join(", ");
     c.box.setAttribute("role", "img");
-    c.box.setAttribute("aria-label", `${c.box.previousElementSibling.textContent}: now ${last}`);
+    c.box.setAttribute("aria-label", `${c.box.previousElementSibling.firstChild.textContent.trim()}: now ${last}`);
   }
 };
 
@@ -59,5 +62,5 @@ export const remake = () => {
 };
 
 new ResizeObserver(() => {
-  for (const c of charts) if (c.box.clientWidth !== c.chart.width) c.chart.setSize({ width: Math.max(c.box.clientWidth, 200), height: 170 });
+  for (const c of charts) if (c.box.clientWidth !== c.chart.width) c.chart.setSize({ width: Math.max(c.box.clientWidth, 200), height });
 }).observe(document.querySelector(".charts"));

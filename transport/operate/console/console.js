@@ -40,8 +40,8 @@ const show = s => {
   before = s;
   set("t-consumers", count(sum(s.consumers)));
   set("t-consumers-more", Object.entries(s.consumers).filter(([, n]) => n).map(([w, n]) => `${count(n)} ${w}`).join(", ") || "nobody listens");
-  set("t-in-more", `${short(s.received)} since the start`);
-  set("t-out-more", `${bytes(s.bytes_out)} since the start`);
+  set("t-in-more", `${short(s.received)} in all`);
+  set("t-out-more", `${bytes(s.bytes_out)} in all`);
   $("tile-relay").hidden = !s.relay;
   if (s.relay) {
     set("t-relay", s.relay.up ? count(s.relay.origins) : "unreachable");
@@ -69,7 +69,7 @@ const rates = (s, then) => {
   set("t-p99", p99 === null ? "–" : seconds(p99));
   set("t-p99-more", p50 === null ? "nothing was written" : "p50 " + seconds(p50));
   set("t-skipped", short(row.skipped));
-  set("t-skipped-more", `${short(s.skipped)} in all · ${count(s.lagging)} lagging`);
+  set("t-skipped-more", `${count(s.lagging)} lag · ${short(s.skipped)} in all`);
   $("t-skipped").closest(".tile").toggleAttribute("data-alarm", row.skipped > 0);
   set("t-refused", short(refused));
   const worst = Object.entries(s.rejected).map(([r, n]) => [r, n - (then.rejected[r] || 0)]).sort((a, b) => b[1] - a[1])[0];
@@ -77,11 +77,12 @@ const rates = (s, then) => {
   $("t-refused").closest(".tile").toggleAttribute("data-alarm", refused > 0);
   const h = horizon(s, row.in);
   set("t-horizon", h === Infinity ? "any time" : span(h));
-  set("t-horizon-more", `${bytes(s.ring.bytes)} of ${bytes(s.ring.capacity_bytes)} in the ring`);
+  set("t-horizon-more", `ring ${Math.round(100 * Math.min(s.ring.bytes / s.ring.capacity_bytes, 1))} % full`);
 };
 
 const consumers = s => {
-  const shown = s.streams || [];
+  if (!s.streams) { set("consumers-state", count(s.streams_total)); return; } // nobody looks
+  const shown = s.streams;
   set("consumers-state", s.streams_total > shown.length ? `the ${shown.length} that lag most, of ${count(s.streams_total)}` : `${count(shown.length)}`);
   const body = document.createDocumentFragment();
   for (const c of shown) {

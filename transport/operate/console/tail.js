@@ -13,7 +13,7 @@ const samples = [1, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001, 0.0005
 const list = document.getElementById("tail");
 const state = document.getElementById("tail-state");
 let stream, where = [], level = 0, paused = false;
-let fresh = [], came = 0, left = 0, skipped = 0, lateSkips = 0, connection = "connecting";
+let fresh = [], came = 0, left = 0, held = 0, skipped = 0, lateSkips = 0, connection = "connecting";
 let second = performance.now(), calm = 0, onSession = () => {};
 
 const query = () => {
@@ -45,6 +45,7 @@ const say = () => {
   if (connection !== "open") parts.push(connection);
   if (level > 0) parts.push(`showing about 1 of ${count(1 / samples[level])}`);
   if (paused) parts.push(`paused, ${count(left)} passed`);
+  else if (held) parts.push(`holding still while you read, ${count(held)} passed`);
   if (skipped) parts.push(`${count(skipped)} skipped since this page opened`);
   state.textContent = parts.join(" · ") || "all events";
 };
@@ -116,8 +117,14 @@ const notice = text => {
 const paint = () => {
   const now = performance.now();
   if (!paused) adapt(now);
-  if (!document.hidden && !paused && (fresh.length || lateSkips)) {
-    const some = fresh.slice(-perPaint);
+  const reading = list.scrollTop > 4 || list.querySelector(".more");
+  if (reading) {
+    held += fresh.length;
+    fresh = [];
+  } else held = 0;
+  if (!document.hidden && !paused && !reading && (fresh.length || lateSkips)) {
+    const every = Math.ceil(fresh.length / perPaint); // of those that came, not the last burst
+    const some = fresh.filter((_, i) => i % every === 0);
     left += fresh.length - some.length;
     fresh = [];
     const added = document.createDocumentFragment();

@@ -1,0 +1,182 @@
+//go:build unix
+
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+const shown = `[...document.querySelectorAll("#tail .text")].map(e => e.textContent)`
+
+// console opens the page and waits until it is live.
+func console(t testing.TB, addr string, width, height int64) *tab {
+	t.Helper()
+	b := visit(t, "http://"+addr+"/", width, height)
+	b.until("the console is live", `document.getElementById("tail-state").textContent === "all events"`)
+	b.until("figures are there", `document.getElementById("t-in").textContent !== "–"`)
+	return b
+}
+
+func TestConsoleShowsWhatGoesOn(t *testing.T) {
+	addr := start(t, 1)[0]
+	b := console(t, addr, 1280, 860)
+	b.until("it is ready", `document.getElementById("state").textContent === "ready"`)
+	b.accessible("at rest")
+	b.shot("console-rest")
+	const most = 150 << 10
+	b.mu.Lock()
+	loaded := b.loaded
+	b.mu.Unlock()
+	if loaded > most {
+		t.Errorf("the first load took %.0f bytes; want at most %d", loaded, most)
+	}
+	t.Logf("first load: %.0f bytes", loaded)
+
+	send(t, addr, `{"event_name":"START","session_id":"s-1","data":{"position":1}}`)
+	b.until("the event is shown", shown+`.some(t => t.includes("s-1"))`)
+	b.until("its name is shown", `[...document.querySelectorAll("#tail .name")].some(e => e.textContent === "START" && e.dataset.hue === "1")`)
+	stop := play(t, addr, newCrowd(200), 500)
+	b.until("events come in", `parseFloat(document.getElementById("t-in").textContent) > 0 && parseFloat(document.getElementById("t-out").textContent) > 0`)
+	http.Post("http://"+addr+"/api/events", "text/plain", strings.NewReader("nonsense"))
+	b.until("a refusal is shown", `/invalid_json|in all/.test(document.getElementById("t-refused-more").textContent)`)
+	stop()
+	b.until("the charts are drawn", `document.querySelectorAll(".chart canvas").length === 4`)
+
+	eval[any](b, `document.getElementById("consumers-title").scrollIntoView({behavior: "instant"})`)
+	b.until("the console sees itself", `document.querySelectorAll("#consumers tr").length === 1`)
+	eval[any](b, `document.getElementById("send").requestSubmit()`)
+	b.until("the test event went out", `document.getElementById("send-state").textContent.startsWith("200")`)
+	eval[any](b, `document.getElementById("event").value = "{"; document.getElementById("send").requestSubmit()`)
+	b.until("the refusal says why", `document.getElementById("send-state").textContent.includes("invalid_json")`)
+	eval[any](b, `document.querySelector("#tail .row").click()`)
+	b.until("an event opens", `document.querySelector("#tail pre").textContent.includes("\n")`)
+	b.accessible("in use")
+	b.fine(addr)
+}
+
+func TestConsoleShowsHostileEventsAsText(t *testing.T) {
+	addr := start(t, 1)[0]
+	b := console(t, addr, 1280, 860)
+	hostile := []string{
+		`<img src=x onerror="window.owned=1">`, `<script>window.owned=2</script>`, `"><svg/onload=window.owned=3>`, `javascript:window.owned=4`,
+		"\u202egnp.exe", "a\u0000b\u001b[31m", "zero\u200bwidth", `<style>*{display:none}</style>`, `<a href="//evil.example">x</a>`, "👩‍👩‍👧 مرحبا שלום",
+		strings.Repeat("A", 250_000), strings.Repeat("[", 3000) + strings.Repeat("]", 3000),
+	}
+	for i, text := range hostile {
+		var event strings.Builder
+		to := json.NewEncoder(&event)
+		to.SetEscapeHTML(false)
+		if len(text) > 100_000 {
+			to.Encode(map[string]any{"a": i, "data": text})
+		} else {
+			to.Encode(map[string]any{"a": i, "event_name": text, "session_id": text, "data": map[string]any{text: text}})
+		}
+		send(t, addr, event.String())
+		b.until("it is shown", fmt.Sprintf(`%s.some(t => t.startsWith('{"a":%d,'))`, shown, i))
+	}
+	send(t, addr, `{"n":"`+strings.Repeat(`\u202e`, 30_000)+`"}`)
+	send(t, addr, `{"n":"the last one"}`)
+	b.until("all were shown", shown+`.some(t => t.includes("the last one"))`)
+	eval[any](b, `document.querySelectorAll("#tail .row").forEach(r => r.click())`)
+	b.until("they are open", `document.querySelectorAll("#tail pre").length === 14`)
+	if got := eval[any](b, "window.owned"); got != nil {
+		t.Errorf("a script of an event ran: %v", got)
+	}
+	if n := eval[int](b, `document.querySelectorAll("#tail img, #tail script, #tail svg, #tail style, #tail a").length`); n != 0 {
+		t.Errorf("%d elements came from events; want none", n)
+	}
+	all := eval[string](b, `document.getElementById("tail").textContent`)
+	if strings.ContainsAny(all, "\u202e\u200b\u0000\u001b") {
+		t.Error("control or bidirectional characters are shown raw; want them spelled out")
+	}
+	if !strings.Contains(all, `<img src=x onerror=`) || !strings.Contains(all, `\u202egnp.exe`) {
+		t.Errorf("hostile text is not shown as text: %.600q", all)
+	}
+	if n := eval[int](b, `Math.max(...[...document.querySelectorAll("#tail pre")].map(e => e.textContent.length))`); n > 130_000 {
+		t.Errorf("an open event shows %d characters; want a bound", n)
+	}
+	b.accessible("with hostile events")
+	b.fine(addr)
+}
+
+func TestConsolePausesAndFollowsASession(t *testing.T) {
+	addr := start(t, 1)[0]
+	b := console(t, addr, 1280, 860)
+	send(t, addr, `{"n":1}`)
+	b.until("an event is shown", shown+`.length === 1`)
+	eval[any](b, `document.getElementById("pause").click()`)
+	send(t, addr, `{"n":2}`)
+	b.until("it is counted", `document.getElementById("tail-state").textContent.includes("1 passed")`)
+	if got := eval[[]string](b, shown); len(got) != 1 {
+		t.Errorf("while paused %v is shown; want the first event only", got)
+	}
+	eval[any](b, `document.getElementById("pause").click()`)
+	send(t, addr, `{"event_name":"START","session_id":"film-night","data":{}}`)
+	b.until("it goes on", shown+`.length === 2`)
+
+	eval[any](b, `document.querySelector("#tail .row").click()`)
+	b.until("the event is open", `document.querySelector("#tail .more button")`)
+	eval[any](b, `document.querySelector("#tail .more button").click()`)
+	b.until("the session is followed", `document.getElementById("session").value === "film-night"`)
+	b.until("its stream is open", `document.getElementById("session-state").textContent.startsWith("Waiting")`)
+	eventually(t, "both streams are open", func() bool { return strings.Contains(get(t, addr, "/metrics"), "\ndispatcher_consumers 2\n") })
+	for i, name := range []string{"START", "HEARTBEAT", "HEARTBEAT", "HEARTBEAT", "SEEK", "HEARTBEAT", "ERROR"} {
+		send(t, addr, fmt.Sprintf(`{"event_name":%q,"session_id":"film-night","timestamp":%d,"data":{"player":{"name":"pillarbox","platform":"Web"},"position":%d,"bitrate":4200000}}`, name, time.Now().UnixMilli(), i*1000))
+	}
+	b.until("it ends", `document.getElementById("session-state").textContent.includes("ERROR")`)
+	got := eval[[]string](b, `[...document.querySelectorAll("#timeline summary")].map(e => e.textContent.replace(/[\d:.–]+ /g, "").trim())`)
+	if want := []string{"START", "HEARTBEAT × 3", "SEEK", "HEARTBEAT", "ERROR"}; !slices.Equal(got, want) {
+		t.Errorf("timeline = %q; want %q", got, want)
+	}
+	eval[any](b, `document.querySelector("#timeline li:last-child details").open = true; document.getElementById("session-title").scrollIntoView({behavior: "instant"})`)
+	b.until("its JSON is shown", `document.querySelector("#timeline pre")`)
+	b.shot("console-session")
+	b.accessible("with a session")
+	b.fine(addr)
+}
+
+func TestConsoleComesBackWithItsService(t *testing.T) {
+	first, addr := startAgain(t, "127.0.0.1:0")
+	b := console(t, addr, 1280, 860)
+	first.Process.Kill()
+	b.until("it says so", `document.getElementById("state").dataset.state === "lost"`)
+	startAgain(t, addr)
+	b.until("it is back", `document.getElementById("state").textContent === "ready"`)
+	b.until("the events, too", `document.getElementById("tail-state").textContent === "all events"`)
+	send(t, addr, `{"n":"after"}`)
+	b.until("an event is shown", shown+`.some(t => t.includes("after"))`)
+	b.until("figures move", `document.getElementById("t-in-more").textContent.startsWith("1 ")`)
+	b.fine(addr)
+}
+
+func TestConsoleKeepsUpWithFiveThousandEventsPerSecond(t *testing.T) {
+	addr := start(t, 1)[0]
+	b := console(t, addr, 1280, 860)
+	stop := play(t, addr, newCrowd(2000), 5000)
+	b.until("it shows a part", `document.getElementById("tail-state").textContent.includes("1 of")`)
+	eval[any](b, "longTasks.length = 0")
+	time.Sleep(15 * time.Second) // for the charts
+	tasks := eval[[]int](b, "longTasks")
+	t.Logf("tasks over 50 ms in 15 s at 5,000 events/s: %v ms", tasks)
+	if longest := slices.Max(append(tasks, 0)); longest > 1000 {
+		t.Errorf("the page froze for %d ms; want it never to", longest)
+	}
+	b.shot("console-busy")
+	eval[any](b, `document.getElementById("theme").click(); scrollTo({top: 0, behavior: "instant"})`)
+	time.Sleep(1200 * time.Millisecond)
+	b.shot("console-dark")
+	b.accessible("in the dark")
+	b.resize(390, 844)
+	b.until("it fits a phone", `document.documentElement.scrollWidth <= 390`)
+	time.Sleep(1200 * time.Millisecond)
+	b.shot("console-phone")
+	b.accessible("on a phone")
+	stop()
+	b.fine(addr)
+}
