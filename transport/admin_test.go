@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
-
 )
 
 func TestOperatorsPathsAreWhereTheyBelong(t *testing.T) {

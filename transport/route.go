@@ -7,6 +7,7 @@ import (
 	"event-dispatcher/transport/ingest"
 	"event-dispatcher/transport/operate"
 	"event-dispatcher/transport/refusal"
+	"event-dispatcher/transport/reply"
 	"event-dispatcher/transport/screens"
 )
 
@@ -49,6 +50,9 @@ const (
 	// another one.
 	becomesStream
 	becomesSocket
+
+	// probe: is answered when the service has no connection left for anything else.
+	probe
 )
 
 const (
@@ -64,23 +68,26 @@ func (s *Server) routes() []route {
 		text, json                      = refusal.Text, refusal.JSON
 	)
 	r := []route{
-		{"/", frontMethods, operators, all, text, 0, s.operate.Front},
-		{"/", frontMethods, public, all, text, 0, s.operate.Endpoints},
-		{"/metrics", readMethods, operators, operator, text, 0, s.operate.Metrics},
+		{"/", frontMethods, operators, all, text, probe, s.operate.Front},
+		{"/", frontMethods, public, all, text, probe, s.operate.Endpoints},
+		{"/metrics", readMethods, operators, operator, text, probe, s.operate.Metrics},
 		{"/metrics", ingestMethods, public, publish, text, forPages | takesEvent, s.players.PostAny},
 		{"/api/events", ingestMethods, public, publish, text, forPages | takesEvent, s.players.PostObject},
 		{ingest.ReportsPath, ingestMethods, public, publish, text, forPages | takesEvent, s.players.PostReports},
 		{"/event-dispatcher", "GET", public, consume, text, forPages | becomesStream, s.consumers.Stream},
 		{"/events", "GET", public, consume, text, forPages | becomesStream, s.consumers.Stream},
 
-		{"/health", "", public, all, text, forPages, s.operate.Health},
-		{"/health", readMethods, admin, all, text, forPages, s.operate.Health},
-		{"/livez", readMethods, operators, all, text, 0, s.operate.Live},
-		{"/readyz", readMethods, operators, all, text, 0, s.operate.Ready},
+		{"/health", "", public, all, text, forPages | probe, s.operate.Health},
+		{"/health", readMethods, admin, all, text, forPages | probe, s.operate.Health},
+		{"/livez", readMethods, operators, all, text, probe, s.operate.Live},
+		{"/readyz", readMethods, operators, all, text, probe, s.operate.Ready},
 		{"/console/stats", readMethods, operators, operator, text, 0, s.operate.Figures},
 		{operate.ConsolePrefix + "*", readMethods, operators, all, text, 0, s.consoleFile},
 		{"/consumers", readMethods, admin, operator, text, 0, s.operate.Consumers},
 		{operate.ProfilePrefix + "*", readMethods, admin, operator, text, 0, s.profile},
+	}
+	if s.gate != nil {
+		r = append(r, route{"/tickets", ingestMethods, public, consume, text, forPages, s.ticket})
 	}
 	if s.screens != nil {
 		r = append(r, []route{
@@ -102,6 +109,17 @@ func (s *Server) consoleFile(ctx *fasthttp.RequestCtx) {
 	if !s.operate.ConsoleFile(ctx) {
 		s.nothing(ctx)
 	}
+}
+
+// ticket serves POST /tickets.
+func (s *Server) ticket(ctx *fasthttp.RequestCtx) {
+	answer, reason, ok := s.gate.Issue(ctx)
+	if !ok {
+		s.refusals.Reject(ctx, reason)
+		return
+	}
+	ctx.Response.Header.Set(fasthttp.HeaderCacheControl, "no-store")
+	reply.JSON(ctx, answer)
 }
 
 // nothing serves what is not there.

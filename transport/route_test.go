@@ -6,9 +6,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/valyala/fasthttp"
-
-	"event-dispatcher/transport/access"
 	"event-dispatcher/transport/refusal"
 	"event-dispatcher/transport/ws"
 )
@@ -76,44 +73,6 @@ func TestAllowIsTheMethodsOfThePath(t *testing.T) {
 		a := players.send(request("PURGE", path, ""))
 		if got := a.header.Get("Allow"); a.status != 405 || got != strings.Join(want, ", ") {
 			t.Errorf("PURGE %s = %d, Allow %q; want 405, %q", path, a.status, got, want)
-		}
-	}
-}
-
-// Who asks is asked before anything is done, on every path that needs a right and for
-// every method that is served.
-func TestRightsAreAskedForOnEveryPath(t *testing.T) {
-	t.Parallel()
-	asked := make(chan access.Right, 1)
-	s := start(t, withSessions(t, ws.Options{}), func(o *setup) {
-		o.May = func(_ *fasthttp.RequestCtx, right access.Right) (refusal.Reason, bool) {
-			asked <- right
-			return refusal.Origin, false
-		}
-	})
-	for _, r := range s.routes() {
-		if r.right == access.None || r.on == admin {
-			continue
-		}
-		for method := range strings.SplitSeq(r.methods, ", ") {
-			if method == "OPTIONS" {
-				continue
-			}
-			for _, headers := range [][]string{nil, {upgradeHeaders}, {"Expect: 100-continue"}} {
-				a := s.send(request(method, r.sample(), "", headers...))
-				if a.status != 403 {
-					t.Errorf("%s %s of somebody without rights = %d %q; want 403", method, r.sample(), a.status, a.body)
-					continue
-				}
-				if got := <-asked; got != r.right {
-					t.Errorf("%s %s asks for the right to %v; want %v", method, r.sample(), got, r.right)
-				}
-			}
-		}
-	}
-	for _, path := range []string{"/health", "/livez", "/readyz"} {
-		if a := s.send(request("GET", path, "")); a.status != 200 {
-			t.Errorf("GET %s of somebody without rights = %d; want 200", path, a.status)
 		}
 	}
 }

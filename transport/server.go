@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/valyala/fasthttp"
 	"go.uber.org/zap"
+	"golang.org/x/time/rate"
 
 	"event-dispatcher/broker"
 	"event-dispatcher/broker/relay"
@@ -38,6 +39,11 @@ type Options struct {
 	// StopReports has players told that they should send no more CMCD reports in
 	// their session.
 	StopReports bool
+
+	// BodiesBytes is the memory for bodies of more than 8 KiB that are arriving, all
+	// connections together. Zero means 32 MiB; it is at least enough for eight of
+	// the largest events and two of the largest batches.
+	BodiesBytes int
 
 	// MaxConnections is how many HTTP connections may be open at once, streams
 	// not counted. Zero means 8192.
@@ -69,6 +75,9 @@ type Options struct {
 	// TrustedProxies are those whose X-Forwarded-For is believed. Empty means all.
 	TrustedProxies []netip.Prefix
 
+	// UserIP is what events say of their player's address. Zero means all.
+	UserIP access.UserIP
+
 	// Admin says that metrics and probes have a listener of their own, so the
 	// public ones do not serve them.
 	Admin bool
@@ -79,8 +88,12 @@ type Options struct {
 	// Version is shown by dispatcher_build_info.
 	Version string
 
-	// May decides who has which right. Nil: everybody has all.
-	May Gatekeeper
+	// Certificate is that of the public listeners, which then speak TLS and nothing
+	// else; AdminCertificate is that of the operators' listener. Nil: no TLS.
+	Certificate, AdminCertificate *access.Certificate
+
+	// Gate says who may what. Nil: everybody may everything.
+	Gate *access.Gate
 
 	// Degraded lists what does not work although the service does, for
 	// /readyz. Nil means Redis, if there is a relay and it is not up.
@@ -108,6 +121,8 @@ type Options struct {
 func (o *Options) setDefaults() {
 	setDefault(&o.MaxBody, 256<<10)
 	setDefault(&o.MaxBatch, 4<<20)
+	setDefault(&o.BodiesBytes, 32<<20)
+	o.BodiesBytes = max(o.BodiesBytes, 8*o.MaxBody, 2*o.MaxBatch)
 	setDefault(&o.MaxConnections, 8192)
 	setDefault(&o.ReadTimeout, 10*time.Second)
 	setDefault(&o.IdleTimeout, 75*time.Second)
@@ -134,6 +149,7 @@ type Server struct {
 	players   *ingest.Players
 	consumers *subscribe.Consumers
 	screens   *screens.Screens // nil: there are none
+	gate      *access.Gate     // nil: everybody may everything
 	operate   *operate.Operators
 	paths     []string // by which refusals are counted
 }
@@ -141,7 +157,7 @@ type Server struct {
 // New returns a server over a broker and a pool, which it does not own.
 func New(b *broker.Broker, p *stream.Pool, o Options) *Server {
 	o.setDefaults()
-	s := &Server{}
+	s := &Server{gate: o.Gate}
 	var find func(path []byte) refusal.Route // known when there are routes
 	s.refusals = refusal.NewDesk(func(path []byte) refusal.Route { return find(path) })
 	cors := access.NewCORS(o.Origins)
@@ -154,8 +170,10 @@ func New(b *broker.Broker, p *stream.Pool, o Options) *Server {
 		MaxBody: o.MaxBody, MaxConnections: o.MaxConnections, ReadTimeout: o.ReadTimeout, IdleTimeout: o.IdleTimeout,
 		Refusals: s.refusals, Faults: faults, Log: o.Log,
 	}
-	hall.Uncapped = true
+	hall.Bodies = front.NewBodies(o.BodiesBytes)
+	hall.Uncapped, hall.TLS = true, o.AdminCertificate.Config()
 	s.admin = front.New(hall)
+	hall.TLS = o.Certificate.Config()
 	hall.Uncapped, hall.Clients, hall.CORS = false, s.clients, cors
 	hall.Allow = outer.allowUnread
 	hall.BodyLimit = func(h *fasthttp.RequestHeader) int { return s.players.BodyLimit(h) }
@@ -163,14 +181,14 @@ func New(b *broker.Broker, p *stream.Pool, o Options) *Server {
 	s.public = front.New(hall)
 
 	s.players = ingest.New(ingest.Options{
-		Broker: b, Relay: o.Relay, Addresses: addresses, Rates: client.NewRates(o.IngestRate, o.ClientRate, addresses),
-		Refusals: s.refusals, MaxBody: o.MaxBody, MaxBatch: o.MaxBatch, Add: o.Add,
-		StopReports: func(*fasthttp.RequestCtx) bool { return o.StopReports },
+		Broker: b, Relay: o.Relay, Addresses: addresses, Rates: client.NewRates(o.IngestRate, o.ClientRate, addresses, ownRate(o.Gate)),
+		Refusals: s.refusals, MaxBody: o.MaxBody, MaxBatch: o.MaxBatch, Add: o.Add, UserIP: o.UserIP, Body: s.public.Body,
+		StopReports: func(ctx *fasthttp.RequestCtx) bool { return o.StopReports || access.GrantOf(ctx).CMCDStop },
 	})
 	s.consumers = subscribe.New(subscribe.Options{
 		Broker: b, Pool: p, Front: s.public, CORS: cors, Refusals: s.refusals,
 	})
-	sources := []metric.Source{s.players, s.refusals, s.public, s.clients, faults, s.consumers}
+	sources := []metric.Source{s.players, s.refusals, s.public, hall.Bodies, s.gate, o.Certificate, s.clients, faults, s.consumers}
 	if o.Sessions != nil {
 		s.screens = screens.New(screens.Options{
 			Sessions: o.Sessions, Hub: o.Screens, Store: o.SessionStore, Origins: o.SocketOrigins,
@@ -188,15 +206,23 @@ func New(b *broker.Broker, p *stream.Pool, o Options) *Server {
 	find, s.paths = places(routes)
 	*outer = router{
 		table: newTable(routes, func(r route) bool { return r.on&public != 0 || r.on&operators != 0 && !o.Admin }),
-		front: s.public, cors: cors, may: o.May, refusals: s.refusals, unknown: s.nothing, takeover: s.refuseTakeover,
+		front: s.public, cors: cors, gate: o.Gate, refusals: s.refusals, unknown: s.nothing, takeover: s.refuseTakeover,
 	}
 	*inner = router{
 		table: newTable(routes, func(r route) bool { return r.on&(admin|operators) != 0 }),
-		front: s.admin, cors: cors, may: o.May, refusals: s.refusals, unknown: s.nothingForOperators, takeover: s.refuseTakeover,
+		front: s.admin, cors: cors, gate: o.Gate, refusals: s.refusals, unknown: s.nothingForOperators, takeover: s.refuseTakeover,
 	}
 	s.public.Handle(outer.serve)
 	s.admin.Handle(inner.serve)
 	return s
+}
+
+// ownRate finds the rate of a request's grant.
+func ownRate(g *access.Gate) func(*fasthttp.RequestCtx) *rate.Limiter {
+	if g == nil {
+		return nil
+	}
+	return func(ctx *fasthttp.RequestCtx) *rate.Limiter { return access.GrantOf(ctx).Limit() }
 }
 
 // Serve answers on ln until Drain or a failure that is not the end of

@@ -129,15 +129,11 @@ type router struct {
 	table    *table
 	front    *front.Front
 	cors     *access.CORS
-	may      Gatekeeper // nil: everybody
+	gate     *access.Gate // nil: everybody may everything
 	refusals *refusal.Desk
 	unknown  func(*fasthttp.RequestCtx)
 	takeover func(traits) func(*fasthttp.RequestCtx, refusal.Reason)
 }
-
-// A Gatekeeper decides whether a request may be served, before its body is read
-// where the client waits for that.
-type Gatekeeper func(ctx *fasthttp.RequestCtx, right access.Right) (refusal.Reason, bool)
 
 // serve answers a request.
 func (r *router) serve(ctx *fasthttp.RequestCtx) {
@@ -168,6 +164,10 @@ func (r *router) serveRoute(ctx *fasthttp.RequestCtx, found *served) {
 		r.cors.AllowPlayer(&ctx.Request.Header, &ctx.Response.Header)
 	case found.is&forPages != 0:
 		r.cors.Allow(&ctx.Request.Header, &ctx.Response.Header)
+	}
+	if r.front.Reserved(ctx) && found.is&probe == 0 {
+		r.front.Refuse(ctx, refusal.Connections)
+		return
 	}
 	if reason, ok := r.admits(ctx, found); !ok {
 		r.refusals.Reject(ctx, reason)
@@ -206,10 +206,10 @@ func (r *router) admits(ctx *fasthttp.RequestCtx, found *served) (refusal.Reason
 	if found.is&takesEvent != 0 && !r.cors.MayPublish(&ctx.Request.Header) {
 		return refusal.Origin, false
 	}
-	if r.may == nil || found.right == access.None {
+	if r.gate == nil {
 		return 0, true
 	}
-	return r.may(ctx, found.right)
+	return r.gate.Admit(ctx, front.Memo(ctx), found.right)
 }
 
 // beforeBody decides for a request whose client waits to be asked for its body.

@@ -25,10 +25,12 @@ import (
 	"event-dispatcher/cmd/event_dispatcher/config"
 	"event-dispatcher/cmd/event_dispatcher/process"
 	"event-dispatcher/transport"
+	"event-dispatcher/transport/access"
 	"event-dispatcher/transport/ingest"
 	"event-dispatcher/transport/metric"
 	"event-dispatcher/transport/screens"
 	"event-dispatcher/transport/stream"
+	"event-dispatcher/transport/subscribe"
 	"event-dispatcher/transport/ws"
 )
 
@@ -52,6 +54,10 @@ func main() {
 // run serves until ctx is done, then drains. It owns what it starts: when it
 // returns, none of its goroutines is left. Tests call it too.
 func run(ctx context.Context, args []string, stderr io.Writer) error {
+	if len(args) > 0 && args[0] == "token" {
+		_, err := fmt.Print(access.Describe(access.NewToken()))
+		return err
+	}
 	cfg, err := config.Parse(args, os.Getenv, stderr)
 	switch {
 	case err != nil:
@@ -102,6 +108,11 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 		return fmt.Errorf("start writer loops: %w", err)
 	}
 	defer pool.Close()
+	doors, err := process.OpenDoors(cfg.Files, subscribe.CheckView(b), log)
+	if err != nil {
+		return fmt.Errorf("%w: %w", config.ErrUsage, err)
+	}
+	defer doors.Close()
 	shared := share(cfg, b, log, func() broker.ShardSet {
 		if pool.Consumers() == 0 {
 			return 0
@@ -113,6 +124,7 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 	o.Version, o.Log = process.Version(), log
 	o.Relay, o.Sessions, o.Screens, o.SessionStore = shared.relay, shared.sessions, shared.screens, shared.stats
 	o.Sources = []metric.Source{lines}
+	o.Gate, o.Certificate, o.AdminCertificate = doors.Gate, doors.Public, doors.Admin
 	srv := transport.New(b, pool, o)
 
 	public, admin, err := process.Listen(ctx, cfg.Addrs, cfg.AdminAddr)
@@ -130,6 +142,7 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 		serving.Go(func() { failed <- srv.ServeAdmin(admin) })
 	}
 	logLimits(log, cfg, b)
+	doors.Log(log, admin != nil)
 
 	select {
 	case err = <-failed: // a listener broke: let the others end in order, too

@@ -22,15 +22,16 @@ const (
 // imports from lower floors only, so the way of a request goes up or down, and does
 // not come back.
 var floors = [][]string{
-	1: {"broker/ring", "broker/wake", "broker/jsonkey", "broker/event", "transport/wire", "transport/metric", "transport/reply", "transport/static", "transport/operate/console", "transport/ingest/cmcd", "transport/ingest/inflate"},
-	2: {"broker", "broker/redis"},
-	3: {"broker/session", "transport/view", "transport/refusal"},
-	4: {"broker/relay", "transport/stream", "transport/websocket", "transport/ws", "transport/client", "transport/access"},
-	5: {"transport/front", "transport/ingest"},
-	6: {"transport/subscribe", "transport/screens", "transport/operate"},
-	7: {"transport"},
-	8: {"cmd/event_dispatcher/config", "cmd/event_dispatcher/process"},
-	9: {"cmd/event_dispatcher"},
+	1:  {"broker/ring", "broker/wake", "broker/jsonkey", "broker/event", "transport/wire", "transport/metric", "transport/reply", "transport/static", "transport/operate/console", "transport/ingest/cmcd", "transport/ingest/inflate"},
+	2:  {"broker", "broker/redis"},
+	3:  {"broker/session", "transport/view", "transport/refusal"},
+	4:  {"broker/relay", "transport/stream", "transport/websocket", "transport/ws", "transport/client", "transport/access"},
+	5:  {"transport/front", "transport/ingest"},
+	6:  {"transport/subscribe", "transport/screens", "transport/operate"},
+	7:  {"transport"},
+	8:  {"cmd/event_dispatcher/process"},
+	9:  {"cmd/event_dispatcher/config"},
+	10: {"cmd/event_dispatcher"},
 }
 
 // core has the packages that import nothing but each other, the standard library,

@@ -59,7 +59,7 @@ func BenchmarkCheck(b *testing.B) {
 					memo = Memo{}
 				}
 				if _, r := bb.gate.Check(ctx, &memo, Publish); r != Granted {
-					b.Fatal(r.Label())
+					b.Fatal(r)
 				}
 			}
 		})

@@ -27,14 +27,14 @@ func (g *Gate) Check(ctx *fasthttp.RequestCtx, memo *Memo, need Right) (*Grant, 
 	if g == nil {
 		return everybody, Granted
 	}
+	if need == None {
+		return g.now.Load().anonymous, Granted
+	}
 	return g.check(ctx, memo, need)
 }
 
 func (g *Gate) check(ctx *fasthttp.RequestCtx, memo *Memo, need Right) (*Grant, Refusal) {
 	s := g.now.Load()
-	if need == None {
-		return s.anonymous, Granted
-	}
 	grant, refusal := g.who(ctx, s, memo, need, ctx.Time())
 	switch {
 	case refusal != Granted:

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"event-dispatcher/transport/metric"
 )
 
 // Options tunes a [Gate]. The zero value of all but Path is what production runs.
@@ -304,6 +306,18 @@ func (g *Gate) Stats() Stats {
 		st.Streams += len(l.watches)
 	}
 	return st
+}
+
+// Collect implements [metric.Source].
+func (g *Gate) Collect(to metric.Emitter) {
+	st := g.Stats()
+	to.Gauge("access_tokens", "Tokens in the access file; 0 without one.", float64(st.Tokens))
+	to.Gauge("access_tickets", "Tickets that wait to be used.", float64(st.Tickets))
+	to.Gauge("access_streams", "Streams and sockets that end when their token does.", float64(st.Streams))
+	to.Counter("access_streams_ended_total", "Streams and sockets that were ended because their token did not allow them any more, by reason.", st.Expired, "reason", Expired.String())
+	to.Counter("access_streams_ended_total", "Streams and sockets that were ended because their token did not allow them any more, by reason.", st.Revoked, "reason", Revoked.String())
+	to.Counter("access_reloads_total", "Times that the access file was read again and taken.", st.Reloads)
+	to.Counter("access_reload_failures_total", "Times that the access file was read again and not taken.", st.Failures)
 }
 
 // Anonymous are the rights of whoever brings no credentials.

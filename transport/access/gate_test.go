@@ -94,7 +94,7 @@ func TestCheck(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if grant, got := g.ask(tt.c, tt.need); got != tt.want || (got == Granted) != (grant != nil) {
-				t.Errorf("Check(%v, %v) = %v, %q; want %q", tt.c, tt.need, grant, got.Label(), tt.want.Label())
+				t.Errorf("Check(%v, %v) = %v, %q; want %q", tt.c, tt.need, grant, got, tt.want)
 			}
 		})
 	}
@@ -104,7 +104,7 @@ func TestANilGateLetsEverybody(t *testing.T) {
 	var g *Gate
 	for _, need := range []Right{None, Publish, Consume, Operate} {
 		if grant, r := g.ask(bearing("nonsense"), need); r != Granted || !grant.Rights.Has(Publish) || !grant.SpeaksFor("anybody") {
-			t.Errorf("Check(%v) = %+v, %q", need, grant, r.Label())
+			t.Errorf("Check(%v) = %+v, %q", need, grant, r)
 		}
 	}
 	w, ok := g.Watch(everybody, nil)
@@ -129,12 +129,12 @@ func TestGrantCarriesWhatTheFileSays(t *testing.T) {
 			t.Errorf("SpeaksFor(%q) = %v", user, got)
 		}
 	}
-	if operators, _ := g.ask(bearing(operator), Operate); operators.SpeaksFor("") || operators.HasRate() {
+	if operators, _ := g.ask(bearing(operator), Operate); operators.SpeaksFor("") || operators.Limit() != nil {
 		t.Error("the operator speaks for nobody's user, at any rate")
 	}
 	players, _ := g.ask(bearing(player), Publish)
 	now := time.Now()
-	if !players.HasRate() || !players.Allow(now, 2) || players.Allow(now, 1) || !players.Allow(now.Add(time.Second), 2) {
+	if l := players.Limit(); l == nil || !l.AllowN(now, 2) || l.AllowN(now, 1) || !l.AllowN(now.Add(time.Second), 2) {
 		t.Error("the player's rate is not 2 per second")
 	}
 }
@@ -144,24 +144,24 @@ func TestAMemoIsNoMoreThanItsCredentials(t *testing.T) {
 	var memo Memo
 	for range 2 { // the second time from the memo
 		if _, r := g.Check(request(bearing(tool)), &memo, Consume); r != Granted {
-			t.Fatal(r.Label())
+			t.Fatal(r)
 		}
 	}
 	if _, r := g.Check(request(bearing(tool)), &memo, Publish); r != MissingRole {
-		t.Error("another right:", r.Label())
+		t.Error("another right:", r)
 	}
 	if _, r := g.Check(request(bearing(tool+"x")), &memo, Consume); r != BadCredential {
-		t.Error("another token:", r.Label())
+		t.Error("another token:", r)
 	}
 	if _, r := g.Check(request(credentials{}), &memo, Consume); r != MissingCredential {
-		t.Error("no token:", r.Label())
+		t.Error("no token:", r)
 	}
 	write(t, path, "[anonymous]\nroles = []\n")
 	if err := g.Reload(); err != nil {
 		t.Fatal(err)
 	}
 	if _, r := g.Check(request(bearing(tool)), &memo, Consume); r != BadCredential {
-		t.Error("a revoked token on a connection that is open:", r.Label())
+		t.Error("a revoked token on a connection that is open:", r)
 	}
 }
 
@@ -171,10 +171,10 @@ func TestAMemoSeesTheExpiry(t *testing.T) {
 	var memo Memo
 	s := g.now.Load()
 	if _, r := s.whose([]byte("Bearer "+tool), &memo, soon.Add(-2*time.Second)); r != Granted {
-		t.Fatal(r.Label())
+		t.Fatal(r)
 	}
 	if _, r := s.whose([]byte("Bearer "+tool), &memo, soon); r != ExpiredCredential {
-		t.Error(r.Label())
+		t.Error(r)
 	}
 }
 
@@ -236,7 +236,7 @@ func TestABadFileDoesNotReplaceAGoodOne(t *testing.T) {
 		t.Fatal(err, "a file that is gone was taken")
 	}
 	if _, r := g.ask(bearing(tool), Consume); r != Granted {
-		t.Error(r.Label())
+		t.Error(r)
 	}
 	if n := logs.FilterMessageSnippet("was not taken").Len(); n != 2 || g.Stats().Failures != 2 {
 		t.Errorf("%d lines in the log, %d failures counted; want 2 each", n, g.Stats().Failures)
@@ -278,7 +278,7 @@ func TestStreamsEndWithTheirGrant(t *testing.T) {
 	for name, token := range map[string]string{"tool": tool, "operator": operator} {
 		grant, r := g.ask(bearing(token), Consume)
 		if r != Granted {
-			t.Fatal(name, r.Label())
+			t.Fatal(name, r)
 		}
 		end := &atomic.Uint32{}
 		ends[name] = end
@@ -403,7 +403,7 @@ func TestNewTokensAreTaken(t *testing.T) {
 	token, hash := NewToken()
 	g, _, _ := open(t, fmt.Sprintf("[[tokens]]\nname='new'\nsha256=%q\nroles=['consume']\n", hash))
 	if _, r := g.ask(bearing(token), Consume); r != Granted {
-		t.Error(r.Label())
+		t.Error(r)
 	}
 	if again, _ := NewToken(); again == token {
 		t.Error("the same token twice")
@@ -422,8 +422,8 @@ func TestNothingSecretIsSaid(t *testing.T) {
 		}
 	}
 	for r := MissingCredential; r <= TooManyTickets; r++ {
-		if r.Label() == "" || r.Text() == "" || (r.Status() == 401 || r.Status() == 403) != (r.Challenge(Consume) != "") {
-			t.Errorf("refusal %d: %d, %q, %q, %q", r, r.Status(), r.Label(), r.Text(), r.Challenge(Consume))
+		if r.String() == "" || r.Reason().Text() == "" || (r.Reason().Status() == 429) != (r.Challenge(Consume) == "") {
+			t.Errorf("refusal %d: %q, challenge %q", r, r, r.Challenge(Consume))
 		}
 	}
 }

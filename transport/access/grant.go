@@ -54,12 +54,9 @@ type Grant struct {
 // Everybody is what all may do where no access file is given.
 var everybody = &Grant{Name: "anonymous", Rights: SetOf(Publish, Consume, Operate), Users: []string{"*"}}
 
-// HasRate reports whether the grant has a rate of its own, which then stands for
-// that of its client.
-func (g *Grant) HasRate() bool { return g.limit != nil }
-
-// Allow counts n events against the grant's own rate.
-func (g *Grant) Allow(now time.Time, n int) bool { return g.limit == nil || g.limit.AllowN(now, n) }
+// Limit is the grant's own rate, which then stands for that of its client; nil: it
+// has none.
+func (g *Grant) Limit() *rate.Limiter { return g.limit }
 
 // SpeaksFor reports whether the grant may act as the user of the session API.
 func (g *Grant) SpeaksFor(user string) bool {

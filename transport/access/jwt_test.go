@@ -136,7 +136,7 @@ func TestJWTsOfEveryAlgorithm(t *testing.T) {
 			token := s.sign(t, good(nil), nil)
 			grant, r := g.ask(bearing(token), Consume)
 			if r != Granted || grant.Name != "sso/alice" || !grant.SpeaksFor("alice") || grant.SpeaksFor("bob") {
-				t.Errorf("%s, keys in %q: %+v, %q", name, jwks, grant, r.Label())
+				t.Errorf("%s, keys in %q: %+v, %q", name, jwks, grant, r)
 			}
 			if again, _ := g.ask(bearing(token), Consume); again != grant {
 				t.Errorf("%s was verified twice", name)
@@ -221,12 +221,12 @@ func TestBadJWTs(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if grant, got := g.ask(bearing(tt.token), Consume); got != tt.want {
-				t.Errorf("Check() = %+v, %q; want %q", grant, got.Label(), tt.want.Label())
+				t.Errorf("Check() = %+v, %q; want %q", grant, got, tt.want)
 			}
 		})
 	}
 	if _, r := g.ask(bearing(sign("ES256", good(jwt.MapClaims{"roles": []string{"operate"}}), nil)), Operate); r != MissingRole {
-		t.Error("a JWT gave itself a role that its issuer has not:", r.Label())
+		t.Error("a JWT gave itself a role that its issuer has not:", r)
 	}
 }
 
@@ -234,7 +234,7 @@ func TestAJWTIsConfinedByBothViews(t *testing.T) {
 	g, _ := openIssuer(t, "", map[string]any{"view": "where=tenant=a"}, "EdDSA")
 	grant, r := g.ask(bearing(signers()["EdDSA"].sign(t, good(jwt.MapClaims{"view": "where=event_name=ERROR"}), nil)), Consume)
 	if r != Granted || !slices.Equal(grant.Views, []string{"where=tenant=a", "where=event_name=ERROR"}) {
-		t.Errorf("%+v, %q", grant, r.Label())
+		t.Errorf("%+v, %q", grant, r)
 	}
 	plain, _ := g.ask(bearing(signers()["EdDSA"].sign(t, good(nil), nil)), Consume)
 	if !slices.Equal(plain.Views, []string{"where=tenant=a"}) {
@@ -246,7 +246,7 @@ func TestOneKeyNeedsNoKid(t *testing.T) {
 	g, _ := openIssuer(t, "", nil, "RS256")
 	if _, r := g.ask(bearing(signers()["RS256"].sign(t, good(nil), map[string]any{"kid": nil})), Consume); r != Granted {
 		// nil is no string, as if the header had none
-		t.Error(r.Label())
+		t.Error(r)
 	}
 }
 
@@ -256,7 +256,7 @@ func TestARotatedKeyEndsItsStreams(t *testing.T) {
 	for _, alg := range []string{"ES256", "EdDSA"} {
 		grant, r := g.ask(bearing(signers()[alg].sign(t, good(nil), nil)), Consume)
 		if r != Granted {
-			t.Fatal(r.Label())
+			t.Fatal(r)
 		}
 		if _, ok := g.Watch(grant, func(Ending) { told = append(told, alg) }); !ok {
 			t.Fatal("Watch() = false")
@@ -282,7 +282,7 @@ func TestAJWKSIsReadWhenItChanges(t *testing.T) {
 	g, path := openIssuer(t, "jwks.json", nil, "ES256")
 	token := bearing(signers()["EdDSA"].sign(t, good(nil), nil))
 	if _, r := g.ask(token, Consume); r != BadCredential {
-		t.Fatal(r.Label())
+		t.Fatal(r)
 	}
 	raw, err := json.Marshal(map[string]any{"keys": []any{signers()["EdDSA"].public}})
 	if err != nil {
@@ -348,7 +348,7 @@ func FuzzCredentials(f *testing.F) {
 		ctx := request(credentials{authorization: []string{header}, query: query, protocols: protocols})
 		for _, need := range []Right{Publish, Consume, Operate} {
 			if grant, r := g.Check(ctx, nil, need); (r == Granted) != (grant != nil) || r == Granted && !grant.Rights.Has(need) {
-				t.Errorf("Check(%q, %q, %q) = %+v, %q", header, query, protocols, grant, r.Label())
+				t.Errorf("Check(%q, %q, %q) = %+v, %q", header, query, protocols, grant, r)
 			}
 		}
 		if picked, _ := Subprotocol(&ctx.Request.Header); strings.HasPrefix(string(picked), "bearer.") {

@@ -4,7 +4,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
-	"fmt"
+	"errors"
 	"net/netip"
 )
 
@@ -37,21 +37,25 @@ const hashedBytes = 8
 // empty one is random, so that hashes of two starts, or of two instances, have
 // nothing to do with each other.
 func NewUserIP(mode, key string) (UserIP, error) {
+	u := UserIP{}
+	if key != "" {
+		u.key = sha256.Sum256([]byte(key))
+	}
 	switch mode {
 	case "", "full":
-		return UserIP{mode: ipFull}, nil
 	case "network":
-		return UserIP{mode: ipNetwork}, nil
+		u.mode = ipNetwork
 	case "off":
-		return UserIP{mode: ipOff}, nil
+		u.mode = ipOff
 	case "hash":
-		u := UserIP{mode: ipHash, key: sha256.Sum256([]byte(key))}
+		u.mode = ipHash
 		if key == "" {
 			rand.Read(u.key[:])
 		}
-		return u, nil
+	default:
+		return u, errors.New("must be full, network, hash or off")
 	}
-	return UserIP{}, fmt.Errorf("must be full, network, hash or off")
+	return u, nil
 }
 
 // Off reports whether events say nothing of addresses.

@@ -1,64 +1,63 @@
 package access
 
+import "event-dispatcher/transport/refusal"
+
 // A Refusal is why a request may not. The zero Refusal means that it may.
 type Refusal uint8
 
 const (
 	Granted           Refusal = iota
-	MissingCredential         // 401: nobody said who asks, and anonymous may not
-	BadCredential             // 401: unknown, malformed, revoked, or shown in two places
-	ExpiredCredential         // 401: was good
-	BadTicket                 // 401: unknown, used, too late, or for something else
-	MissingRole               // 403
-	TooManyTickets            // 429
+	MissingCredential         // nobody said who asks, and anonymous may not
+	BadCredential             // unknown, malformed, revoked, or shown in two places
+	ExpiredCredential         // was good
+	BadTicket                 // unknown, used, too late, or for something else
+	MissingRole
+	TooManyTickets
 )
 
-// Status is what the request is answered (RFC 6750, section 3.1).
-func (r Refusal) Status() int {
-	switch r {
-	case Granted:
-		return 200
-	case MissingRole:
-		return 403
-	case TooManyTickets:
-		return 429
-	}
-	return 401
+// refusals has for each the reason that the client is told, and the error code of
+// RFC 6750, section 3.1, with a description. A request without credentials is not
+// told of an error.
+var refusals = [...]struct {
+	reason            refusal.Reason
+	code, description string
+}{
+	MissingCredential: {refusal.CredentialMissing, "", ""},
+	BadCredential:     {refusal.Credential, "invalid_token", "unknown token"},
+	ExpiredCredential: {refusal.CredentialExpired, "invalid_token", "expired token"},
+	BadTicket:         {refusal.Ticket, "invalid_token", "unknown ticket"},
+	MissingRole:       {refusal.Role, "insufficient_scope", ""},
+	TooManyTickets:    {refusal.Tickets, "", ""},
 }
 
-// Label is the metric label and the log field.
-func (r Refusal) Label() string { return refusals[r].label }
+// Reason is what the client is told. There is none for Granted.
+func (r Refusal) Reason() refusal.Reason { return refusals[r].reason }
 
-// Text says what the client can do.
-func (r Refusal) Text() string { return refusals[r].text }
-
-var refusals = [...]struct{ label, text string }{
-	MissingCredential: {"credential_missing", "this needs a token: send Authorization: Bearer and the token"},
-	BadCredential:     {"credential", "the token is not known here"},
-	ExpiredCredential: {"credential_expired", "the token has expired: ask for a new one"},
-	BadTicket:         {"ticket", "the ticket is not known, was used, is too old, or is for something else: ask for a new one"},
-	MissingRole:       {"role", "this token may not do that"},
-	TooManyTickets:    {"tickets", "too many tickets wait to be used: try again later"},
+// String is the label of the reason.
+func (r Refusal) String() string {
+	if r == Granted {
+		return "granted"
+	}
+	return r.Reason().String()
 }
 
 // Challenge is the value of WWW-Authenticate for a refusal; empty if the answer
-// has none. A request without credentials is not told of an error (RFC 6750,
-// section 3.1).
+// has none.
 func (r Refusal) Challenge(need Right) string {
-	const bearer = `Bearer realm="event dispatcher"`
-	switch r {
-	case MissingCredential:
-		return bearer
-	case BadCredential:
-		return bearer + `, error="invalid_token", error_description="unknown token"`
-	case ExpiredCredential:
-		return bearer + `, error="invalid_token", error_description="expired token"`
-	case BadTicket:
-		return bearer + `, error="invalid_token", error_description="unknown ticket"`
-	case MissingRole:
-		return bearer + `, error="insufficient_scope", scope="` + need.String() + `"`
+	if status := r.Reason().Status(); status != 401 && status != 403 {
+		return ""
 	}
-	return ""
+	c := `Bearer realm="event dispatcher"`
+	if why := refusals[r]; why.code != "" {
+		c += `, error="` + why.code + `"`
+		if why.description != "" {
+			c += `, error_description="` + why.description + `"`
+		}
+	}
+	if r == MissingRole {
+		c += `, scope="` + need.String() + `"`
+	}
+	return c
 }
 
 // An Ending is why a stream that was open may not go on.

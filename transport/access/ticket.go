@@ -3,6 +3,10 @@ package access
 import (
 	"sync"
 	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"event-dispatcher/transport/refusal"
 )
 
 // TicketLife is how long a ticket waits to be used.
@@ -26,6 +30,26 @@ type ticket struct {
 
 // share is the part of the table that one grant may have.
 const share = 4
+
+// A TicketAnswer is what POST /tickets answers.
+type TicketAnswer struct {
+	Ticket    string `json:"ticket"`
+	ExpiresIn int    `json:"expires_in"` // seconds
+}
+
+// Issue makes a ticket for a request that was admitted. Whoever came with a ticket
+// gets no other one: it would last for ever.
+func (g *Gate) Issue(ctx *fasthttp.RequestCtx) (TicketAnswer, refusal.Reason, bool) {
+	no := BadTicket
+	if len(ctx.Request.Header.Peek(fasthttp.HeaderAuthorization)) > 0 || GrantOf(ctx).anonymous() {
+		var t string
+		if t, no = g.Ticket(GrantOf(ctx), ctx.Time()); no == Granted {
+			return TicketAnswer{t, int(TicketLife / time.Second)}, 0, true
+		}
+	}
+	g.challenge(ctx, no, Consume)
+	return TicketAnswer{}, no.Reason(), false
+}
 
 // Ticket makes a ticket for a grant that may consume. It carries that right and no
 // other.

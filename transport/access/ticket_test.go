@@ -15,11 +15,11 @@ func ticketFor(t testing.TB, g *Gate, token string) string {
 	t.Helper()
 	grant, r := g.ask(bearing(token), Consume)
 	if r != Granted {
-		t.Fatal(r.Label())
+		t.Fatal(r)
 	}
 	ticket, r := g.Ticket(grant, time.Now())
 	if r != Granted {
-		t.Fatal(r.Label())
+		t.Fatal(r)
 	}
 	return ticket
 }
@@ -34,10 +34,10 @@ func TestATicketIsItsGrantOnce(t *testing.T) {
 	} {
 		c := show(ticketFor(t, g, tool))
 		if got, r := g.ask(c, Consume); got != want || r != Granted {
-			t.Errorf("%s: %+v, %q; want %+v", name, got, r.Label(), want)
+			t.Errorf("%s: %+v, %q; want %+v", name, got, r, want)
 		}
 		if _, r := g.ask(c, Consume); r != BadTicket {
-			t.Errorf("%s: used twice: %q", name, r.Label())
+			t.Errorf("%s: used twice: %q", name, r)
 		}
 	}
 	if n := g.Stats().Tickets; n != 0 {
@@ -55,24 +55,24 @@ func TestBadTickets(t *testing.T) {
 		"with a header":         {query: "token=" + fresh(), authorization: []string{"Bearer " + operator}},
 	} {
 		if _, r := g.ask(c, Consume); r != BadCredential {
-			t.Errorf("%s: %q", name, r.Label())
+			t.Errorf("%s: %q", name, r)
 		}
 	}
 	for _, need := range []Right{Publish, Operate} {
 		c := credentials{query: "token=" + fresh()}
 		if _, r := g.ask(c, need); r != BadTicket {
-			t.Errorf("a ticket may %s: %q", need, r.Label())
+			t.Errorf("a ticket may %s: %q", need, r)
 		}
 		if _, r := g.ask(c, Consume); r != BadTicket {
-			t.Errorf("a ticket that was shown at the wrong place is used: %q", r.Label())
+			t.Errorf("a ticket that was shown at the wrong place is used: %q", r)
 		}
 	}
 	if _, r := g.Ticket(g.now.Load().anonymous, time.Now()); r != MissingCredential {
-		t.Errorf("nobody gets a ticket: %q", r.Label())
+		t.Errorf("nobody gets a ticket: %q", r)
 	}
 	players, _ := g.ask(bearing(player), Publish)
 	if _, r := g.Ticket(players, time.Now()); r != MissingRole {
-		t.Errorf("who may not consume gets a ticket: %q", r.Label())
+		t.Errorf("who may not consume gets a ticket: %q", r)
 	}
 }
 
@@ -86,7 +86,7 @@ func TestATicketExpires(t *testing.T) {
 	}{{TicketLife - 1, Granted}, {TicketLife, BadTicket}} {
 		ticket, _ := g.Ticket(grant, start)
 		if _, r := g.redeem([]byte(ticket), start.Add(tt.after)); r != tt.want {
-			t.Errorf("after %v: %q; want %q", tt.after, r.Label(), tt.want.Label())
+			t.Errorf("after %v: %q; want %q", tt.after, r, tt.want)
 		}
 	}
 }
@@ -99,10 +99,10 @@ func TestATicketEndsWithItsGrant(t *testing.T) {
 		t.Fatal(err)
 	}
 	if grant, r := g.ask(credentials{query: "token=" + kept}, Consume); r != Granted || grant.Rights.Has(Operate) {
-		t.Errorf("%+v, %q; want the grant as it is now", grant, r.Label())
+		t.Errorf("%+v, %q; want the grant as it is now", grant, r)
 	}
 	if _, r := g.ask(credentials{query: "token=" + lost}, Consume); r != BadTicket {
-		t.Error(r.Label())
+		t.Error(r)
 	}
 }
 
@@ -122,10 +122,10 @@ func TestTicketsAreBounded(t *testing.T) {
 		t.Errorf("one grant got %d tickets of %d", n, g.tickets.max)
 	}
 	if _, r := g.Ticket(operators, now); r != Granted {
-		t.Errorf("the other got none: %q", r.Label())
+		t.Errorf("the other got none: %q", r)
 	}
 	if _, r := g.Ticket(tools, now.Add(TicketLife)); r != Granted || g.tickets.len() != 1 || len(g.tickets.order) != 1 || len(g.tickets.of) != 1 {
-		t.Errorf("%q; %d tickets, %d in order, %d grants; want that those that are too old make room", r.Label(), g.tickets.len(), len(g.tickets.order), len(g.tickets.of))
+		t.Errorf("%q; %d tickets, %d in order, %d grants; want that those that are too old make room", r, g.tickets.len(), len(g.tickets.order), len(g.tickets.of))
 	}
 }
 

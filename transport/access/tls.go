@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"event-dispatcher/transport/metric"
 )
 
 // A Certificate is a certificate with its key, read again when it was renewed.
@@ -104,6 +106,17 @@ func (c *Certificate) Close() {
 	<-c.done
 }
 
+// Collect implements [metric.Source].
+func (c *Certificate) Collect(to metric.Emitter) {
+	var expires float64
+	var failures uint64
+	if c != nil {
+		expires, failures = float64(c.Expires().Unix()), c.failures.Load()
+	}
+	to.Gauge("certificate_expiry_timestamp_seconds", "Unix time at which the certificate of the public listeners ends; 0 without TLS.", expires)
+	to.Counter("certificate_reload_failures_total", "Times that a renewed certificate was not taken.", failures)
+}
+
 // Expires is when the certificate in use ends.
 func (c *Certificate) Expires() time.Time { return notAfter(c.now.Load().Leaf) }
 
@@ -117,8 +130,11 @@ func notAfter(leaf *x509.Certificate) time.Time {
 	return leaf.NotAfter
 }
 
-// Config is that of a server that speaks HTTP/1.1.
+// Config is that of a server that speaks HTTP/1.1; nil of a nil Certificate.
 func (c *Certificate) Config() *tls.Config {
+	if c == nil {
+		return nil
+	}
 	return &tls.Config{
 		MinVersion:     tls.VersionTLS12,
 		NextProtos:     []string{"http/1.1"},

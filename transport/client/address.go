@@ -26,7 +26,7 @@ type Addresses struct {
 // A proxy may append to the last header line or add one of its own (RFC 9110,
 // section 5.3): all lines together are the list.
 func (a *Addresses) Of(ctx *fasthttp.RequestCtx) netip.Addr {
-	peer := peerAddress(ctx.RemoteAddr())
+	peer := Peer(ctx.RemoteAddr())
 	lines := ctx.Request.Header.PeekAll(fasthttp.HeaderXForwardedFor)
 	if len(lines) == 0 {
 		return peer
@@ -108,8 +108,8 @@ func Network(addr netip.Addr) netip.Prefix {
 	return network
 }
 
-// peerAddress is the address of the connection's other end; zero if it has none.
-func peerAddress(addr net.Addr) netip.Addr {
+// Peer is the address of the connection's other end; zero if it has none.
+func Peer(addr net.Addr) netip.Addr {
 	if tcp, ok := addr.(*net.TCPAddr); ok {
 		return tcp.AddrPort().Addr().Unmap().WithZone("")
 	}

@@ -1,40 +1,38 @@
 package client
 
 import (
-	"fmt"
 	"net/netip"
 	"testing"
 	"testing/synctest"
 	"time"
 )
 
-func TestTableOfClientsIsBounded(t *testing.T) {
+// Somebody who makes up names until the table is full takes nothing from the others,
+// and does not free a client that sends too much from its limit.
+func TestAFullTableOfClientsIsFair(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		l := NewRates(0, 1, &Addresses{})
-		client := func(i int) netip.Addr { return netip.MustParseAddr(fmt.Sprintf("10.%d.%d.%d", i>>16, i>>8&255, i&255)) }
-		for i := range maxLimitedClients {
-			if !l.allowClient(client(i), time.Now(), 1) {
-				t.Fatalf("allowClient(%v) = false; want true for the first event", client(i))
-			}
+		const burst = 10
+		l := NewRates(0, burst, &Addresses{}, nil)
+		name := func(i int) netip.Addr { return netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}) }
+		made := 0
+		for ; made < maxLimitedClients; made++ {
+			l.allowClient(name(made), time.Now(), 1)
 		}
-		// A newcomer shares the crowd's limit while all others are active.
-		if a, b := l.allowClient(client(1<<20), time.Now(), 1), l.allowClient(client(1<<20+1), time.Now(), 1); !a || b {
-			t.Errorf("two newcomers = %v, %v; want one event between them", a, b)
+		greedy := netip.MustParseAddr("192.0.2.1")
+		for l.allowClient(greedy, time.Now(), 1) {
+		}
+		for range 2000 {
+			made++
+			if newcomer := name(made); !l.allowClient(newcomer, time.Now(), 1) || !l.allowClient(newcomer, time.Now(), 1) {
+				t.Fatalf("newcomer %d was refused an event that its rate allows", made)
+			}
+			if l.allowClient(greedy, time.Now(), 1) {
+				t.Fatalf("a client over its rate was forgotten after %d newcomers", made-maxLimitedClients)
+			}
 		}
 		if n := len(l.clients); n != maxLimitedClients {
 			t.Errorf("clients = %d; want %d", n, maxLimitedClients)
-		}
-		// Looking for room is not repeated for every newcomer.
-		evicted := l.evicted
-		time.Sleep(time.Second - 1)
-		l.allowClient(client(1<<20+2), time.Now(), 1)
-		if l.evicted != evicted {
-			t.Errorf("the table was walked again after %v; want once a second", time.Second-1)
-		}
-		time.Sleep(2 * time.Second)
-		if !l.allowClient(client(1<<20+3), time.Now(), 1) || len(l.clients) > 1 {
-			t.Errorf("clients when all others are gone = %d; want the newcomer only", len(l.clients))
 		}
 	})
 }

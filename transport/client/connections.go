@@ -90,7 +90,7 @@ func (cc *Connections) Admit(nc net.Conn) (net.Conn, bool) {
 		return nc, true
 	}
 	c := &clientConn{TCPConn: tcp, table: cc}
-	peer := peerAddress(nc.RemoteAddr())
+	peer := Peer(nc.RemoteAddr())
 	if cc.proxies.trusts(peer) {
 		return c, true
 	}
@@ -102,6 +102,20 @@ type clientConn struct {
 	*net.TCPConn
 	table *Connections
 	place atomic.Pointer[netip.Prefix] // nil: none
+}
+
+// counted is the connection that has the place, be it under TLS.
+func counted(nc net.Conn) (*clientConn, bool) {
+	for {
+		switch c := nc.(type) {
+		case *clientConn:
+			return c, true
+		case interface{ NetConn() net.Conn }:
+			nc = c.NetConn()
+		default:
+			return nil, false
+		}
+	}
 }
 
 // enter takes a place of the client's for a connection that has none.
@@ -130,7 +144,7 @@ func (c *clientConn) Close() error {
 // KeepPlace has the place outlast the connection: who calls it has a descriptor of
 // his own, and gives the place back when that is closed.
 func KeepPlace(nc net.Conn) (giveBack func()) {
-	c, ok := nc.(*clientConn)
+	c, ok := counted(nc)
 	if !ok {
 		return nil
 	}
@@ -145,7 +159,7 @@ func KeepPlace(nc net.Conn) (giveBack func()) {
 // over. If that is a trusted proxy's, it becomes the client's, or the request is
 // refused.
 func (cc *Connections) Serve(ctx *fasthttp.RequestCtx, nc net.Conn, serve fasthttp.RequestHandler, refuse func(*fasthttp.RequestCtx, refusal.Reason)) {
-	c, ok := nc.(*clientConn)
+	c, ok := counted(nc)
 	if !ok || c.place.Load() != nil {
 		serve(ctx)
 		return

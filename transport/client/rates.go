@@ -11,8 +11,9 @@ import (
 	"event-dispatcher/transport/refusal"
 )
 
-// maxLimitedClients bounds the table of clients. When it is full, clients that
-// have not sent for a while make room; if all have, newcomers share one limit.
+// maxLimitedClients bounds the table of clients, to some 20 MB. When it is full, a
+// newcomer takes the place of a client that has sent little lately: whoever fills
+// the table with names that he makes up loses those first.
 const maxLimitedClients = 100_000
 
 // Rates says whether an event may come in by rate: that of all clients together,
@@ -22,33 +23,30 @@ type Rates struct {
 
 	total *rate.Limiter // nil: no limit
 
+	// own is the limit that a request brings, which then stands for that of its
+	// client; nil: it brings none. A nil own: none ever does.
+	own func(*fasthttp.RequestCtx) *rate.Limiter
+
 	perClient rate.Limit // 0: no limit
 	burst     int
 
 	mu      sync.Mutex
-	clients map[netip.Prefix]*clientLimit
-	crowd   *rate.Limiter // of those for whom the table has no room
-	evicted time.Time     // when room was last looked for
-}
-
-type clientLimit struct {
-	*rate.Limiter
-	seen time.Time
+	clients map[netip.Prefix]*rate.Limiter
 }
 
 // NewRates limits the events per second of all clients together and of each. Zero
-// means no limit.
-func NewRates(total, perClient float64, addresses *Addresses) *Rates {
-	l := &Rates{addresses: addresses, perClient: rate.Limit(perClient), burst: max(1, int(perClient)), clients: map[netip.Prefix]*clientLimit{}}
+// means no limit. own, which may be nil, is the limit of the one who asks, if he has
+// one himself.
+func NewRates(total, perClient float64, addresses *Addresses, own func(*fasthttp.RequestCtx) *rate.Limiter) *Rates {
+	l := &Rates{addresses: addresses, own: own, perClient: rate.Limit(perClient), burst: max(1, int(perClient)), clients: map[netip.Prefix]*rate.Limiter{}}
 	if total > 0 {
 		l.total = rate.NewLimiter(rate.Limit(total), max(1, int(total)))
 	}
-	l.crowd = rate.NewLimiter(l.perClient, l.burst)
 	return l
 }
 
 // Any reports whether there is a limit at all.
-func (l *Rates) Any() bool { return l.total != nil || l.perClient > 0 }
+func (l *Rates) Any() bool { return l.total != nil || l.perClient > 0 || l.own != nil }
 
 // Allow counts the event of a request against the rates of its client and of all.
 func (l *Rates) Allow(ctx *fasthttp.RequestCtx) (refusal.Reason, bool) {
@@ -62,7 +60,16 @@ func (l *Rates) Allow(ctx *fasthttp.RequestCtx) (refusal.Reason, bool) {
 func (l *Rates) AllowN(ctx *fasthttp.RequestCtx, n int) (m int, r refusal.Reason, ok bool) {
 	now := time.Now() // ctx has none yet while the body is expected
 	m = n
-	if l.perClient > 0 {
+	var own *rate.Limiter
+	if l.own != nil {
+		own = l.own(ctx)
+	}
+	if own != nil {
+		m = min(m, own.Burst())
+		if !own.AllowN(now, m) {
+			return 0, refusal.ClientLimit, false
+		}
+	} else if l.perClient > 0 {
 		m = min(m, l.burst)
 		if !l.allowClient(l.addresses.Of(ctx), now, m) {
 			return 0, refusal.ClientLimit, false
@@ -95,27 +102,27 @@ func (l *Rates) allowClient(addr netip.Addr, now time.Time, n int) bool {
 		if len(l.clients) >= maxLimitedClients {
 			l.evict(now)
 		}
-		if len(l.clients) >= maxLimitedClients {
-			return l.crowd.AllowN(now, n)
-		}
-		c = &clientLimit{Limiter: rate.NewLimiter(l.perClient, l.burst)}
+		c = rate.NewLimiter(l.perClient, l.burst)
 		l.clients[key] = c
 	}
-	c.seen = now
 	return c.AllowN(now, n)
 }
 
-// evict drops clients whose bucket has filled up again: forgetting them changes
-// nothing. It walks the whole table, so not for every newcomer of a flood.
+// evictionSample is how many clients are looked at to find one that can be forgotten.
+const evictionSample = 16
+
+// evict forgets one client: of some, the one whose bucket is fullest. If it is full
+// that changes nothing; otherwise the client may send a little more than its rate.
 func (l *Rates) evict(now time.Time) {
-	if now.Sub(l.evicted) < time.Second {
-		return
-	}
-	l.evicted = now
-	full := time.Duration(float64(l.burst) / float64(l.perClient) * float64(time.Second))
-	for key, c := range l.clients {
-		if now.Sub(c.seen) > full {
-			delete(l.clients, key)
+	var victim netip.Prefix
+	most, looked := -1.0, 0
+	for key, c := range l.clients { // begins anywhere
+		if tokens := c.TokensAt(now); tokens > most {
+			victim, most = key, tokens
+		}
+		if looked++; looked == evictionSample || most >= float64(l.burst) {
+			break
 		}
 	}
+	delete(l.clients, victim)
 }

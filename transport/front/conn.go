@@ -4,12 +4,15 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/netip"
 	"os"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/valyala/fasthttp"
+
+	"event-dispatcher/transport/access"
 )
 
 // A conn is a connection of an HTTP server. It adds what fasthttp leaves out: a
@@ -27,6 +30,16 @@ type conn struct {
 	readBy  time.Time // the read deadline
 	armed   time.Time // the one that the socket has: readBy, or before it
 
+	// What access remembers of the requests before; the serving goroutine's.
+	memo access.Memo
+
+	// The reserve that has the connection's place; nil: it is an ordinary one.
+	reserve    *reserve
+	place      netip.Prefix
+	reserveEnd time.Time
+
+	body *buffer // of the request that is handled; nil: none
+
 	linger    atomic.Bool
 	abandoned atomic.Pointer[func()] // run by Close
 }
@@ -37,6 +50,9 @@ type conn struct {
 // Read deals with a deadline that was too early. The write deadline is kept ahead
 // of the read deadline in passing.
 func (c *conn) SetReadDeadline(t time.Time) error {
+	if c.reserve != nil && !t.IsZero() {
+		t = c.reserveEnd
+	}
 	c.readBy = t
 	if !c.armed.IsZero() && !t.IsZero() && !c.armed.After(t) {
 		return nil
@@ -68,6 +84,15 @@ func (c *conn) Read(p []byte) (int, error) {
 	}
 }
 
+// Memo is where access remembers something of a request's connection; nil if that
+// is not one of a front's.
+func Memo(ctx *fasthttp.RequestCtx) *access.Memo {
+	if c, ok := ctx.Conn().(*conn); ok {
+		return &c.memo
+	}
+	return nil
+}
+
 // lingerOnClose has Close take in what the client still sends, because closing a
 // socket with unread bytes resets it, and a client that still sends a body would
 // not see why it is refused.
@@ -95,7 +120,9 @@ func (c *conn) Close() error {
 		}
 	}
 	err := c.Conn.Close()
-	c.open.remove(c)
+	if c.open.remove(c) && c.reserve != nil {
+		c.reserve.leave(c.place)
+	}
 	return err
 }
 
@@ -117,10 +144,13 @@ func (cs *connections) add(nc net.Conn, slack time.Duration) *conn {
 	return c
 }
 
-func (cs *connections) remove(c *conn) {
+// remove reports whether the connection was still there.
+func (cs *connections) remove(c *conn) bool {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
+	_, ok := cs.all[c]
 	delete(cs.all, c)
+	return ok
 }
 
 func (cs *connections) len() int {

@@ -2,6 +2,7 @@ package front
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"net"
 	"runtime/debug"
@@ -20,7 +21,7 @@ import (
 
 // Options tunes a [Front].
 type Options struct {
-	MaxBody        int           // bytes
+	MaxBody        int           // bytes, of the largest body of any route
 	MaxConnections int           // open at once; what took over is not counted
 	ReadTimeout    time.Duration // for a request to arrive
 	IdleTimeout    time.Duration // for the next request to begin
@@ -30,6 +31,9 @@ type Options struct {
 
 	// Clients limits the connections of each client. Nil: no limit.
 	Clients *client.Connections
+
+	// TLS is spoken on all connections. Nil: none.
+	TLS *tls.Config
 
 	// CORS has the headers of answers to connections that are refused before they
 	// are read. Nil: none.
@@ -46,6 +50,9 @@ type Options struct {
 	// BeforeBody decides what can be decided before a body comes that the client
 	// offers to hold back. Nil: it is sent.
 	BeforeBody func(ctx *fasthttp.RequestCtx) (refusal.Reason, bool)
+
+	// Bodies is the budget for large bodies.
+	Bodies *Bodies
 
 	Refusals *refusal.Desk
 	Faults   *Faults
@@ -68,9 +75,10 @@ type Front struct {
 	options Options
 	http    *fasthttp.Server
 
-	large    largeBodies
 	open     connections
 	refusing connections // over the cap, being told so
+	reserved connections // over the cap, for probes
+	reserve  reserve
 	tidier   tidier
 
 	mu        sync.Mutex // guards what follows
@@ -80,9 +88,7 @@ type Front struct {
 
 // New returns a front. Handle must come before Serve.
 func New(o Options) *Front {
-	f := &Front{options: o}
-	f.large.init(o.ReadTimeout)
-	return f
+	return &Front{options: o}
 }
 
 // Handle says who answers the requests that are well-formed.
@@ -96,15 +102,14 @@ func (f *Front) Handle(next fasthttp.RequestHandler) {
 		ReadTimeout:                  f.options.ReadTimeout,
 		IdleTimeout:                  f.options.IdleTimeout,
 		MaxRequestBodySize:           f.options.MaxBody,
+		StreamRequestBody:            true, // see Body
+		HeaderReceived:               f.headerReceived,
 		DisablePreParseMultipartForm: true,
 		NoDefaultServerHeader:        true,
 		NoDefaultContentType:         true,
 		SecureErrorLogMessage:        true,
 		CloseOnShutdown:              true,
 		Logger:                       httpLog{f.options.Log},
-	}
-	if f.options.BodyLimit != nil {
-		f.http.HeaderReceived = f.headerReceived
 	}
 	if f.options.BeforeBody != nil {
 		f.http.ExpectHandler = f.expect
@@ -133,6 +138,9 @@ func (f *Front) listener(ln net.Listener) *listener {
 		Listener: ln,
 		open:     &f.open,
 		refusing: &f.refusing,
+		reserved: &f.reserved,
+		reserve:  &f.reserve,
+		tls:      f.options.TLS,
 		backoffs: &f.options.Faults.backoffs,
 		log:      f.options.Log,
 		closed:   make(chan struct{}),
@@ -160,6 +168,7 @@ func (f *Front) Shutdown(ctx context.Context) error {
 	err := f.http.ShutdownWithContext(ctx)
 	f.open.cut()
 	f.refusing.cut()
+	f.reserved.cut()
 	return err
 }
 
@@ -180,14 +189,19 @@ func (f *Front) guard(next fasthttp.RequestHandler) fasthttp.RequestHandler {
 				f.options.Log.Error("panic in a handler", zap.Any("panic", p), zap.ByteString("stack", debug.Stack()))
 				ctx.Response.Reset()
 				f.Refuse(ctx, refusal.Panic)
+				f.finish(ctx)
 			}
 		}()
-		if reason, ok := wellFormed(&ctx.Request.Header); !ok {
-			f.Refuse(ctx, reason)
+		declared, reason, ok := wellFormed(&ctx.Request.Header)
+		if ok && declared > f.options.MaxBody && declared > f.bodyLimit(&ctx.Request.Header) {
+			reason, ok = refusal.TooLarge, false
+		}
+		if !ok {
+			f.refuse(ctx, reason, f.limitText(ctx, reason))
 			return
 		}
 		next(ctx)
-		f.large.release(&ctx.Request.Header)
+		f.finish(ctx)
 	}
 }
 

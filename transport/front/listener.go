@@ -1,6 +1,7 @@
 package front
 
 import (
+	"crypto/tls"
 	"errors"
 	"net"
 	"sync/atomic"
@@ -20,6 +21,9 @@ type listener struct {
 	net.Listener
 	open     *connections
 	refusing *connections
+	reserved *connections
+	reserve  *reserve
+	tls      *tls.Config         // nil: plain
 	max      int                 // most open connections; 0 means no limit
 	clients  *client.Connections // nil: no limit per client
 	slack    time.Duration       // see conn
@@ -52,10 +56,15 @@ func (l *listener) Accept() (net.Conn, error) {
 		nc, err := l.Listener.Accept()
 		switch {
 		case err == nil && l.max > 0 && l.open.len() >= l.max:
+			if place, ok := l.reserve.enter(nc); ok {
+				c := l.reserved.add(l.encrypt(nc), l.slack)
+				c.reserve, c.place, c.reserveEnd = l.reserve, place, time.Now().Add(reserveTime)
+				return c, nil
+			}
 			l.refuse(nc, &l.full)
 		case err == nil:
 			if c, ok := l.clients.Admit(nc); ok {
-				return l.open.add(c, l.slack), nil
+				return l.open.add(l.encrypt(c), l.slack), nil
 			}
 			l.refuse(nc, &l.crowded)
 		case isTemporary(err):
@@ -73,9 +82,22 @@ func (l *listener) Accept() (net.Conn, error) {
 	}
 }
 
-// refuse answers a connection over a cap.
+// encrypt speaks TLS on a connection. The handshake is part of the first read.
+func (l *listener) encrypt(nc net.Conn) net.Conn {
+	if l.tls == nil {
+		return nc
+	}
+	return tls.Server(nc, l.tls)
+}
+
+// refuse answers a connection over a cap. Over TLS, saying no would cost more than
+// serving.
 func (l *listener) refuse(nc net.Conn, why *turnedAway) {
 	why.count.Add(1)
+	if l.tls != nil {
+		nc.Close()
+		return
+	}
 	// The socket buffer of a new connection is empty, so this does not wait.
 	nc.SetWriteDeadline(time.Now().Add(time.Second))
 	if _, err := nc.Write(why.answer); err != nil || l.refusing.len() >= maxRefusing {

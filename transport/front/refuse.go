@@ -34,25 +34,14 @@ func (f *Front) expect(ctx *fasthttp.RequestCtx) int {
 	if ok {
 		return fasthttp.StatusContinue
 	}
-	f.large.release(&ctx.Request.Header)
 	f.refuse(ctx, reason, f.limitText(ctx, reason))
 	return reason.Status()
 }
 
 // unreadable answers a request that could not be read to its end.
 func (f *Front) unreadable(ctx *fasthttp.RequestCtx, err error) {
-	reason, details := reasonOf(err), ""
-	held, ok := f.large.release(&ctx.Request.Header)
-	switch {
-	case reason != refusal.TooLarge:
-	case ok && held.refused:
-		reason = refusal.Overloaded
-	case ok: // the header of a chunked request is gone
-		details = refusal.Limit(held.limit)
-	default:
-		details = f.limitText(ctx, reason)
-	}
-	f.refuse(ctx, reason, details)
+	reason := reasonOf(err)
+	f.refuse(ctx, reason, f.limitText(ctx, reason))
 }
 
 // limitText says how large a body may be, if it was too large.

@@ -20,7 +20,7 @@ func BenchmarkWellFormed(b *testing.B) {
 	}
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, ok := wellFormed(&h); !ok {
+		if _, _, ok := wellFormed(&h); !ok {
 			b.Fatal("wellFormed() = false; want true")
 		}
 	}

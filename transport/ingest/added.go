@@ -58,11 +58,9 @@ func (s Stamps) names() (names []string) {
 // appendMembers appends the members that are the same for all events of a request,
 // each with a comma before it.
 func (p *Players) appendMembers(dst []byte, ctx *fasthttp.RequestCtx, address bool) []byte {
-	if address {
+	if address && !p.options.UserIP.Off() {
 		dst = append(dst, `,"`+addressMember+`":"`...)
-		if addr := p.options.Addresses.Of(ctx); addr.IsValid() {
-			dst = addr.AppendTo(dst)
-		}
+		dst = p.options.UserIP.Append(dst, p.options.Addresses.Of(ctx))
 		dst = append(dst, '"')
 	}
 	if p.options.Add&StampTime != 0 {

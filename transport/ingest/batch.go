@@ -53,7 +53,11 @@ func (p *Players) postBatch(ctx *fasthttp.RequestCtx, f form, objects bool) {
 		p.options.Refusals.Reject(ctx, reason)
 		return
 	}
-	t, ok := p.inflate(ctx, coding, p.batches, p.options.MaxBatch)
+	body, ok := p.read(ctx, p.options.MaxBatch)
+	if !ok {
+		return
+	}
+	t, ok := p.inflate(ctx, body, coding, p.batches, p.options.MaxBatch)
 	if !ok {
 		p.received.Add(1)
 		return
@@ -169,7 +173,7 @@ func (b *batch) next() bool {
 // take adds an event to the run, with its members.
 func (b *batch) take(body []byte) {
 	e := pending{index: b.seen - 1, head: body}
-	if len(b.names) > 0 {
+	if b.objects || len(b.names) > 0 {
 		head, tail, empty, ok := b.players.open(body, b.names)
 		if ok {
 			e.head, e.tail = head, tail

@@ -11,6 +11,7 @@ import (
 	"event-dispatcher/broker"
 	"event-dispatcher/broker/event"
 	"event-dispatcher/broker/relay"
+	"event-dispatcher/transport/access"
 	"event-dispatcher/transport/client"
 	"event-dispatcher/transport/ingest/cmcd"
 	"event-dispatcher/transport/ingest/inflate"
@@ -29,6 +30,12 @@ type Options struct {
 	Addresses *client.Addresses
 	Rates     *client.Rates
 	Refusals  *refusal.Desk
+
+	// Body reads the body of a request up to a limit. Nil: it has been read.
+	Body func(ctx *fasthttp.RequestCtx, limit int) ([]byte, refusal.Reason, bool)
+
+	// UserIP is what events say of their player's address.
+	UserIP access.UserIP
 
 	// MaxBody is the largest event accepted, MaxBatch the largest batch, both in
 	// bytes after inflation.
@@ -70,7 +77,10 @@ func New(o Options) *Players {
 		options: o, anywhere: o.Add.names(), ids: event.NewIDs(), losses: cmcd.NewLosses(),
 		events: inflate.New(o.MaxBody), batches: inflate.New(o.MaxBatch),
 	}
-	p.objects = append([]string{addressMember}, p.anywhere...)
+	p.objects = p.anywhere
+	if !o.UserIP.Off() {
+		p.objects = append([]string{addressMember}, p.anywhere...)
+	}
 	p.byAdded = slices.Contains(p.objects, o.Broker.ShardKey())
 	return p
 }
@@ -127,7 +137,7 @@ func (p *Players) post(ctx *fasthttp.RequestCtx, objects bool) {
 	if ok {
 		var space [MaxAddedBytes]byte
 		member = p.appendID(p.appendMembers(space[:0], ctx, objects), ctx.Time())
-		if empty {
+		if empty && len(member) > 0 {
 			member = member[1:] // no comma
 		}
 	} else {

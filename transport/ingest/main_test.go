@@ -16,7 +16,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func newPlayers(b *broker.Broker) *Players {
 	addresses := &client.Addresses{}
 	return New(Options{
-		Broker: b, Addresses: addresses, Rates: client.NewRates(0, 0, addresses), MaxBody: 256 << 10, MaxBatch: 4 << 20,
+		Broker: b, Addresses: addresses, Rates: client.NewRates(0, 0, addresses, nil), MaxBody: 256 << 10, MaxBatch: 4 << 20,
 		Refusals: refusal.NewDesk(func([]byte) refusal.Route { return refusal.Route{} }),
 	})
 }

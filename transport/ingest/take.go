@@ -36,17 +36,22 @@ var faults = [...]refusal.Reason{
 // Take checks a request and its body, one event, and makes it one line. It answers
 // and reports false if the event is refused.
 func (p *Players) Take(ctx *fasthttp.RequestCtx) (Taken, bool) {
-	p.received.Add(1)
 	coding, reason, ok := p.admit(ctx)
 	// A request that expects to be asked for its body was counted before it was.
 	if ok && p.options.Rates.Any() && !ctx.Request.MayContinue() {
 		reason, ok = p.options.Rates.Allow(ctx)
 	}
 	if !ok {
+		p.received.Add(1)
 		p.options.Refusals.Reject(ctx, reason)
 		return Taken{}, false
 	}
-	t, ok := p.inflate(ctx, coding, p.events, p.options.MaxBody)
+	body, ok := p.read(ctx, p.options.MaxBody)
+	if !ok {
+		return Taken{}, false
+	}
+	p.received.Add(1)
+	t, ok := p.inflate(ctx, body, coding, p.events, p.options.MaxBody)
 	if !ok {
 		return Taken{}, false
 	}
@@ -77,10 +82,27 @@ func explain(body []byte, fault event.Fault) string {
 	return text + "; " + hint.String()
 }
 
+// read is the body of a request as it comes. It answers and reports false if it does
+// not come, so that there is no event.
+func (p *Players) read(ctx *fasthttp.RequestCtx, limit int) ([]byte, bool) {
+	if p.options.Body == nil {
+		return ctx.PostBody(), true
+	}
+	body, reason, ok := p.options.Body(ctx, limit)
+	switch {
+	case ok:
+	case reason == refusal.TooLarge:
+		p.received.Add(1)
+		p.tooLarge(ctx, limit)
+	default:
+		p.options.Refusals.Reject(ctx, reason)
+	}
+	return body, ok
+}
+
 // inflate is the body of a request, without its content coding. It answers and
 // reports false if there is something wrong with it.
-func (p *Players) inflate(ctx *fasthttp.RequestCtx, coding inflate.Coding, pool *inflate.Pool, limit int) (Taken, bool) {
-	body := ctx.PostBody()
+func (p *Players) inflate(ctx *fasthttp.RequestCtx, body []byte, coding inflate.Coding, pool *inflate.Pool, limit int) (Taken, bool) {
 	if coding == inflate.Identity || len(body) == 0 {
 		if len(body) > limit {
 			p.tooLarge(ctx, limit)

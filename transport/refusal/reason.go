@@ -47,6 +47,16 @@ const (
 	SocketVersion
 	Handshake
 	Origin
+	CredentialMissing
+	Credential
+	CredentialExpired
+	Ticket
+	Role
+	Subject
+	View
+	Tickets
+	Subprotocol
+	Bodies
 	Sockets
 	Panic
 	Count
@@ -100,6 +110,16 @@ var table = [Count]struct {
 	SocketVersion:     {"websocket_version", 426, "only version 13 of WebSocket is spoken here"},
 	Handshake:         {"handshake", 400, "Sec-WebSocket-Key must be 16 bytes in base64"},
 	Origin:            {"origin", 403, "pages of this origin may not do this; use a page of the service or of an allowed origin"},
+	CredentialMissing: {"credential_missing", 401, "this needs a token: send it as Authorization: Bearer"},
+	Credential:        {"credential", 401, "the credentials are not known here, or were sent in more than one place"},
+	CredentialExpired: {"credential_expired", 401, "the token has expired: ask for a new one"},
+	Ticket:            {"ticket", 401, "the ticket was used, is too old, or is not for this: ask for a new one"},
+	Role:              {"role", 403, "this token may not do that"},
+	Subject:           {"subject", 403, "this token may not speak for that user"},
+	View:              {"view", 403, "this token may not see any of what is asked for"},
+	Tickets:           {"tickets", 429, "too many tickets wait to be used: use them, or try again later"},
+	Subprotocol:       {"subprotocol", 400, "offer the subprotocol dispatcher beside the one with the ticket"},
+	Bodies:            {"bodies", 503, "too many large bodies arrive at the same time: try again later"},
 	Sockets:           {"sockets", 503, "too many sockets"},
 	Panic:             {"panic", 500, "internal error"},
 }

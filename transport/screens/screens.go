@@ -82,6 +82,10 @@ func (s *Screens) Submit(ctx *fasthttp.RequestCtx) {
 		s.options.Refusals.Reject(ctx, reason)
 		return
 	}
+	if !access.GrantOf(ctx).SpeaksFor(e.Source) {
+		s.options.Refusals.Reject(ctx, refusal.Subject)
+		return
+	}
 	s.options.Sessions.Submit(e)
 	s.options.Players.Accepted(len(taken.Body))
 	ctx.Response.Header.SetContentType("text/plain; charset=utf-8") // an empty answer without one is XML to browsers
@@ -197,6 +201,10 @@ func (s *Screens) Socket(ctx *fasthttp.RequestCtx) {
 	user, ok2 := name(second)
 	if !ok1 || !ok2 {
 		s.options.Refusals.Reject(ctx, refusal.UserPath)
+		return
+	}
+	if !access.GrantOf(ctx).SpeaksFor(user) {
+		s.options.Refusals.Reject(ctx, refusal.Subject)
 		return
 	}
 	handshake, reason, ok := ws.Check(ctx)

@@ -115,6 +115,10 @@ func (c *Consumers) ask(ctx *fasthttp.RequestCtx, format wire.Format) (asked, bo
 	if err != nil {
 		return asked{}, false
 	}
+	if v, err = c.confine(v, access.GrantOf(ctx)); err != nil {
+		c.options.Refusals.Explain(ctx, refusal.View, err.Error())
+		return asked{}, false
+	}
 	if reason := notYet(v); reason != "" {
 		c.options.Refusals.Explain(ctx, refusal.Parameter, reason)
 		return asked{}, false

@@ -20,6 +20,7 @@ import (
 	"event-dispatcher/broker/redis"
 	"event-dispatcher/broker/relay"
 	"event-dispatcher/broker/session"
+	"event-dispatcher/cmd/event_dispatcher/process"
 	"event-dispatcher/transport"
 	"event-dispatcher/transport/stream"
 	"event-dispatcher/transport/ws"
@@ -35,6 +36,7 @@ type Config struct {
 	ProfileRate int
 	HealthURL   string // set by -healthcheck: probe this and end
 
+	Files     process.Files // of who may what, and of TLS
 	Broker    broker.Options
 	Streams   stream.Options
 	Transport transport.Options
@@ -68,6 +70,7 @@ func Parse(args []string, getenv func(string) string, stderr io.Writer) (*Config
 	c := &Config{}
 	t := newTable()
 	c.listening(t)
+	c.access(t)
 	c.ingest(t)
 	c.streams(t)
 	c.sessions(t)

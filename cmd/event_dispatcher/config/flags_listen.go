@@ -19,7 +19,7 @@ func (c *Config) listening(t *table) {
 	t.read("trusted-proxies", "", "`networks` of proxies whose X-Forwarded-For is believed, comma-separated; empty means all", each(&o.TrustedProxies, network))
 	t.read("cors-origins", "", "`origins` that may use the service from a browser, comma-separated; empty means all, without credentials", each(&o.Origins, origin))
 	t.count(&o.MaxConnections, "max-connections", 8192, 1, many, "most HTTP connections at once, streams not counted")
-	t.count(&o.ClientConnections, "client-connections", 0, 0, many, "most connections of one client address (429 beyond), streams and sockets among them; 0 means no limit. List your proxies in -trusted-proxies first")
+	t.count(&o.ClientConnections, "client-connections", -1, -1, many, "most connections of one client address (429 beyond), streams and sockets among them; 0 means no limit, -1 means 512 where -trusted-proxies says which addresses are proxies, and otherwise no limit")
 	t.duration(&o.ReadTimeout, "read-timeout", 10*time.Second, 100*time.Millisecond, long, "longest time for a request to arrive")
 	t.duration(&o.IdleTimeout, "idle-timeout", 75*time.Second, 100*time.Millisecond, long, "longest wait for a connection's next request")
 
@@ -33,14 +33,31 @@ func (c *Config) listening(t *table) {
 		switch {
 		case len(c.Addrs) == 0:
 			return errors.New("-port: no address")
-		case !check:
-		case c.AdminAddr != "":
-			c.HealthURL = "http://" + reachable(c.AdminAddr) + "/readyz"
-		default:
-			c.HealthURL = "http://" + reachable(c.Addrs[0]) + "/readyz"
+		case check && c.AdminAddr != "":
+			c.HealthURL = probeURL(c.AdminAddr, c.Files.AdminCert != "")
+		case check:
+			c.HealthURL = probeURL(c.Addrs[0], c.Files.Cert != "")
+		}
+		if o.ClientConnections < 0 {
+			o.ClientConnections = 0
+			if len(o.TrustedProxies) > 0 {
+				o.ClientConnections = clientConnections
+			}
 		}
 		return nil
 	})
+}
+
+// clientConnections is the most that a client holds where addresses can be told apart
+// from proxies: offices and schools share one.
+const clientConnections = 512
+
+func probeURL(addr string, tls bool) string {
+	scheme := "http"
+	if tls {
+		scheme = "https"
+	}
+	return scheme + "://" + reachable(addr) + "/readyz"
 }
 
 // admin reads the address of the operators' listener, if there is one.

@@ -168,6 +168,7 @@ func withUnits(err error) error {
 // usage prints the flags, group by group.
 func (t *table) usage(w io.Writer) {
 	fmt.Fprintln(w, "Usage: event_dispatcher [flags]")
+	fmt.Fprintln(w, "       event_dispatcher token      print a new token and its hash for the file of -access")
 	fmt.Fprintln(w, "Players POST JSON events to /metrics or /api/events; GET /events streams them to everybody.")
 	fmt.Fprintln(w, "Every flag is also an environment variable (-max-body: MAX_BODY); the flag wins.")
 	for _, g := range t.groups {

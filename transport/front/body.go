@@ -1,0 +1,202 @@
+package front
+
+import (
+	"io"
+	"math/bits"
+	"sync"
+	"sync/atomic"
+
+	"github.com/valyala/fasthttp"
+
+	"event-dispatcher/transport/metric"
+	"event-dispatcher/transport/refusal"
+)
+
+// The HTTP server reads the first bytes of a body before it calls the handler, so
+// small bodies are there; of the others, the handler reads the rest. It allocates
+// what is declared, up to this much, before a byte has come.
+const prefetched = 8 << 10
+
+// Bodies is the budget for bodies that are larger: what a stranger declares costs
+// nothing, what he sends costs its size until the answer, all connections together.
+type Bodies struct {
+	max  int64
+	held atomic.Int64
+	most atomic.Int64 // since memory was given back
+}
+
+// NewBodies returns a budget of so many bytes.
+func NewBodies(max int) *Bodies { return &Bodies{max: int64(max)} }
+
+// Take reserves n bytes, and reports whether they were there.
+func (b *Bodies) Take(n int) bool {
+	held := b.held.Add(int64(n))
+	if held > b.max {
+		b.held.Add(-int64(n))
+		return false
+	}
+	for most := b.most.Load(); held > most && !b.most.CompareAndSwap(most, held); {
+		most = b.most.Load()
+	}
+	return true
+}
+
+// Give gives them back.
+func (b *Bodies) Give(n int) { b.held.Add(-int64(n)) }
+
+// Collect implements [metric.Source].
+func (b *Bodies) Collect(to metric.Emitter) {
+	to.Gauge("bodies_bytes", "Memory for request bodies of more than 8 KiB that are arriving or being handled.", float64(b.held.Load()))
+	to.Gauge("bodies_bytes_max", "Most of it that may be in use, -bodies-bytes.", float64(b.max))
+}
+
+// A buffer holds the body of one request until its handler returns.
+type buffer struct {
+	bytes []byte
+	took  int // from the budget
+}
+
+// Sizes of buffers. A body grows from one to the next, so that what was reserved is
+// at most some times what has come.
+const (
+	growth       = 4
+	smallestGrow = 16 << 10
+)
+
+// small are buffers for bodies that were prefetched.
+var small = sync.Pool{New: func() any { return &buffer{bytes: make([]byte, 0, prefetched)} }}
+
+// larger are buffers by the power of two of their size. A collection of garbage
+// empties them.
+var larger [32]sync.Pool
+
+func largeBuffer(size int) []byte {
+	class := bits.Len(uint(size - 1))
+	if p, ok := larger[class].Get().(*[]byte); ok {
+		return (*p)[:0]
+	}
+	return make([]byte, 0, 1<<class)
+}
+
+func (b *buffer) drop() {
+	if p := b.bytes[:0]; cap(p) > prefetched {
+		larger[bits.Len(uint(cap(p)-1))].Put(&p)
+	}
+}
+
+// Body reads the body of a request, which is valid until the handler returns. If it
+// is refused, nothing of the connection can be used any more: the front closes it.
+func (f *Front) Body(ctx *fasthttp.RequestCtx, limit int) ([]byte, refusal.Reason, bool) {
+	stream := ctx.RequestBodyStream()
+	c, ok := ctx.Conn().(*conn)
+	if stream == nil || !ok {
+		return ctx.Request.Body(), 0, true
+	}
+	declared := ctx.Request.Header.ContentLength() // -1: chunked
+	if declared > limit {
+		return nil, refusal.TooLarge, false
+	}
+	if 0 <= declared && declared <= prefetched {
+		b := small.Get().(*buffer)
+		c.body = b
+		n, err := io.ReadFull(stream, b.bytes[:declared])
+		if err != nil {
+			return nil, reasonOf(err), false
+		}
+		return b.bytes[:n], 0, true
+	}
+	b := &buffer{}
+	c.body = b
+	reason, ok := f.fill(b, stream, declared, limit)
+	if !ok {
+		return nil, reason, false
+	}
+	if err := ctx.Request.CloseBodyStream(); err != nil {
+		return nil, refusal.Malformed, false
+	}
+	return b.bytes, 0, true
+}
+
+// fill reads a body into a buffer that grows as it comes.
+func (f *Front) fill(b *buffer, stream io.Reader, declared, limit int) (refusal.Reason, bool) {
+	largest := limit + 1 // so that one more than the limit is noticed
+	if declared >= 0 {
+		largest = declared
+	}
+	for {
+		if len(b.bytes) == cap(b.bytes) && len(b.bytes) < largest {
+			if !f.grow(b, largest) {
+				return refusal.Bodies, false
+			}
+		}
+		room := b.bytes[len(b.bytes):min(cap(b.bytes), largest)]
+		n, err := stream.Read(room)
+		b.bytes = b.bytes[:len(b.bytes)+n]
+		switch {
+		case len(b.bytes) > limit:
+			return refusal.TooLarge, false
+		case err == io.EOF && len(b.bytes) < declared:
+			return refusal.Incomplete, false
+		case err == io.EOF || len(b.bytes) == declared:
+			return 0, true
+		case err != nil:
+			return reasonOf(err), false
+		}
+	}
+}
+
+func (f *Front) grow(b *buffer, largest int) bool {
+	size := min(max(smallestGrow, growth*cap(b.bytes)), max(largest, smallestGrow))
+	size = 1 << bits.Len(uint(size-1))
+	if !f.options.Bodies.Take(size) {
+		return false
+	}
+	grown := append(largeBuffer(size), b.bytes...)
+	b.drop()
+	f.options.Bodies.Give(b.took)
+	b.bytes, b.took = grown, size
+	return true
+}
+
+// finish ends a request: the buffer of its body is free, and a connection on which
+// some of the body is still to come is closed, since what follows is no request.
+func (f *Front) finish(ctx *fasthttp.RequestCtx) {
+	c, ok := ctx.Conn().(*conn)
+	if !ok {
+		return
+	}
+	if b := c.body; b != nil {
+		c.body = nil
+		if b.took == 0 && cap(b.bytes) == prefetched {
+			small.Put(b)
+		} else {
+			b.drop()
+			f.options.Bodies.Give(b.took)
+			f.tidier.body(f.options.Bodies)
+		}
+	}
+	if declared := ctx.Request.Header.ContentLength(); declared == -1 || declared > prefetched {
+		if ctx.RequestBodyStream() != nil {
+			ctx.SetConnectionClose()
+			c.linger.Store(true)
+		}
+	}
+}
+
+// headerReceived has the HTTP server not wait for a body that will be refused.
+func (f *Front) headerReceived(h *fasthttp.RequestHeader) (c fasthttp.RequestConfig) {
+	if n := h.ContentLength(); n > f.options.MaxBody && n > f.bodyLimit(h) && len(h.Peek(fasthttp.HeaderExpect)) == 0 {
+		h.SetContentLength(0) // the raw head still has what was declared
+	}
+	return c
+}
+
+// bodyLimit is how large the body of a request may be.
+func (f *Front) bodyLimit(h *fasthttp.RequestHeader) int {
+	if f.options.BodyLimit != nil {
+		if n := f.options.BodyLimit(h); n > 0 {
+			return n
+		}
+	}
+	return f.options.MaxBody
+}

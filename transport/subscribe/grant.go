@@ -1,0 +1,53 @@
+package subscribe
+
+import (
+	"fmt"
+
+	"github.com/valyala/fasthttp"
+
+	"event-dispatcher/broker"
+	"event-dispatcher/transport/access"
+	"event-dispatcher/transport/view"
+	"event-dispatcher/transport/wire"
+)
+
+// CheckView reports what is wrong with the view of a grant. A parameter that would
+// not confine anybody is an error: whoever wrote it believes that it does.
+func CheckView(b *broker.Broker) func(query string) error {
+	views := view.NewRegistry(view.Options{})
+	return func(query string) error {
+		var args fasthttp.Args
+		args.Parse(query)
+		_, unknown, err := views.Check(wire.Format{}, b, args.All())
+		if err != nil {
+			return err
+		}
+		if len(unknown) > 0 {
+			return fmt.Errorf("unknown parameter %s", unknown[0])
+		}
+		for key := range args.All() {
+			switch string(key) {
+			case "shards", "where", "sample", "by", "members":
+			default:
+				return fmt.Errorf("%s does not say what may be seen", key)
+			}
+		}
+		return nil
+	}
+}
+
+// confine is what is left of a view within those of a grant.
+func (c *Consumers) confine(v view.View, grant *access.Grant) (view.View, error) {
+	for _, query := range grant.Views {
+		var args fasthttp.Args
+		args.Parse(query)
+		within, _, err := c.options.Views.ParseOver(wire.Format{}, c.options.Broker, args.All())
+		if err != nil {
+			return v, err
+		}
+		if v, err = c.options.Views.Narrow(v, within); err != nil {
+			return v, err
+		}
+	}
+	return v, nil
+}
