@@ -186,7 +186,7 @@ func New(b *broker.Broker, p *stream.Pool, o Options) *Server {
 		StopReports: func(ctx *fasthttp.RequestCtx) bool { return o.StopReports || access.GrantOf(ctx).CMCDStop },
 	})
 	s.consumers = subscribe.New(subscribe.Options{
-		Broker: b, Pool: p, Front: s.public, CORS: cors, Refusals: s.refusals,
+		Broker: b, Pool: p, Front: s.public, CORS: cors, Refusals: s.refusals, Gate: s.gate,
 	})
 	sources := []metric.Source{s.players, s.refusals, s.public, hall.Bodies, s.gate, o.Certificate, s.clients, faults, s.consumers}
 	if o.Sessions != nil {

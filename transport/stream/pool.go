@@ -143,6 +143,7 @@ type Ticket struct {
 	want    *wanted
 	cursors []broker.Cursor
 	then    func() // see Then; may be nil
+	ender   *Ender // nil: nobody ends it
 }
 
 // Then is the ticket of a consumer after whose end f is called, once. It must not
@@ -184,6 +185,7 @@ func (p *Pool) release(want *wanted) {
 func (t Ticket) Serve(conn net.Conn, opening []byte) {
 	c, l := t.consumer(conn)
 	l.add(c, opening)
+	t.ender.serve(c, l)
 }
 
 // consumer makes one of the ticket, and picks its loop.

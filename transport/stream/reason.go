@@ -16,10 +16,12 @@ const (
 	ReasonDrained                // clean end at shutdown
 	ReasonDeadline               // still behind when the drain's time was up
 	ReasonError                  // any other error of the socket
+	ReasonExpired                // what it was let in by has ended
+	ReasonRevoked                // it was let in by something that is not so any more
 	reasons
 )
 
-var reasonNames = [reasons]string{"left", "reset", "stalled", "vanished", "drained", "drain_deadline", "error"}
+var reasonNames = [reasons]string{"left", "reset", "stalled", "vanished", "drained", "drain_deadline", "error", "expired", "revoked"}
 
 func (r Reason) String() string { return reasonNames[r] }
 

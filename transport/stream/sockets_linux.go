@@ -21,7 +21,7 @@ func newSockets(o *Options) (sockets, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &epollSockets{p, o.Stall}, nil
+	return mixed(o, p), nil
 }
 
 // take takes the consumer's descriptor out of its net.Conn: the copy stays

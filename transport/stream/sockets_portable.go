@@ -16,6 +16,7 @@ type portableSockets struct {
 	stall   time.Duration
 	running sync.WaitGroup
 	woken   chan struct{} // of capacity 1
+	rouse   func()        // ends the wait of a loop that does not wait for woken; nil: it does
 
 	mu   sync.Mutex
 	news []portableNews // not told yet
@@ -30,9 +31,17 @@ type portableNews struct {
 
 const (
 	slotBytes = 64 << 10
+	tlsBytes  = 8 << 10 // written at once, within the stall limit
 	// lingerTime is how long a consumer that was sent away may take to hang up.
 	lingerTime = time.Second
 )
+
+// encrypted reports whether what is written to a connection is not what the peer is
+// sent, so that nobody can write to its descriptor.
+func encrypted(conn net.Conn) bool {
+	_, ok := conn.(interface{ NetConn() net.Conn })
+	return ok
+}
 
 func newPortableSockets(o *Options) *portableSockets {
 	return &portableSockets{stall: o.Stall, woken: make(chan struct{}, 1)}
@@ -43,6 +52,7 @@ type portableSocket struct {
 	sockets *portableSockets
 	c       *consumer
 	conn    net.Conn
+	tls     bool // a write of conn that times out is the last one, and its end is written, too
 
 	mu       sync.Mutex // guards what follows
 	slot     []byte     // belongs to the writing goroutine while there is one
@@ -54,7 +64,7 @@ type portableSocket struct {
 }
 
 func (s *portableSockets) take(c *consumer) error {
-	c.port = &portableSocket{sockets: s, c: c, conn: c.conn}
+	c.port = &portableSocket{sockets: s, c: c, conn: c.conn, tls: encrypted(c.conn)}
 	c.conn = nil
 	return nil
 }
@@ -119,8 +129,12 @@ func (s *portableSockets) send(c *consumer, p []byte) (int, Reason, bool) {
 func (k *portableSocket) write(p []byte) {
 	defer k.sockets.running.Done()
 	for len(p) > 0 {
+		part := p
+		if k.tls {
+			part = p[:min(len(p), tlsBytes)]
+		}
 		k.conn.SetWriteDeadline(time.Now().Add(k.sockets.stall))
-		n, err := k.conn.Write(p)
+		n, err := k.conn.Write(part)
 		p = p[n:]
 		late := errors.Is(err, os.ErrDeadlineExceeded)
 		if err == nil || late && n > 0 {
@@ -163,16 +177,31 @@ func (s *portableSockets) drop(c *consumer, why Reason) {
 	k.lingers = why == ReasonDrained && k.reading
 	lingers := k.lingers
 	k.mu.Unlock()
+	if !k.tls {
+		k.end(why, lingers)
+		return
+	}
+	// The loop must not wait for a peer that does not take the end.
+	s.running.Add(1)
+	go func() {
+		defer s.running.Done()
+		k.conn.SetWriteDeadline(time.Now().Add(lingerTime))
+		k.end(why, lingers)
+	}()
+}
+
+// end closes the connection, or has its reader do so.
+func (k *portableSocket) end(why Reason, lingers bool) {
 	half, ok := k.conn.(interface{ CloseWrite() error })
 	switch {
-	case why == ReasonDrained && ok && (lingers || c.link != nil):
+	case why == ReasonDrained && ok && (lingers || k.c.link != nil):
 		// Closed with bytes unread, or still to come, the connection would be
 		// reset and take the end of the stream with it.
 		half.CloseWrite()
 		if lingers {
 			k.conn.SetReadDeadline(time.Now().Add(lingerTime))
 		}
-	case why == ReasonLeft && c.link != nil: // its reader closes it
+	case why == ReasonLeft && k.c.link != nil: // its reader closes it
 	default:
 		k.conn.Close()
 	}
@@ -191,6 +220,11 @@ func (s *portableSockets) wait(timeout time.Duration, l *loop) {
 		case <-over:
 		}
 	}
+	s.deliver(l)
+}
+
+// deliver tells the loop all news.
+func (s *portableSockets) deliver(l *loop) {
 	s.mu.Lock()
 	s.news, s.told = s.told[:0], s.news
 	s.mu.Unlock()
@@ -203,6 +237,10 @@ func (s *portableSockets) wait(timeout time.Duration, l *loop) {
 }
 
 func (s *portableSockets) wake() {
+	if s.rouse != nil {
+		s.rouse()
+		return
+	}
 	select {
 	case s.woken <- struct{}{}:
 	default: // a wake-up is already waiting

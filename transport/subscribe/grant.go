@@ -7,6 +7,8 @@ import (
 
 	"event-dispatcher/broker"
 	"event-dispatcher/transport/access"
+	"event-dispatcher/transport/refusal"
+	"event-dispatcher/transport/stream"
 	"event-dispatcher/transport/view"
 	"event-dispatcher/transport/wire"
 )
@@ -50,4 +52,40 @@ func (c *Consumers) confine(v view.View, grant *access.Grant) (view.View, error)
 		}
 	}
 	return v, nil
+}
+
+// watch has the stream of a ticket ended when its grant ends. It answers and reports
+// false if that has happened already.
+func (c *Consumers) watch(ctx *fasthttp.RequestCtx, ticket stream.Ticket) (*access.Watch, stream.Ticket, bool) {
+	if c.options.Gate == nil {
+		return nil, ticket, true
+	}
+	ender := &stream.Ender{}
+	watch, ok := c.options.Gate.Watch(access.GrantOf(ctx), func(why access.Ending) {
+		if why == access.Expired {
+			ender.End(stream.ReasonExpired)
+		} else {
+			ender.End(stream.ReasonRevoked)
+		}
+	})
+	if !ok {
+		ticket.Forget()
+		c.options.Refusals.Reject(ctx, refusal.Credential)
+		return nil, ticket, false
+	}
+	return watch, ticket.EndedBy(ender), true
+}
+
+// after is what follows the end of a stream; nil if nothing does.
+func after(watch *access.Watch, giveBack func()) func() {
+	switch {
+	case watch == nil:
+		return giveBack
+	case giveBack == nil:
+		return watch.Stop
+	}
+	return func() {
+		watch.Stop()
+		giveBack()
+	}
 }

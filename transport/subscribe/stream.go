@@ -29,6 +29,7 @@ type Options struct {
 	Front    *front.Front
 	CORS     *access.CORS
 	Refusals *refusal.Desk
+	Gate     *access.Gate // nil: everybody may stay
 }
 
 // Consumers has the handler of streams. Its methods may be called by any goroutine.
@@ -76,10 +77,15 @@ func (c *Consumers) serve(ctx *fasthttp.RequestCtx, asked asked) {
 		c.refuse(ctx, asked.view.Format, reasonOf(err))
 		return
 	}
+	watch, ticket, ok := c.watch(ctx, ticket)
+	if !ok {
+		return
+	}
 	f := asked.view.Format
 	opening := f.AppendOpening(c.head(ctx, f), asked.text)
-	c.options.Front.TakeOver(ctx, ticket.Forget, func(nc net.Conn, _ []byte) {
-		ticket.Then(client.KeepPlace(nc)).Serve(nc, opening)
+	forget := func() { watch.Stop(); ticket.Forget() }
+	c.options.Front.TakeOver(ctx, forget, func(nc net.Conn, _ []byte) {
+		ticket.Then(after(watch, client.KeepPlace(nc))).Serve(nc, opening)
 	})
 }
 

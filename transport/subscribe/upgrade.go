@@ -36,8 +36,18 @@ func (c *Consumers) upgrade(ctx *fasthttp.RequestCtx) {
 		c.options.Refusals.Reject(ctx, reasonOf(err))
 		return
 	}
+	watch, ticket, ok := c.watch(ctx, ticket)
+	if !ok {
+		return
+	}
 	opening := asked.view.Format.AppendOpening(nil, asked.text)
-	c.options.Front.TakeOver(ctx, ticket.Forget, func(nc net.Conn, early []byte) { go serve(ticket, handshake, opening, nc, early) })
+	forget := func() { watch.Stop(); ticket.Forget() }
+	c.options.Front.TakeOver(ctx, forget, func(nc net.Conn, early []byte) {
+		go func() {
+			defer watch.Stop()
+			serve(ticket, handshake, opening, nc, early)
+		}()
+	})
 }
 
 // serve reads what the consumer sends; the pool's loops write.

@@ -150,6 +150,20 @@ func (f Format) AppendFarewell(dst []byte, retry time.Duration) []byte {
 	return f.close(AppendRetry(f.open(dst), retry), at)
 }
 
+// AppendEnded appends what comes last on a stream that may not go on, with the
+// reason, one word. AppendEnd must follow.
+func (f Format) AppendEnded(dst []byte, why string) []byte {
+	at := len(dst)
+	switch f.Kind {
+	case WebSocket:
+		return AppendClose(dst, policyViolation, why)
+	case NDJSON:
+		return f.close(append(appendMember(f.open(dst), "ended", strconv.Quote(why)), '\n'), at)
+	}
+	dst = append(append(f.open(dst), ": ended "...), why...)
+	return f.close(append(dst, '\n'), at)
+}
+
 // AppendEnd appends what ends the body of a response.
 func (f Format) AppendEnd(dst []byte) []byte {
 	if f.Kind == WebSocket || f.Unchunked {

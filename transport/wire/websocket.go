@@ -15,7 +15,8 @@ const (
 	MaxControl    = 125 // bytes of payload of a control frame (section 5.5)
 	MaxTextHeader = 10  // size of the largest header of a frame
 
-	goingAway = 1001 // close code (section 7.4.1)
+	goingAway       = 1001 // close codes (section 7.4.1)
+	policyViolation = 1008
 )
 
 // AppendTextHeader appends what goes before a text of n bytes to make it a frame.
