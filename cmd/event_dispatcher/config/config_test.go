@@ -18,6 +18,7 @@ import (
 var samples = map[string][2]string{
 	"port":                  {":1", "127.0.0.1:2,:3"},
 	"admin-addr":            {":4", "127.0.0.1:5"},
+	"console":               {"off", "off"},
 	"access":                {"a.toml", "b.json"},
 	"tls-cert":              {"a.pem", "b.pem"},
 	"tls-key":               {"a.pem", "b.pem"},
@@ -115,7 +116,7 @@ func TestFlagBeatsEnvironmentBeatsDefault(t *testing.T) {
 			continue
 		}
 		first, second := parse(t, []string{"-" + name + "=" + s[0]}, nil), parse(t, []string{"-" + name + "=" + s[1]}, nil)
-		if reflect.DeepEqual(first, def) || reflect.DeepEqual(first, second) && name != "portable-loops" {
+		if reflect.DeepEqual(first, def) || reflect.DeepEqual(first, second) && name != "portable-loops" && name != "console" {
 			t.Errorf("-%s=%s and =%s have no effect of their own", name, s[0], s[1])
 		}
 		for _, tt := range []struct {
