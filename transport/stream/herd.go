@@ -36,7 +36,11 @@ func newHerd(g *group, want *wanted, now time.Time) *herd {
 
 // join makes c, a laggard, a member.
 func (h *herd) join(c *consumer) {
+	if len(h.members) == 0 { // what was swept meanwhile, c was written in its own turns
+		h.written = c.lag.progress
+	}
 	h.lagging--
+	c.lag = nil
 	c.delivered -= h.delivered
 	c.place = int32(len(h.members))
 	h.members = append(h.members, c)

@@ -104,7 +104,6 @@ func (l *loop) catchUp(c *consumer, now time.Time) turn {
 	if !l.caughtUp(c) {
 		return ahead
 	}
-	c.lag = nil
 	l.stats.lagging.Add(-1)
 	h.join(c)
 	return done

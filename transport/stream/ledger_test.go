@@ -44,6 +44,7 @@ func TestEveryEventIsReceivedOrReportedSkipped(t *testing.T) {
 				t.Parallel()
 				o := o
 				o.Loops, o.FlushInterval = tt.loops, tt.flush
+				o.Stall = time.Hour // however slow the machine
 				r := newRig(t, tiny(tt.shards), o)
 				var all, stalled []*client
 				for _, set := range tt.sets {
@@ -88,6 +89,7 @@ func TestBooksBalanceUnderStress(t *testing.T) {
 	eachEngine(t, func(t *testing.T, o Options) {
 		const shards, producers, events = 2, 3, 2000
 		o.Loops = 2
+		o.Stall = time.Hour // however slow the machine
 		r := newRig(t, tiny(shards), o)
 		all, stalled := r.crowd(0b11)
 		one, late := r.crowd(0b10)

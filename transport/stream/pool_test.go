@@ -7,9 +7,8 @@ import (
 	"testing"
 	"time"
 
-	"event-dispatcher/transport/view"
-
 	"event-dispatcher/broker/wake"
+	"event-dispatcher/transport/view"
 )
 
 func TestMaxConsumersIsALimitOnPlaces(t *testing.T) {
@@ -176,7 +175,7 @@ func TestLoopsBeyondTheGateAreRefused(t *testing.T) {
 		r := newRig(t, roomy(1), Options{Portable: portable})
 		if p, err := New(r.broker, Options{Portable: portable, Loops: wake.MaxWaiters + 1}); err == nil {
 			p.Close()
-			t.Errorf("New(%d loops, portable=%v) = nil; want an error: the gate has no place for them", wake.MaxWaiters+1, portable)
+			t.Errorf("New(%d loops, portable=%v) = nil; want an error: the gate is full", wake.MaxWaiters+1, portable)
 		}
 		r.publish(0, 10)
 	}

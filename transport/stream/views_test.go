@@ -88,6 +88,7 @@ func (r *rig) settleViews(clients ...*client) {
 func TestEveryViewAccountsForEveryEvent(t *testing.T) {
 	eachEngine(t, func(t *testing.T, o Options) {
 		o.KeepAlive = 40 * time.Millisecond // so that notices stand between events
+		o.Stall = time.Hour // however slow the machine
 		r := newRig(t, tiny(2), o)
 		v := newViews(t, r.broker)
 		var all, stalled []*client
