@@ -123,7 +123,7 @@ func (r *rig) join(o joinOptions) *client {
 
 func (r *rig) serve(ticket Ticket, o joinOptions) *client {
 	r.t.Helper()
-	c := &client{format: ticket.want.view.Format, selects: ticket.want.view.Select != nil, shards: ticket.want.view.Shards, chunk: o.chunk, pause: o.pause, done: make(chan struct{}),
+	c := &client{format: ticket.want.view.Format, selects: ticket.want.view.Select != nil || ticket.want.view.Pace.Every > 0, shards: ticket.want.view.Shards, chunk: o.chunk, pause: o.pause, done: make(chan struct{}),
 		first: map[int]uint64{}, last: map[[2]int]uint64{}}
 	i := 0
 	for shard := range c.shards.All() {

@@ -17,6 +17,9 @@ func (l *loop) onClock(now time.Time) {
 	}
 	l.cutStalled(now)
 	l.forgetHerds()
+	for _, g := range l.delayed {
+		l.recall(g) // they may need a keep-alive
+	}
 }
 
 // keepAlive writes the keep-alive to every herd that got no bytes for that long.

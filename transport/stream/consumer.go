@@ -36,6 +36,10 @@ type consumer struct {
 	// herd it is that number less herd.delivered, so that nobody has to count for
 	// each member.
 	delivered uint64
+
+	// mark is, in a conflated herd, the sum of the sequences up to which c was
+	// given its share.
+	mark uint64
 }
 
 // lag is the state of a consumer that is not up to date: it just joined, or its
@@ -45,7 +49,9 @@ type lag struct {
 	rest     []byte          // goes out before anything else (invariant 1)
 	event    bool            // rest ends an event, which then counts as delivered
 	at       broker.Tick     // when that event was published
+	share    *share          // rest is of this; then event does not count
 	queued   bool            // in the loop's ready list
+	former   bool            // was a member before
 	leaving  bool            // ends after rest,
 	why      Reason          // for this reason
 	progress time.Time       // when the socket last took, or the peer acknowledged, a byte
@@ -54,7 +60,7 @@ type lag struct {
 
 // stand puts c, a laggard, at a place in one of its shards.
 func (c *consumer) stand(shard int, at broker.Cursor) {
-	c.lag.cursors[slices.Index(c.want.shards, shard)] = at
+	c.lag.cursors[c.want.place(shard)] = at
 }
 
 // info describes c at a moment when the shards' logs end at heads.
@@ -80,6 +86,14 @@ func (c *consumer) info(heads []broker.Cursor) ConsumerInfo {
 		passed--
 		in.Lag++
 	}
+	held := uint64(0)
+	if f := c.herd.conflation; f != nil && c.lag == nil {
+		held = f.waiting(c.herd, c)
+	} else if c.lag != nil && c.lag.share != nil {
+		held = uint64(len(c.lag.share.ends) - c.lag.share.taken)
+	}
+	passed -= held
+	in.Lag += held
 	in.PassedOver = passed - in.Delivered - c.skipped
 	return in
 }

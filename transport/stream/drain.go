@@ -100,7 +100,7 @@ func (d *drainer) reached(h *herd) bool {
 			return false
 		}
 	}
-	return true
+	return h.conflation == nil || len(h.conflation.held) == 0
 }
 
 // farewell ends a stream cleanly if its consumer is up to date. A laggard is
@@ -125,7 +125,7 @@ func (l *loop) finish(c *consumer, why Reason) {
 		return
 	}
 	if c.lag == nil {
-		l.leaveHerd(c, nil)
+		l.makeLaggard(c, nil)
 	}
 	c.lag.leaving, c.lag.why = true, why
 }

@@ -12,7 +12,10 @@ import (
 // same place in a shard, its front, so an event is read once, however many views
 // there are, and costs nothing for those that it does not concern.
 type group struct {
-	fronts  []front // by shard
+	delay   time.Duration // how late events may be; 0: as soon as it pays
+	due     time.Time     // when the events that wait go out; zero: none wait
+	ahead   []*consumer   // laggards that wait for a front; of a group that may be late
+	fronts  []front       // by shard
 	herds   []*herd
 	matcher view.Matcher // of the herds that select
 	byID    []*herd      // by the id of their selection
@@ -54,6 +57,9 @@ func (g *group) follow(want *wanted, cursors []broker.Cursor, now time.Time) *he
 			g.byID = append(g.byID, make([]*herd, n)...)
 		}
 		g.byID[h.id] = h
+	}
+	if h.conflation != nil {
+		h.conflation.since = h.cursors()
 	}
 	g.herds = append(g.herds, h)
 	return h
@@ -98,4 +104,15 @@ func (g *group) behind(b *broker.Broker) bool {
 		}
 	}
 	return false
+}
+
+// hasMany reports whether so many events wait that the group need not be late.
+func (g *group) hasMany(b *broker.Broker) bool {
+	n := int64(0)
+	for shard := range g.fronts {
+		if f := &g.fronts[shard]; f.herds > 0 {
+			n += f.cursor.Behind(b.HeadOf(shard))
+		}
+	}
+	return n >= delayedEvents
 }

@@ -19,6 +19,8 @@ type herd struct {
 	raw    bool         // events have the bytes that they have in the ring
 	id     int32        // of sel in group.matcher
 
+	conflation *conflation // nil: events go out as they come
+
 	members   []*consumer
 	lagging   int       // consumers that belong to it but are not up to date
 	written   time.Time // when the members last got bytes
@@ -28,16 +30,21 @@ type herd struct {
 
 func newHerd(g *group, want *wanted, now time.Time) *herd {
 	v := want.view
-	return &herd{
+	h := &herd{
 		group: g, want: want, format: v.Format, sel: v.Select, shape: v.Shape,
-		raw: v.Format.InRing() && v.Shape == nil, written: now,
+		raw: v.Format.InRing() && v.Shape == nil && v.Pace.Every == 0, written: now,
 	}
+	h.conflation = newConflation(h)
+	return h
 }
 
 // join makes c, a laggard, a member.
 func (h *herd) join(c *consumer) {
 	if len(h.members) == 0 { // what was swept meanwhile, c was written in its own turns
 		h.written = c.lag.progress
+	}
+	if h.conflation != nil {
+		h.conflation.join(c, c.lag.cursors)
 	}
 	h.lagging--
 	c.lag = nil
@@ -56,17 +63,36 @@ func (h *herd) leave(c *consumer) {
 	h.members = h.members[:len(h.members)-1]
 	c.place = -1
 	c.delivered += h.delivered
+	if h.conflation != nil {
+		delete(h.conflation.fresh, c)
+	}
 	h.count(-1)
 }
 
 // count keeps the number of members that select, by shard.
 func (h *herd) count(n int) {
-	if h.sel == nil {
+	if h.sel == nil || h.conflation != nil {
 		return
 	}
 	for _, shard := range h.want.shards {
 		h.group.fronts[shard].selecting += n
 	}
+}
+
+// passed is the sum of the sequences up to which the herd has read.
+func (h *herd) passed() (sum uint64) {
+	for _, shard := range h.want.shards {
+		sum += h.group.fronts[shard].cursor.Sequence()
+	}
+	return sum
+}
+
+// goal is how far a laggard of the herd has to read, in its i-th shard, to be a member.
+func (h *herd) goal(i int) broker.Cursor {
+	if h.conflation != nil {
+		return h.conflation.since[i]
+	}
+	return h.group.fronts[h.want.shards[i]].cursor
 }
 
 // deserted reports whether nobody needs the herd.

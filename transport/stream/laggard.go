@@ -33,7 +33,12 @@ func (l *loop) serveReady(now time.Time, atMost time.Duration) (more bool) {
 			l.makeReady(c)
 			more = true
 		case ahead:
-			l.makeReady(c)
+			if g := c.herd.group; g.delay > 0 { // its front may stand still for long
+				c.lag.queued = true
+				g.ahead = append(g.ahead, c)
+			} else {
+				l.makeReady(c)
+			}
 		}
 	}
 	left := copy(l.ready, l.ready[served:])
@@ -64,10 +69,14 @@ func (l *loop) catchUp(c *consumer, now time.Time) turn {
 				g.progress = now
 				wire.bytes.Add(uint64(n))
 			}
-			if g.rest = g.rest[n:]; len(g.rest) > 0 {
+			g.rest = g.rest[n:]
+			if g.share != nil {
+				l.countShare(c, g.share, len(g.share.bytes)-len(g.rest))
+			}
+			if len(g.rest) > 0 {
 				return done
 			}
-			g.rest = nil
+			g.rest, g.share = nil, nil
 			if g.event {
 				g.event = false
 				c.delivered++
@@ -83,6 +92,11 @@ func (l *loop) catchUp(c *consumer, now time.Time) turn {
 		}
 		if g.rest = c.link.take(); len(g.rest) > 0 {
 			continue
+		}
+		if h.conflation != nil && g.former {
+			if l.rejoin(c); len(g.rest) > 0 {
+				continue
+			}
 		}
 		if budget <= 0 {
 			return outOfTurn
@@ -111,18 +125,20 @@ func (l *loop) catchUp(c *consumer, now time.Time) turn {
 
 // nextShard is the place of the first shard in which c is behind its herd, or -1.
 func (l *loop) nextShard(c *consumer) int {
-	for i, shard := range c.want.shards {
-		if c.lag.cursors[i].Behind(c.herd.group.fronts[shard].cursor) > 0 {
+	for i := range c.want.shards {
+		if c.lag.cursors[i].Behind(c.herd.goal(i)) > 0 {
 			return i
 		}
 	}
 	return -1
 }
 
-// caughtUp reports whether c stands where its herd does.
+// caughtUp reports whether c stands where its herd does, or between that and where the
+// herd last let go of what it holds.
 func (l *loop) caughtUp(c *consumer) bool {
 	for i, shard := range c.want.shards {
-		if c.lag.cursors[i].Behind(c.herd.group.fronts[shard].cursor) != 0 {
+		behind := c.lag.cursors[i].Behind(c.herd.group.fronts[shard].cursor)
+		if behind < 0 || behind > 0 && (c.herd.conflation == nil || c.lag.cursors[i].Behind(c.herd.goal(i)) > 0) {
 			return false
 		}
 	}
@@ -143,11 +159,11 @@ func (l *loop) serveBatch(c *consumer, i int, b *broker.Batch, now time.Time) (i
 		}
 		return 0, true
 	}
-	if behind := b.Cursor(0).Behind(h.group.fronts[shard].cursor); int64(b.Events) > behind { // invariant 2
+	if behind := b.Cursor(0).Behind(h.goal(i)); int64(b.Events) > behind { // invariant 2
 		b.Truncate(int(behind))
 		g.cursors[i] = b.Cursor(b.Events)
 	}
-	t := l.build(h, b, l.pick(h, b))
+	t := l.build(h, b, l.pick(h, b), g.cursors)
 	n := 0
 	if len(t.bytes) > 0 {
 		var ok bool

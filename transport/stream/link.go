@@ -104,7 +104,7 @@ func (l *loop) end(c *consumer) {
 		}
 		if !l.sockets.flushed(c) { // what was handed over is still on its way
 			if c.lag == nil {
-				l.leaveHerd(c, nil)
+				l.makeLaggard(c, nil)
 			}
 			c.lag.rest = append(c.lag.rest[:len(c.lag.rest):len(c.lag.rest)], c.link.take()...)
 			c.lag.leaving, c.lag.why = true, ReasonLeft

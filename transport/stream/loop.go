@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -40,15 +41,17 @@ type loop struct {
 		closed bool // the loop has ended and takes no more orders
 	}
 
-	pace    pace
-	herds   map[*wanted]*herd
-	live    group       // the herds that are swept whenever there is news
-	slots   []*consumer // by slot; nil where free
-	free    []int32     // free slots
-	ready   []*consumer // laggards whose socket may take bytes, in order of their turns
-	checked time.Time   // when the clock last ticked
-	drainer *drainer    // set while draining
-	stopped bool
+	pace      pace
+	herds     map[*wanted]*herd
+	live      group    // the herds that are swept whenever there is news
+	delayed   []*group // the others
+	conflated []*herd
+	slots     []*consumer // by slot; nil where free
+	free      []int32     // free slots
+	ready     []*consumer // laggards whose socket may take bytes, in order of their turns
+	checked   time.Time   // when the clock last ticked
+	drainer   *drainer    // set while draining
+	stopped   bool
 
 	// For one batch, or one notice.
 	batch   broker.Batch
@@ -58,6 +61,9 @@ type loop struct {
 	shaped  []byte
 	picked  []int32
 	notice  []byte
+	share   share
+	shared  bool // a laggard has its slices
+	id      []byte
 }
 
 func newLoop(p *Pool) (*loop, error) {
@@ -149,7 +155,9 @@ func (l *loop) run() {
 		if swept || !l.live.behind(l.broker) {
 			l.moved.Store(now.UnixNano())
 		}
-		more = l.serveReady(now, max(now.Sub(start), leastServing))
+		late := l.sweepDelayed(now)
+		l.letGo(now)
+		more = l.serveReady(now, max(now.Sub(start), leastServing)) || late
 		l.onClock(now)
 	}
 	l.mailbox.Lock()
@@ -174,16 +182,33 @@ func (l *loop) wait(busy bool) {
 		l.asleep.Store(false)
 		return
 	}
+	listen := false
 	if park {
-		l.waiter.Announce()
-		if !l.live.pending(l.broker) { // the second look: see package wake
-			timeout = l.sleep()
+		timeout, listen = l.untilDelayed(time.Now(), l.sleep())
+		if listen = listen || len(l.live.herds) > 0; listen {
+			l.waiter.Announce()
+			if l.pending() { // the second look: see package wake
+				timeout = 0
+			}
 		}
 	}
 	l.sockets.wait(timeout, l)
-	if park {
+	if listen {
 		l.waiter.Retract()
 	}
+}
+
+// pending reports whether there is news of which the loop does not know.
+func (l *loop) pending() bool {
+	if l.live.pending(l.broker) {
+		return true
+	}
+	for _, g := range l.delayed {
+		if g.due.IsZero() && g.pending(l.broker) {
+			return true
+		}
+	}
+	return false
 }
 
 // waiting is how long events have been waiting for the loop; 0 if none do. A loop
@@ -243,8 +268,11 @@ func (l *loop) adopt(c *consumer) {
 	}
 	c.herd, c.place = l.herds[c.want], -1
 	if c.herd == nil {
-		c.herd = l.live.follow(c.want, c.lag.cursors, now)
+		c.herd = l.groupFor(c.want.delay()).follow(c.want, c.lag.cursors, now)
 		l.herds[c.want] = c.herd
+		if c.herd.conflation != nil {
+			l.conflated = append(l.conflated, c.herd)
+		}
 	}
 	c.herd.lagging++
 	c.lag.progress = now
@@ -262,6 +290,9 @@ func (l *loop) forgetHerds() {
 		if h.deserted() {
 			h.group.forget(h)
 			delete(l.herds, want)
+			if i := slices.Index(l.conflated, h); i >= 0 {
+				l.conflated = slices.Delete(l.conflated, i, i+1)
+			}
 		}
 	}
 }

@@ -76,6 +76,9 @@ func (l *loop) deliverSelected(g *group, shard int, b *broker.Batch, now time.Ti
 	// What all who select are passed over, less what some of them get.
 	passedOver := b.Events * g.fronts[shard].selecting
 	for _, h := range g.touched {
+		if h.conflation != nil {
+			continue
+		}
 		passedOver -= len(h.picked) * len(h.members)
 	}
 	l.stats.passedOver.Add(uint64(passedOver))
@@ -88,11 +91,15 @@ func (l *loop) deliverSelected(g *group, shard int, b *broker.Batch, now time.Ti
 
 // deliver writes what a herd gets of a batch to its members.
 func (l *loop) deliver(h *herd, shard int, b *broker.Batch, picked []int32, now time.Time) {
+	if h.conflation != nil {
+		l.hold(h, shard, b, picked, now)
+		return
+	}
 	if len(h.members) == 0 {
 		return
 	}
 	h.written = now
-	t := l.build(h, b, picked)
+	t := l.build(h, b, picked, nil)
 	whole := 0
 	// Backwards, because whoever leaves is replaced by the last one.
 	for k := len(h.members) - 1; k >= 0; k-- {
@@ -121,9 +128,13 @@ func (l *loop) tellSkipped(h *herd, shard int, b *broker.Batch, now time.Time) {
 	for k := len(h.members) - 1; k >= 0; k-- {
 		c := h.members[k]
 		c.skipped += b.Skipped
+		c.mark += b.Skipped
 		l.stats.skipped.Add(b.Skipped)
 		if l.tell(c, l.notice); c.lag != nil && b.Events > 0 {
 			c.stand(shard, b.Cursor(0))
+			if h.conflation != nil {
+				l.stats.passedOver.Add(-uint64(b.Events)) // leaveHerd took it for one who is past them
+			}
 		}
 	}
 }
@@ -180,15 +191,28 @@ func (l *loop) standAt(c *consumer, shard int, b *broker.Batch, cut cut) {
 	c.lag.event, c.lag.at = cut.event, cut.at
 }
 
-// leaveHerd makes c a laggard that stands where its herd does and is to be
-// written rest first, which is copied.
+// leaveHerd makes c a laggard. What is held back for its herd goes out without it.
 func (l *loop) leaveHerd(c *consumer, rest []byte) {
+	held := uint64(0)
+	if f := c.herd.conflation; f != nil {
+		held = f.waiting(c.herd, c)
+		passed := c.herd.passed()
+		l.stats.passedOver.Add(passed - c.mark - held)
+	}
+	l.makeLaggard(c, rest)
+	l.skip(c, int(held))
+}
+
+// makeLaggard makes c a laggard that stands where its herd does and is to be
+// written rest first, which is copied.
+func (l *loop) makeLaggard(c *consumer, rest []byte) {
 	c.herd.leave(c)
 	c.herd.lagging++
 	c.lag = &lag{
 		cursors:  c.herd.cursors(),
 		rest:     append([]byte(nil), rest...),
 		progress: time.Now(),
+		former:   true,
 	}
 	l.stats.lagging.Add(1)
 }

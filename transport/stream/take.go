@@ -16,15 +16,16 @@ type take struct {
 }
 
 // build makes what a herd gets of a batch, whose events that pass its selection are
-// picked, if it has one. It is good until the next one is built.
-func (l *loop) build(h *herd, b *broker.Batch, picked []int32) *take {
+// picked, if it has one. It is good until the next one is built. Who gets it stands at
+// cursors then; nil: at the fronts.
+func (l *loop) build(h *herd, b *broker.Batch, picked []int32, cursors []broker.Cursor) *take {
 	t := &l.take
 	*t = take{events: b.Events}
 	if h.sel != nil {
 		t.events, t.picked = len(picked), picked
 	}
 	switch {
-	case !h.raw:
+	case !h.raw || h.format.IDs:
 	case h.sel == nil:
 		t.bytes = b.Bytes
 		return t
@@ -47,6 +48,12 @@ func (l *loop) build(h *herd, b *broker.Batch, picked []int32) *take {
 			bytes = h.format.AppendEvent(bytes, wire.JSON(event))
 		}
 		ends = append(ends, len(bytes))
+	}
+	if h.format.IDs && t.events > 0 {
+		if cursors == nil {
+			cursors = h.cursors()
+		}
+		bytes = l.appendID(h.format, bytes, cursors)
 	}
 	l.scratch, l.ends = bytes, ends
 	t.bytes, t.ends = bytes, ends

@@ -3,6 +3,7 @@ package stream
 import (
 	"slices"
 	"sync"
+	"time"
 
 	"event-dispatcher/broker"
 	"event-dispatcher/transport/view"
@@ -13,6 +14,17 @@ type wanted struct {
 	view   view.View // fixed
 	shards []int     // of the view, in order; fixed
 	users  int       // consumers that have it; guarded by wantedViews.mu
+}
+
+// place is where a shard of the view stands among its shards.
+func (w *wanted) place(shard int) int { return slices.Index(w.shards, shard) }
+
+// delay is how late events may be. Conflation has an interval of its own.
+func (w *wanted) delay() time.Duration {
+	if w.view.Pace.Every > 0 {
+		return 0
+	}
+	return w.view.Pace.MaxDelay
 }
 
 // wantedViews are the views that consumers have. Each costs every loop something,
