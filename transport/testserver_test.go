@@ -187,10 +187,11 @@ func (s *testServer) post(path, body string, headers ...string) {
 
 // A consumer is one open stream.
 type consumer struct {
-	t    testing.TB
-	conn *net.TCPConn
-	br   *bufio.Reader
-	head answer // without a body
+	t     testing.TB
+	conn  *net.TCPConn
+	br    *bufio.Reader
+	head  answer // without a body
+	first string // its opening
 }
 
 // listen opens a stream and reads its head and first comment.
@@ -213,8 +214,8 @@ func (s *testServer) listen(target string, headers ...string) *consumer {
 	if c.head.header.Get("Transfer-Encoding") == "chunked" {
 		c.br = bufio.NewReader(httputil.NewChunkedReader(c.br))
 	}
-	if first := c.block(); !strings.HasPrefix(first, ":") {
-		s.t.Fatalf("the first block of GET %s = %q; want a comment", target, first)
+	if c.first = c.block(); !strings.HasPrefix(c.first, ":") {
+		s.t.Fatalf("the first block of GET %s = %q; want a comment", target, c.first)
 	}
 	return c
 }
@@ -241,12 +242,12 @@ func (c *consumer) next() (string, error) {
 	}
 }
 
-// event returns the data of the next event, passing over comments.
+// event returns the data of the next event, passing over comments and ids.
 func (c *consumer) event() string {
 	c.t.Helper()
 	for {
 		b := c.block()
-		if strings.HasPrefix(b, ":") {
+		if strings.HasPrefix(b, ":") || strings.HasPrefix(b, "id: ") {
 			continue
 		}
 		data, ok := strings.CutPrefix(b, "data: ")

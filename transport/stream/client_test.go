@@ -95,6 +95,7 @@ type client struct {
 	seen books
 	last map[[2]int]uint64 // number of the last event, by shard and producer
 	gaps uint64            // sequences left out so far
+	atID uint64            // received and skipped before the last id
 	raw  []byte            // not taken yet
 }
 
@@ -145,7 +146,7 @@ func (r *rig) serve(ticket Ticket, o joinOptions) *client {
 		c.resume() // a reader that stalls must end
 		<-c.done
 	})
-	ticket.Serve(server, c.format.AppendOpening(nil, ""))
+	ticket.Serve(server, ticket.AppendOpening(nil, ""))
 	return c
 }
 

@@ -130,7 +130,10 @@ func (c *client) takeNotice(number string) {
 	c.seen.noticed += n
 }
 
-func (c *client) takeID(id string) { c.seen.ids = append(c.seen.ids, id) }
+func (c *client) takeID(id string) {
+	c.seen.ids = append(c.seen.ids, id)
+	c.atID = c.seen.received + c.seen.skipped
+}
 
 // takeJSON takes a line of NDJSON, or a text frame.
 func (c *client) takeJSON(line []byte) {

@@ -2,6 +2,7 @@ package stream
 
 import (
 	"strconv"
+	"strings"
 
 	"event-dispatcher/broker"
 	"event-dispatcher/transport/wire"
@@ -12,6 +13,50 @@ import (
 func (l *loop) appendID(f wire.Format, dst []byte, cursors []broker.Cursor) []byte {
 	l.id = appendPlace(l.id[:0], l.broker, cursors)
 	return f.AppendID(dst, l.id)
+}
+
+// cutPlace takes an id apart.
+func cutPlace(id string) (epoch uint64, sequences []uint64, ok bool) {
+	if len(id) > 1400 { // 64 shards need no more
+		return 0, nil, false
+	}
+	first, rest, ok := strings.Cut(id, ".")
+	if !ok {
+		return 0, nil, false
+	}
+	epoch, err := strconv.ParseUint(first, 36, 64)
+	if err != nil {
+		return 0, nil, false
+	}
+	for field := range strings.SplitSeq(rest, ".") {
+		seq, err := strconv.ParseUint(field, 10, 64)
+		if err != nil {
+			return 0, nil, false
+		}
+		sequences = append(sequences, seq)
+	}
+	return epoch, sequences, true
+}
+
+// IsID reports whether id looks like one that a stream gave, of whichever instance.
+func IsID(id string) bool {
+	_, _, ok := cutPlace(id)
+	return ok
+}
+
+// findPlace finds the cursors that an id stands for, one per shard.
+func findPlace(b *broker.Broker, shards []int, id string) ([]broker.Cursor, bool) {
+	epoch, sequences, ok := cutPlace(id)
+	if !ok || epoch != b.Epoch() || len(sequences) != len(shards) {
+		return nil, false
+	}
+	cursors := make([]broker.Cursor, len(shards))
+	for i, shard := range shards {
+		if cursors[i], ok = b.Find(shard, sequences[i]); !ok {
+			return nil, false
+		}
+	}
+	return cursors, true
 }
 
 func appendPlace(dst []byte, b *broker.Broker, cursors []broker.Cursor) []byte {

@@ -171,6 +171,33 @@ func (p *Pool) Admit(v view.View) (Ticket, error) {
 	return Ticket{pool: p, want: want, cursors: p.broker.Head(v.Shards)}, nil
 }
 
+// Resume is Admit for a consumer that has been here before and remembers an id. Its
+// stream goes on where it was; of what is retained no more it is told the number. It
+// reports false if the id says nothing here: then the stream carries what is published
+// from now on.
+func (p *Pool) Resume(v view.View, id string) (Ticket, bool, error) {
+	t, err := p.Admit(v)
+	if err != nil {
+		return t, false, err
+	}
+	cursors, ok := findPlace(p.broker, t.want.shards, id)
+	if ok {
+		t.cursors = cursors
+	}
+	return t, ok, nil
+}
+
+// AppendOpening appends what the stream begins with. Text is for people; empty says no
+// more than that the stream is open.
+func (t Ticket) AppendOpening(dst []byte, text string) []byte {
+	f := t.want.view.Format
+	dst = f.AppendOpening(dst, text)
+	if f.IDs { // so that who gets no event can resume, too
+		dst = f.AppendID(dst, appendPlace(nil, t.pool.broker, t.cursors))
+	}
+	return dst
+}
+
 // Forget gives the place back.
 func (t Ticket) Forget() { t.pool.release(t.want) }
 

@@ -72,7 +72,7 @@ func (c *Consumers) Stream(ctx *fasthttp.RequestCtx) {
 func (c *Consumers) serve(ctx *fasthttp.RequestCtx, asked asked) {
 	// The cursor is taken here, before the consumer can see its stream open:
 	// from the answer on it gets everything.
-	ticket, err := c.options.Pool.Admit(asked.view)
+	ticket, text, err := c.admit(asked)
 	if err != nil {
 		c.refuse(ctx, asked.view.Format, reasonOf(err))
 		return
@@ -81,8 +81,7 @@ func (c *Consumers) serve(ctx *fasthttp.RequestCtx, asked asked) {
 	if !ok {
 		return
 	}
-	f := asked.view.Format
-	opening := f.AppendOpening(c.head(ctx, f), asked.text)
+	opening := ticket.AppendOpening(c.head(ctx, asked.view.Format), text)
 	forget := func() { watch.Stop(); ticket.Forget() }
 	c.options.Front.TakeOver(ctx, forget, func(nc net.Conn, _ []byte) {
 		ticket.Then(after(watch, client.KeepPlace(nc))).Serve(nc, opening)
@@ -100,8 +99,26 @@ func preferred(h *fasthttp.RequestHeader) wire.Format {
 
 // asked is what a consumer asked for.
 type asked struct {
-	view view.View
-	text string // of the opening
+	view  view.View
+	after string // id of the place to resume from; empty: now
+	text  string // of the opening
+}
+
+// admit finds a place for a consumer, and the text of its opening.
+func (c *Consumers) admit(asked asked) (stream.Ticket, string, error) {
+	if asked.after == "" {
+		ticket, err := c.options.Pool.Admit(asked.view)
+		return ticket, asked.text, err
+	}
+	ticket, resumed, err := c.options.Pool.Resume(asked.view, asked.after)
+	text := "resumed"
+	if !resumed {
+		text = "cannot resume: what was published before is not known here"
+	}
+	if asked.text != "" {
+		text += "; " + asked.text
+	}
+	return ticket, text, err
 }
 
 // ask reads what a consumer asks for by its query and its headers. It answers and
@@ -125,11 +142,19 @@ func (c *Consumers) ask(ctx *fasthttp.RequestCtx, format wire.Format) (asked, bo
 		c.options.Refusals.Explain(ctx, refusal.View, err.Error())
 		return asked{}, false
 	}
+	// What an EventSource remembers comes as a header, and is newer than what the
+	// page has put into the address.
+	from := string(ctx.QueryArgs().Peek("lastEventId"))
+	if id := string(ctx.Request.Header.Peek("Last-Event-ID")); stream.IsID(id) {
+		from, v.Format.IDs = id, true
+	} else if from == "" {
+		from = id // of another service: it is told that this means nothing here
+	}
 	if reason := notYet(v); reason != "" {
 		c.options.Refusals.Explain(ctx, refusal.Parameter, reason)
 		return asked{}, false
 	}
-	return asked{v, c.opening(v, unknown)}, true
+	return asked{v, from, c.opening(v, unknown)}, true
 }
 
 // notYet names a parameter that the writer loops do not know.
@@ -137,10 +162,6 @@ func notYet(v view.View) string {
 	switch {
 	case v.Format.Encoding != wire.Identity:
 		return "encoding: only identity is served"
-	case v.Format.IDs:
-		return "ids: streams cannot be resumed"
-	case v.Pace != view.Pace{}:
-		return "max_delay, every: all events are sent at once"
 	}
 	return ""
 }

@@ -31,7 +31,7 @@ func (c *Consumers) upgrade(ctx *fasthttp.RequestCtx) {
 		c.serve(ctx, asked)
 		return
 	}
-	ticket, err := c.options.Pool.Admit(asked.view)
+	ticket, text, err := c.admit(asked)
 	if err != nil {
 		c.options.Refusals.Reject(ctx, reasonOf(err))
 		return
@@ -40,7 +40,7 @@ func (c *Consumers) upgrade(ctx *fasthttp.RequestCtx) {
 	if !ok {
 		return
 	}
-	opening := asked.view.Format.AppendOpening(nil, asked.text)
+	opening := ticket.AppendOpening(nil, text)
 	forget := func() { watch.Stop(); ticket.Forget() }
 	c.options.Front.TakeOver(ctx, forget, func(nc net.Conn, early []byte) {
 		go func() {
