@@ -92,7 +92,7 @@ func TestRefusalReachesAClientThatStillSends(t *testing.T) {
 		{"one chunk", "POST /metrics HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n400000\r\n" + strings.Repeat("x", size), 413, "too_large"},
 		{"headers", "GET /events HTTP/1.1\r\nHost: a\r\nCookie: " + strings.Repeat("x", size) + "\r\n\r\n", 431, "headers_too_large"},
 		{"many headers", "GET /events HTTP/1.1\r\nHost: a\r\n" + strings.Repeat("X: y\r\n", size/6) + "\r\n", 431, "headers_too_large"},
-		{"target", "GET /" + strings.Repeat("x", size) + " HTTP/1.1\r\nHost: a\r\n\r\n", 431, "headers_too_large"},
+		{"target", "GET /" + strings.Repeat("x", size) + " HTTP/1.1\r\nHost: a\r\n\r\n", 414, "target_too_long"},
 		{"malformed", "POST /metrics HTTP/1.1\r\nContent-Length: 4194304\r\n\r\n" + strings.Repeat("x", size), 400, "malformed"},
 		{"expected, sent anyway", request("POST", "/metrics", strings.Repeat("x", size), "Expect: 100-continue"), 413, "too_large"},
 	} {
@@ -158,7 +158,6 @@ func TestSlowRequestsAreCutInTime(t *testing.T) {
 	t.Parallel()
 	s := start(t, func(o *setup) { o.ReadTimeout = 200 * time.Millisecond; o.IdleTimeout = 200 * time.Millisecond })
 	for name, part := range map[string]string{
-		"nothing":     "",
 		"headers":     "POST /metrics HTTP/1.1\r\nHost:",
 		"body":        "POST /metrics HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n{",
 		"chunk":       "POST /metrics HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{",
@@ -178,6 +177,22 @@ func TestSlowRequestsAreCutInTime(t *testing.T) {
 		if _, err := br.ReadByte(); err != io.EOF {
 			t.Errorf("%s, then nothing: the connection ends with %v; want EOF", name, err)
 		}
+	}
+	// Browsers open connections that they do not use. Nobody was refused.
+	before := s.gather()["dispatcher_requests_rejected_total{timeout}"]
+	for _, part := range []string{"", "\r\n"} {
+		conn := s.dial()
+		io.WriteString(conn, part)
+		if got, err := io.ReadAll(conn); err != nil || len(got) > 0 {
+			t.Errorf("%q, then nothing: %q, %v; want the end", part, got, err)
+		}
+	}
+	gone := s.dial()
+	gone.SetLinger(0)
+	gone.Close()
+	if m := s.gather(); m["dispatcher_requests_rejected_total{timeout}"] != before || m["dispatcher_requests_rejected_total{incomplete}"] != 0 {
+		t.Errorf("connections without a request are counted: timeout %v, incomplete %v; want %v, 0",
+			m["dispatcher_requests_rejected_total{timeout}"], m["dispatcher_requests_rejected_total{incomplete}"], before)
 	}
 	// A byte now and then does not buy time.
 	conn := s.dial()

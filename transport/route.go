@@ -76,6 +76,8 @@ func (s *Server) routes() []route {
 		{ingest.ReportsPath, ingestMethods, public, publish, text, forPages | takesEvent, s.players.PostReports},
 		{"/event-dispatcher", "GET", public, consume, text, forPages | becomesStream, s.consumers.Stream},
 		{"/events", "GET", public, consume, text, forPages | becomesStream, s.consumers.Stream},
+		{"/event-dispatcher", "HEAD", public, consume, text, forPages, s.consumers.Head},
+		{"/events", "HEAD", public, consume, text, forPages, s.consumers.Head},
 
 		{"/health", "", public, all, text, forPages | probe, s.operate.Health},
 		{"/health", readMethods, admin, all, text, forPages | probe, s.operate.Health},
@@ -92,7 +94,7 @@ func (s *Server) routes() []route {
 	if s.screens != nil {
 		r = append(r, []route{
 			{screens.SubmitPath, ingestMethods, public, publish, json, forPages | takesEvent, s.screens.Submit},
-			{screens.LatestPrefix + "*", "GET, OPTIONS", public, consume, json, forPages, s.screens.Latest},
+			{screens.LatestPrefix + "*", "GET, HEAD, OPTIONS", public, consume, json, forPages, s.screens.Latest},
 			{screens.SocketPrefix + "*", "GET", public, consume, text, becomesSocket, s.screens.Socket},
 		}...)
 	}

@@ -167,7 +167,7 @@ func New(b *broker.Broker, p *stream.Pool, o Options) *Server {
 	outer, inner := &router{}, &router{}
 
 	hall := front.Options{
-		MaxBody: o.MaxBody, MaxConnections: o.MaxConnections, ReadTimeout: o.ReadTimeout, IdleTimeout: o.IdleTimeout,
+		MaxBody: o.MaxBody, MaxBatch: o.MaxBatch, MaxConnections: o.MaxConnections, ReadTimeout: o.ReadTimeout, IdleTimeout: o.IdleTimeout,
 		Refusals: s.refusals, Faults: faults, Log: o.Log,
 	}
 	hall.Bodies = front.NewBodies(o.BodiesBytes)
@@ -206,7 +206,7 @@ func New(b *broker.Broker, p *stream.Pool, o Options) *Server {
 	find, s.paths = places(routes)
 	*outer = router{
 		table: newTable(routes, func(r route) bool { return r.on&public != 0 || r.on&operators != 0 && !o.Admin }),
-		front: s.public, cors: cors, gate: o.Gate, refusals: s.refusals, unknown: s.nothing, takeover: s.refuseTakeover,
+		front: s.public, cors: cors, gate: o.Gate, refusals: s.refusals, unknown: func(ctx *fasthttp.RequestCtx) { outer.allow(ctx, nil); s.nothing(ctx) }, takeover: s.refuseTakeover,
 	}
 	*inner = router{
 		table: newTable(routes, func(r route) bool { return r.on&(admin|operators) != 0 }),
@@ -240,19 +240,26 @@ func (s *Server) ServeAdmin(ln net.Listener) error { return s.admin.Serve(ln) }
 
 // Unready has /readyz say 503 while everything is served as before, so that
 // balancers look elsewhere before Drain.
-func (s *Server) Unready() { s.operate.SetState(operate.Draining) }
-
-// Drain stops intake: not ready, listeners closed, further events refused. It
-// returns when all connections are closed; those still open when ctx is done are
-// cut. What was accepted is then in the ring. Streams go on: they are the pool's.
-func (s *Server) Drain(ctx context.Context) error {
-	s.stopIntake()
-	return s.public.Shutdown(ctx)
+// Each answer ends its connection from now on, so that nobody sends a request on
+// one that Drain closes.
+func (s *Server) Unready() {
+	s.operate.SetState(operate.Draining)
+	s.public.Leave()
 }
 
-func (s *Server) stopIntake() {
+// Drain stops intake: not ready, listeners closed. Events whose requests have begun
+// to come are taken until ctx is done. It returns when all connections are closed;
+// those still open when ctx is done are cut. What was accepted is then in the ring.
+// Streams go on: they are the pool's.
+func (s *Server) Drain(ctx context.Context) error {
 	s.Unready()
+	s.stopSockets()
+	err := s.public.Shutdown(ctx)
 	s.players.Stop()
+	return err
+}
+
+func (s *Server) stopSockets() {
 	if s.screens != nil {
 		s.screens.Stop()
 	}

@@ -105,8 +105,8 @@ func TestSessionPathsHaveTheirMethods(t *testing.T) {
 		{"GET", submitPath, 405, "POST, OPTIONS"},
 		{"PUT", submitPath, 405, "POST, OPTIONS"},
 		{"OPTIONS", submitPath, 204, "POST, OPTIONS"},
-		{"POST", latestPrefix + "alice", 405, "GET, OPTIONS"},
-		{"OPTIONS", latestPrefix + "alice", 204, "GET, OPTIONS"},
+		{"POST", latestPrefix + "alice", 405, "GET, HEAD, OPTIONS"},
+		{"OPTIONS", latestPrefix + "alice", 204, "GET, HEAD, OPTIONS"},
 		{"POST", "/ws/p/alice", 405, "GET"},
 		{"GET", "/ws/p/alice", 426, ""},
 		{"GET", "/ws/p", 404, ""},
@@ -228,7 +228,8 @@ func TestSocketsOverTheCapAreRefused(t *testing.T) {
 func TestASocketRefusedWhileDrainingTakesNoPlace(t *testing.T) {
 	t.Parallel()
 	s := start(t, withSessions(t, ws.Options{}))
-	s.stopIntake()
+	s.players.Stop()
+	s.stopSockets()
 	a := s.send(request("GET", "/ws/p/u", "", upgradeHeaders))
 	if n := s.hub.Stats().Sockets; a.status != 503 || n != 0 {
 		t.Errorf("GET while draining = %d, %d sockets counted; want 503 and none", a.status, n)

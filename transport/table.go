@@ -135,9 +135,20 @@ type router struct {
 	takeover func(traits) func(*fasthttp.RequestCtx, refusal.Reason)
 }
 
+var root = []byte("/")
+
 // serve answers a request.
 func (r *router) serve(ctx *fasthttp.RequestCtx) {
-	e := r.table.find(ctx.URI().PathOriginal())
+	path := ctx.URI().PathOriginal()
+	switch {
+	case len(path) == 0: // http://host and nothing behind it (RFC 9110, section 4.2.3)
+		path = root
+	case ctx.IsOptions() && string(ctx.Request.Header.RequestURI()) == "*": // what the whole server can do (9.3.7)
+		ctx.Response.Header.Set(fasthttp.HeaderAllow, front.AllMethods)
+		ctx.SetStatusCode(fasthttp.StatusNoContent)
+		return
+	}
+	e := r.table.find(path)
 	if e == nil {
 		r.unknown(ctx)
 		return

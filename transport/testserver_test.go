@@ -137,6 +137,9 @@ func readAnswer(t testing.TB, br *bufio.Reader, method string) answer {
 	if err != nil {
 		t.Fatalf("reading the body: %v", err)
 	}
+	if resp.Close { // what package net/http makes of the header
+		resp.Header.Set("Connection", "close")
+	}
 	return answer{resp.StatusCode, resp.Header, string(body)}
 }
 

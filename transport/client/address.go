@@ -32,9 +32,17 @@ func (a *Addresses) Of(ctx *fasthttp.RequestCtx) netip.Addr {
 		return peer
 	}
 	if len(a.Trusted) == 0 {
-		first, _, _ := bytes.Cut(lines[0], []byte{','})
-		if addr, ok := parseForwarded(first); ok {
-			return addr
+		for _, line := range lines {
+			for len(line) > 0 {
+				var entry []byte
+				if entry, line, _ = bytes.Cut(line, []byte{','}); isEmpty(entry) {
+					continue
+				}
+				if addr, ok := parseForwarded(entry); ok {
+					return addr
+				}
+				return peer
+			}
 		}
 		return peer
 	}
@@ -50,6 +58,9 @@ func (a *Addresses) Of(ctx *fasthttp.RequestCtx) netip.Addr {
 			} else {
 				more = false
 			}
+			if isEmpty(entry) {
+				continue
+			}
 			addr, ok := parseForwarded(entry)
 			if !ok {
 				return client
@@ -59,6 +70,9 @@ func (a *Addresses) Of(ctx *fasthttp.RequestCtx) netip.Addr {
 	}
 	return client
 }
+
+// isEmpty reports whether an entry is to be passed over (RFC 9110, section 5.6.1.2).
+func isEmpty(entry []byte) bool { return len(bytes.Trim(entry, " \t")) == 0 }
 
 // trusts reports whether addr is a proxy on the list.
 func (a *Addresses) trusts(addr netip.Addr) bool {

@@ -84,6 +84,8 @@ func (b *buffer) drop() {
 	}
 }
 
+const chunked = -1 // as a length
+
 // Body reads the body of a request, which is valid until the handler returns. If it
 // is refused, nothing of the connection can be used any more: the front closes it.
 func (f *Front) Body(ctx *fasthttp.RequestCtx, limit int) ([]byte, refusal.Reason, bool) {
@@ -101,7 +103,7 @@ func (f *Front) Body(ctx *fasthttp.RequestCtx, limit int) ([]byte, refusal.Reaso
 		c.body = b
 		n, err := io.ReadFull(stream, b.bytes[:declared])
 		if err != nil {
-			return nil, reasonOf(err), false
+			return nil, f.why(err), false
 		}
 		return b.bytes[:n], 0, true
 	}
@@ -110,6 +112,9 @@ func (f *Front) Body(ctx *fasthttp.RequestCtx, limit int) ([]byte, refusal.Reaso
 	reason, ok := f.fill(b, stream, declared, limit)
 	if !ok {
 		return nil, reason, false
+	}
+	if declared == chunked && c.in.padded(len(b.bytes)) {
+		return nil, refusal.Malformed, false
 	}
 	if err := ctx.Request.CloseBodyStream(); err != nil {
 		return nil, refusal.Malformed, false
@@ -140,7 +145,7 @@ func (f *Front) fill(b *buffer, stream io.Reader, declared, limit int) (refusal.
 		case err == io.EOF || len(b.bytes) == declared:
 			return 0, true
 		case err != nil:
-			return reasonOf(err), false
+			return f.why(err), false
 		}
 	}
 }
@@ -185,6 +190,7 @@ func (f *Front) finish(ctx *fasthttp.RequestCtx) {
 
 // headerReceived has the HTTP server not wait for a body that will be refused.
 func (f *Front) headerReceived(h *fasthttp.RequestHeader) (c fasthttp.RequestConfig) {
+	expectation(h)
 	if n := h.ContentLength(); n > f.options.MaxBody && n > f.bodyLimit(h) && len(h.Peek(fasthttp.HeaderExpect)) == 0 {
 		h.SetContentLength(0) // the raw head still has what was declared
 	}

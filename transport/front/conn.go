@@ -29,6 +29,9 @@ type conn struct {
 	writeBy time.Time
 	readBy  time.Time // the read deadline
 	armed   time.Time // the one that the socket has: readBy, or before it
+	due     time.Time // the read deadline of a request that does not come steadily
+
+	in incoming
 
 	// What access remembers of the requests before; the serving goroutine's.
 	memo access.Memo
@@ -41,6 +44,7 @@ type conn struct {
 	body *buffer // of the request that is handled; nil: none
 
 	linger    atomic.Bool
+	lingering atomic.Bool
 	abandoned atomic.Pointer[func()] // run by Close
 }
 
@@ -53,7 +57,8 @@ func (c *conn) SetReadDeadline(t time.Time) error {
 	if c.reserve != nil && !t.IsZero() {
 		t = c.reserveEnd
 	}
-	c.readBy = t
+	c.in.begin()
+	c.readBy, c.due = t, t
 	if !c.armed.IsZero() && !t.IsZero() && !c.armed.After(t) {
 		return nil
 	}
@@ -71,12 +76,32 @@ func (c *conn) arm() error {
 	return c.Conn.SetReadDeadline(c.readBy)
 }
 
-// Read waits until the read deadline, whatever the socket's is.
+// Read waits until the read deadline, whatever the socket's is; longer if the request
+// is slow and comes steadily, shorter if the front is leaving.
 func (c *conn) Read(p []byte) (int, error) {
+	if c.in.broken != nil {
+		return 0, c.in.broken
+	}
 	for {
 		n, err := c.Conn.Read(p)
-		if n > 0 || !errors.Is(err, os.ErrDeadlineExceeded) || !time.Now().Before(c.readBy) {
+		if n > 0 {
+			c.in.take(p[:n])
 			return n, err
+		}
+		if !errors.Is(err, os.ErrDeadlineExceeded) {
+			return 0, c.in.end(err)
+		}
+		if c.open.ends(c.in.got > 0) {
+			if c.in.got > 0 {
+				return 0, err
+			}
+			c.linger.Store(true) // a request may be on its way
+			return 0, io.EOF
+		}
+		if now := time.Now(); !now.Before(c.readBy) {
+			if c.readBy = c.in.late(c.due); !now.Before(c.readBy) {
+				return 0, c.in.end(err)
+			}
 		}
 		if err := c.arm(); err != nil {
 			return 0, err
@@ -115,6 +140,7 @@ func (c *conn) Close() error {
 	}
 	if c.linger.Swap(false) {
 		if half, ok := c.Conn.(interface{ CloseWrite() error }); ok && half.CloseWrite() == nil {
+			c.lingering.Store(true)
 			c.Conn.SetReadDeadline(time.Now().Add(lingerTime))
 			io.CopyN(io.Discard, c.Conn, lingerBytes)
 		}
@@ -128,13 +154,16 @@ func (c *conn) Close() error {
 
 // connections are the open ones of a server.
 type connections struct {
+	leaving atomic.Uint32 // how far the front has come with ending them
+	wire    int           // bytes of a request, beyond which its body is hidden; 0: no limit
+
 	mu  sync.Mutex
 	all map[*conn]struct{}
 }
 
 // add wraps and remembers a connection.
 func (cs *connections) add(nc net.Conn, slack time.Duration) *conn {
-	c := &conn{Conn: nc, open: cs, slack: slack}
+	c := &conn{Conn: nc, open: cs, slack: slack, in: incoming{between: true, most: cs.wire}}
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
 	if cs.all == nil {

@@ -22,6 +22,7 @@ import (
 // Options tunes a [Front].
 type Options struct {
 	MaxBody        int           // bytes, of the largest body of any route
+	MaxBatch       int           // bytes, the largest that BodyLimit says
 	MaxConnections int           // open at once; what took over is not counted
 	ReadTimeout    time.Duration // for a request to arrive
 	IdleTimeout    time.Duration // for the next request to begin
@@ -88,8 +89,14 @@ type Front struct {
 
 // New returns a front. Handle must come before Serve.
 func New(o Options) *Front {
-	return &Front{options: o}
+	f := &Front{options: o}
+	// Chunks of a byte each, and extensions of chunks, may double what is sent.
+	f.open.wire = maxHead + 2*max(o.MaxBody, o.MaxBatch)
+	return f
 }
+
+// maxHead bounds the head of a request, in bytes.
+const maxHead = 16 << 10
 
 // Handle says who answers the requests that are well-formed.
 func (f *Front) Handle(next fasthttp.RequestHandler) {
@@ -98,7 +105,7 @@ func (f *Front) Handle(next fasthttp.RequestHandler) {
 		ErrorHandler:                 f.unreadable,
 		Concurrency:                  f.options.MaxConnections + f.options.MaxConnections/8 + 16, // ours comes first
 		MaxIdleWorkerDuration:        workerIdle,
-		ReadBufferSize:               16 << 10,
+		ReadBufferSize:               maxHead,
 		ReadTimeout:                  f.options.ReadTimeout,
 		IdleTimeout:                  f.options.IdleTimeout,
 		MaxRequestBodySize:           f.options.MaxBody,
@@ -107,7 +114,6 @@ func (f *Front) Handle(next fasthttp.RequestHandler) {
 		DisablePreParseMultipartForm: true,
 		NoDefaultServerHeader:        true,
 		NoDefaultContentType:         true,
-		SecureErrorLogMessage:        true,
 		CloseOnShutdown:              true,
 		Logger:                       httpLog{f.options.Log},
 	}
@@ -155,8 +161,8 @@ func (f *Front) listener(ln net.Listener) *listener {
 	return l
 }
 
-// Shutdown closes the listeners and idle connections, lets the others finish
-// their request until ctx is done, and cuts those that have not.
+// Shutdown closes the listeners. Requests that have begun to come are served until
+// ctx is done; then those that are still arriving are refused, and what is left is cut.
 func (f *Front) Shutdown(ctx context.Context) error {
 	f.tidier.stop()
 	f.mu.Lock()
@@ -165,6 +171,7 @@ func (f *Front) Shutdown(ctx context.Context) error {
 		_ = l.Close()
 	}
 	f.mu.Unlock()
+	f.settle(ctx)
 	err := f.http.ShutdownWithContext(ctx)
 	f.open.cut()
 	f.refusing.cut()
@@ -192,17 +199,39 @@ func (f *Front) guard(next fasthttp.RequestHandler) fasthttp.RequestHandler {
 				f.finish(ctx)
 			}
 		}()
-		declared, reason, ok := wellFormed(&ctx.Request.Header)
+		declared, reason, ok := f.wellFormed(ctx)
 		if ok && declared > f.options.MaxBody && declared > f.bodyLimit(&ctx.Request.Header) {
 			reason, ok = refusal.TooLarge, false
 		}
 		if !ok {
+			if reason == refusal.Method {
+				ctx.Response.Header.Set(fasthttp.HeaderAllow, AllMethods)
+			}
 			f.refuse(ctx, reason, f.limitText(ctx, reason))
 			return
 		}
+		c, _ := ctx.Conn().(*conn)
+		if c != nil {
+			c.in.handled(&ctx.Request.Header)
+		}
 		next(ctx)
 		f.finish(ctx)
+		if ctx.Request.Header.ConnectionClose() || f.open.leaving.Load() != staying {
+			ctx.SetConnectionClose()
+		} else if c != nil && c.in.holdsBack() {
+			flushAtOnce(&ctx.Response)
+		}
 	}
+}
+
+// AllMethods are those that some path has.
+const AllMethods = "GET, HEAD, POST, OPTIONS"
+
+func (f *Front) wellFormed(ctx *fasthttp.RequestCtx) (declared int, reason refusal.Reason, ok bool) {
+	if c, ok := ctx.Conn().(*conn); ok && c.in.broken != nil {
+		return -1, refusal.Malformed, false
+	}
+	return wellFormed(&ctx.Request.Header)
 }
 
 // httpLog takes what fasthttp logs. Its lines quote addresses and bytes of

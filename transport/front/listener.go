@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"event-dispatcher/transport/client"
+	"event-dispatcher/transport/refusal"
 )
 
 // A listener survives what ends others: when the process is out of descriptors
@@ -37,7 +38,7 @@ type listener struct {
 
 // turnedAway is what a connection over a cap is answered, and where it is counted.
 type turnedAway struct {
-	answer []byte
+	answer refusal.Prepared
 	count  interface{ Add(uint64) uint64 }
 }
 
@@ -100,7 +101,7 @@ func (l *listener) refuse(nc net.Conn, why *turnedAway) {
 	}
 	// The socket buffer of a new connection is empty, so this does not wait.
 	nc.SetWriteDeadline(time.Now().Add(time.Second))
-	if _, err := nc.Write(why.answer); err != nil || l.refusing.len() >= maxRefusing {
+	if _, err := nc.Write(why.answer.At(time.Now())); err != nil || l.refusing.len() >= maxRefusing {
 		nc.Close()
 		return
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"strings"
 	"syscall"
 
 	"github.com/valyala/fasthttp"
@@ -40,7 +41,10 @@ func (f *Front) expect(ctx *fasthttp.RequestCtx) int {
 
 // unreadable answers a request that could not be read to its end.
 func (f *Front) unreadable(ctx *fasthttp.RequestCtx, err error) {
-	reason := reasonOf(err)
+	reason := f.why(err)
+	if c, ok := ctx.Conn().(*conn); ok && reason == refusal.HeadersTooLarge && !c.in.line {
+		reason = refusal.TargetTooLong
+	}
 	f.refuse(ctx, reason, f.limitText(ctx, reason))
 }
 
@@ -59,7 +63,7 @@ func (f *Front) turnedAway(r refusal.Reason) turnedAway {
 	if f.options.CORS != nil {
 		headers = f.options.CORS.Headers(new(fasthttp.RequestHeader))
 	}
-	return turnedAway{answer: refusal.Bytes(r, headers), count: f.options.Refusals.Counter(r)}
+	return turnedAway{answer: refusal.Prepare(r, headers), count: f.options.Refusals.Counter(r)}
 }
 
 // reasonOf is why fasthttp could not read a request.
@@ -76,6 +80,36 @@ func reasonOf(err error) refusal.Reason {
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed),
 		errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
 		return refusal.Incomplete
+	case unknownCoding(err):
+		return refusal.Coding
 	}
 	return refusal.Malformed
+}
+
+// why is reasonOf while the front may be leaving.
+func (f *Front) why(err error) refusal.Reason {
+	reason := reasonOf(err)
+	if reason == refusal.Timeout && f.open.leaving.Load() == hurried {
+		return refusal.Draining
+	}
+	return reason
+}
+
+// unknownCoding reports whether a transfer coding was asked for that is not understood
+// here (RFC 9112, section 6.1), which fasthttp says in words only. Where chunked is not
+// the last of several, nobody knows where the body ends: that is malformed (6.3).
+func unknownCoding(err error) bool {
+	_, text, ok := strings.Cut(err.Error(), `request headers: unsupported transfer-encoding: "`)
+	if !ok {
+		return false
+	}
+	value, _, _ := strings.Cut(text, `": buffer size`)
+	items := strings.Split(strings.ToLower(value), ",")
+	for i, item := range items {
+		item = strings.TrimSpace(item)
+		if item == "" || strings.ContainsAny(item, `"\ `) || item == "chunked" && i < len(items)-1 {
+			return false
+		}
+	}
+	return true
 }

@@ -1,7 +1,6 @@
 package refusal
 
 import (
-	"bytes"
 	"sync/atomic"
 
 	"github.com/valyala/fasthttp"
@@ -75,6 +74,10 @@ func (d *Desk) Explain(ctx *fasthttp.RequestCtx, r Reason, details string) {
 		ctx.Response.AppendBodyString("\n")
 		reply.NoStore.Set(&ctx.Response.Header)
 	}
+	if why.status == fasthttp.StatusUpgradeRequired { // RFC 9110, section 15.5.22
+		ctx.Response.Header.Set(fasthttp.HeaderUpgrade, "websocket")
+		ctx.Response.Header.Set(fasthttp.HeaderConnection, fasthttp.HeaderUpgrade)
+	}
 	RetryLater(ctx, r)
 }
 
@@ -125,21 +128,4 @@ func (d *Desk) Collect(to metric.Emitter) {
 type body struct {
 	Error   string `json:"error"`
 	Message string `json:"message"`
-}
-
-// Bytes is a whole response, for connections that never become a request. It ends
-// the connection. The headers are added to it.
-func Bytes(r Reason, headers []reply.Header) []byte {
-	var resp fasthttp.Response
-	resp.SetStatusCode(r.Status())
-	for _, h := range headers {
-		h.Set(&resp.Header)
-	}
-	resp.Header.SetContentType("text/plain; charset=utf-8")
-	resp.Header.Set(fasthttp.HeaderRetryAfter, retryAfter)
-	resp.Header.SetConnectionClose()
-	resp.SetBodyString(r.String() + ": " + r.Text() + "\n")
-	var b bytes.Buffer
-	_, _ = resp.WriteTo(&b) // a buffer takes everything
-	return b.Bytes()
 }

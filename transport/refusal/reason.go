@@ -27,6 +27,8 @@ const (
 	Malformed
 	Incomplete
 	HeadersTooLarge
+	TargetTooLong
+	Coding
 	Timeout
 	Version
 	ClientLimit
@@ -90,6 +92,8 @@ var table = [Count]struct {
 	Malformed:         {"malformed", 400, "the request is not well-formed HTTP/1.1"},
 	Incomplete:        {"incomplete", 400, "the connection ended before the request did"},
 	HeadersTooLarge:   {"headers_too_large", 431, "the request headers are larger than the limit"},
+	TargetTooLong:     {"target_too_long", 414, "the request target is larger than the limit"},
+	Coding:            {"transfer_coding", 501, "no transfer coding but chunked is understood here"},
 	Timeout:           {"timeout", 408, "the request did not arrive in time"},
 	Version:           {"http_version", 505, "only HTTP/1.0 and HTTP/1.1 are spoken here"},
 	ClientLimit:       {"client_limit", 429, "this client sends more events than it may"},

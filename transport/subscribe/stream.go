@@ -68,6 +68,21 @@ func (c *Consumers) Stream(ctx *fasthttp.RequestCtx) {
 	c.serve(ctx, asked)
 }
 
+// Head serves HEAD where Stream serves GET: the same head, and then the end. Nobody
+// becomes a consumer, so it is no reason to refuse that there are too many.
+func (c *Consumers) Head(ctx *fasthttp.RequestCtx) {
+	asked, ok := c.ask(ctx, preferred(&ctx.Request.Header))
+	if !ok {
+		return
+	}
+	head := c.head(ctx, asked.view.Format)
+	c.options.Front.TakeOver(ctx, func() {}, func(nc net.Conn, _ []byte) {
+		defer nc.Close()
+		_ = nc.SetWriteDeadline(time.Now().Add(time.Second)) // the buffer of the socket has room
+		_, _ = nc.Write(head)
+	})
+}
+
 // serve answers with a stream in the body of the response.
 func (c *Consumers) serve(ctx *fasthttp.RequestCtx, asked asked) {
 	// The cursor is taken here, before the consumer can see its stream open:

@@ -46,7 +46,23 @@ func address(s string) (string, error) {
 func overlap(a, b string) bool {
 	hostA, portA, _ := net.SplitHostPort(a)
 	hostB, portB, _ := net.SplitHostPort(b)
-	return portA == portB && portA != "0" && (hostA == hostB || hostA == "" || hostB == "")
+	if portA != portB || portA == "0" {
+		return false
+	}
+	return hostA == hostB || covers(hostA, hostB) || covers(hostB, hostA)
+}
+
+// covers reports whether a listener on a host also takes what is for another one.
+func covers(host, other string) bool {
+	ip, err := netip.ParseAddr(host)
+	switch {
+	case host == "" || err == nil && ip == netip.IPv6Unspecified():
+		return true
+	case err != nil || !ip.IsUnspecified():
+		return false
+	}
+	to, err := netip.ParseAddr(other)
+	return err == nil && to.Is4()
 }
 
 // reachable is the address at which a listener on addr answers from this host.

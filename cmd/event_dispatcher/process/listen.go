@@ -3,6 +3,7 @@ package process
 import (
 	"context"
 	"net"
+	"net/netip"
 	"time"
 )
 
@@ -10,7 +11,7 @@ import (
 func Listen(ctx context.Context, addrs []string, operators string) (public []net.Listener, admin net.Listener, err error) {
 	lc := net.ListenConfig{KeepAlive: 30 * time.Second}
 	for _, addr := range addrs {
-		ln, err := lc.Listen(ctx, "tcp", addr)
+		ln, err := lc.Listen(ctx, family(addr), addr)
 		if err != nil {
 			closeAll(public)
 			return nil, nil, err // says "listen tcp" and the address
@@ -18,12 +19,22 @@ func Listen(ctx context.Context, addrs []string, operators string) (public []net
 		public = append(public, ln)
 	}
 	if operators != "" {
-		if admin, err = lc.Listen(ctx, "tcp", operators); err != nil {
+		if admin, err = lc.Listen(ctx, family(operators), operators); err != nil {
 			closeAll(public)
 			return nil, nil, err
 		}
 	}
 	return public, admin, nil
+}
+
+// family is what an address asks for: 0.0.0.0 is all of IPv4, of which package net makes
+// all of IPv6, too. No host, or [::], is both.
+func family(addr string) string {
+	host, _, _ := net.SplitHostPort(addr)
+	if ip, err := netip.ParseAddr(host); err == nil && ip.Is4() {
+		return "tcp4"
+	}
+	return "tcp"
 }
 
 func closeAll(lns []net.Listener) {

@@ -1,0 +1,205 @@
+package front
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"time"
+
+	"github.com/valyala/fasthttp"
+)
+
+// An incoming is what a connection knows of the request that is arriving on it, of
+// which the HTTP server tells only when it is there. The serving goroutine owns it.
+//
+//	begin        take ... take        handled
+//	a deadline   bytes come           the handler is called; what it was is subtracted
+type incoming struct {
+	between bool // no request since the last one was handled
+	ever    bool // a byte has come since the connection was opened
+	got     int  // bytes since begin
+	most    int  // so many may come; 0: any number
+
+	// While the head is arriving.
+	head  bool
+	line  bool // its first line has ended
+	match int  // bytes of CR LF CR LF that have just come
+
+	broken error // what the next Read returns
+
+	// What the HTTP server has and no request was made of: held bytes, of which the
+	// last ones came in last. It is negative while a body is arriving.
+	held    int
+	unknown bool // held is, behind a chunked body, whose length on the wire nobody tells
+	last    []byte
+}
+
+// floorRate is how fast a request must come, in bytes per second, when the read
+// timeout is over: a slow uplink gets there in the end, a byte now and then does not.
+const floorRate = 2 << 10
+
+var (
+	errBareLF  = errors.New("a line of the head ends without CR")
+	errTooMuch = errors.New("much more is sent than the body is long")
+)
+
+// begin is called when a request may come.
+func (in *incoming) begin() {
+	if !in.between {
+		return
+	}
+	in.between, in.got, in.line, in.match = false, 0, false, 0
+	in.head = in.held == 0 && !in.unknown // of what is held nobody looks for the end of its head
+}
+
+// take looks at bytes before the HTTP server does. RFC 9112, section 2.2, lets a
+// server take LF alone for the end of a line. The HTTP server does so in some places and
+// waits for CR in others, and a client that waits for its answer waits in vain.
+func (in *incoming) take(p []byte) {
+	in.ever = true
+	in.got += len(p)
+	in.held += len(p)
+	in.last = p
+	if in.most > 0 && in.got > in.most {
+		in.broken = errTooMuch
+	}
+	if in.head {
+		in.scan(p)
+	}
+}
+
+var endOfHead = []byte("\r\n\r\n")
+
+func (in *incoming) scan(p []byte) {
+	if !in.line {
+		i := bytes.IndexByte(p, '\n')
+		if i < 0 {
+			in.match = 0
+			if p[len(p)-1] == '\r' {
+				in.match = 1
+			}
+			return
+		}
+		in.line = true
+		if i > 0 && p[i-1] != '\r' || i == 0 && in.match != 1 {
+			in.broken = errBareLF
+			return
+		}
+	}
+	if bytes.Contains(p, endOfHead) {
+		in.head = false // other bare LFs in it are found by wellFormed
+		return
+	}
+	for _, b := range p {
+		switch {
+		case b == '\r' && in.match == 2:
+			in.match = 3
+		case b == '\r':
+			in.match = 1
+		case b != '\n':
+			in.match = 0
+		case in.match&1 == 0:
+			in.broken = errBareLF
+			return
+		default:
+			in.match++
+		}
+		if in.match == len(endOfHead) {
+			in.head = false
+			return
+		}
+	}
+}
+
+// late is by when the rest of a request must come, if it was to come by then.
+func (in *incoming) late(by time.Time) time.Time {
+	return by.Add(time.Duration(in.got) * time.Second / floorRate)
+}
+
+// end is what an error of the socket means to the HTTP server. Browsers open
+// connections that they may need: one on which nothing ever came ends without an
+// answer, and nothing was refused.
+func (in *incoming) end(err error) error {
+	if !in.ever {
+		return io.EOF
+	}
+	return err
+}
+
+// handled is called when the head of a request is there, and as much of its body as the
+// HTTP server reads.
+func (in *incoming) handled(h *fasthttp.RequestHeader) {
+	in.between = true
+	length := h.ContentLength()
+	if length == chunked {
+		in.unknown = true
+	}
+	raw := len(h.RawHeaders())
+	if raw == 0 {
+		raw = len("\r\n")
+	}
+	in.held -= len(h.Method()) + len(" ") + len(h.RequestURI()) + len(" ") + len(h.Protocol()) + len("\r\n") + raw + max(length, 0)
+}
+
+// holdsBack reports whether the next request has begun to come, and its head is there but
+// not its body: then the HTTP server would keep the answer to this one until it is.
+func (in *incoming) holdsBack() bool {
+	return in.unknown || in.held > 0 && !in.whole()
+}
+
+// padded reports whether a chunked body came with much else: chunks of a byte each are
+// slow, but extensions of chunks that are longer than the event have no purpose here.
+func (in *incoming) padded(body int) bool {
+	return in.got > 2*maxHead+8*body // what is held may begin with the next request
+}
+
+// whole reports whether what is held begins with a request that is there, or with a
+// head that is not: for those the HTTP server does the right thing.
+func (in *incoming) whole() bool {
+	if in.held > len(in.last) {
+		return false
+	}
+	next := in.last[len(in.last)-in.held:]
+	head, body, ok := bytes.Cut(next, endOfHead)
+	if !ok {
+		return true
+	}
+	for line := range bytes.Lines(head) {
+		if _, ok := headerValue(line, fasthttp.HeaderTransferEncoding); ok {
+			return false
+		}
+		if value, ok := headerValue(line, fasthttp.HeaderContentLength); ok {
+			n, err := fasthttp.ParseUint(value)
+			return err == nil && n <= len(body)
+		}
+	}
+	return true
+}
+
+// A flushed is the body of an answer that leaves at once.
+type flushed struct{ body []byte }
+
+// Read implements [io.Reader], which the HTTP server does not call.
+func (f *flushed) Read(p []byte) (int, error) {
+	n := copy(p, f.body)
+	if f.body = f.body[n:]; n == 0 {
+		return 0, io.EOF
+	}
+	return n, nil
+}
+
+// WriteTo implements [io.WriterTo].
+func (f *flushed) WriteTo(w io.Writer) (int64, error) {
+	n, err := w.Write(f.body)
+	if b, ok := w.(interface{ Flush() error }); ok && err == nil {
+		err = b.Flush()
+	}
+	return int64(n), err
+}
+
+// flushAtOnce has the answer leave although another request is held.
+func flushAtOnce(resp *fasthttp.Response) {
+	body := append([]byte(nil), resp.Body()...)
+	resp.ImmediateHeaderFlush = true // where there is no body, or it is left out
+	resp.SetBodyStream(&flushed{body}, len(body))
+}
