@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"event-dispatcher/broker/session"
-	"event-dispatcher/transport/ws"
+	"event-dispatcher/transport/screens"
 )
 
 // Fault 18, by sockets of the system against a whole server. These tests count what
@@ -45,7 +45,7 @@ func (s *testServer) restsAt(goroutines, descriptors int) {
 // abused starts a server and returns what the process has when nobody is connected.
 func abused(t *testing.T, change ...func(*setup)) (s *testServer, goroutines, descriptors int) {
 	t.Helper()
-	s = start(t, append(change, withSessions(t, ws.Options{}, session.ServiceOptions{Grace: -1}))...)
+	s = start(t, append(change, withSessions(t, screens.HubOptions{}, session.ServiceOptions{Grace: -1}))...)
 	for _, path := range []string{"/ws/p/first", "/event-dispatcher"} { // what is made at the first use
 		s.upgrade(path).conn.Close()
 	}

@@ -12,8 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"event-dispatcher/transport/screens"
 	"event-dispatcher/transport/stream"
-	"event-dispatcher/transport/ws"
 )
 
 // behind is a server whose only proxy is this host.
@@ -47,7 +47,7 @@ func (s *testServer) holds(clients, most int) {
 
 func TestConnectionsOfAClientAreLimited(t *testing.T) {
 	t.Parallel()
-	s := start(t, withSessions(t, ws.Options{}), func(o *setup) { o.ClientConnections = 4 })
+	s := start(t, withSessions(t, screens.HubOptions{}), func(o *setup) { o.ClientConnections = 4 })
 	// Whatever they are for.
 	idle, _ := s.hold()
 	consumer := s.listen("/events")
@@ -74,7 +74,7 @@ func TestConnectionsOfAClientAreLimited(t *testing.T) {
 
 func TestStreamsBehindAProxyAreTheClients(t *testing.T) {
 	t.Parallel()
-	s := start(t, withSessions(t, ws.Options{}), behind(3))
+	s := start(t, withSessions(t, screens.HubOptions{}), behind(3))
 	for range 10 {
 		s.hold() // the proxy's, and so nobody's
 	}
@@ -138,7 +138,7 @@ func TestPlacesAreGivenBackOnce(t *testing.T) {
 		for _, portable := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s,portable=%v", name, portable), func(t *testing.T) {
 				t.Parallel()
-				s := start(t, withSessions(t, ws.Options{}), withPool(stream.Options{Portable: portable}), kind, func(o *setup) { o.pool.Portable = portable })
+				s := start(t, withSessions(t, screens.HubOptions{}), withPool(stream.Options{Portable: portable}), kind, func(o *setup) { o.pool.Portable = portable })
 				var visits sync.WaitGroup
 				for visitor := range 16 {
 					visits.Go(func() {

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"event-dispatcher/transport/ws"
+	"event-dispatcher/transport/screens"
 )
 
 // Every kind of answer of ingest and streams, by the request that gets it.
@@ -100,8 +100,8 @@ func TestPagesMayReadTheirEventsID(t *testing.T) {
 	t.Parallel()
 	const origin = "https://a.example"
 	for _, s := range []*testServer{
-		start(t, withSessions(t, ws.Options{})),
-		start(t, withSessions(t, ws.Options{}), func(o *setup) { o.Origins = []string{origin} }),
+		start(t, withSessions(t, screens.HubOptions{})),
+		start(t, withSessions(t, screens.HubOptions{}), func(o *setup) { o.Origins = []string{origin} }),
 	} {
 		for body, want := range map[string]string{`{"username":"a","cardId":"c"}`: "X-Event-Id", `{}`: ""} {
 			h := s.send(request("POST", submitPath, body, "Origin: "+origin)).header

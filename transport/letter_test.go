@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"event-dispatcher/transport/ws"
+	"event-dispatcher/transport/screens"
 )
 
 // HTTP by the letter: heads as they come over the wire, and how the answer begins. None
@@ -155,7 +155,7 @@ func TestHeadsAreReadByTheLetter(t *testing.T) {
 // RFC 9110, section 15.5.22.
 func TestUpgradeRequiredSaysToWhat(t *testing.T) {
 	t.Parallel()
-	s := start(t, withSessions(t, ws.Options{}))
+	s := start(t, withSessions(t, screens.HubOptions{}))
 	for _, headers := range [][]string{nil, {"Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Version: 12", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="}} {
 		h := s.send(request("GET", "/ws/p/u", "", headers...))
 		if h.status != 426 || h.header.Get("Upgrade") != "websocket" || !strings.EqualFold(h.header.Get("Connection"), "Upgrade") {
@@ -167,7 +167,7 @@ func TestUpgradeRequiredSaysToWhat(t *testing.T) {
 // RFC 9110, section 9.3.2: as GET, without a body.
 func TestHeadTellsWhatGetWould(t *testing.T) {
 	t.Parallel()
-	s := start(t, withSessions(t, ws.Options{}))
+	s := start(t, withSessions(t, screens.HubOptions{}))
 	for _, target := range []string{"/events", "/event-dispatcher", "/events?shards=0", "/health", "/metrics", "/livez", "/readyz", latestPrefix + "a"} {
 		conn := s.dial()
 		io.WriteString(conn, request("GET", target, ""))

@@ -18,7 +18,6 @@ import (
 	"event-dispatcher/internal/redistest"
 	"event-dispatcher/transport/ingest"
 	"event-dispatcher/transport/screens"
-	"event-dispatcher/transport/ws"
 )
 
 // withRedis gives a server a relay and sessions over a Redis. Its relay delivers to
@@ -33,7 +32,7 @@ func withRedis(t testing.TB) func(*setup) {
 		t.Fatal(err)
 	}
 	service := session.NewService(session.ServiceOptions{})
-	hub := ws.New(ws.Options{}, service)
+	hub := screens.NewHub(screens.HubOptions{}, service)
 	store := session.NewRedis(session.RedisOptions{Server: config, Lost: service.Logout})
 	r := relay.New(relay.Options{Carrier: relay.OverRedis(config), Sink: ingest.Relayed{Broker: b}, Sessions: service, Tick: b.Tick})
 	service.Tie(store, hub, r.OfferSession)

@@ -7,13 +7,13 @@ import (
 	"testing"
 
 	"event-dispatcher/transport/refusal"
-	"event-dispatcher/transport/ws"
+	"event-dispatcher/transport/screens"
 )
 
 // everywhere starts a server with everything, whose operators have a listener.
 func everywhere(t *testing.T) (players, ops *testServer) {
 	t.Helper()
-	s := start(t, withSessions(t, ws.Options{}), func(o *setup) { o.Admin = true })
+	s := start(t, withSessions(t, screens.HubOptions{}), func(o *setup) { o.Admin = true })
 	return s, &testServer{Server: s.Server, t: t, addr: s.serveOn(loopback(t), s.ServeAdmin)}
 }
 
@@ -79,7 +79,7 @@ func TestAllowIsTheMethodsOfThePath(t *testing.T) {
 
 func TestRefusalsAreCountedByPath(t *testing.T) {
 	t.Parallel()
-	s := start(t, withSessions(t, ws.Options{}))
+	s := start(t, withSessions(t, screens.HubOptions{}))
 	for path, times := range map[string]int{"/metrics": 1, "/api/events": 2, "/poc/submit_update_event": 3} {
 		for range times {
 			s.send(request("POST", path, "{"))

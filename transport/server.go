@@ -24,7 +24,6 @@ import (
 	"event-dispatcher/transport/screens"
 	"event-dispatcher/transport/stream"
 	"event-dispatcher/transport/subscribe"
-	"event-dispatcher/transport/ws"
 )
 
 // Options tunes a [Server]. Zero values mean the defaults that each names.
@@ -105,7 +104,7 @@ type Options struct {
 	// Sessions makes session events known, and Screens has the sockets that show
 	// them. Nil: there are none.
 	Sessions *session.Service
-	Screens  *ws.Hub
+	Screens  *screens.Hub
 
 	// SessionStore tells what is stored of them, for metrics.
 	SessionStore screens.Store

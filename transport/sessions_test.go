@@ -14,13 +14,12 @@ import (
 	"event-dispatcher/broker/session"
 	"event-dispatcher/transport/screens"
 	"event-dispatcher/transport/stream"
-	"event-dispatcher/transport/ws"
 )
 
 // withSessions gives a server a hub on an in-memory store.
-func withSessions(t testing.TB, o ws.Options, so ...session.ServiceOptions) func(*setup) {
+func withSessions(t testing.TB, o screens.HubOptions, so ...session.ServiceOptions) func(*setup) {
 	service := session.NewService(append(so, session.ServiceOptions{})[0])
-	h := ws.New(o, service)
+	h := screens.NewHub(o, service)
 	t.Cleanup(func() {
 		h.Close()
 		service.Close()
@@ -34,7 +33,7 @@ func withSessions(t testing.TB, o ws.Options, so ...session.ServiceOptions) func
 
 func TestSubmitAnswersWithTheStatusOfTheContract(t *testing.T) {
 	t.Parallel()
-	s := start(t, withSessions(t, ws.Options{}), func(o *setup) { o.MaxBody = 4096 })
+	s := start(t, withSessions(t, screens.HubOptions{}), func(o *setup) { o.MaxBody = 4096 })
 	long := strings.Repeat("x", 257)
 	for _, tt := range []struct {
 		name, body string
@@ -96,7 +95,7 @@ func TestSubmitAnswersWithTheStatusOfTheContract(t *testing.T) {
 
 func TestSessionPathsHaveTheirMethods(t *testing.T) {
 	t.Parallel()
-	s := start(t, withSessions(t, ws.Options{}))
+	s := start(t, withSessions(t, screens.HubOptions{}))
 	for _, tt := range []struct {
 		method, path string
 		status       int
@@ -128,7 +127,7 @@ func TestSessionPathsHaveTheirMethods(t *testing.T) {
 
 func TestLatestEventsOfAUser(t *testing.T) {
 	t.Parallel()
-	s := start(t, withSessions(t, ws.Options{}))
+	s := start(t, withSessions(t, screens.HubOptions{}))
 	latest := func(user string) map[string]session.Event {
 		t.Helper()
 		a := s.send(request("GET", latestPrefix+user, ""))
@@ -162,7 +161,7 @@ const upgradeHeaders = "Connection: keep-alive, Upgrade\r\nUpgrade: WebSocket\r\
 
 func TestHandshakesAreChecked(t *testing.T) {
 	t.Parallel()
-	s := start(t, withSessions(t, ws.Options{}), func(o *setup) { o.SocketOrigins = []string{"https://friend.example"} })
+	s := start(t, withSessions(t, screens.HubOptions{}), func(o *setup) { o.SocketOrigins = []string{"https://friend.example"} })
 	without := func(header, instead string) string {
 		var lines []string
 		for line := range strings.SplitSeq(upgradeHeaders, "\r\n") {
@@ -214,7 +213,7 @@ func TestHandshakesAreChecked(t *testing.T) {
 
 func TestSocketsOverTheCapAreRefused(t *testing.T) {
 	t.Parallel()
-	s := start(t, withSessions(t, ws.Options{MaxSockets: 1}), withPool(stream.Options{MaxConsumers: 1}))
+	s := start(t, withSessions(t, screens.HubOptions{MaxSockets: 1}), withPool(stream.Options{MaxConsumers: 1}))
 	for _, path := range []string{"/ws/p/u", "/event-dispatcher"} {
 		s.upgrade(path)
 		a := s.send(request("GET", path, "", upgradeHeaders))
@@ -227,7 +226,7 @@ func TestSocketsOverTheCapAreRefused(t *testing.T) {
 // The server may drain before its hub does: what the hub admits then takes no place.
 func TestASocketRefusedWhileDrainingTakesNoPlace(t *testing.T) {
 	t.Parallel()
-	s := start(t, withSessions(t, ws.Options{}))
+	s := start(t, withSessions(t, screens.HubOptions{}))
 	s.players.Stop()
 	s.stopSockets()
 	a := s.send(request("GET", "/ws/p/u", "", upgradeHeaders))

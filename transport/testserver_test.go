@@ -15,8 +15,8 @@ import (
 	"time"
 
 	"event-dispatcher/broker"
+	"event-dispatcher/transport/screens"
 	"event-dispatcher/transport/stream"
-	"event-dispatcher/transport/ws"
 )
 
 // patience is how long a test waits for what must happen. Machines that are busy
@@ -35,7 +35,7 @@ type testServer struct {
 	*Server
 	broker *broker.Broker
 	pool   *stream.Pool
-	hub    *ws.Hub // nil: none
+	hub    *screens.Hub // nil: none
 
 	t       testing.TB
 	addr    string

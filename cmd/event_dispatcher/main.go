@@ -31,7 +31,6 @@ import (
 	"event-dispatcher/transport/screens"
 	"event-dispatcher/transport/stream"
 	"event-dispatcher/transport/subscribe"
-	"event-dispatcher/transport/ws"
 )
 
 func main() {
@@ -192,7 +191,7 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 // sharing is what concerns users' screens and other instances.
 type sharing struct {
 	sessions *session.Service
-	screens  *ws.Hub
+	screens  *screens.Hub
 	relay    *relay.Relay // nil: this instance is alone
 	stats    screens.Store
 	close    func()
@@ -203,7 +202,7 @@ type sharing struct {
 func share(cfg *config.Config, b *broker.Broker, log *zap.Logger, demand func() broker.ShardSet) *sharing {
 	cfg.Sockets.Log = log
 	s := &sharing{sessions: session.NewService(cfg.Service)}
-	s.screens = ws.New(cfg.Sockets, s.sessions)
+	s.screens = screens.NewHub(cfg.Sockets, s.sessions)
 	o := cfg.Relay
 	o.Sink, o.Tick, o.Shards, o.Demand, o.Log = ingest.Relayed{Broker: b}, b.Tick, b.Shards(), demand, log
 	var store session.Store

@@ -25,7 +25,7 @@ var floors = [][]string{
 	1:  {"broker/ring", "broker/wake", "broker/jsonkey", "broker/event", "transport/wire", "transport/metric", "transport/reply", "transport/static", "transport/operate/console", "transport/ingest/cmcd", "transport/ingest/inflate"},
 	2:  {"broker", "broker/redis"},
 	3:  {"broker/session", "transport/view", "transport/refusal"},
-	4:  {"broker/relay", "transport/stream", "transport/websocket", "transport/ws", "transport/client", "transport/access"},
+	4:  {"broker/relay", "transport/stream", "transport/websocket", "transport/client", "transport/access"},
 	5:  {"transport/front", "transport/ingest"},
 	6:  {"transport/subscribe", "transport/screens", "transport/operate"},
 	7:  {"transport"},

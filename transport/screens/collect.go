@@ -3,7 +3,7 @@ package screens
 import (
 	"event-dispatcher/broker/session"
 	"event-dispatcher/transport/metric"
-	"event-dispatcher/transport/ws"
+	"event-dispatcher/transport/websocket"
 )
 
 // A Store can tell what it holds, for metrics. Both stores can; that of one without
@@ -27,7 +27,7 @@ func (s *Screens) Collect(to metric.Emitter) {
 	to.Counter("session_bytes_total", "Bytes written to session sockets.", h.Bytes)
 	to.Counter("session_logouts_total", "Users that this instance told to be gone.", served.Logouts)
 	to.Gauge("session_leaving_users", "Users without a session socket here who are not logged out yet.", float64(served.Leaving))
-	for _, why := range ws.Reasons() {
+	for _, why := range websocket.Reasons() {
 		to.Counter("session_sockets_closed_total", "Session sockets closed, by reason.", h.Closed[why], "reason", why.String())
 	}
 	var m session.MemoryStats

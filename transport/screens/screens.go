@@ -16,7 +16,7 @@ import (
 	"event-dispatcher/transport/ingest"
 	"event-dispatcher/transport/refusal"
 	"event-dispatcher/transport/reply"
-	"event-dispatcher/transport/ws"
+	"event-dispatcher/transport/websocket"
 )
 
 // The paths of sessions are those of the service that this one replaces.
@@ -34,7 +34,7 @@ var exposeEventID = reply.NewHeader(fasthttp.HeaderAccessControlExposeHeaders, e
 // Options is what [Screens] work with.
 type Options struct {
 	Sessions *session.Service
-	Hub      *ws.Hub
+	Hub      *Hub
 	Store    Store // for metrics
 
 	// Origins are the pages that may open sockets.
@@ -207,7 +207,7 @@ func (s *Screens) Socket(ctx *fasthttp.RequestCtx) {
 		s.options.Refusals.Reject(ctx, refusal.Subject)
 		return
 	}
-	handshake, reason, ok := ws.Check(ctx)
+	handshake, reason, ok := websocket.Check(ctx)
 	if !ok {
 		s.options.Refusals.Reject(ctx, reason)
 		return
@@ -219,7 +219,7 @@ func (s *Screens) Socket(ctx *fasthttp.RequestCtx) {
 	replay := string(ctx.QueryArgs().Peek("replay")) != "0"
 	ticket, err := s.options.Hub.Admit(practice, user, replay, handshake)
 	switch {
-	case s.stopped.Load() || errors.Is(err, ws.ErrDraining):
+	case s.stopped.Load() || errors.Is(err, ErrDraining):
 		if err == nil {
 			ticket.Forget()
 		}

@@ -19,6 +19,8 @@ type Link struct {
 	answer []byte     // the latest one that is not written yet
 	told   bool       // the loop knows that there is one
 	ended  bool       // End was called
+	freed  bool       // Done is closed
+	after  func()
 }
 
 // ServeLinked is Serve for a consumer that is read. The caller reads conn, until
@@ -63,10 +65,28 @@ func (l *Link) Done() <-chan struct{} { return l.over }
 // readOn is how long a consumer may take to hang up after it was sent away.
 const readOn = 2 * time.Second
 
+// After has f called, by a goroutine of its own, when Done is closed. It may be called
+// once.
+func (l *Link) After(f func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.freed {
+		go f()
+		return
+	}
+	l.after = f
+}
+
 // release closes Done.
 func (l *Link) release() {
 	l.conn.SetReadDeadline(time.Now().Add(readOn))
 	close(l.over)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.freed = true
+	if l.after != nil {
+		go l.after()
+	}
 }
 
 // take is the answer that waits; nil if none does, or if there is no link.

@@ -17,8 +17,8 @@ import (
 	"event-dispatcher/transport/reply"
 	"event-dispatcher/transport/stream"
 	"event-dispatcher/transport/view"
+	"event-dispatcher/transport/websocket"
 	"event-dispatcher/transport/wire"
-	"event-dispatcher/transport/ws"
 )
 
 // Options is what [Consumers] work with.
@@ -33,14 +33,17 @@ type Options struct {
 }
 
 // Consumers has the handler of streams. Its methods may be called by any goroutine.
-type Consumers struct{ options Options }
+type Consumers struct {
+	options Options
+	readers websocket.Readers // of what consumers over WebSocket send
+}
 
 // New returns the handler.
 func New(o Options) *Consumers {
 	if o.Views == nil {
 		o.Views = view.NewRegistry(view.Options{})
 	}
-	return &Consumers{o}
+	return &Consumers{options: o}
 }
 
 // Range of the reconnection times given to browsers that find no place.
@@ -53,7 +56,7 @@ const (
 // away from the HTTP server and gives it to the writer loops, the response head
 // and the opening with it.
 func (c *Consumers) Stream(ctx *fasthttp.RequestCtx) {
-	if ws.Wanted(&ctx.Request.Header) {
+	if websocket.Wanted(&ctx.Request.Header) {
 		c.upgrade(ctx)
 		return
 	}

@@ -5,16 +5,17 @@ import (
 
 	"github.com/valyala/fasthttp"
 
+	"event-dispatcher/transport/access"
 	"event-dispatcher/transport/refusal"
 	"event-dispatcher/transport/stream"
+	"event-dispatcher/transport/websocket"
 	"event-dispatcher/transport/wire"
-	"event-dispatcher/transport/ws"
 )
 
 // upgrade serves GET /event-dispatcher and GET /events with an Upgrade header.
 // Pages of all origins may, as over Server-Sent Events, unless there is a list.
 func (c *Consumers) upgrade(ctx *fasthttp.RequestCtx) {
-	handshake, reason, ok := ws.Check(ctx)
+	handshake, reason, ok := websocket.Check(ctx)
 	if !ok {
 		c.options.Refusals.Reject(ctx, reason)
 		return
@@ -43,25 +44,41 @@ func (c *Consumers) upgrade(ctx *fasthttp.RequestCtx) {
 	opening := ticket.AppendOpening(nil, text)
 	forget := func() { watch.Stop(); ticket.Forget() }
 	c.options.Front.TakeOver(ctx, forget, func(nc net.Conn, early []byte) {
-		go func() {
-			defer watch.Stop()
-			serve(ticket, handshake, opening, nc, early)
-		}()
+		go c.listen(ticket, watch, handshake, opening, nc, early)
 	})
 }
 
-// serve reads what the consumer sends; the pool's loops write.
-func serve(ticket stream.Ticket, handshake ws.Handshake, opening []byte, nc net.Conn, early []byte) {
-	defer nc.Close()
-	var link *stream.Link
-	handshake.Read(nc, early,
-		func() { link = ticket.ServeLinked(nc, opening) },
-		func(frame []byte) { link.Answer(frame) })
-	if link == nil {
+// A listener is a consumer over WebSocket: the pool's loops write to it, and readers read
+// what it sends.
+type listener struct{ link *stream.Link }
+
+// listen answers the handshake and leaves the connection to loops and readers.
+func (c *Consumers) listen(ticket stream.Ticket, watch *access.Watch, handshake websocket.Handshake, opening []byte, nc net.Conn, early []byte) {
+	if handshake.Answer(nc) != nil {
+		nc.Close()
+		watch.Stop()
 		ticket.Forget()
 		return
 	}
-	link.End()
-	<-link.Done()
-	ws.Linger(nc)
+	l := &listener{ticket.ServeLinked(nc, opening)}
+	reader := c.readers.Add(nc, early, l)
+	l.link.After(func() {
+		reader.Stop(websocket.ReasonLeft)
+		websocket.Linger(nc)
+		watch.Stop()
+	})
+}
+
+// Heard implements [websocket.Peer].
+func (*listener) Heard() {}
+
+// Ping implements [websocket.Peer].
+func (l *listener) Ping(payload []byte) { l.link.Answer(wire.AppendPong(nil, string(payload))) }
+
+// End implements [websocket.Peer].
+func (l *listener) End(_ websocket.Reason, answer []byte) {
+	if answer != nil {
+		l.link.Answer(answer)
+	}
+	l.link.End()
 }

@@ -22,8 +22,8 @@ import (
 	"event-dispatcher/broker/session"
 	"event-dispatcher/cmd/event_dispatcher/process"
 	"event-dispatcher/transport"
+	"event-dispatcher/transport/screens"
 	"event-dispatcher/transport/stream"
-	"event-dispatcher/transport/ws"
 )
 
 // A Config is what the program runs with. The Options lack what only the running
@@ -40,7 +40,7 @@ type Config struct {
 	Broker    broker.Options
 	Streams   stream.Options
 	Transport transport.Options
-	Sockets   ws.Options
+	Sockets   screens.HubOptions
 	Service   session.ServiceOptions
 	Sessions  session.Options
 

@@ -1,4 +1,4 @@
-package ws
+package screens
 
 import (
 	"bufio"
@@ -13,10 +13,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/coder/websocket"
+	coder "github.com/coder/websocket"
+	"github.com/valyala/fasthttp"
 	"go.uber.org/goleak"
 
 	"event-dispatcher/broker/session"
+	"event-dispatcher/transport/websocket"
 	"event-dispatcher/transport/wire"
 )
 
@@ -37,14 +39,14 @@ type host struct {
 	published []session.Event // to other instances
 }
 
-func newHost(t testing.TB, o Options, grace ...time.Duration) *host {
+func newHost(t testing.TB, o HubOptions, grace ...time.Duration) *host {
 	t.Helper()
 	so := session.ServiceOptions{DefaultPractice: o.DefaultPractice}
 	if len(grace) > 0 {
 		so.Grace = grace[0]
 	}
 	service := session.NewService(so)
-	h := &host{Hub: New(o, service), service: service, t: t}
+	h := &host{Hub: NewHub(o, service), service: service, t: t}
 	h.tie(&countingStore{Store: session.NewMemory(session.Options{})}, h.note)
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -125,7 +127,11 @@ func (h *host) handle(c net.Conn) {
 		return
 	}
 	practice, user, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
-	ticket, err := h.Admit(practice, user, r.URL.Query().Get("replay") != "0", Handshake{r.Header.Get("Sec-Websocket-Key")})
+	hs, err := handshakeOf(r)
+	if err != nil {
+		h.t.Errorf("handshake: %v", err)
+	}
+	ticket, err := h.Admit(practice, user, r.URL.Query().Get("replay") != "0", hs)
 	if err != nil {
 		io.WriteString(c, "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n")
 		c.Close()
@@ -136,14 +142,26 @@ func (h *host) handle(c net.Conn) {
 }
 
 // newHub is a hub without connections.
-func newHub(t testing.TB, o Options) *Hub {
+func newHub(t testing.TB, o HubOptions) *Hub {
 	service := session.NewService(session.ServiceOptions{})
-	h := New(o, service)
+	h := NewHub(o, service)
 	t.Cleanup(func() {
 		h.Close()
 		service.Close()
 	})
 	return h
+}
+
+// handshakeOf is what the HTTP server makes of a request.
+func handshakeOf(r *http.Request) (websocket.Handshake, error) {
+	var h fasthttp.RequestHeader
+	h.SetProtocol("HTTP/1.1")
+	for name, values := range r.Header {
+		for _, v := range values {
+			h.Add(name, v)
+		}
+	}
+	return websocket.ParseHandshake(&h)
 }
 
 // dial opens a session socket with an independent client.
@@ -152,7 +170,7 @@ func (h *host) dial(target string) *screen {
 	s := &screen{t: h.t, pings: make(chan string, 1000)}
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	c, _, err := websocket.Dial(ctx, "ws://"+h.addr+"/"+target, &websocket.DialOptions{
+	c, _, err := coder.Dial(ctx, "ws://"+h.addr+"/"+target, &coder.DialOptions{
 		OnPingReceived: func(_ context.Context, payload []byte) bool {
 			s.pings <- string(payload)
 			return true
@@ -204,7 +222,7 @@ func (h *host) eventually(what string, ok func() bool) {
 // A screen is a client.
 type screen struct {
 	t     testing.TB
-	c     *websocket.Conn
+	c     *coder.Conn
 	pings chan string
 }
 
@@ -240,7 +258,7 @@ func (s *screen) read() (session.Event, error) {
 	if err != nil {
 		return e, err
 	}
-	if kind != websocket.MessageText || json.Unmarshal(text, &e) != nil {
+	if kind != coder.MessageText || json.Unmarshal(text, &e) != nil {
 		s.t.Errorf("message = %v %.80q; want an event as text", kind, text)
 	}
 	return e, nil
@@ -277,6 +295,18 @@ func (h *host) raw(target string) (net.Conn, *bufio.Reader) {
 	}
 	return c, br
 }
+
+// Opcodes, with the bit that says that the frame is whole, and bounds of package websocket.
+const (
+	final   = 0x80
+	opText  = final | 0x1
+	opClose = final | 0x8
+	opPing  = final | 0x9
+	opPong  = final | 0xA
+
+	maxMessage = 64 << 10
+	flowBurst  = 512 << 10
+)
 
 // clientFrame is a frame as clients send it, masked with zeros.
 func clientFrame(op byte, payload string) []byte {

@@ -1,4 +1,4 @@
-package ws
+package screens
 
 import (
 	"strings"
@@ -28,7 +28,7 @@ func give(s *socket, e session.Event) {
 
 // An event may come from another instance after a later one was replayed.
 func TestOlderThanItsReplayIsPassedOver(t *testing.T) {
-	h := newHub(t, Options{})
+	h := newHub(t, HubOptions{})
 	s := &socket{hub: h, user: &user{}}
 	update := func(id string, at int64) session.Event {
 		return session.Event{ID: id, Data: id, Source: "alice", Action: session.Updating, Type: session.UserSession, At: at}
@@ -58,7 +58,7 @@ func TestOlderThanItsReplayIsPassedOver(t *testing.T) {
 
 // An instance whose clock is behind says that its events are older.
 func TestWhatOnlyLooksOlderThanTheReplayIsSent(t *testing.T) {
-	h := newHub(t, Options{})
+	h := newHub(t, HubOptions{})
 	s := &socket{hub: h, user: &user{}}
 	update := func(id string, at int64) session.Event {
 		return session.Event{ID: id, Data: id, Source: "alice", Action: session.Updating, Type: session.UserSession, At: at}
@@ -84,7 +84,7 @@ func TestWhatOnlyLooksOlderThanTheReplayIsSent(t *testing.T) {
 // Two instances share a store; what one publishes is delivered at the other.
 func TestInstancesWhoseClocksDifferShowAllEvents(t *testing.T) {
 	t.Parallel()
-	a, b := newHost(t, Options{}), newHost(t, Options{})
+	a, b := newHost(t, HubOptions{}), newHost(t, HubOptions{})
 	store := session.NewMemory(session.Options{})
 	a.tie(store, b.service.DeliverSession)
 	b.tie(store, a.service.DeliverSession)

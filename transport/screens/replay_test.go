@@ -1,4 +1,4 @@
-package ws
+package screens
 
 import (
 	"fmt"
@@ -49,7 +49,7 @@ func TestReplaysShareTheirEvents(t *testing.T) {
 // What many sockets cost that open and do not read does not grow with what is stored.
 func TestAStormOfSocketsSharesOneReplay(t *testing.T) {
 	t.Parallel()
-	h := newHost(t, Options{Stall: time.Hour})
+	h := newHost(t, HubOptions{Stall: time.Hour})
 	const users, openers = 500, 50
 	store := h.store
 	for i := range users {

@@ -1,11 +1,11 @@
-package ws
+package websocket
 
 import (
 	"errors"
 	"io"
+	"net"
+	"os"
 	"syscall"
-
-	"github.com/fasthttp/websocket"
 )
 
 // A Reason says why a socket was closed. It is a metric label and a log field.
@@ -23,38 +23,31 @@ const (
 	ReasonDrained                // shutdown (1001)
 	ReasonDeadline               // still open when the drain's time was up
 	ReasonError                  // any other error of the connection
-	reasons
+	NumReasons
 )
 
-var reasonNames = [reasons]string{"left", "reset", "silent", "stalled", "protocol", "not_utf8", "too_big", "flood", "drained", "drain_deadline", "error"}
+var reasonNames = [NumReasons]string{"left", "reset", "silent", "stalled", "protocol", "not_utf8", "too_big", "flood", "drained", "drain_deadline", "error"}
 
 func (r Reason) String() string { return reasonNames[r] }
 
 // Reasons are all reasons, in order.
 func Reasons() []Reason {
-	all := make([]Reason, reasons)
+	all := make([]Reason, NumReasons)
 	for i := range all {
 		all[i] = Reason(i)
 	}
 	return all
 }
 
-// reasonOf is why reading ended. What the library found wrong itself has no type.
-func reasonOf(err error) Reason {
-	var closed *websocket.CloseError
-	var errno syscall.Errno
-	var network interface{ Timeout() bool }
+// ReasonOf is why reading or writing a connection ended with an error.
+func ReasonOf(err error) Reason {
 	switch {
-	case errors.As(err, &closed), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+	case errors.Is(err, io.EOF), errors.Is(err, net.ErrClosed):
 		return ReasonLeft
-	case errors.Is(err, errFlood):
-		return ReasonFlood
-	case errors.Is(err, websocket.ErrReadLimit):
-		return ReasonTooBig
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return ReasonStalled
 	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
 		return ReasonReset
-	case errors.As(err, &errno), errors.As(err, &network):
-		return ReasonError
 	}
-	return ReasonProtocol
+	return ReasonError
 }

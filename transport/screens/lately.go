@@ -1,4 +1,4 @@
-package ws
+package screens
 
 import (
 	"hash/maphash"

@@ -1,10 +1,13 @@
-package ws
+package screens
 
 import (
 	"errors"
 	"net"
 	"os"
 	"time"
+
+	"event-dispatcher/transport/websocket"
+	"event-dispatcher/transport/wire"
 )
 
 const (
@@ -61,10 +64,7 @@ func (s *socket) flush() {
 		if err == nil {
 			continue
 		}
-		why := reasonOf(err)
-		if errors.Is(err, os.ErrDeadlineExceeded) {
-			why = ReasonStalled
-		}
+		why := websocket.ReasonOf(err)
 		s.mu.Lock()
 		if !s.ours {
 			s.why, s.ours = why, true
@@ -72,7 +72,8 @@ func (s *socket) flush() {
 		s.closed = true
 		s.clearLocked()
 		s.mu.Unlock()
-		s.conn.Close() // the reader ends, too
+		s.conn.Close()
+		s.stopReading(why)
 	}
 }
 
@@ -119,7 +120,7 @@ func (s *socket) nextLocked() *batch {
 	}
 	switch {
 	case s.skipped > 0: // at its place: before what comes behind it
-		p := AppendSkipped(nil, s.skipped)
+		p := wire.Format{Kind: wire.WebSocket}.AppendSkipped(nil, s.skipped)
 		s.skipped = 0
 		return &batch{bytes: net.Buffers{p}}
 	case s.last != nil:
@@ -209,7 +210,9 @@ func (s *socket) wrote(b *batch, ok bool) {
 		s.hub.counters.delivered.Add(uint64(len(b.frames)))
 	}
 	if b.closing {
-		s.conn.SetReadDeadline(now.Add(closeWait))
+		s.mu.Lock()
+		s.closeBy = now.Add(closeWait)
+		s.mu.Unlock()
 	}
 	for _, f := range b.frames {
 		f.done()
@@ -217,7 +220,7 @@ func (s *socket) wrote(b *batch, ok bool) {
 	}
 }
 
-var pingFrame = AppendPing(nil, "")
+var pingFrame = wire.AppendPing(nil, "")
 
 // write hands p to the connection, however long it takes as long as it makes
 // progress.

@@ -1,4 +1,4 @@
-package ws
+package screens
 
 import (
 	"slices"
@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"event-dispatcher/broker/session"
+	"event-dispatcher/transport/websocket"
 )
 
 // A loggedStore notes which of its methods were called.
@@ -49,7 +50,7 @@ func logged(h *host) *loggedStore {
 // Its own stored events are replayed to a user who comes back.
 func TestASocketJoinsBeforeItsReplayIsRead(t *testing.T) {
 	t.Parallel()
-	h := newHost(t, Options{})
+	h := newHost(t, HubOptions{})
 	store := logged(h)
 	h.dial("p/alice")
 	h.eventually("alice is active", func() bool { return h.opened() == 1 })
@@ -60,7 +61,7 @@ func TestASocketJoinsBeforeItsReplayIsRead(t *testing.T) {
 
 func TestAnEventOfAnotherInstanceIsObserved(t *testing.T) {
 	t.Parallel()
-	h := newHost(t, Options{})
+	h := newHost(t, HubOptions{})
 	store := logged(h)
 	h.service.DeliverSession(update("alice", "1"))
 	if got := store.calls(); !slices.Equal(got, []string{"observe 1"}) {
@@ -71,7 +72,7 @@ func TestAnEventOfAnotherInstanceIsObserved(t *testing.T) {
 // Users whose grace ends while the hub drains are not logged out either.
 func TestNobodyLeavesWhileDraining(t *testing.T) {
 	t.Parallel()
-	h := newHost(t, Options{}, -1)
+	h := newHost(t, HubOptions{}, -1)
 	alice := h.dial("p/alice")
 	h.eventually("alice is active", func() bool { return h.opened() == 1 })
 	h.submit("p", "alice", "state")
@@ -93,10 +94,10 @@ func TestNobodyLeavesWhileDraining(t *testing.T) {
 
 func TestNothingIsQueuedBehindTheCloseFrame(t *testing.T) {
 	t.Parallel()
-	h := newHub(t, Options{})
+	h := newHub(t, HubOptions{})
 	s := &socket{hub: h, user: &user{}}
 	give(s, session.Event{Data: "before"})
-	s.end(codeGoingAway, "shutting down", ReasonDrained)
+	s.end(websocket.CodeGoingAway, "shutting down", websocket.ReasonDrained)
 	give(s, session.Event{Data: "after"})
 	if got := queued(s); got != "before" {
 		t.Errorf("waiting %q; want what came before the close frame", got)

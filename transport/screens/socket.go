@@ -1,10 +1,13 @@
-package ws
+package screens
 
 import (
 	"net"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"event-dispatcher/transport/websocket"
+	"event-dispatcher/transport/wire"
 )
 
 // Bounds of a socket's queue. A socket that takes its frames keeps it empty.
@@ -15,12 +18,10 @@ const (
 
 // Patience at the end of a connection.
 const (
-	closeWait   = 2 * time.Second // for the peer's close frame
-	lingerWait  = time.Second     // for what it still sends
-	lingerBytes = 8 << 20
+	closeWait = 2 * time.Second // for the peer's close frame
 )
 
-// A socket is one screen. One goroutine reads it; another writes while there is
+// A socket is one screen. The hub's readers read it; a goroutine writes while there is
 // something to write.
 type socket struct {
 	// Fixed after enterLocked.
@@ -44,13 +45,15 @@ type socket struct {
 	skipped  uint64 // events that the socket was not told yet it missed
 	pong     []byte // answer to the latest ping (RFC 6455, section 5.5.3)
 	ping     bool
-	last     []byte    // close frame: nothing follows it
-	closed   bool      // the close frame is written, or cannot be
-	writing  bool      // flush runs
-	waits    bool      // until others are done; see budget
-	ending   bool      // the reader has ended
-	endBy    time.Time // when ending: nothing is written later
-	why      Reason    // of the end, if it is ours
+	last     []byte            // close frame: nothing follows it
+	closed   bool              // the close frame is written, or cannot be
+	closeBy  time.Time         // when the peer must have answered it
+	reader   *websocket.Reader // nil until there is one
+	writing  bool              // flush runs
+	waits    bool              // until others are done; see budget
+	ending   bool              // the reader has ended
+	endBy    time.Time         // when ending: nothing is written later
+	why      websocket.Reason  // of the end, if it is ours
 	ours     bool
 	flushed  chan struct{} // closed by flush when ending
 }
@@ -183,22 +186,43 @@ func (s *socket) forgetReplayLocked() {
 // replayingLocked reports whether some of the replay is not written yet.
 func (s *socket) replayingLocked() bool { return int(s.next) < s.replayed.len() }
 
-// control takes a frame that the library wants to go out: an answer to a close
-// frame or to a breach of the protocol. Pongs come another way.
-func (s *socket) control(frame []byte) {
-	if frame[0] != opClose {
-		return
-	}
+// Heard implements [websocket.Peer].
+func (s *socket) Heard() { s.missed.Store(0) }
+
+// Ping implements [websocket.Peer].
+func (s *socket) Ping(payload []byte) {
+	pong := wire.AppendPong(nil, string(payload))
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.endLocked(frame, true)
+	s.pong = pong // in place of one that waits
+	s.writeLocked()
 }
 
-func (s *socket) answer(payload string) {
+// End implements [websocket.Peer]: nothing more is read.
+func (s *socket) End(why websocket.Reason, answer []byte) {
+	if answer != nil {
+		s.mu.Lock()
+		s.endLocked(answer, true)
+		s.mu.Unlock()
+	}
+	go func() { s.hub.exit(s, s.finish(why), true) }()
+}
+
+// stopReading has End be called, if it was not.
+func (s *socket) stopReading(why websocket.Reason) {
+	s.mu.Lock()
+	reader := s.reader
+	s.mu.Unlock()
+	if reader != nil { // else opening does it
+		reader.Stop(why)
+	}
+}
+
+// isOver reports whether the peer has not answered our close frame in time.
+func (s *socket) isOver(now time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.pong = pongFrame(payload) // in place of one that waits
-	s.writeLocked()
+	return !s.closeBy.IsZero() && now.After(s.closeBy)
 }
 
 func (s *socket) askPing() {
@@ -209,13 +233,13 @@ func (s *socket) askPing() {
 }
 
 // end closes the socket from our side, after what is queued.
-func (s *socket) end(code int, text string, why Reason) {
+func (s *socket) end(code int, text string, why websocket.Reason) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.ours && s.last == nil {
 		s.why, s.ours = why, true
 		s.showLocked(func(early) bool { return true })
-		s.endLocked(closeFrame(code, text), false)
+		s.endLocked(wire.AppendClose(nil, code, text), false)
 	}
 }
 
@@ -242,7 +266,7 @@ func (s *socket) clearLocked() {
 }
 
 // finish closes the connection after its reader has ended, and returns why.
-func (s *socket) finish(why Reason) Reason {
+func (s *socket) finish(why websocket.Reason) websocket.Reason {
 	s.mu.Lock()
 	if s.ours {
 		why = s.why
@@ -259,17 +283,18 @@ func (s *socket) finish(why Reason) Reason {
 	if wait {
 		<-s.flushed
 	}
-	Linger(s.conn)
+	websocket.Linger(s.conn)
 	return why
 }
 
 // cut closes the connection at once.
-func (s *socket) cut(why Reason) {
+func (s *socket) cut(why websocket.Reason) {
 	s.mu.Lock()
 	s.ours, s.why = true, why
 	s.closed = true
 	s.mu.Unlock()
 	s.conn.Close()
+	s.stopReading(why)
 }
 
 // limitKernelBuffer keeps the backlog of a slow socket in its queue, where it can

@@ -1,4 +1,4 @@
-package ws
+package screens
 
 import (
 	"hash/maphash"
@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 
 	"event-dispatcher/broker/session"
+	"event-dispatcher/transport/wire"
 )
 
 // A budget bounds the memory of all that waits for the sockets of a hub: live events,
@@ -69,7 +70,7 @@ func (b *budget) newFrame(e session.Event) *frame {
 	e.Origin = ""
 	text := e.JSON()
 	f := &frame{id: e.ID, hash: hashOf(e.ID), sum: sumOf(e), slot: slotOf(e), at: e.At, target: e.TargetUser, budget: b}
-	f.bytes = append(AppendTextHeader(make([]byte, 0, MaxTextHeader+len(text)), len(text)), text...)
+	f.bytes = append(wire.AppendTextHeader(make([]byte, 0, wire.MaxTextHeader+len(text)), len(text)), text...)
 	f.size = int64(len(f.bytes)) + frameOverhead
 	f.refs.Store(1)
 	b.mu.Lock()

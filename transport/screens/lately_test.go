@@ -1,4 +1,4 @@
-package ws
+package screens
 
 import (
 	"fmt"
@@ -45,7 +45,7 @@ func noted(id string) []*frame {
 // What is never replayed need not be remembered.
 func TestOnlyStoredEventsAreRemembered(t *testing.T) {
 	t.Parallel()
-	h := newHost(t, Options{})
+	h := newHost(t, HubOptions{})
 	s := h.dial("p/u")
 	h.eventually("there", func() bool { return h.Stats().Users == 1 })
 	for n := range 5 {

@@ -1,11 +1,15 @@
-package ws
+package screens
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+
+	"event-dispatcher/transport/websocket"
+)
 
 // counters are what a hub counts.
 type counters struct {
 	delivered, skipped, replayed, guarded, duplicates, bytes atomic.Uint64
-	closed                                                   [reasons]atomic.Uint64
+	closed                                                   [websocket.NumReasons]atomic.Uint64
 }
 
 // Stats is one snapshot of a hub.
@@ -19,7 +23,7 @@ type Stats struct {
 	Guarded    uint64 // events not replayed because the user got them just before
 	Duplicates uint64 // events passed over because the replay had them
 	Bytes      uint64 // written to sockets
-	Closed     [reasons]uint64
+	Closed     [websocket.NumReasons]uint64
 }
 
 // Stats takes the snapshot.

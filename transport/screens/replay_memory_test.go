@@ -1,4 +1,4 @@
-package ws
+package screens
 
 import (
 	"fmt"
@@ -11,7 +11,7 @@ import (
 
 // A socket that does not read costs a part of its replay, not all of it.
 func TestReplayIsEncodedAsItIsRead(t *testing.T) {
-	h := newHost(t, Options{})
+	h := newHost(t, HubOptions{})
 	s := &socket{hub: h.Hub, user: &user{practice: "p", name: "u"}}
 	var events []session.Event
 	for i := range 40 {

@@ -1,4 +1,4 @@
-package ws
+package websocket
 
 import (
 	"errors"
@@ -16,11 +16,18 @@ func Check(ctx *fasthttp.RequestCtx) (Handshake, refusal.Reason, bool) {
 	case err == nil:
 		return h, 0, true
 	case errors.Is(err, ErrNoUpgrade):
-		ctx.Response.Header.Set(fasthttp.HeaderUpgrade, "websocket")
+		askToUpgrade(ctx)
 		return h, refusal.Upgrade, false
 	case errors.Is(err, ErrVersion):
+		askToUpgrade(ctx)
 		ctx.Response.Header.Set(fasthttp.HeaderSecWebSocketVersion, "13")
 		return h, refusal.SocketVersion, false
 	}
 	return h, refusal.Handshake, false
+}
+
+// askToUpgrade sets what an answer with the status 426 has (RFC 9110, section 15.5.22).
+func askToUpgrade(ctx *fasthttp.RequestCtx) {
+	ctx.Response.Header.Set(fasthttp.HeaderUpgrade, "websocket")
+	ctx.Response.Header.Set(fasthttp.HeaderConnection, "Upgrade")
 }

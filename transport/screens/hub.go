@@ -1,4 +1,4 @@
-package ws
+package screens
 
 import (
 	"context"
@@ -12,10 +12,11 @@ import (
 	"go.uber.org/zap"
 
 	"event-dispatcher/broker/session"
+	"event-dispatcher/transport/websocket"
 )
 
-// Options tunes a [Hub]. The zero value is what production runs.
-type Options struct {
+// HubOptions tunes a [Hub]. The zero value is what production runs.
+type HubOptions struct {
 	// DefaultPractice is the practice of events that name none. Empty means
 	// "myPracticeId".
 	DefaultPractice string
@@ -38,7 +39,7 @@ type Options struct {
 	Log *zap.Logger
 }
 
-func (o *Options) setDefaults() {
+func (o *HubOptions) setDefaults() {
 	if o.DefaultPractice == "" {
 		o.DefaultPractice = "myPracticeId"
 	}
@@ -68,8 +69,8 @@ const maxReaders = 4
 
 // Errors of [Hub.Admit].
 var (
-	ErrFull     = errors.New("ws: too many sockets")
-	ErrDraining = errors.New("ws: draining")
+	ErrFull     = errors.New("screens: too many sockets")
+	ErrDraining = errors.New("screens: draining")
 )
 
 // Sessions is told of users' sockets, and knows what is shown to those who open.
@@ -89,12 +90,13 @@ type Sessions interface {
 
 // A Hub has the sockets of all practices. Its methods may be called by any goroutine.
 type Hub struct {
-	// Fixed after New.
-	options  Options
+	// Fixed after NewHub.
+	options  HubOptions
 	sessions Sessions
 	stop     context.CancelFunc
 	running  sync.WaitGroup // the clock
-	reading  sync.WaitGroup // the sockets' goroutines
+	present  sync.WaitGroup // the sockets
+	readers  websocket.Readers
 
 	readings session.Sharing[string, *replay] // by practice, folded
 	reader   chan struct{}                    // full while a store is read for a replay
@@ -108,8 +110,8 @@ type Hub struct {
 	counters counters
 }
 
-// New starts a hub.
-func New(o Options, sessions Sessions) *Hub {
+// NewHub starts a hub.
+func NewHub(o HubOptions, sessions Sessions) *Hub {
 	o.setDefaults()
 	ctx, stop := context.WithCancel(context.Background())
 	h := &Hub{options: o, sessions: sessions, stop: stop, rooms: map[string]*room{}, reader: make(chan struct{}, maxReaders)}
@@ -131,11 +133,11 @@ type Ticket struct {
 	hub            *Hub
 	practice, user string
 	replay         bool
-	handshake      Handshake
+	handshake      websocket.Handshake
 }
 
 // Admit reserves a place for a socket of a user.
-func (h *Hub) Admit(practice, user string, replay bool, hs Handshake) (Ticket, error) {
+func (h *Hub) Admit(practice, user string, replay bool, hs websocket.Handshake) (Ticket, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.draining {
@@ -157,35 +159,33 @@ func (t Ticket) Serve(conn net.Conn, early []byte) {
 	h := t.hub
 	limitKernelBuffer(conn)
 	s := &socket{hub: h, conn: conn, pingDue: time.Now().Add(h.options.jitteredPing())}
-	if !h.enter(s, t, early) {
+	if !h.enter(s, t) {
 		conn.Close()
 		t.Forget()
+		return
 	}
+	go s.opening(t, early)
 }
 
-// enter has the socket read, and get what is published from here on, unless the hub
-// drains.
-func (h *Hub) enter(s *socket, t Ticket, early []byte) bool {
+// enter has the socket get what is published from here on, unless the hub drains.
+func (h *Hub) enter(s *socket, t Ticket) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.draining {
 		return false
 	}
 	h.enterLocked(s, t.practice, t.user)
-	h.reading.Go(func() { s.serve(t, early) })
+	h.present.Add(1)
 	return true
 }
 
-// serve is the socket's reading goroutine.
-func (s *socket) serve(t Ticket, early []byte) {
+// opening answers the handshake, has the replay go out, and then the peer be read.
+func (s *socket) opening(t Ticket, early []byte) {
 	h := s.hub
-	l := &line{Conn: s.conn, early: early}
-	c, err := t.handshake.accept(l)
-	if err != nil {
-		h.exit(s, s.finish(ReasonLeft), false)
+	if t.handshake.Answer(s.conn) != nil {
+		h.exit(s, s.finish(websocket.ReasonLeft), false)
 		return
 	}
-	l.control = s.control
 	s.upgrade()
 	h.sessions.Join(t.practice, t.user)
 	var stored *replay
@@ -193,13 +193,17 @@ func (s *socket) serve(t Ticket, early []byte) {
 		stored = h.replay(t.practice) // after it was entered, so that nothing falls in between
 	}
 	s.begin(stored)
-	why := read(c, l, s.heard, s.answer)
-	h.exit(s, s.finish(why), true)
+	reader := h.readers.Add(s.conn, early, s)
+	s.mu.Lock()
+	s.reader = reader
+	closed := s.closed && s.closeBy.IsZero() // meanwhile
+	s.mu.Unlock()
+	if closed {
+		reader.Stop(websocket.ReasonLeft)
+	}
 }
 
-func (s *socket) heard() { s.missed.Store(0) }
-
-func (o *Options) jitteredPing() time.Duration { return o.Ping*8/10 + rand.N(o.Ping*4/10+1) }
+func (o *HubOptions) jitteredPing() time.Duration { return o.Ping*8/10 + rand.N(o.Ping*4/10+1) }
 
 // clock sends pings and ends sockets that do not answer them.
 func (h *Hub) clock(ctx context.Context) {
@@ -219,12 +223,16 @@ func (h *Hub) clock(ctx context.Context) {
 
 func (s *socket) onClock(now time.Time) {
 	s.tidy(now)
+	if s.isOver(now) {
+		s.stopReading(websocket.ReasonError)
+		return
+	}
 	if now.Before(s.pingDue) {
 		return
 	}
 	s.pingDue = now.Add(s.hub.options.jitteredPing())
 	if s.missed.Load() >= 2 {
-		s.end(codePolicy, "two pings without an answer", ReasonSilent)
+		s.end(websocket.CodePolicy, "two pings without an answer", websocket.ReasonSilent)
 		return
 	}
 	s.askPing()
@@ -242,7 +250,7 @@ func (h *Hub) Drain(ctx context.Context, window time.Duration) {
 	h.sessions.Keep()
 	list := h.list()
 	for i, s := range list {
-		s.end(codeGoingAway, "shutting down", ReasonDrained)
+		s.end(websocket.CodeGoingAway, "shutting down", websocket.ReasonDrained)
 		if pause := window / time.Duration(len(list)); i+1 < len(list) && pause > 0 {
 			select {
 			case <-ctx.Done():
@@ -252,14 +260,14 @@ func (h *Hub) Drain(ctx context.Context, window time.Duration) {
 	}
 	gone := make(chan struct{})
 	go func() {
-		h.reading.Wait()
+		h.present.Wait()
 		close(gone)
 	}()
 	select {
 	case <-gone:
 	case <-ctx.Done():
 		for _, s := range h.list() {
-			s.cut(ReasonDeadline)
+			s.cut(websocket.ReasonDeadline)
 		}
 		<-gone
 	}
@@ -272,4 +280,5 @@ func (h *Hub) Close() {
 	h.Drain(now, 0)
 	h.stop()
 	h.running.Wait()
+	h.readers.Wait()
 }

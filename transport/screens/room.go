@@ -1,4 +1,4 @@
-package ws
+package screens
 
 import (
 	"slices"
@@ -8,6 +8,7 @@ import (
 	"go.uber.org/zap"
 
 	"event-dispatcher/broker/session"
+	"event-dispatcher/transport/websocket"
 )
 
 // A room is a practice: its users with sockets here, and those who had some lately.
@@ -98,12 +99,12 @@ func (h *Hub) enterLocked(s *socket, practice, name string) {
 }
 
 // exit forgets a socket. joined says that it was counted as one of the user's.
-func (h *Hub) exit(s *socket, why Reason, joined bool) {
+func (h *Hub) exit(s *socket, why websocket.Reason, joined bool) {
 	h.counters.closed[why].Add(1)
 	h.sockets.Add(-1)
 	u := s.user
 	switch why {
-	case ReasonSilent, ReasonStalled, ReasonProtocol, ReasonNotUTF8, ReasonTooBig, ReasonFlood, ReasonDeadline, ReasonError:
+	case websocket.ReasonSilent, websocket.ReasonStalled, websocket.ReasonProtocol, websocket.ReasonNotUTF8, websocket.ReasonTooBig, websocket.ReasonFlood, websocket.ReasonDeadline, websocket.ReasonError:
 		h.options.Log.Info("session socket cut", zap.Stringer("reason", why), zap.Stringer("address", s.conn.RemoteAddr()))
 	}
 	u.room.mu.Lock()
@@ -112,6 +113,7 @@ func (h *Hub) exit(s *socket, why Reason, joined bool) {
 	if joined {
 		h.sessions.Leave(u.practice, u.name)
 	}
+	h.present.Done()
 }
 
 // tidy forgets users without sockets, replays that nobody asked for lately, and empty

@@ -1,4 +1,4 @@
-package ws
+package screens
 
 import (
 	"fmt"
@@ -8,10 +8,11 @@ import (
 	"time"
 
 	"event-dispatcher/broker/session"
+	"event-dispatcher/transport/websocket"
 )
 
 func TestOverTheBudgetTheOldestFramesAreGivenUp(t *testing.T) {
-	h := newHub(t, Options{QueueBytes: 1000})
+	h := newHub(t, HubOptions{QueueBytes: 1000})
 	s := &socket{hub: h, user: &user{}}
 	for _, data := range []string{"a", "b", "c", "d"} {
 		give(s, session.Event{Data: data})
@@ -23,7 +24,7 @@ func TestOverTheBudgetTheOldestFramesAreGivenUp(t *testing.T) {
 
 // Fault 8: what is held back counts like everything that waits, and others do not pay.
 func TestHeldBackEventsLeaveOtherSocketsTheirShare(t *testing.T) {
-	h := newHub(t, Options{QueueBytes: 64 << 10})
+	h := newHub(t, HubOptions{QueueBytes: 64 << 10})
 	replayed := func(at int64) []session.Event {
 		return []session.Event{{ID: "ahead", Source: "alice", Action: session.Updating, Type: session.UserSession, At: at}}
 	}
@@ -52,7 +53,7 @@ func TestHeldBackEventsLeaveOtherSocketsTheirShare(t *testing.T) {
 
 // One socket may hold back as much as may wait for it.
 func TestHeldBackEventsOfOneSocketAreBounded(t *testing.T) {
-	h := newHub(t, Options{})
+	h := newHub(t, HubOptions{})
 	s := &socket{hub: h, user: &user{}}
 	s.begin(h.budget.newReplay([]session.Event{{ID: "ahead", Source: "alice", Action: session.Updating, Type: session.UserSession, At: 5000}}, nil))
 	for n := range 100 {
@@ -69,7 +70,7 @@ func TestSocketsThatDoNotReadStayWithinTheBudget(t *testing.T) {
 		t.Skip("opens 400 sockets")
 	}
 	const sockets, size, budget = 400, 258 << 10, 8 << 20
-	h := newHost(t, Options{QueueBytes: budget, Stall: time.Hour})
+	h := newHost(t, HubOptions{QueueBytes: budget, Stall: time.Hour})
 	for i := range sockets {
 		h.raw(fmt.Sprintf("p/u%d?replay=0", i))
 	}
@@ -104,7 +105,7 @@ func TestSocketsThatDoNotReadStayWithinTheBudget(t *testing.T) {
 // Row 3: sockets that do not read their replay, while the store turns over.
 func TestReplaysThatNobodyReadsStayWithinTheBudget(t *testing.T) {
 	const users, size, rounds, budget = 40, 64 << 10, 20, 8 << 20
-	h := newHost(t, Options{QueueBytes: budget, Stall: time.Hour})
+	h := newHost(t, HubOptions{QueueBytes: budget, Stall: time.Hour})
 	for i := range users {
 		h.store.Join("p", fmt.Sprint("u", i))
 	}
@@ -136,7 +137,7 @@ func TestReplaysThatNobodyReadsStayWithinTheBudget(t *testing.T) {
 func TestWhoCannotBeginWaitsForASocketThatIsGivenUp(t *testing.T) {
 	t.Parallel()
 	const size = 4 << 20
-	h := newHost(t, Options{QueueBytes: 3 * size, Stall: time.Hour})
+	h := newHost(t, HubOptions{QueueBytes: 3 * size, Stall: time.Hour})
 	for range 3 {
 		h.raw("p/stuck?replay=0")
 	}
@@ -150,13 +151,13 @@ func TestWhoCannotBeginWaitsForASocketThatIsGivenUp(t *testing.T) {
 		}
 	}
 	reader.want(data)
-	h.eventually("who was in the way is gone", func() bool { return h.Stats().Closed[ReasonStalled] == 3 })
+	h.eventually("who was in the way is gone", func() bool { return h.Stats().Closed[websocket.ReasonStalled] == 3 })
 }
 
 // Every frame goes, whoever had it: the budget of a hub that nobody waits at is empty.
 func TestTheBudgetIsPaidBack(t *testing.T) {
 	t.Parallel()
-	h := newHost(t, Options{QueueBytes: 256 << 10})
+	h := newHost(t, HubOptions{QueueBytes: 256 << 10})
 	var all sync.WaitGroup
 	for i := range 8 {
 		all.Go(func() {

@@ -1,4 +1,4 @@
-package ws
+package screens
 
 import (
 	"context"
@@ -8,14 +8,15 @@ import (
 	"testing"
 	"time"
 
-	"github.com/coder/websocket"
+	coder "github.com/coder/websocket"
 
 	"event-dispatcher/broker/session"
+	"event-dispatcher/transport/websocket"
 )
 
 func TestOpenReplaysOldestFirstThenLive(t *testing.T) {
 	t.Parallel()
-	h := newHost(t, Options{})
+	h := newHost(t, HubOptions{})
 	alice := h.dial("p/alice")
 	h.eventually("alice is active", func() bool { return h.opened() == 1 })
 	h.submit("p", "alice", "first", func(e *session.Event) { e.At = 1 })
@@ -36,7 +37,7 @@ func TestOpenReplaysOldestFirstThenLive(t *testing.T) {
 // one, from wherever they begin.
 func TestNoGapAndNoDuplicateBetweenReplayAndLive(t *testing.T) {
 	t.Parallel()
-	h := newHost(t, Options{})
+	h := newHost(t, HubOptions{})
 	const events, openers = 2000, 40
 	anchor := h.dial("p/writer?replay=0")
 	go func() {
@@ -84,12 +85,12 @@ func TestNoGapAndNoDuplicateBetweenReplayAndLive(t *testing.T) {
 // The known browser client opens a new socket after each event that it gets.
 func TestClientThatReconnectsOnEveryEventComesToRest(t *testing.T) {
 	t.Parallel()
-	h := newHost(t, Options{})
+	h := newHost(t, HubOptions{})
 	s := h.dial("p/alice")
 	h.eventually("alice is active", func() bool { return h.opened() == 1 })
 	h.submit("p", "alice", "e")
 	s.want("e")
-	s.c.Close(websocket.StatusNormalClosure, "")
+	s.c.Close(coder.StatusNormalClosure, "")
 	s = h.dial("p/alice")
 	h.submit("p", "alice", "next", func(e *session.Event) { e.Type = session.DataNotification })
 	s.want("next") // and not e once more
@@ -101,7 +102,7 @@ func TestClientThatReconnectsOnEveryEventComesToRest(t *testing.T) {
 
 func TestEventsGoToTheirPracticeAndUser(t *testing.T) {
 	t.Parallel()
-	h := newHost(t, Options{DefaultPractice: "Home"})
+	h := newHost(t, HubOptions{DefaultPractice: "Home"})
 	other, bob, bob2, carol := h.dial("other/bob"), h.dial("HOME/bob"), h.dial("home/bob"), h.dial("Home/carol")
 	h.eventually("all are there", func() bool { return h.Stats().Sockets == 4 && h.Stats().Users == 3 })
 	h.submit("", "x", "to all at home")
@@ -116,7 +117,7 @@ func TestEventsGoToTheirPracticeAndUser(t *testing.T) {
 
 func TestTargetedEventsAreReplayedToTheirUserOnly(t *testing.T) {
 	t.Parallel()
-	h := newHost(t, Options{})
+	h := newHost(t, HubOptions{})
 	h.dial("p/alice")
 	h.eventually("alice is active", func() bool { return h.opened() == 1 })
 	h.submit("p", "alice", "for bob", func(e *session.Event) { e.TargetUser = "bob" })
@@ -128,16 +129,16 @@ func TestTargetedEventsAreReplayedToTheirUserOnly(t *testing.T) {
 
 func TestLastSocketOfAUserLogsOutOnceAfterTheGrace(t *testing.T) {
 	t.Parallel()
-	h := newHost(t, Options{}, 50*time.Millisecond)
+	h := newHost(t, HubOptions{}, 50*time.Millisecond)
 	watcher := h.dial("p/watcher")
 	tab1, tab2 := h.dial("p/alice"), h.dial("P/alice")
 	h.eventually("three sockets", func() bool { return h.Stats().Users == 2 && h.Stats().Sockets == 3 })
 	h.submit("p", "alice", "state")
 	watcher.want("state")
-	tab1.c.Close(websocket.StatusNormalClosure, "")
+	tab1.c.Close(coder.StatusNormalClosure, "")
 	h.eventually("one tab is gone", func() bool { return h.Stats().Sockets == 2 })
 	h.eventually("the grace is over: the other tab holds the user", func() bool { return h.counted("p", "alice") == 1 })
-	tab2.c.Close(websocket.StatusNormalClosure, "")
+	tab2.c.Close(coder.StatusNormalClosure, "")
 	e := watcher.next()
 	if e.Action != session.Logout || e.Source != "alice" || e.Type != session.UserSession || e.ID == "" {
 		t.Errorf("event = %+v; want alice's USER_LOGOUT", e)
@@ -154,12 +155,12 @@ func TestLastSocketOfAUserLogsOutOnceAfterTheGrace(t *testing.T) {
 
 func TestUserWhoComesBackWithinTheGraceStays(t *testing.T) {
 	t.Parallel()
-	h := newHost(t, Options{}, time.Second)
+	h := newHost(t, HubOptions{}, time.Second)
 	s := h.dial("p/alice")
 	h.eventually("alice is active", func() bool { return h.opened() == 1 })
 	h.submit("p", "alice", "state")
 	s.want("state")
-	s.c.Close(websocket.StatusNormalClosure, "")
+	s.c.Close(coder.StatusNormalClosure, "")
 	h.eventually("no socket", func() bool { return h.Stats().Sockets == 0 })
 	h.dial("p/alice")
 	h.eventually("the old socket has left", func() bool { return h.counted("p", "alice") == 1 })
@@ -172,7 +173,7 @@ func TestUserWhoComesBackWithinTheGraceStays(t *testing.T) {
 // The store may say that a user is gone while a new socket of his is opening.
 func TestUserWithASocketIsNotToldToBeGone(t *testing.T) {
 	t.Parallel()
-	h := newHost(t, Options{})
+	h := newHost(t, HubOptions{})
 	watcher, back := h.dial("p/watcher"), h.dial("P/alice")
 	h.eventually("both are open", func() bool { return h.opened() == 2 })
 	h.service.Logout("p", "alice")
@@ -191,7 +192,7 @@ func TestUserWithASocketIsNotToldToBeGone(t *testing.T) {
 
 func TestDrainDeliversThenEndsWith1001(t *testing.T) {
 	t.Parallel()
-	h := newHost(t, Options{})
+	h := newHost(t, HubOptions{})
 	var screens []*screen
 	for i := range 10 {
 		screens = append(screens, h.dial(fmt.Sprintf("p/u%d?replay=0", i)))
@@ -207,27 +208,27 @@ func TestDrainDeliversThenEndsWith1001(t *testing.T) {
 	}()
 	for _, s := range screens {
 		s.want("last")
-		if _, err := s.read(); websocket.CloseStatus(err) != websocket.StatusGoingAway {
+		if _, err := s.read(); coder.CloseStatus(err) != coder.StatusGoingAway {
 			t.Errorf("Read() = %v; want close 1001", err)
 		}
 	}
 	<-drained
-	if st := h.Stats(); st.Closed[ReasonDrained] != 10 || st.Sockets != 0 || h.service.Stats().Logouts != 0 {
+	if st := h.Stats(); st.Closed[websocket.ReasonDrained] != 10 || st.Sockets != 0 || h.service.Stats().Logouts != 0 {
 		t.Errorf("Stats() = %+v; want 10 drained, 0 sockets, 0 logouts", st)
 	}
-	if _, err := h.Admit("p", "late", true, Handshake{}); err != ErrDraining {
+	if _, err := h.Admit("p", "late", true, websocket.Handshake{}); err != ErrDraining {
 		t.Errorf("Admit() = %v; want ErrDraining", err)
 	}
 }
 
 func TestCapRefusesAndForgets(t *testing.T) {
 	t.Parallel()
-	h := newHost(t, Options{MaxSockets: 1})
-	ticket, err := h.Admit("p", "a", true, Handshake{})
+	h := newHost(t, HubOptions{MaxSockets: 1})
+	ticket, err := h.Admit("p", "a", true, websocket.Handshake{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := h.Admit("p", "b", true, Handshake{}); err != ErrFull {
+	if _, err := h.Admit("p", "b", true, websocket.Handshake{}); err != ErrFull {
 		t.Errorf("Admit() over the cap = %v; want ErrFull", err)
 	}
 	ticket.Forget()
@@ -238,7 +239,7 @@ func TestCapRefusesAndForgets(t *testing.T) {
 // slows down nobody.
 func TestSlowSocketSkipsAheadAndIsTold(t *testing.T) {
 	t.Parallel()
-	h := newHost(t, Options{Stall: time.Hour}) // a slow machine takes its time
+	h := newHost(t, HubOptions{Stall: time.Hour}) // a slow machine takes its time
 	_, br := h.raw("p/slow?replay=0")
 	fast := h.dial("p/fast?replay=0")
 	h.eventually("both are there", func() bool { return h.Stats().Users == 2 })

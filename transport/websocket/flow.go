@@ -1,9 +1,6 @@
-package ws
+package websocket
 
-import (
-	"errors"
-	"time"
-)
+import "time"
 
 // What a peer sends is read and thrown away, which costs time. So it may send flowRate
 // bytes a second, and flowBurst at once; each frame that is whole counts for frameCost
@@ -14,26 +11,24 @@ const (
 	frameCost = 64
 )
 
-// errFlood says that a peer sends more than that.
-var errFlood = errors.New("ws: the peer sends too much")
+var epoch = time.Now()
 
 // A flow is what a peer may send. Its zero value is one that nothing was taken from.
 type flow struct {
-	taken int64 // bytes that are not paid back yet
-	at    time.Duration
+	taken int32         // bytes that are not paid back yet
+	at    time.Duration // since epoch
 }
 
 // take takes n bytes.
-func (f *flow) take(n int) error {
+func (f *flow) take(n int) *breach {
 	now := time.Since(epoch)
 	back := int64(min(now-f.at, flowBurst*time.Second/flowRate) * flowRate / time.Second)
-	if f.taken -= back; f.taken < 0 {
-		f.taken = 0
-	}
 	if back > 0 {
 		f.at = now
 	}
-	if f.taken += int64(n); f.taken > flowBurst {
+	taken := max(0, int64(f.taken)-back) + int64(n)
+	f.taken = int32(min(taken, flowBurst+1))
+	if taken > flowBurst {
 		return errFlood
 	}
 	return nil

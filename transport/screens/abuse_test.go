@@ -1,4 +1,4 @@
-package ws
+package screens
 
 import (
 	"bufio"
@@ -12,39 +12,42 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
-	"unicode/utf8"
+
+	"event-dispatcher/transport/websocket"
 )
 
 // Fault 18: every abuse has its close code, and ends the connection.
 func TestAbuseIsAnsweredWithItsCloseCode(t *testing.T) {
 	t.Parallel()
-	h := newHost(t, Options{})
+	h := newHost(t, HubOptions{})
 	text, binaryOp, continuation := byte(opText), byte(final|2), byte(final)
 	for _, tt := range []struct {
 		name  string
 		bytes []byte
 		code  uint16
-		why   Reason
+		why   websocket.Reason
 	}{
-		{"not masked", []byte{opText, 1, 'x'}, 1002, ReasonProtocol},
-		{"reserved bit", clientFrame(text|0x40, "x"), 1002, ReasonProtocol},
-		{"unknown opcode", clientFrame(final|3, "x"), 1002, ReasonProtocol},
-		{"continuation of nothing", clientFrame(continuation, "x"), 1002, ReasonProtocol},
-		{"text within a text", append(clientFrame(1, "x"), clientFrame(1, "y")...), 1002, ReasonProtocol},
-		{"ping in parts", clientFrame(9, "x"), 1002, ReasonProtocol},
-		{"long ping", clientFrame(opPing, strings.Repeat("x", 126)), 1002, ReasonProtocol},
-		{"close code 1005", clientFrame(opClose, "\x03\xed"), 1002, ReasonProtocol},
-		{"text that is not UTF-8", clientFrame(text, "\xff"), 1007, ReasonNotUTF8},
-		{"text that ends in a character", clientFrame(text, "ab\xe2\x82"), 1007, ReasonNotUTF8},
-		{"surrogate", clientFrame(text, "\xed\xa0\x80"), 1007, ReasonNotUTF8},
-		{"bad character across parts", append(clientFrame(1, "\xe2\x82"), clientFrame(continuation, "x")...), 1007, ReasonNotUTF8},
-		{"65,537 bytes", clientFrame(text, strings.Repeat("x", maxMessage+1)), 1009, ReasonTooBig},
-		{"too much in parts", append(clientFrame(1, strings.Repeat("x", maxMessage)), clientFrame(continuation, "x")...), 1009, ReasonTooBig},
-		{"1 GiB declared", slices.Concat(binary.BigEndian.AppendUint64([]byte{binaryOp, 0xff}, 1<<30), []byte{0, 0, 0, 0}), 1009, ReasonTooBig},
-		{"normal close", clientFrame(opClose, "\x03\xe8bye"), 1000, ReasonLeft},
-		{"own close code", clientFrame(opClose, "\x0f\xa0"), 4000, ReasonLeft},
+		{"not masked", []byte{opText, 1, 'x'}, 1002, websocket.ReasonProtocol},
+		{"reserved bit", clientFrame(text|0x40, "x"), 1002, websocket.ReasonProtocol},
+		{"unknown opcode", clientFrame(final|3, "x"), 1002, websocket.ReasonProtocol},
+		{"continuation of nothing", clientFrame(continuation, "x"), 1002, websocket.ReasonProtocol},
+		{"text within a text", append(clientFrame(1, "x"), clientFrame(1, "y")...), 1002, websocket.ReasonProtocol},
+		{"ping in parts", clientFrame(9, "x"), 1002, websocket.ReasonProtocol},
+		{"long ping", clientFrame(opPing, strings.Repeat("x", 126)), 1002, websocket.ReasonProtocol},
+		{"close frame of one byte", clientFrame(opClose, "\x03"), 1002, websocket.ReasonProtocol},
+		{"close reason that is not UTF-8", clientFrame(opClose, "\x03\xe8\xff"), 1007, websocket.ReasonNotUTF8},
+		{"length of 8 bytes for 1", slices.Concat([]byte{binaryOp, 0xff}, make([]byte, 7), []byte{1, 0, 0, 0, 0, 'x'}), 1002, websocket.ReasonProtocol},
+		{"close code 1005", clientFrame(opClose, "\x03\xed"), 1002, websocket.ReasonProtocol},
+		{"text that is not UTF-8", clientFrame(text, "\xff"), 1007, websocket.ReasonNotUTF8},
+		{"text that ends in a character", clientFrame(text, "ab\xe2\x82"), 1007, websocket.ReasonNotUTF8},
+		{"surrogate", clientFrame(text, "\xed\xa0\x80"), 1007, websocket.ReasonNotUTF8},
+		{"bad character across parts", append(clientFrame(1, "\xe2\x82"), clientFrame(continuation, "x")...), 1007, websocket.ReasonNotUTF8},
+		{"65,537 bytes", clientFrame(text, strings.Repeat("x", maxMessage+1)), 1009, websocket.ReasonTooBig},
+		{"too much in parts", append(clientFrame(1, strings.Repeat("x", maxMessage)), clientFrame(continuation, "x")...), 1009, websocket.ReasonTooBig},
+		{"1 GiB declared", slices.Concat(binary.BigEndian.AppendUint64([]byte{binaryOp, 0xff}, 1<<30), []byte{0, 0, 0, 0}), 1009, websocket.ReasonTooBig},
+		{"normal close", clientFrame(opClose, "\x03\xe8bye"), 1000, websocket.ReasonLeft},
+		{"own close code", clientFrame(opClose, "\x0f\xa0"), 4000, websocket.ReasonLeft},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			before := h.Stats().Closed[tt.why]
@@ -66,7 +69,7 @@ func TestAbuseIsAnsweredWithItsCloseCode(t *testing.T) {
 
 func TestWhatClientsMaySendIsIgnored(t *testing.T) {
 	t.Parallel()
-	h := newHost(t, Options{})
+	h := newHost(t, HubOptions{})
 	c, br := h.raw("p/u?replay=0")
 	for _, b := range [][]byte{
 		clientFrame(opText, strings.Repeat("é", maxMessage/2)),
@@ -89,7 +92,7 @@ func TestWhatClientsMaySendIsIgnored(t *testing.T) {
 
 func TestFramesThatComeWithTheHandshakeAreRead(t *testing.T) {
 	t.Parallel()
-	h := newHost(t, Options{})
+	h := newHost(t, HubOptions{})
 	c, err := net.Dial("tcp", h.addr)
 	if err != nil {
 		t.Fatal(err)
@@ -110,7 +113,7 @@ func TestFramesThatComeWithTheHandshakeAreRead(t *testing.T) {
 
 func TestTwoPingsWithoutAnAnswerEndASocket(t *testing.T) {
 	t.Parallel()
-	h := newHost(t, Options{Ping: 50 * time.Millisecond})
+	h := newHost(t, HubOptions{Ping: 50 * time.Millisecond})
 	_, br := h.raw("p/dead")
 	pings := 0
 	for {
@@ -122,7 +125,7 @@ func TestTwoPingsWithoutAnAnswerEndASocket(t *testing.T) {
 			pings++
 			continue
 		}
-		if op != opClose || binary.BigEndian.Uint16(payload) != codePolicy {
+		if op != opClose || binary.BigEndian.Uint16(payload) != websocket.CodePolicy {
 			t.Errorf("after %d pings: %x %q; want close 1008", pings, op, payload)
 		}
 		break
@@ -130,12 +133,12 @@ func TestTwoPingsWithoutAnAnswerEndASocket(t *testing.T) {
 	if pings != 2 {
 		t.Errorf("%d pings; want 2", pings)
 	}
-	h.eventually("counted", func() bool { return h.Stats().Closed[ReasonSilent] == 1 })
+	h.eventually("counted", func() bool { return h.Stats().Closed[websocket.ReasonSilent] == 1 })
 }
 
 func TestSocketThatAnswersIsPingedOn(t *testing.T) {
 	t.Parallel()
-	h := newHost(t, Options{Ping: time.Second}) // a slow machine has two to answer
+	h := newHost(t, HubOptions{Ping: time.Second}) // a slow machine has two to answer
 	alive := h.dial("p/alive")
 	go func() { // the client answers pings while it reads
 		for {
@@ -155,20 +158,20 @@ func TestSocketThatAnswersIsPingedOn(t *testing.T) {
 
 func TestSocketThatTakesNothingIsStalled(t *testing.T) {
 	t.Parallel()
-	h := newHost(t, Options{Stall: 200 * time.Millisecond})
+	h := newHost(t, HubOptions{Stall: 200 * time.Millisecond})
 	h.raw("p/stuck?replay=0")
 	h.eventually("there", func() bool { return h.Stats().Users == 1 })
 	pad := strings.Repeat("x", 200<<10)
 	h.eventually("cut", func() bool {
 		h.submit("p", "x", pad)
-		return h.Stats().Closed[ReasonStalled] == 1
+		return h.Stats().Closed[websocket.ReasonStalled] == 1
 	})
 	h.eventually("gone, with all that waited for it", func() bool { return h.Stats().Sockets == 0 && h.Stats().Held == 0 })
 }
 
 // A peer sends pings and reads none of the answers, as many as are read from it.
 func TestPingFloodCostsNoMemory(t *testing.T) {
-	h := newHost(t, Options{})
+	h := newHost(t, HubOptions{})
 	c, _ := h.raw("p/flood?replay=0")
 	h.eventually("there", func() bool { return h.Stats().Users == 1 })
 	flood := []byte(strings.Repeat(string(clientFrame(opPing, strings.Repeat("p", 125))), 25))
@@ -193,7 +196,7 @@ func heap() uint64 {
 // Row 10: what is read and thrown away costs time, whatever it is.
 func TestAFloodOfFramesEndsASocket(t *testing.T) {
 	t.Parallel()
-	h := newHost(t, Options{})
+	h := newHost(t, HubOptions{})
 	for name, frame := range map[string][]byte{
 		"texts":     clientFrame(opText, "x"),
 		"large":     clientFrame(final|2, strings.Repeat("x", maxMessage)),
@@ -202,7 +205,7 @@ func TestAFloodOfFramesEndsASocket(t *testing.T) {
 		"fragments": clientFrame(0, ""),
 	} {
 		t.Run(name, func(t *testing.T) {
-			before := h.Stats().Closed[ReasonFlood]
+			before := h.Stats().Closed[websocket.ReasonFlood]
 			c, br := h.raw("p/flood?replay=0")
 			go func() {
 				if name == "fragments" {
@@ -220,40 +223,20 @@ func TestAFloodOfFramesEndsASocket(t *testing.T) {
 					t.Fatalf("%v; want a close frame", err)
 				}
 				if op == opClose {
-					if code := binary.BigEndian.Uint16(payload); code != codePolicy {
+					if code := binary.BigEndian.Uint16(payload); code != websocket.CodePolicy {
 						t.Errorf("close code %d; want 1008", code)
 					}
 					break
 				}
 			}
-			h.eventually("counted", func() bool { return h.Stats().Closed[ReasonFlood] == before+1 })
+			h.eventually("counted", func() bool { return h.Stats().Closed[websocket.ReasonFlood] == before+1 })
 		})
 	}
 }
 
-// A peer may send what a page has a use for, for ever.
-func TestAFlowThatIsPaidBackGoesOn(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var f flow
-		for i := range 10_000 {
-			if err := f.take(flowRate); err != nil {
-				t.Fatalf("second %d: %v", i, err)
-			}
-			time.Sleep(time.Second)
-		}
-		time.Sleep(1000 * time.Hour)
-		if err := f.take(flowBurst); err != nil {
-			t.Errorf("after a long pause: %v; want a burst", err)
-		}
-		if err := f.take(1); err == nil {
-			t.Error("more than a burst is taken")
-		}
-	})
-}
-
 func TestCloseRacesLeaveNothingBehind(t *testing.T) {
 	t.Parallel()
-	h := newHost(t, Options{Stall: time.Hour}, time.Millisecond)
+	h := newHost(t, HubOptions{Stall: time.Hour}, time.Millisecond)
 	stop := make(chan struct{})
 	var submitting sync.WaitGroup
 	submitting.Go(func() {
@@ -303,7 +286,7 @@ func TestCloseRacesLeaveNothingBehind(t *testing.T) {
 			go c.Write(clientFrame(opClose, "\x03\xe8"))
 			for _, s := range h.list() {
 				if !strings.HasPrefix(s.user.name, "keeper") {
-					s.end(codeGoingAway, "test", ReasonDrained)
+					s.end(websocket.CodeGoingAway, "test", websocket.ReasonDrained)
 				}
 			}
 			tcp.CloseWrite()
@@ -328,7 +311,7 @@ func TestCloseRacesLeaveNothingBehind(t *testing.T) {
 // Half of the peers close, in one way or another, at the moment of the drain.
 func TestClosingWhileDraining(t *testing.T) {
 	t.Parallel()
-	h := newHost(t, Options{})
+	h := newHost(t, HubOptions{})
 	const sockets = 60
 	var conns []net.Conn
 	for i := range sockets {
@@ -366,11 +349,12 @@ func TestClosingWhileDraining(t *testing.T) {
 		})
 	}
 	work.Wait()
+	h.tidy(time.Now().Add(time.Hour)) // a replay is kept for who opens next
 	st, closed := h.Stats(), uint64(0)
 	for _, n := range st.Closed {
 		closed += n
 	}
-	if st.Sockets != 0 || st.Held != 0 || closed != sockets || st.Closed[ReasonDeadline] != 0 {
+	if st.Sockets != 0 || st.Held != 0 || closed != sockets || st.Closed[websocket.ReasonDeadline] != 0 {
 		t.Errorf("after the drain: %d sockets, %d bytes held, %d closed, by reason %v; want 0, 0, %d, none at the deadline",
 			st.Sockets, st.Held, closed, st.Closed, sockets)
 	}
@@ -380,7 +364,7 @@ func TestClosingWhileDraining(t *testing.T) {
 // asks for a socket, is given up.
 func TestHandshakeThatCannotBeAnsweredIsGivenUp(t *testing.T) {
 	t.Parallel()
-	h := newHost(t, Options{})
+	h := newHost(t, HubOptions{})
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -396,49 +380,24 @@ func TestHandshakeThatCannotBeAnsweredIsGivenUp(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for err == nil { // until the peer's end and ours take no more
-			far.SetWriteDeadline(time.Now().Add(100 * time.Millisecond))
-			_, err = far.Write(make([]byte, 1<<20))
+		for _, size := range []int{1 << 20, 1} { // until the peer's end and ours take no more
+			for err = nil; err == nil; {
+				far.SetWriteDeadline(time.Now().Add(100 * time.Millisecond))
+				_, err = far.Write(make([]byte, size))
+			}
 		}
 		far.SetWriteDeadline(time.Time{})
 		return far
 	}
-	ticket, err := h.Admit("p", "u", true, Handshake{})
+	ticket, err := h.Admit("p", "u", true, websocket.Handshake{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	ticket.Serve(full(), nil)
 	stream := full()
 	defer stream.Close()
-	if why := (Handshake{}).Read(stream, nil, func() { t.Error("ready without an answer") }, nil); why != ReasonLeft {
-		t.Errorf("Read() = %v; want %v", why, ReasonLeft)
+	if err := (websocket.Handshake{}).Answer(stream); err == nil {
+		t.Error("Answer() = nil; want an error")
 	}
 	h.eventually("the session's socket is gone", func() bool { return h.Stats().Sockets == 0 })
-}
-
-func FuzzIgnoreAgreesWithUTF8(f *testing.F) {
-	f.Add("a€", 1)
-	f.Add("\xed\xa0\x80", 2)
-	f.Add(strings.Repeat("é", 3000), 7)
-	f.Fuzz(func(t *testing.T, text string, part int) {
-		valid, err := ignore(&parts{text, 1 + part&0xfff}, true)
-		if valid != utf8.ValidString(text) || err != nil {
-			t.Errorf("ignore(%q in parts of %d) = %v, %v; want %v", text, part, valid, err, utf8.ValidString(text))
-		}
-	})
-}
-
-// parts reads a text a few bytes at a time.
-type parts struct {
-	rest string
-	n    int
-}
-
-func (p *parts) Read(b []byte) (int, error) {
-	if p.rest == "" {
-		return 0, io.EOF
-	}
-	n := copy(b[:min(p.n, len(b))], p.rest)
-	p.rest = p.rest[n:]
-	return n, nil
 }

@@ -1,4 +1,4 @@
-package ws
+package screens
 
 import (
 	"fmt"
@@ -21,7 +21,7 @@ func (s lingeringStore) Put(e session.Event) {
 // What a user submits at the same time is stored, shown and published in one order.
 func TestConcurrentSubmitsOfAUserEndEverywhereAlike(t *testing.T) {
 	t.Parallel()
-	h := newHost(t, Options{})
+	h := newHost(t, HubOptions{})
 	h.tie(lingeringStore{h.store}, h.note)
 	alice, watcher := h.dial("p/alice"), h.dial("p/watcher")
 	h.eventually("both are there", func() bool { return h.opened() == 2 })

@@ -1,0 +1,12 @@
+//go:build !linux
+
+package websocket
+
+// Where there is no epoll, goroutines read.
+type (
+	poll   struct{}
+	polled struct{}
+)
+
+func (*Readers) pollFor(*Reader) bool { return false }
+func (*polled) forget()               {}
