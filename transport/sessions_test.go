@@ -188,6 +188,8 @@ func TestHandshakesAreChecked(t *testing.T) {
 		{"no connection", without("Connection", ""), 426, "upgrade_required"},
 		{"version 8", without("Sec-WebSocket-Version", "Sec-WebSocket-Version: 8"), 426, "websocket_version"},
 		{"no key", without("Sec-WebSocket-Key", ""), 400, "handshake"},
+		{"the key twice", upgradeHeaders + "\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", 101, ""},
+		{"two keys", upgradeHeaders + "\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==", 400, "handshake"},
 		{"short key", without("Sec-WebSocket-Key", "Sec-WebSocket-Key: dGhl"), 400, "handshake"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -208,6 +210,49 @@ func TestHandshakesAreChecked(t *testing.T) {
 				t.Error("426 says neither Upgrade nor Sec-WebSocket-Version")
 			}
 		})
+	}
+}
+
+// RFC 9110, section 15.5.22: an answer that asks for another protocol says for which.
+func TestAnUpgradeIsAskedForByItsHeaders(t *testing.T) {
+	t.Parallel()
+	s := start(t, withSessions(t, screens.HubOptions{}))
+	for _, headers := range []string{"", strings.Replace(upgradeHeaders, "Version: 13", "Version: 8", 1)} {
+		a := s.send(request("GET", "/ws/p/u", "", headers))
+		if a.status != 426 || a.header.Get("Upgrade") != "websocket" || !strings.EqualFold(a.header.Get("Connection"), "upgrade") {
+			t.Errorf("GET with %q = %d %v; want 426, Upgrade and Connection", headers, a.status, a.header)
+		}
+	}
+}
+
+// A browser fails the connection if it offers subprotocols and none is chosen.
+func TestTheSubprotocolIsChosenIfItIsOffered(t *testing.T) {
+	t.Parallel()
+	s := start(t, withSessions(t, screens.HubOptions{}), withFirehose(t, stream.Options{}))
+	for _, tt := range []struct{ offered, chosen string }{
+		{"", ""},
+		{"Sec-WebSocket-Protocol: dispatcher", "dispatcher"},
+		{"Sec-WebSocket-Protocol: other, dispatcher ,bearer.abc", "dispatcher"},
+		{"Sec-WebSocket-Protocol: other\r\nSec-WebSocket-Protocol: dispatcher", "dispatcher"},
+		{"Sec-WebSocket-Protocol: other", ""},
+		{"Sec-WebSocket-Protocol: Dispatcher", ""},
+	} {
+		for _, path := range []string{"/ws/p/u", "/events"} {
+			c := s.dial()
+			headers := upgradeHeaders
+			if tt.offered != "" {
+				headers += "\r\n" + tt.offered
+			}
+			io.WriteString(c, request("GET", path, "", headers))
+			resp, err := http.ReadResponse(bufio.NewReader(c), nil)
+			if err != nil || resp.StatusCode != 101 {
+				t.Fatalf("%s with %q = %v, %v; want 101", path, tt.offered, resp, err)
+			}
+			if got := resp.Header.Get("Sec-WebSocket-Protocol"); got != tt.chosen {
+				t.Errorf("%s with %q chose %q; want %q", path, tt.offered, got, tt.chosen)
+			}
+			c.Close()
+		}
 	}
 }
 

@@ -49,7 +49,6 @@ var (
 	errOpcode   = &breach{ReasonProtocol, codeProtocol, "unknown opcode"}
 	errControl  = &breach{ReasonProtocol, codeProtocol, "a control frame is too long, or in parts"}
 	errOrder    = &breach{ReasonProtocol, codeProtocol, "a continuation is missing, or of nothing"}
-	errLength   = &breach{ReasonProtocol, codeProtocol, "a length is not written in the shortest way"}
 	errClose    = &breach{ReasonProtocol, codeProtocol, "the close frame has no valid code"}
 	errUTF8     = &breach{ReasonNotUTF8, codeNotUTF8, "not valid UTF-8"}
 	errTooBig   = &breach{ReasonTooBig, codeTooBig, "the message is over 64 KiB"}
@@ -154,13 +153,9 @@ func (in *Inbound) whole() *breach {
 	length, bytes := uint64(in.head[1]&0x7f), in.lengthBytes()
 	switch bytes {
 	case 2:
-		if length = uint64(binary.BigEndian.Uint16(in.head[2:])); length < 126 {
-			return errLength
-		}
+		length = uint64(binary.BigEndian.Uint16(in.head[2:]))
 	case 8:
-		if length = binary.BigEndian.Uint64(in.head[2:]); length < 1<<16 {
-			return errLength
-		}
+		length = binary.BigEndian.Uint64(in.head[2:])
 	}
 	if !in.isControl() {
 		if length > uint64(maxMessage-in.size) {
