@@ -228,7 +228,7 @@ func TestAnUpgradeIsAskedForByItsHeaders(t *testing.T) {
 // A browser fails the connection if it offers subprotocols and none is chosen.
 func TestTheSubprotocolIsChosenIfItIsOffered(t *testing.T) {
 	t.Parallel()
-	s := start(t, withSessions(t, screens.HubOptions{}), withFirehose(t, stream.Options{}))
+	s := start(t, withSessions(t, screens.HubOptions{}))
 	for _, tt := range []struct{ offered, chosen string }{
 		{"", ""},
 		{"Sec-WebSocket-Protocol: dispatcher", "dispatcher"},
