@@ -112,6 +112,7 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 		return fmt.Errorf("%w: %w", config.ErrUsage, err)
 	}
 	defer doors.Close()
+	cfg.Sockets.Loops = pool
 	shared := share(cfg, b, log, func() broker.ShardSet {
 		if pool.Consumers() == 0 {
 			return 0

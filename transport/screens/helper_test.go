@@ -46,6 +46,9 @@ func newHost(t testing.TB, o HubOptions, grace ...time.Duration) *host {
 		so.Grace = grace[0]
 	}
 	service := session.NewService(so)
+	if o.Loops == nil {
+		o.Loops = newLoop(t)
+	}
 	h := &host{Hub: NewHub(o, service), service: service, t: t}
 	h.tie(&countingStore{Store: session.NewMemory(session.Options{})}, h.note)
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -139,6 +142,29 @@ func (h *host) handle(c net.Conn) {
 	}
 	early, _ := br.Peek(br.Buffered())
 	ticket.Serve(c, early)
+}
+
+// A loop is one as writer loops are: it runs what is posted, in order.
+type loop chan func()
+
+func newLoop(t testing.TB) loop {
+	l := make(loop, 1000)
+	var running sync.WaitGroup
+	running.Go(func() {
+		for f := range l {
+			f()
+		}
+	})
+	t.Cleanup(func() { // after the hub's, which comes later
+		close(l)
+		running.Wait()
+	})
+	return l
+}
+
+func (l loop) Post(_ uint64, f func()) bool {
+	l <- f
+	return true
 }
 
 // newHub is a hub without connections.

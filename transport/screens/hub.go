@@ -7,6 +7,7 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"go.uber.org/zap"
@@ -34,6 +35,9 @@ type HubOptions struct {
 	// QueueBytes bounds the memory of what waits for sockets in all, replays
 	// included. Beyond it the oldest events are given up. Zero means 32 MiB.
 	QueueBytes int64
+
+	// Loops write to the sockets. Nil: goroutines do.
+	Loops Loops
 
 	// Log gets a line per socket that is cut. Nil means none.
 	Log *zap.Logger
@@ -105,6 +109,8 @@ type Hub struct {
 	rooms    map[string]*room // by practice, folded
 	draining bool
 
+	boxes    [8]outbox
+	turn     atomic.Uint64 // picks the outbox of the next socket
 	budget   budget
 	sockets  atomic.Int64
 	counters counters
@@ -116,6 +122,9 @@ func NewHub(o HubOptions, sessions Sessions) *Hub {
 	ctx, stop := context.WithCancel(context.Background())
 	h := &Hub{options: o, sessions: sessions, stop: stop, rooms: map[string]*room{}, reader: make(chan struct{}, maxReaders)}
 	h.budget.limit = o.QueueBytes
+	for i := range h.boxes {
+		h.boxes[i].loops, h.boxes[i].turn = o.Loops, uint64(i)
+	}
 	h.running.Go(func() { h.clock(ctx) })
 	return h
 }
@@ -158,7 +167,11 @@ func (t Ticket) Forget() { t.hub.sockets.Add(-1) }
 func (t Ticket) Serve(conn net.Conn, early []byte) {
 	h := t.hub
 	limitKernelBuffer(conn)
-	s := &socket{hub: h, conn: conn, pingDue: time.Now().Add(h.options.jitteredPing())}
+	s := &socket{hub: h, conn: conn, pingDue: time.Now().Add(h.options.jitteredPing()),
+		box: &h.boxes[h.turn.Add(1)%uint64(len(h.boxes))]}
+	if sc, ok := conn.(syscall.Conn); ok {
+		s.raw, _ = sc.SyscallConn() // without it a goroutine writes
+	}
 	if !h.enter(s, t) {
 		conn.Close()
 		t.Forget()

@@ -39,7 +39,7 @@ func TestReplayIsEncodedAsItIsRead(t *testing.T) {
 		for _, p := range b.bytes {
 			all = append(all, p...)
 		}
-		s.wrote(b, true)
+		s.wrote(b, 0, nil)
 	}
 	var want []byte
 	for _, e := range events {

@@ -4,6 +4,7 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"event-dispatcher/transport/websocket"
@@ -27,6 +28,8 @@ type socket struct {
 	// Fixed after enterLocked.
 	hub  *Hub
 	conn net.Conn
+	raw  syscall.RawConn // nil: it has no descriptor
+	box  *outbox
 	user *user
 
 	missed  atomic.Int32 // pings since something was heard
@@ -50,6 +53,7 @@ type socket struct {
 	closeBy  time.Time         // when the peer must have answered it
 	reader   *websocket.Reader // nil until there is one
 	writing  bool              // flush runs
+	armed    bool              // the connection has a write deadline
 	waits    bool              // until others are done; see budget
 	ending   bool              // the reader has ended
 	endBy    time.Time         // when ending: nothing is written later

@@ -38,7 +38,7 @@ func TestOlderThanItsReplayIsPassedOver(t *testing.T) {
 	if b == nil {
 		t.Fatal("nothing is replayed")
 	}
-	s.wrote(b, true)
+	s.wrote(b, 0, nil)
 	s.tidy(time.Now())
 	give(s, update("first", 1))
 	give(s, update("second", 2))

@@ -16,14 +16,14 @@ const (
 	hurry      = 2 * time.Second // patience while others wait to begin
 )
 
-// writeLocked has flush run if there is anything for it.
+// writeLocked has the loop write if there is anything for it.
 func (s *socket) writeLocked() {
 	if s.writing || s.closed || s.ending || !s.upgraded || !s.open && s.last == nil {
 		return
 	}
 	if s.pong != nil || s.ping || !s.waits && s.moreLocked() {
 		s.writing = true
-		go s.flush()
+		s.box.put(s)
 	}
 }
 
@@ -40,41 +40,71 @@ func (s *socket) retry() {
 	s.writeLocked()
 }
 
-// flush writes until there is nothing left. There is never more than one.
-func (s *socket) flush() {
-	for {
-		s.mu.Lock()
-		b := s.nextLocked()
+// write is a turn of the socket's loop: it hands over what there is, as far as the
+// connection takes it at once. If that is not all, flush goes on.
+func (s *socket) write() {
+	for left := int64(turnBytes); left > 0; {
+		b := s.nextBatch()
 		if b == nil {
-			s.writing = false
-			waits := s.waits
-			if s.ending {
-				close(s.flushed)
-			}
-			s.mu.Unlock()
-			if waits {
-				s.hub.budget.wait(s)
-			}
 			return
 		}
-		s.mu.Unlock()
-		n, err := s.write(b.bytes)
-		s.hub.counters.bytes.Add(uint64(n))
-		s.wrote(b, err == nil)
-		if err == nil {
-			continue
+		n, err := s.try(&b.bytes)
+		left -= n
+		if err == nil && len(b.bytes) > 0 {
+			s.hub.counters.bytes.Add(uint64(n))
+			go s.flush(b)
+			return
 		}
-		why := websocket.ReasonOf(err)
-		s.mu.Lock()
-		if !s.ours {
-			s.why, s.ours = why, true
-		}
-		s.closed = true
-		s.clearLocked()
-		s.mu.Unlock()
-		s.conn.Close()
-		s.stopReading(why)
+		s.wrote(b, n, err)
 	}
+	s.box.put(s)
+}
+
+// flush writes a batch, and what comes behind it, however long it takes. It is the
+// goroutine of a socket that does not take everything at once.
+func (s *socket) flush(b *batch) {
+	for ; b != nil; b = s.nextBatch() {
+		n, err := s.writeAll(b.bytes)
+		s.wrote(b, n, err)
+	}
+}
+
+// nextBatch takes what goes out next. If there is nothing, nobody writes any more.
+func (s *socket) nextBatch() *batch {
+	s.mu.Lock()
+	b := s.nextLocked()
+	if b != nil {
+		s.mu.Unlock()
+		return b
+	}
+	if s.armed && !s.ending {
+		s.armed = false
+		s.conn.SetWriteDeadline(time.Time{})
+	}
+	s.writing = false
+	waits := s.waits
+	if s.ending {
+		close(s.flushed)
+	}
+	s.mu.Unlock()
+	if waits {
+		s.hub.budget.wait(s)
+	}
+	return nil
+}
+
+// failed ends the connection after an error.
+func (s *socket) failed(err error) {
+	why := websocket.ReasonOf(err)
+	s.mu.Lock()
+	if !s.ours {
+		s.why, s.ours = why, true
+	}
+	s.closed = true
+	s.clearLocked()
+	s.mu.Unlock()
+	s.conn.Close()
+	s.stopReading(why)
 }
 
 // A batch goes out at once.
@@ -197,11 +227,12 @@ func (s *socket) closeLocked() *batch {
 	return &batch{bytes: net.Buffers{s.last}, closing: true}
 }
 
-// wrote notes what became of a batch.
-func (s *socket) wrote(b *batch, ok bool) {
+// wrote notes what became of a batch, of which n bytes went out at last.
+func (s *socket) wrote(b *batch, n int64, err error) {
 	now := time.Now()
+	s.hub.counters.bytes.Add(uint64(n))
 	switch {
-	case !ok:
+	case err != nil:
 	case b.end > b.first:
 		s.user.lately.addShare(now, b.share, b.first, b.end)
 		s.hub.counters.replayed.Add(uint64(len(b.frames)))
@@ -218,13 +249,16 @@ func (s *socket) wrote(b *batch, ok bool) {
 		f.done()
 		f.release()
 	}
+	if err != nil {
+		s.failed(err)
+	}
 }
 
 var pingFrame = wire.AppendPing(nil, "")
 
-// write hands p to the connection, however long it takes as long as it makes
+// writeAll hands p to the connection, however long it takes as long as it makes
 // progress.
-func (s *socket) write(p net.Buffers) (sum int64, err error) {
+func (s *socket) writeAll(p net.Buffers) (sum int64, err error) {
 	for progress := time.Now(); ; {
 		patience := s.arm()
 		n, err := s.writePart(&p)
@@ -259,6 +293,7 @@ func (s *socket) writePart(p *net.Buffers) (int64, error) {
 func (s *socket) arm() (patience time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.armed = true
 	if s.ending {
 		s.conn.SetWriteDeadline(s.endBy)
 		return 0

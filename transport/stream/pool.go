@@ -297,6 +297,13 @@ func (p *Pool) Drain(ctx context.Context, silence, window time.Duration) {
 	}
 }
 
+// Post has a loop run f soon: between two of its sweeps, so f must be short. What is
+// posted with the same turn is run by the same loop, in order. It reports false if the
+// pool is closed.
+func (p *Pool) Post(turn uint64, f func()) bool {
+	return p.loops[turn%uint64(len(p.loops))].post(f)
+}
+
 // Close stops the loops; call Drain first. Consumers that are still there are cut.
 func (p *Pool) Close() {
 	for _, l := range p.loops {
