@@ -1,8 +1,6 @@
 package screens
 
-import (
-	"sync"
-)
+import "sync"
 
 // Loops run short functions, each loop one at a time: the writer loops of streams do. A
 // function that has the same turn as another one is run by the same loop, after it.
@@ -17,6 +15,8 @@ type outbox struct {
 	loops Loops // nil: goroutines write
 	turn  uint64
 
+	batch batch // of the loop
+
 	mu     sync.Mutex // guards what follows
 	full   []*socket
 	spare  []*socket // the memory of full, while there is none
@@ -29,7 +29,7 @@ const turnBytes = 256 << 10
 // put has a loop write to the socket, whose writing is set.
 func (o *outbox) put(s *socket) {
 	if o.loops == nil {
-		go s.write()
+		go s.write(new(batch))
 		return
 	}
 	o.mu.Lock()
@@ -40,7 +40,7 @@ func (o *outbox) put(s *socket) {
 	}
 	if o.posted = o.loops.Post(o.turn, o.serve); !o.posted { // the loops have ended
 		for _, s := range o.full {
-			go s.write()
+			go s.write(new(batch))
 		}
 		o.full = nil
 	}
@@ -53,7 +53,7 @@ func (o *outbox) serve() {
 	o.full, o.spare, o.posted = o.spare, nil, false
 	o.mu.Unlock()
 	for _, s := range all {
-		s.write()
+		s.write(&o.batch)
 	}
 	clear(all)
 	o.mu.Lock()

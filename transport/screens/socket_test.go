@@ -34,8 +34,8 @@ func TestOlderThanItsReplayIsPassedOver(t *testing.T) {
 		return session.Event{ID: id, Data: id, Source: "alice", Action: session.Updating, Type: session.UserSession, At: at}
 	}
 	s.begin(h.budget.newReplay([]session.Event{update("second", 2)}, nil))
-	b := s.nextLocked()
-	if b == nil {
+	b := &batch{}
+	if !s.nextLocked(b) {
 		t.Fatal("nothing is replayed")
 	}
 	s.wrote(b, 0, nil)

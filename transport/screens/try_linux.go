@@ -1,37 +1,47 @@
 package screens
 
 import (
-	"net"
-
 	"golang.org/x/sys/unix"
 )
 
-// try writes what the connection takes at once, and leaves the rest in p.
-func (s *socket) try(p *net.Buffers) (sum int64, err error) {
+// An attempt is one write that does not wait.
+type attempt struct {
+	do  func(fd uintptr) bool // made once for a batch's memory
+	of  *batch
+	n   int
+	err error
+}
+
+// try writes what the connection takes at once, and leaves the rest in b.
+func (s *socket) try(b *batch) (int64, error) {
 	if s.raw == nil {
 		return 0, nil
 	}
-	failed := s.raw.Write(func(fd uintptr) bool {
-		var n int
-		if n, err = unix.Writev(int(fd), *p); n > 0 {
-			sum = int64(n)
+	if b.of != b {
+		b.of = b
+		b.do = func(fd uintptr) bool {
+			b.n, b.err = unix.Writev(int(fd), b.bytes)
+			return true // do not wait
 		}
-		return true // one attempt
-	})
-	switch {
-	case failed != nil:
-		return 0, failed
-	case err == unix.EAGAIN, err == unix.EINTR, err == unix.ENOBUFS, err == unix.ENOMEM:
-		return 0, nil
 	}
-	for n := sum; n > 0 && len(*p) > 0; {
-		if part := int64(len((*p)[0])); part <= n {
+	if err := s.raw.Write(b.do); err != nil {
+		return 0, err
+	}
+	switch b.err {
+	case nil:
+	case unix.EAGAIN, unix.EINTR, unix.ENOBUFS, unix.ENOMEM:
+		return 0, nil
+	default:
+		return 0, b.err
+	}
+	for n := b.n; n > 0 && len(b.bytes) > 0; {
+		if part := len(b.bytes[0]); part <= n {
 			n -= part
-			*p = (*p)[1:]
+			b.bytes = b.bytes[1:]
 		} else {
-			(*p)[0] = (*p)[0][n:]
+			b.bytes[0] = b.bytes[0][n:]
 			n = 0
 		}
 	}
-	return sum, err
+	return int64(b.n), nil
 }

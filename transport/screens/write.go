@@ -42,17 +42,20 @@ func (s *socket) retry() {
 
 // write is a turn of the socket's loop: it hands over what there is, as far as the
 // connection takes it at once. If that is not all, flush goes on.
-func (s *socket) write() {
+//
+// The batch is the loop's, for its memory.
+func (s *socket) write(b *batch) {
 	for left := int64(turnBytes); left > 0; {
-		b := s.nextBatch()
-		if b == nil {
+		if !s.nextBatch(b) {
 			return
 		}
-		n, err := s.try(&b.bytes)
+		n, err := s.try(b)
 		left -= n
 		if err == nil && len(b.bytes) > 0 {
 			s.hub.counters.bytes.Add(uint64(n))
-			go s.flush(b)
+			rest := *b
+			*b = batch{}
+			go s.flush(&rest)
 			return
 		}
 		s.wrote(b, n, err)
@@ -63,19 +66,19 @@ func (s *socket) write() {
 // flush writes a batch, and what comes behind it, however long it takes. It is the
 // goroutine of a socket that does not take everything at once.
 func (s *socket) flush(b *batch) {
-	for ; b != nil; b = s.nextBatch() {
+	for more := true; more; more = s.nextBatch(b) {
 		n, err := s.writeAll(b.bytes)
 		s.wrote(b, n, err)
 	}
 }
 
 // nextBatch takes what goes out next. If there is nothing, nobody writes any more.
-func (s *socket) nextBatch() *batch {
+func (s *socket) nextBatch(b *batch) bool {
+	b.reset()
 	s.mu.Lock()
-	b := s.nextLocked()
-	if b != nil {
+	if s.nextLocked(b) {
 		s.mu.Unlock()
-		return b
+		return true
 	}
 	if s.armed && !s.ending {
 		s.armed = false
@@ -90,7 +93,7 @@ func (s *socket) nextBatch() *batch {
 	if waits {
 		s.hub.budget.wait(s)
 	}
-	return nil
+	return false
 }
 
 // failed ends the connection after an error.
@@ -110,53 +113,67 @@ func (s *socket) failed(err error) {
 // A batch goes out at once.
 type batch struct {
 	bytes  net.Buffers
-	frames []*frame // each with a reference, and being written
-	size   int64    // of the frames
+	whole  net.Buffers // bytes before some of them went out
+	frames []*frame    // each with a reference, and being written
+	size   int64       // of the frames
 
 	// Of a part of the replay.
 	share      share
 	first, end int32
 
 	closing bool
+
+	attempt // on systems that have one
 }
 
-// nextLocked takes what goes out next, nil if nothing does.
-func (s *socket) nextLocked() *batch {
+// reset empties the batch, but keeps its memory.
+func (b *batch) reset() {
+	clear(b.whole)
+	clear(b.frames)
+	*b = batch{bytes: b.whole[:0], frames: b.frames[:0], attempt: b.attempt}
+}
+
+// add adds bytes that are no frame's.
+func (b *batch) add(p []byte) bool {
+	b.bytes = append(b.bytes, p)
+	b.whole = b.bytes
+	return true
+}
+
+// nextLocked takes what goes out next. It reports false if nothing does.
+func (s *socket) nextLocked(b *batch) bool {
 	switch {
 	case s.closed:
-		return nil
+		return false
 	case s.pong != nil:
 		p := s.pong
 		s.pong = nil
-		return &batch{bytes: net.Buffers{p}}
+		return b.add(p)
 	case s.ping:
 		s.ping = false
 		s.missed.Add(1) // now, not when it was due: a slow socket is not a dead one
-		return &batch{bytes: net.Buffers{pingFrame}}
+		return b.add(pingFrame)
 	case s.waits:
-		return nil
+		return false
 	case !s.open: // and so ended before its replay
 		s.clearLocked()
-		return s.closeLocked()
+		return s.closeLocked(b)
 	}
-	if s.skipped == 0 {
-		b := s.replayLocked()
-		if b == nil {
-			b = s.liveLocked()
-		}
-		if b != nil || s.waits {
-			return b
-		}
+	if s.skipped == 0 && (s.replayLocked(b) || s.liveLocked(b)) {
+		return true
+	}
+	if s.waits {
+		return false
 	}
 	switch {
 	case s.skipped > 0: // at its place: before what comes behind it
 		p := wire.Format{Kind: wire.WebSocket}.AppendSkipped(nil, s.skipped)
 		s.skipped = 0
-		return &batch{bytes: net.Buffers{p}}
+		return b.add(p)
 	case s.last != nil:
-		return s.closeLocked()
+		return s.closeLocked(b)
 	}
-	return nil
+	return false
 }
 
 // takeFrame adds a frame to a batch. It reports whether the frame is dealt with, because
@@ -164,7 +181,8 @@ func (s *socket) nextLocked() *batch {
 func (s *socket) takeFrame(b *batch, f *frame) bool {
 	switch f.begin() {
 	case begun:
-		b.frames, b.bytes, b.size = append(b.frames, f.share()), append(b.bytes, f.bytes), b.size+f.size
+		b.frames, b.size = append(b.frames, f.share()), b.size+f.size
+		b.add(f.bytes)
 	case later:
 		s.waits = len(b.frames) == 0
 		return false
@@ -182,11 +200,11 @@ func (s *socket) full(b *batch) bool {
 }
 
 // replayLocked takes a part of the replay.
-func (s *socket) replayLocked() *batch {
+func (s *socket) replayLocked(b *batch) bool {
 	if !s.replayingLocked() {
-		return nil
+		return false
 	}
-	b := &batch{share: s.replayed, first: s.next}
+	b.share, b.first = s.replayed, s.next
 	for s.replayingLocked() && !s.full(b) {
 		f := s.replayed.events[s.next]
 		if f.lost() && len(b.frames) > 0 || !s.takeFrame(b, f) {
@@ -195,18 +213,15 @@ func (s *socket) replayLocked() *batch {
 		s.next = s.replayed.from(s.next+1, s.user.name)
 	}
 	b.end = s.next
-	if b.frames == nil {
-		return nil
-	}
-	return b
+	return len(b.frames) > 0
 }
 
 // liveLocked takes a part of the queue.
-func (s *socket) liveLocked() *batch {
+func (s *socket) liveLocked(b *batch) bool {
 	if s.queue == nil || s.replayingLocked() {
-		return nil
+		return false
 	}
-	b := &batch{}
+	b.share, b.first, b.end = share{}, 0, 0
 	for s.queue != nil && !s.full(b) {
 		f := s.queue[0]
 		if f.lost() && len(b.frames) > 0 || !s.takeFrame(b, f) {
@@ -214,17 +229,14 @@ func (s *socket) liveLocked() *batch {
 		}
 		s.takeLocked().release()
 	}
-	if b.frames == nil {
-		return nil
-	}
-	return b
+	return len(b.frames) > 0
 }
 
 // closeLocked takes the close frame. The peer answers with its own; then, or if it
 // does not, reading ends.
-func (s *socket) closeLocked() *batch {
-	s.closed = true
-	return &batch{bytes: net.Buffers{s.last}, closing: true}
+func (s *socket) closeLocked(b *batch) bool {
+	s.closed, b.closing = true, true
+	return b.add(s.last)
 }
 
 // wrote notes what became of a batch, of which n bytes went out at last.
@@ -233,10 +245,10 @@ func (s *socket) wrote(b *batch, n int64, err error) {
 	s.hub.counters.bytes.Add(uint64(n))
 	switch {
 	case err != nil:
-	case b.end > b.first:
+	case b.end > b.first && len(b.frames) > 0:
 		s.user.lately.addShare(now, b.share, b.first, b.end)
 		s.hub.counters.replayed.Add(uint64(len(b.frames)))
-	case b.frames != nil:
+	case len(b.frames) > 0:
 		s.user.lately.add(now, b.frames)
 		s.hub.counters.delivered.Add(uint64(len(b.frames)))
 	}
