@@ -160,6 +160,35 @@ func (s *Redis) Observe(e Event) {
 	s.unstore(s.mirror.put(e, true))
 }
 
+// Missed shows what other instances stored of the active users of practices and this
+// one was not told of, oldest first. The mirror, which knows what was shown here, has it
+// from then on.
+func (s *Redis) Missed(practices []string, show func(Event)) {
+	for _, practice := range practices {
+		users, err := s.activeIn(s.options.member(practice, "").practice)
+		var events []Event
+		if err == nil {
+			events, err = s.fetchAll(users)
+		}
+		if err != nil {
+			s.failed("read what was missed", s.keys.all("*_CARD"), err)
+			return
+		}
+		sortByAge(events)
+		for _, e := range events {
+			key := s.options.key(e)
+			if mine, _, ok := s.mirror.get(key); ok && (mine.ID == e.ID || mine.At > e.At) {
+				continue
+			}
+			s.unstore(s.mirror.put(e, true))
+			show(e)
+			if now, _, ok := s.mirror.get(key); ok && now.ID != e.ID {
+				show(now) // came meanwhile, and must be the last one on every screen
+			}
+		}
+	}
+}
+
 // Latest implements [Store].
 func (s *Redis) Latest(practice, user string) []Event {
 	who := s.options.member(practice, user)

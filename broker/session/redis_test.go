@@ -815,6 +815,45 @@ func TestAUserHasEventsInFewPracticesInRedis(t *testing.T) {
 	expect(t, "Latest anywhere", s.Latest(AnyPractice, "alice"), fmt.Sprint(practices-1))
 }
 
+// Row b: while Redis did not carry events, another instance stored some.
+func TestScreensAreShownWhatTheyMissed(t *testing.T) {
+	server := redistest.Start(t)
+	a := newRedis(t, server, RedisOptions{Lease: time.Hour})
+	s, w := newService(t, ServiceOptions{}, newRedis(t, server, RedisOptions{Lease: time.Hour}))
+	for _, practice := range []string{"p", "q", ""} {
+		a.Join(practice, "alice")
+	}
+	s.Join("p", "bob")
+	s.Join("", "bob")
+	known := stored("p", "alice", Viewing, "known")
+	a.Put(known)
+	s.DeliverSession(known)
+	for _, practice := range []string{"p", "q", ""} {
+		a.Put(stored(practice, "alice", Updating, "missed in "+practice))
+	}
+	a.Put(stored("p", "carol", Updating, "of who is not there"))
+	s.Submit(stored("p", "bob", Updating, "own"))
+	s.Resubscribed()
+	want := []string{"known", "own", "missed in ", "missed in p"}
+	shown := func() (data []string) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		for _, e := range w.told {
+			data = append(data, e.Data)
+		}
+		return data
+	}
+	got := shown()
+	slices.Sort(got[2:])
+	if !slices.Equal(got, want) {
+		t.Errorf("shown %q; want %q", got, want)
+	}
+	s.Resubscribed()
+	if again := shown(); len(again) != len(want) {
+		t.Errorf("shown once more: %q; want each once", again)
+	}
+}
+
 // What one instance could not store, others were told of.
 func TestWhatAFullRedisDidNotTakeIsReplayedEverywhere(t *testing.T) {
 	server := redistest.Start(t, "--maxmemory-policy", "noeviction")

@@ -4,6 +4,8 @@ import (
 	"container/list"
 	"context"
 	"hash/maphash"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -122,6 +124,27 @@ func (s *Service) DeliverSession(e Event) {
 	}
 	s.acted(s.member(e.Practice, e.Source), e)
 	t.screens.Deliver(e)
+}
+
+// Resubscribed shows the screens here what changed in the store while events of other
+// instances did not come.
+func (s *Service) Resubscribed() {
+	t := s.ties.Load()
+	shared, ok := t.store.(interface {
+		Missed(practices []string, show func(Event))
+	})
+	if !ok {
+		return
+	}
+	s.mu.Lock()
+	here := make(map[string]struct{})
+	for who, st := range s.stays {
+		if st.open > 0 {
+			here[who.practice] = struct{}{}
+		}
+	}
+	s.mu.Unlock()
+	shared.Missed(slices.Sorted(maps.Keys(here)), t.screens.Deliver)
 }
 
 // Latest is what is stored of a user, in whatever practice.

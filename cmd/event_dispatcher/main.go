@@ -217,7 +217,7 @@ func share(cfg *config.Config, b *broker.Broker, log *zap.Logger, demand func() 
 			Log:     log,
 		})
 		store, s.stats.Redis, closeStore = shared, shared.Stats, shared.Close
-		o.Carrier, o.Sessions = relay.OverRedis(*cfg.Redis), s.sessions
+		o.Carrier, o.Sessions, o.Resubscribed = relay.OverRedis(*cfg.Redis), s.sessions, s.sessions.Resubscribed
 	} else {
 		alone := session.NewMemory(cfg.Sessions)
 		store, s.stats.Memory = alone, alone.Stats
