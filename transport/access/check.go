@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/valyala/fasthttp"
+
+	"event-dispatcher/transport/refusal"
 )
 
 // A Memo is what a connection remembers of the credentials that were good last.
@@ -164,6 +166,13 @@ func Subprotocol(h *fasthttp.RequestHeader) (picked, ticket []byte) {
 		}
 	}
 	return picked, ticket
+}
+
+// Protocol is the subprotocol that the answer to an upgrade picks; empty: none. One
+// that offers nothing but a ticket is refused: a browser would hang up.
+func Protocol(ctx *fasthttp.RequestCtx) (picked string, reason refusal.Reason, ok bool) {
+	p, ticket := Subprotocol(&ctx.Request.Header)
+	return string(p), refusal.Subprotocol, len(p) > 0 || ticket == nil
 }
 
 // isToken reports whether p is a token of HTTP (RFC 9110, section 5.6.2).

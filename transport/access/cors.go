@@ -83,7 +83,7 @@ func (c *CORS) MayUpgrade(req *fasthttp.RequestHeader) bool {
 	}
 	origin := req.Peek(fasthttp.HeaderOrigin)
 	_, listed := c.listed[string(origin)]
-	return len(origin) == 0 || listed
+	return len(origin) == 0 || listed || ownOrigin(string(origin), req)
 }
 
 // allowedHeaders are what pages may add to a request: what our own protocols need,

@@ -258,10 +258,10 @@ func (g *Gate) sortLocked(l *life) {
 
 // tell calls everybody without holding a lock: they may call Stop.
 func (g *Gate) tell(over []*Watch, why Ending) int {
+	g.ended[why].Add(uint64(len(over)))
 	for _, w := range over {
 		w.ended(why)
 	}
-	g.ended[why].Add(uint64(len(over)))
 	return len(over)
 }
 

@@ -20,6 +20,11 @@ func (o SocketOrigins) MayOpen(h *fasthttp.RequestHeader) bool {
 	if origin == "" || slices.Contains(o, "*") || slices.Contains(o, origin) {
 		return true
 	}
+	return ownOrigin(origin, h)
+}
+
+// ownOrigin reports whether an origin is that of the service as the client sees it.
+func ownOrigin(origin string, h *fasthttp.RequestHeader) bool {
 	u, err := url.Parse(origin)
 	return err == nil && u.Host != "" && strings.EqualFold(u.Host, string(h.Host()))
 }

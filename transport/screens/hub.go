@@ -143,6 +143,8 @@ type Ticket struct {
 	practice, user string
 	replay         bool
 	handshake      websocket.Handshake
+	ender          *Ender // nil: nobody ends it
+	over           func() // follows its end; nil: nothing does
 }
 
 // Admit reserves a place for a socket of a user.
@@ -156,7 +158,7 @@ func (h *Hub) Admit(practice, user string, replay bool, hs websocket.Handshake) 
 		return Ticket{}, ErrFull
 	}
 	h.sockets.Add(1)
-	return Ticket{h, practice, user, replay, hs}, nil
+	return Ticket{hub: h, practice: practice, user: user, replay: replay, handshake: hs}, nil
 }
 
 // Forget gives the place back.
@@ -168,13 +170,16 @@ func (t Ticket) Serve(conn net.Conn, early []byte) {
 	h := t.hub
 	limitKernelBuffer(conn)
 	s := &socket{hub: h, conn: conn, pingDue: time.Now().Add(h.options.jitteredPing()),
-		box: &h.boxes[h.turn.Add(1)%uint64(len(h.boxes))]}
+		box: &h.boxes[h.turn.Add(1)%uint64(len(h.boxes))], over: t.over}
 	if sc, ok := conn.(syscall.Conn); ok {
 		s.raw, _ = sc.SyscallConn() // without it a goroutine writes
 	}
 	if !h.enter(s, t) {
 		conn.Close()
 		t.Forget()
+		if t.over != nil {
+			t.over()
+		}
 		return
 	}
 	go s.opening(t, early)
@@ -200,6 +205,7 @@ func (s *socket) opening(t Ticket, early []byte) {
 		return
 	}
 	s.upgrade()
+	t.ender.serve(s)
 	h.sessions.Join(t.practice, t.user)
 	var stored *replay
 	if t.replay {

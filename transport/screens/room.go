@@ -113,6 +113,9 @@ func (h *Hub) exit(s *socket, why websocket.Reason, joined bool) {
 	if joined {
 		h.sessions.Leave(u.practice, u.name)
 	}
+	if s.over != nil {
+		s.over()
+	}
 	h.present.Done()
 }
 

@@ -40,6 +40,7 @@ type Options struct {
 	// Origins are the pages that may open sockets.
 	Origins access.SocketOrigins
 
+	Gate     *access.Gate // nil: everybody may stay
 	Players  *ingest.Players
 	Front    *front.Front
 	Refusals *refusal.Desk
@@ -184,6 +185,29 @@ func (s *Screens) Latest(ctx *fasthttp.RequestCtx) {
 	reply.JSON(ctx, answer)
 }
 
+// serve takes the connection over. The socket is closed when what let it in ends.
+func (s *Screens) serve(ctx *fasthttp.RequestCtx, ticket Ticket) {
+	if s.options.Gate == nil {
+		s.options.Front.TakeOver(ctx, ticket.Forget, ticket.Serve)
+		return
+	}
+	ender := &Ender{}
+	watch, ok := s.options.Gate.Watch(access.GrantOf(ctx), func(why access.Ending) {
+		if why == access.Expired {
+			ender.End(websocket.ReasonExpired)
+		} else {
+			ender.End(websocket.ReasonRevoked)
+		}
+	})
+	if !ok {
+		ticket.Forget()
+		s.options.Refusals.Reject(ctx, refusal.Credential)
+		return
+	}
+	forget := func() { watch.Stop(); ticket.Forget() }
+	s.options.Front.TakeOver(ctx, forget, ticket.EndedBy(ender, watch.Stop).Serve)
+}
+
 // name decodes a segment of a path that names a user or a practice.
 func name(segment []byte) (string, bool) {
 	decoded, err := url.PathUnescape(string(segment))
@@ -208,6 +232,9 @@ func (s *Screens) Socket(ctx *fasthttp.RequestCtx) {
 		return
 	}
 	handshake, reason, ok := websocket.Check(ctx)
+	if ok {
+		handshake.Protocol, reason, ok = access.Protocol(ctx)
+	}
 	if !ok {
 		s.options.Refusals.Reject(ctx, reason)
 		return
@@ -227,6 +254,6 @@ func (s *Screens) Socket(ctx *fasthttp.RequestCtx) {
 	case err != nil:
 		s.options.Refusals.Reject(ctx, refusal.Sockets)
 	default:
-		s.options.Front.TakeOver(ctx, ticket.Forget, ticket.Serve)
+		s.serve(ctx, ticket)
 	}
 }

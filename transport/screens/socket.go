@@ -31,6 +31,7 @@ type socket struct {
 	raw  syscall.RawConn // nil: it has no descriptor
 	box  *outbox
 	user *user
+	over func() // follows its end; nil: nothing does
 
 	missed  atomic.Int32 // pings since something was heard
 	pingDue time.Time    // owned by the hub's clock

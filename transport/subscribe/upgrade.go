@@ -16,6 +16,9 @@ import (
 // Pages of all origins may, as over Server-Sent Events, unless there is a list.
 func (c *Consumers) upgrade(ctx *fasthttp.RequestCtx) {
 	handshake, reason, ok := websocket.Check(ctx)
+	if ok {
+		handshake.Protocol, reason, ok = access.Protocol(ctx)
+	}
 	if !ok {
 		c.options.Refusals.Reject(ctx, reason)
 		return

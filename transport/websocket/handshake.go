@@ -19,14 +19,12 @@ var (
 	ErrHandshake = errors.New("websocket: there is not one key of 16 bytes")
 )
 
-// Subprotocol is the one that is chosen if a client offers it. What is sent is the same
-// without it; but a browser that offers some, as for its credentials, wants one chosen.
-const Subprotocol = "dispatcher"
-
 // A Handshake is what answering an upgrade needs of its request.
 type Handshake struct {
-	key         string
-	subprotocol bool
+	// Protocol is the subprotocol that the answer picks; empty: none.
+	Protocol string
+
+	key string
 }
 
 // Wanted reports whether a request asks for an upgrade to WebSocket.
@@ -55,7 +53,7 @@ func ParseHandshake(h *fasthttp.RequestHeader) (Handshake, error) {
 	if raw, err := base64.StdEncoding.DecodeString(key); err != nil || len(raw) != 16 {
 		return Handshake{}, ErrHandshake
 	}
-	return Handshake{key, slices.Contains(list(h, fasthttp.HeaderSecWebSocketProtocol), Subprotocol)}, nil
+	return Handshake{key: key}, nil
 }
 
 // list is the items of a header that is a list.
@@ -81,8 +79,8 @@ func (h Handshake) appendAnswer(dst []byte) []byte {
 	sum := sha1.Sum([]byte(h.key + acceptKey))
 	dst = append(dst, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "...)
 	dst = base64.StdEncoding.AppendEncode(dst, sum[:])
-	if h.subprotocol {
-		dst = append(dst, "\r\nSec-WebSocket-Protocol: "+Subprotocol...)
+	if h.Protocol != "" {
+		dst = append(append(dst, "\r\nSec-WebSocket-Protocol: "...), h.Protocol...)
 	}
 	return append(dst, "\r\n\r\n"...)
 }

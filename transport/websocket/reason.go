@@ -23,10 +23,12 @@ const (
 	ReasonDrained                // shutdown (1001)
 	ReasonDeadline               // still open when the drain's time was up
 	ReasonError                  // any other error of the connection
+	ReasonExpired                // what it was let in by has ended (1008)
+	ReasonRevoked                // it was let in by something that is not so any more (1008)
 	NumReasons
 )
 
-var reasonNames = [NumReasons]string{"left", "reset", "silent", "stalled", "protocol", "not_utf8", "too_big", "flood", "drained", "drain_deadline", "error"}
+var reasonNames = [NumReasons]string{"left", "reset", "silent", "stalled", "protocol", "not_utf8", "too_big", "flood", "drained", "drain_deadline", "error", "expired", "revoked"}
 
 func (r Reason) String() string { return reasonNames[r] }
 

@@ -1,0 +1,583 @@
+package transport
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/hex"
+	"encoding/json"
+	"encoding/pem"
+	"fmt"
+	"io"
+	"math/big"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"text/tabwriter"
+	"time"
+
+	"event-dispatcher/transport/access"
+	"event-dispatcher/transport/screens"
+	"event-dispatcher/transport/subscribe"
+)
+
+// tokens of the test's access file, by what they may.
+var tokens = map[string]string{
+	"publish": "token-of-a-player", "consume": "token-of-a-tool", "operate": "token-of-an-operator", "expired": "token-of-last-year",
+}
+
+// accessFile writes one that lets anonymous do nothing; more is added to it.
+func accessFile(t testing.TB, path, more string, names ...string) {
+	t.Helper()
+	text := more + "\n"
+	for _, name := range names {
+		hash := sha256.Sum256([]byte(tokens[name]))
+		role, expires := name, ""
+		if name == "expired" {
+			role, expires = "consume", "expires = 2020-01-01T00:00:00Z"
+		}
+		text += fmt.Sprintf("[[tokens]]\nname = %q\nsha256 = %q\nroles = [%q]\nusers = [\"u\"]\n%s\n", name, hex.EncodeToString(hash[:]), role, expires)
+	}
+	next := path + ".next"
+	if err := os.WriteFile(next, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(next, path); err != nil {
+		t.Fatal(err)
+	}
+}
+
+var allTokens = []string{"publish", "consume", "operate", "expired"}
+
+// withAccess has only tokens let in. It returns the gate when the server is started.
+func withAccess(t testing.TB, gate **access.Gate, more string) (path string, change func(*setup)) {
+	path = filepath.Join(t.TempDir(), "access.toml")
+	accessFile(t, path, more, allTokens...)
+	return path, func(o *setup) {
+		g, err := access.Open(access.Options{Path: path})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(g.Close)
+		o.Gate = g
+		if gate != nil {
+			*gate = g
+		}
+	}
+}
+
+func bearer(name string) string { return "Authorization: Bearer " + tokens[name] }
+
+// head sends a request and reads the head of the response only: streams go on.
+func (s *testServer) head(addr, request string) *http.Response {
+	s.t.Helper()
+	c := dialTo(s.t, addr)
+	if _, err := io.WriteString(c, request); err != nil {
+		s.t.Fatal(err)
+	}
+	method, _, _ := strings.Cut(request, " ")
+	resp, err := http.ReadResponse(bufio.NewReader(c), &http.Request{Method: method})
+	if err != nil {
+		s.t.Fatalf("%.60q: %v", request, err)
+	}
+	return resp
+}
+
+// Every role on every path, by every wire. The table is printed with -v.
+func TestEveryRoleOnEveryPathAndWire(t *testing.T) {
+	t.Parallel()
+	_, change := withAccess(t, nil, "")
+	s := start(t, change, withSessions(t, screens.HubOptions{}), func(o *setup) { o.Admin = true })
+	ops := s.serveOn(loopback(t), s.ServeAdmin)
+	roles := []string{"nobody", "nonsense", "expired", "publish", "consume", "operate"}
+	var table strings.Builder
+	w := tabwriter.NewWriter(&table, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(w, "path\tmethod\twire\tneeds\t%s\n", strings.Join(roles, "\t"))
+	for _, r := range s.routes() {
+		addr := s.addr
+		if r.on&public == 0 {
+			addr = ops
+		}
+		body := "{}"
+		if strings.Contains(r.path, "submit") {
+			body = `{"username":"u","cardId":"c"}`
+		}
+		if strings.Contains(r.path, "cmcd") {
+			body = "e=ps,ts=1"
+		}
+		for method := range strings.SplitSeq(r.methods, ", ") {
+			wires := map[string][]string{"http": nil}
+			switch {
+			case method == "OPTIONS" || method == "":
+				continue
+			case r.is&becomesStream != 0:
+				wires = map[string][]string{"sse": nil, "ndjson": {"Accept: application/x-ndjson"}, "ws": {upgradeHeaders}}
+			case r.is&becomesSocket != 0:
+				wires = map[string][]string{"ws": {upgradeHeaders}}
+			case r.is&takesEvent != 0:
+				wires["expect"] = []string{"Expect: 100-continue"}
+			}
+			for wire, headers := range wires {
+				fmt.Fprintf(w, "%s\t%s\t%s\t%s", r.path, method, wire, r.right)
+				for _, role := range roles {
+					h := append([]string(nil), headers...)
+					switch role {
+					case "nobody":
+					case "nonsense":
+						h = append(h, "Authorization: Bearer nonsense")
+					default:
+						h = append(h, bearer(role))
+					}
+					if method == "GET" || method == "HEAD" {
+						body = ""
+					}
+					resp := s.head(addr, request(method, r.sample(), body, h...))
+					want := 0 // let in
+					switch {
+					case r.right == access.None || role == r.right.String():
+					case role == "nobody" || role == "nonsense" || role == "expired":
+						want = 401
+					default:
+						want = 403
+					}
+					got := resp.StatusCode
+					challenge := resp.Header.Get("WWW-Authenticate")
+					if want == 0 && (got == 401 || got == 403) || want != 0 && got != want ||
+						strings.HasPrefix(challenge, "Bearer ") != (want != 0) || strings.Contains(challenge, "error=") != (want != 0 && role != "nobody") {
+						t.Errorf("%s %s over %s of %s = %d, WWW-Authenticate %q; want %d", method, r.path, wire, role, got, challenge, want)
+					}
+					if want != 0 && r.is&forPages != 0 && resp.Header.Get("Access-Control-Allow-Origin") == "" {
+						t.Errorf("%s %s of %s = %d without headers of CORS", method, r.path, role, got)
+					}
+					fmt.Fprintf(w, "\t%d", got)
+				}
+				fmt.Fprintln(w)
+			}
+		}
+	}
+	w.Flush()
+	t.Log("\n" + table.String())
+}
+
+func TestStreamsEndWhenTheirTokenIsRevoked(t *testing.T) {
+	t.Parallel()
+	var gate *access.Gate
+	path, change := withAccess(t, &gate, "[anonymous]\nroles = [\"publish\"]")
+	s := start(t, change, withSessions(t, screens.HubOptions{}))
+	screen := s.head(s.addr, request("GET", "/ws/p/u", "", upgradeHeaders, bearer("consume")))
+	if screen.StatusCode != 101 {
+		t.Fatal(screen.Status)
+	}
+	sse := s.listen("/events", bearer("consume"))
+	s.listen("/events", bearer("consume"))
+	ndjson := s.head(s.addr, request("GET", "/events?wire=ndjson", "", bearer("consume")))
+	s.post("/metrics", `{"a":1}`)
+	if got := sse.event(); got != `{"a":1}` {
+		t.Fatalf("event = %q", got)
+	}
+	// Another token comes: nobody is ended.
+	accessFile(t, path, "[anonymous]\nroles = [\"publish\"]", allTokens...)
+	if err := gate.Reload(); err != nil {
+		t.Fatal(err)
+	}
+	s.post("/metrics", `{"a":2}`)
+	if got := sse.event(); got != `{"a":2}` {
+		t.Fatalf("event = %q", got)
+	}
+	accessFile(t, path, "[anonymous]\nroles = [\"publish\"]", "publish")
+	if err := gate.Reload(); err != nil {
+		t.Fatal(err)
+	}
+	rest, _ := io.ReadAll(sse.br)
+	if !strings.Contains(string(rest), ": ended revoked\n") {
+		t.Errorf("the stream ends with %q; want the reason", rest)
+	}
+	rest, _ = io.ReadAll(ndjson.Body)
+	if !strings.Contains(string(rest), `{"$dispatcher":{"ended":"revoked"}}`) {
+		t.Errorf("the lines end with %q; want the reason", rest)
+	}
+	eventually(t, "all streams are closed, and nobody is watched", func() bool {
+		return s.pool.Consumers() == 0 && s.hub.Stats().Sockets == 0 && gate.Stats().Streams == 0
+	})
+	if n := s.gather()[`dispatcher_access_streams_ended_total{revoked}`]; n != 4 {
+		t.Errorf("streams ended = %v; want 3 and a socket", n)
+	}
+}
+
+func TestTicketsOpenOneStream(t *testing.T) {
+	t.Parallel()
+	_, change := withAccess(t, nil, "[anonymous]\nroles = [\"publish\"]")
+	s := start(t, change, withSessions(t, screens.HubOptions{}))
+	ticket := func() string {
+		t.Helper()
+		a := s.send(request("POST", "/tickets", "", bearer("consume")))
+		var answer access.TicketAnswer
+		if err := json.Unmarshal([]byte(a.body), &answer); err != nil || a.status != 200 || answer.ExpiresIn != 30 || a.header.Get("Cache-Control") != "no-store" {
+			t.Fatalf("POST /tickets = %d %q, %v", a.status, a.body, err)
+		}
+		return answer.Ticket
+	}
+	for name, make := range map[string]func(ticket string) string{
+		"sse":       func(k string) string { return request("GET", "/events?token="+k, "") },
+		"websocket": func(k string) string { return request("GET", "/events?token="+k, "", upgradeHeaders) },
+		"protocol": func(k string) string {
+			return request("GET", "/events", "", upgradeHeaders, "Sec-WebSocket-Protocol: dispatcher, bearer."+k)
+		},
+		"session": func(k string) string {
+			return request("GET", "/ws/p/u", "", upgradeHeaders, "Sec-WebSocket-Protocol: bearer."+k+", dispatcher")
+		},
+	} {
+		req := make(ticket())
+		resp := s.head(s.addr, req)
+		if resp.StatusCode != 200 && resp.StatusCode != 101 {
+			t.Errorf("%s with a ticket = %d", name, resp.StatusCode)
+		}
+		want := ""
+		if strings.Contains(req, "bearer.") {
+			want = "dispatcher"
+		}
+		if got := resp.Header.Get("Sec-WebSocket-Protocol"); got != want {
+			t.Errorf("%s: subprotocol %q; want %q", name, got, want)
+		}
+		if again := s.head(s.addr, req); again.StatusCode != 401 {
+			t.Errorf("%s with a used ticket = %d; want 401", name, again.StatusCode)
+		}
+	}
+	for name, tt := range map[string]struct {
+		request string
+		status  int
+	}{
+		"nobody":         {request("POST", "/tickets", ""), 401},
+		"another role":   {request("POST", "/tickets", "", bearer("operate")), 403},
+		"for a ticket":   {request("POST", "/tickets?token="+ticket(), ""), 401},
+		"to publish":     {request("POST", "/metrics?token="+ticket(), "1"), 401},
+		"with no method": {request("GET", "/tickets", ""), 405},
+	} {
+		if got := s.head(s.addr, tt.request).StatusCode; got != tt.status {
+			t.Errorf("%s = %d; want %d", name, got, tt.status)
+		}
+	}
+}
+
+func TestSessionsAreTheTokensOwn(t *testing.T) {
+	t.Parallel()
+	_, change := withAccess(t, nil, "")
+	s := start(t, change, withSessions(t, screens.HubOptions{}))
+	for user, want := range map[string]int{"u": 200, "v": 403} {
+		a := s.send(request("POST", "/poc/submit_update_event", `{"username":"`+user+`","cardId":"c"}`, bearer("publish")))
+		if a.status != want || want == 403 && !strings.Contains(a.body, `"subject"`) {
+			t.Errorf("a submission for %s = %d %q; want %d", user, a.status, a.body, want)
+		}
+		if want == 200 {
+			want = 101
+		}
+		if got := s.head(s.addr, request("GET", "/ws/p/"+user, "", upgradeHeaders, bearer("consume"))).StatusCode; got != want {
+			t.Errorf("a socket for %s = %d; want %d", user, got, want)
+		}
+	}
+}
+
+// A body that is refused is not waited for, nor kept.
+func TestACredentialIsCheckedBeforeTheBody(t *testing.T) {
+	t.Parallel()
+	_, change := withAccess(t, nil, "")
+	s := start(t, change)
+	resp := s.head(s.addr, "POST /metrics HTTP/1.1\r\nHost: a\r\nContent-Length: 200000\r\n\r\n"+strings.Repeat(" ", 9000))
+	if resp.StatusCode != 401 || !resp.Close {
+		t.Errorf("a large body of nobody = %d, close %v; want 401 and the end before it has come", resp.StatusCode, resp.Close)
+	}
+}
+
+func TestAConsumerStaysWithinItsView(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "access.toml")
+	hash := sha256.Sum256([]byte(tokens["consume"]))
+	text := fmt.Sprintf("[anonymous]\nroles=[\"publish\"]\n[[tokens]]\nname=\"a\"\nsha256=%q\nroles=[\"consume\"]\nview=\"where=tenant=a\"\n", hex.EncodeToString(hash[:]))
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := start(t, func(o *setup) {
+		g, err := access.Open(access.Options{Path: path})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(g.Close)
+		o.Gate = g
+	})
+	check := subscribe.CheckView(s.broker)
+	for view, ok := range map[string]bool{
+		"where=tenant=a": true, "shards=0&where=tenant=a": true, "members=a,b": true, "sample=0.5": true,
+		"shards=99": false, "where=": false, "wire=ws": false, "every=1s": false, "tenant=a": false, "token=x": false,
+	} {
+		if err := check(view); (err == nil) != ok {
+			t.Errorf("CheckView(%q) = %v; want ok %v", view, err, ok)
+		}
+	}
+	for _, query := range []string{"", "?where=tenant", "?where=tenant!=b"} {
+		c := s.listen("/events"+query, bearer("consume"))
+		s.post("/metrics", `{"tenant":"b"}`)
+		s.post("/metrics", `{"tenant":"a"}`)
+		if got := c.event(); got != `{"tenant":"a"}` {
+			t.Errorf("%q: first event %q; want none of another tenant", query, got)
+		}
+	}
+}
+
+// heap is what the process has allocated and not given back to itself.
+func heap() int64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapInuse + m.StackInuse)
+}
+
+// Row 1 of the attacks: heads that declare large bodies, and nothing after them.
+func TestDeclaredBodiesCostNothing(t *testing.T) {
+	const connections = 1000
+	s := start(t, func(o *setup) { o.ReadTimeout = patience })
+	before := heap()
+	for i := range connections {
+		c := s.dial()
+		if _, err := fmt.Fprintf(c, "POST /metrics HTTP/1.1\r\nHost: a\r\nContent-Length: 262144\r\n\r\n%d", i); err != nil {
+			t.Fatal(err)
+		}
+	}
+	eventually(t, "all heads were read", func() bool { return s.public.Connections() == connections })
+	time.Sleep(200 * time.Millisecond) // no claim rests on it: what comes later costs more
+	each := (heap() - before) / connections
+	t.Logf("%d bytes each", each)
+	if each > 64<<10 {
+		t.Errorf("a connection that declared 256 KiB and sent a byte costs %d bytes; want less than 64 KiB", each)
+	}
+}
+
+func TestLargeBodiesHaveABudget(t *testing.T) {
+	t.Parallel()
+	const size = 200 << 10
+	s := start(t, func(o *setup) { o.BodiesBytes, o.MaxBatch = 1, 1<<20; o.ReadTimeout = patience }) // at least eight of 256 KiB
+	slow := func() net.Conn {
+		c := s.dial()
+		fmt.Fprintf(c, "POST /metrics HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n%s", size, strings.Repeat(" ", size-1))
+		return c
+	}
+	var held []net.Conn
+	const fits = 7 // one that grows has two sizes for a moment
+	for range fits {
+		held = append(held, slow())
+	}
+	eventually(t, "the budget is taken", func() bool { return s.gather()["dispatcher_bodies_bytes"] == fits*256<<10 })
+	large := strings.Repeat(" ", size-1) + "1"
+	if a := s.send(request("POST", "/metrics", large)); a.status != 503 || a.reason() != "bodies" || a.header.Get("Retry-After") == "" {
+		t.Errorf("one more large body = %d %q; want 503 bodies", a.status, a.body)
+	}
+	s.post("/metrics", `{"small":true}`)
+	for _, c := range held {
+		io.WriteString(c, "1")
+		if a := readAnswer(t, bufio.NewReader(c), "POST"); a.status != 200 {
+			t.Errorf("a slow large body = %d %q; want 200", a.status, a.body)
+		}
+	}
+	eventually(t, "the budget is given back", func() bool { return s.gather()["dispatcher_bodies_bytes"] == 0 })
+	s.post("/metrics", large)
+	s.post("/metrics", "[\""+strings.Repeat("x", 9000)+"\"]", "Connection: keep-alive")
+}
+
+// Bodies of all sizes, by length and in chunks, one after the other on a connection.
+func TestBodiesOfAllSizesOnOneConnection(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	consumer := s.listen("/events")
+	c := s.dial()
+	br := bufio.NewReader(c)
+	for _, size := range []int{2, 600, 8191, 8192, 8193, 16384, 65535, 65536, 65537, 262143, 262144} {
+		body := `"` + strings.Repeat("x", size-2) + `"`
+		chunks := fmt.Sprintf("POST /metrics HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n%x\r\n%s\r\n0\r\n\r\n", size/2, body[:size/2], size-size/2, body[size/2:])
+		for how, req := range map[string]string{"length": request("POST", "/metrics", body), "chunks": chunks} {
+			io.WriteString(c, req)
+			if a := readAnswer(t, br, "POST"); a.status != 200 {
+				t.Fatalf("%d bytes by %s = %d %q", size, how, a.status, a.body)
+			}
+			if got := consumer.event(); got != body {
+				t.Fatalf("%d bytes by %s came as %d", size, how, len(got))
+			}
+		}
+	}
+	over := strings.Repeat(" ", 262144) + "1"
+	for how, req := range map[string]string{"length": request("POST", "/metrics", over),
+		"chunks": fmt.Sprintf("POST /metrics HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n", len(over), over)} {
+		if resp := s.head(s.addr, req); resp.StatusCode != 413 || !resp.Close {
+			t.Errorf("too large by %s = %d, close %v; want 413 and the end", how, resp.StatusCode, resp.Close)
+		}
+	}
+}
+
+// Row 7: strangers hold all connections, and probes are answered.
+func TestProbesAreAnsweredWhenAllConnectionsAreTaken(t *testing.T) {
+	t.Parallel()
+	const most = 50
+	s := start(t, func(o *setup) { o.MaxConnections = most })
+	for range most {
+		s.dial()
+	}
+	eventually(t, "all places are taken", func() bool { return s.public.Connections() == most })
+	for range 5 {
+		for path, want := range map[string]int{"/livez": 200, "/readyz": 200, "/health": 200, "/metrics": 200, "/events": 503} {
+			var resp *http.Response
+			eventually(t, path+" has a place of the reserve", func() bool {
+				resp = s.head(s.addr, request("GET", path, ""))
+				return resp.StatusCode == want
+			})
+			if !resp.Close {
+				t.Errorf("GET %s leaves its place of the reserve taken", path)
+			}
+		}
+	}
+}
+
+// certificate writes a certificate for 127.0.0.1 that ends at a time of its own.
+func certificate(t testing.TB, dir string, expires time.Time) (cert, key string) {
+	t.Helper()
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(expires.UnixNano()), Subject: pkix.Name{CommonName: "test"},
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, NotBefore: time.Now().Add(-time.Hour), NotAfter: expires}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &private.PublicKey, private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, key = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	for path, block := range map[string]*pem.Block{cert: {Type: "CERTIFICATE", Bytes: der}, key: {Type: "PRIVATE KEY", Bytes: secret}} {
+		if err := os.WriteFile(path, pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return cert, key
+}
+
+func withTLS(t testing.TB, dir string, certificateOf **access.Certificate) func(*setup) {
+	cert, key := certificate(t, dir, time.Now().Add(time.Hour))
+	return func(o *setup) {
+		c, err := access.OpenCertificate(cert, key, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(c.Close)
+		o.Certificate, *certificateOf = c, c
+	}
+}
+
+// Over TLS: events in and out by every wire, and a certificate that is renewed while
+// requests go on.
+func TestEverythingGoesOverTLS(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	var c *access.Certificate
+	s := start(t, withTLS(t, dir, &c), withSessions(t, screens.HubOptions{}))
+	config := &tls.Config{InsecureSkipVerify: true}
+	client := &http.Client{Transport: &http.Transport{TLSClientConfig: config}, Timeout: patience}
+	defer client.CloseIdleConnections()
+	url := "https://" + s.addr
+
+	sse, err := client.Get(url + "/events")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sse.Body.Close()
+	lines, err := client.Get(url + "/events?wire=ndjson")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lines.Body.Close()
+	socket, err := tls.Dial("tcp", s.addr, config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer socket.Close()
+	socket.SetDeadline(time.Now().Add(patience))
+	io.WriteString(socket, request("GET", "/events", "", upgradeHeaders))
+	frames := bufio.NewReader(socket)
+	if resp, err := http.ReadResponse(frames, nil); err != nil || resp.StatusCode != 101 {
+		t.Fatalf("upgrade over TLS: %v, %v", resp, err)
+	}
+
+	// Requests all the while, half of them on new connections.
+	const renewals = 5
+	var stop atomic.Bool
+	var sent, failed atomic.Int64
+	var load sync.WaitGroup
+	for i := range 2 {
+		load.Go(func() {
+			fresh := &http.Client{Transport: &http.Transport{TLSClientConfig: config, DisableKeepAlives: i == 0}, Timeout: patience}
+			defer fresh.CloseIdleConnections()
+			for !stop.Load() {
+				resp, err := fresh.Post(url+"/metrics", "", strings.NewReader(`{"load":true}`))
+				if err != nil || resp.StatusCode != 200 {
+					failed.Add(1)
+					t.Errorf("a request during the renewal: %v, %v", resp, err)
+				}
+				if err == nil {
+					resp.Body.Close()
+				}
+				sent.Add(1)
+			}
+		})
+	}
+	for i := range renewals {
+		expires := time.Now().Add(time.Duration(2+i) * time.Hour).Truncate(time.Second)
+		certificate(t, dir, expires)
+		if err := c.Reload(); err != nil {
+			t.Fatal(err)
+		}
+		state, err := tls.Dial("tcp", s.addr, config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := state.ConnectionState().PeerCertificates[0].NotAfter; !got.Equal(expires) {
+			t.Errorf("renewal %d: a new connection sees a certificate until %v; want %v", i, got, expires)
+		}
+		state.Close()
+		goal := sent.Load() + 20
+		eventually(t, "requests go on", func() bool { return sent.Load() >= goal })
+	}
+	stop.Store(true)
+	load.Wait()
+	if failed.Load() > 0 || sent.Load() < 20*renewals {
+		t.Errorf("%d of %d requests failed", failed.Load(), sent.Load())
+	}
+
+	large := `{"last":"` + strings.Repeat("x", 200<<10) + `"}`
+	if resp, err := client.Post(url+"/metrics", "", strings.NewReader(large)); err != nil || resp.StatusCode != 200 {
+		t.Fatalf("a large event: %v, %v", resp, err)
+	}
+	for name, r := range map[string]io.Reader{"sse": sse.Body, "ndjson": lines.Body, "ws": frames} {
+		var all bytes.Buffer
+		for p := make([]byte, 32<<10); !bytes.Contains(all.Bytes(), []byte(large)); {
+			n, err := r.Read(p)
+			if all.Write(p[:n]); err != nil {
+				t.Errorf("%s over TLS: %v after %d bytes", name, err, all.Len())
+				break
+			}
+		}
+		if n := int64(bytes.Count(all.Bytes(), []byte(`{"load":true}`))); n != sent.Load() {
+			t.Errorf("%s over TLS: %d events of %d", name, n, sent.Load())
+		}
+	}
+}
