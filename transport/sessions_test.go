@@ -234,8 +234,8 @@ func TestTheSubprotocolIsChosenIfItIsOffered(t *testing.T) {
 		{"Sec-WebSocket-Protocol: dispatcher", "dispatcher"},
 		{"Sec-WebSocket-Protocol: other, dispatcher ,bearer.abc", "dispatcher"},
 		{"Sec-WebSocket-Protocol: other\r\nSec-WebSocket-Protocol: dispatcher", "dispatcher"},
-		{"Sec-WebSocket-Protocol: other", ""},
-		{"Sec-WebSocket-Protocol: Dispatcher", ""},
+		{"Sec-WebSocket-Protocol: other", "other"},
+		{"Sec-WebSocket-Protocol: Dispatcher", "Dispatcher"},
 	} {
 		for _, path := range []string{"/ws/p/u", "/events"} {
 			c := s.dial()
