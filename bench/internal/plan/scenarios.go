@@ -115,6 +115,24 @@ func Scenarios() []Scenario {
 			Ceiling: bareHandler, Product: product,
 		},
 		{
+			Name: "batches", Title: "ingest: batches of 500 events of 0.5 KB over 4 connections, as fast as they go, one consumer",
+			Note: "go test -bench in internal/batches against the built program. Server CPU includes the writes to the consumer, which is skipped ahead: nobody reads a million events a second on what is left of the machine.",
+			Bench: &GoBench{
+				Package: "./internal/batches",
+				Pattern: `^BenchmarkBatches$`,
+				Figures: map[string]string{
+					"BenchmarkBatches/coding=identity events/s":      "batch_rate",
+					"BenchmarkBatches/coding=identity cpu-µs/event":  "batch_cpu_us",
+					"BenchmarkBatches/coding=identity mallocs/event": "batch_allocs",
+					"BenchmarkBatches/coding=gzip events/s":          "batch_gzip_rate",
+					"BenchmarkBatches/coding=gzip cpu-µs/event":      "batch_gzip_cpu_us",
+					"BenchmarkBatches/coding=gzip mallocs/event":     "batch_gzip_allocs",
+				},
+			},
+			Repetitions: 5, Duration: 2 * s,
+			Quick: &Quick{Repetitions: 1, Duration: 1 * s},
+		},
+		{
 			Name: "production", Title: "production shape: full-rate POST of session events, 2 consumers, one of them slow",
 			Note:   "The slow consumer reads 64 KB/s and is skipped ahead. The write loop cannot play: its slowest consumer sets the pace.",
 			Load:   flags("-consumers 2 -sample 1 -slow 1 -slow-rate 64000 -conns 32 -rate max -sessions"),

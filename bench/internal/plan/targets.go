@@ -18,6 +18,13 @@ func Targets() []Target {
 		{Title: "allocations per POST, scrapes included", Scenario: "ingest-pipelined", Figure: "post_allocs", Limit: 0.01},
 		{Title: "allocations per delivery, scrapes included", Scenario: "1000x12000", Figure: "delivery_allocs", Limit: 0.001},
 
+		{Title: "batches of lines, events accepted", Scenario: "batches", Figure: "batch_rate", Least: true, Limit: 1, Scale: 1e-6, Unit: "M/s"},
+		{Title: "batches of lines, server CPU per event", Scenario: "batches", Figure: "batch_cpu_us", Limit: 0.8, Unit: "µs"},
+		{Title: "batches of lines, allocations per event, scrapes included", Scenario: "batches", Figure: "batch_allocs", Limit: 0.01},
+		{Title: "batches in gzip, events accepted", Scenario: "batches", Figure: "batch_gzip_rate", Least: true, Limit: 1, Scale: 1e-6, Unit: "M/s"},
+		{Title: "batches in gzip, server CPU per event", Scenario: "batches", Figure: "batch_gzip_cpu_us", Limit: 2.5, Unit: "µs"},
+		{Title: "batches in gzip, allocations per event, scrapes included", Scenario: "batches", Figure: "batch_gzip_allocs", Limit: 0.01},
+
 		{Title: "2 consumers, POST rate against a bare write loop", Scenario: "two-consumers", Figure: "post_rate", Against: Ceiling, Least: true, Limit: 0.95, Unit: "×"},
 		{Title: "2 consumers, events skipped", Scenario: "two-consumers", Figure: "skipped", Limit: 0, Worst: true},
 		{Title: "one of 2 consumers slow, events that the healthy one skips", Scenario: "production", Figure: "healthy_skipped", Limit: 0, Worst: true},

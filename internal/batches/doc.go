@@ -1,0 +1,2 @@
+// Package batches measures the built program taking batches of events.
+package batches
