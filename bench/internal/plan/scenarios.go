@@ -130,7 +130,7 @@ func Scenarios() []Scenario {
 				},
 			},
 			Repetitions: 5, Duration: 2 * s,
-			Quick: &Quick{Repetitions: 1, Duration: 1 * s},
+			Quick: &Quick{Repetitions: 1, Duration: 200 * ms},
 		},
 		{
 			Name: "production", Title: "production shape: full-rate POST of session events, 2 consumers, one of them slow",
