@@ -151,7 +151,7 @@ func Scenarios() []Scenario {
 			Load:   flags("-consumers 100 -sample 2 -rate 1000 -size 512"),
 			Warmup: 1 * s, Duration: 4 * s, Repetitions: 3,
 			Product: product, Rivals: []Subject{chanHub, netHub},
-			Quick: &Quick{Repetitions: 1, Warmup: 1 * s, Duration: 2 * s},
+			Quick: &Quick{Repetitions: 1, Warmup: 1 * s, Duration: 1500 * ms},
 		},
 		{
 			Name: "100x2000", Title: "100 consumers × 2,000 events/s",
@@ -173,7 +173,7 @@ func Scenarios() []Scenario {
 			Load:   flags("-consumers 1000 -sample 2 -rate 2000 -size 512"),
 			Warmup: 1500 * ms, Duration: 4 * s, Repetitions: 3,
 			Product: product, Rivals: []Subject{chanHub},
-			Quick: &Quick{Repetitions: 1, Warmup: 1 * s, Duration: 2 * s},
+			Quick: &Quick{Repetitions: 1, Warmup: 1 * s, Duration: 1500 * ms},
 		},
 		{
 			Name: "1000x12000", Title: "1,000 consumers × 12,000 events/s",
@@ -181,7 +181,7 @@ func Scenarios() []Scenario {
 			Load:   flags("-consumers 1000 -sample 1 -rate 12000 -size 512"),
 			Warmup: 1500 * ms, Duration: 4 * s, Repetitions: 3,
 			Product: product,
-			Quick:   &Quick{Repetitions: 1, Warmup: 1 * s, Duration: 2 * s},
+			Quick:   &Quick{Repetitions: 1, Warmup: 1 * s, Duration: 1500 * ms},
 		},
 		{
 			Name: "10000-idle", Title: "10,000 idle consumers",
