@@ -468,3 +468,26 @@ func TestAnnouncedBatchesTakeNoRoom(t *testing.T) {
 		t.Errorf("a large chunked batch = %d %q; want 200", a.status, a.body)
 	}
 }
+
+// OkHttp's interceptors compress bodies of a length that they do not know.
+func TestCompressedBodiesMayComeInChunks(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	c := s.listen("/events")
+	for _, tt := range []struct{ target, header, body, want string }{
+		{"/api/events", "Content-Type: application/json; charset=utf-8", gzipped(t, `{"a":1}`), `{"a":1,"user_ip":"127.0.0.1"}`},
+		{"/metrics", ndjson, gzipped(t, "{\"a\":1}\n"), `{"a":1}`},
+		{"/metrics", ndjson, zstded(t, "{\"a\":1}\n"), `{"a":1}`},
+	} {
+		coding := isGzip
+		if tt.body[0] != 0x1f {
+			coding = isZstd
+		}
+		half := len(tt.body) / 2
+		a := s.send(fmt.Sprintf("POST %s HTTP/1.1\r\nHost: a\r\n%s\r\n%s\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n%x\r\n%s\r\n0\r\n\r\n",
+			tt.target, tt.header, coding, half, tt.body[:half], len(tt.body)-half, tt.body[half:]))
+		if got := c.event(); a.status != 200 || got != tt.want {
+			t.Errorf("POST %s with %s = %d %s, on the stream %s; want 200 and %s", tt.target, tt.header, a.status, a.body, got, tt.want)
+		}
+	}
+}
