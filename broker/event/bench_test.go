@@ -52,7 +52,7 @@ func BenchmarkBatch(b *testing.B) {
 }
 
 func BenchmarkCut(b *testing.B) {
-	names := []string{"user_ip", "received_at", "event_id"}
+	names := NewNames("user_ip", "received_at", "event_id")
 	for _, bb := range []struct {
 		name  string
 		event []byte
@@ -63,7 +63,7 @@ func BenchmarkCut(b *testing.B) {
 		b.Run(bb.name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				if got := Cut(bb.event, names...); len(got) != len(bb.event) {
+				if got := names.Cut(bb.event); len(got) != len(bb.event) {
 					b.Fatalf("%s", got)
 				}
 			}

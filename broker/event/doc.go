@@ -5,14 +5,14 @@
 // The way of a body, from left to right; each step may refuse:
 //
 //	one event      Check ─ OneLine ─┐
-//	lines, array   Batch.Next ──────┴─ Members: Cut, Append ─ publish
+//	lines, array   Batch.Next ──────┴─ Names.Cut, SplitObject ─ publish
 //
 // # Invariants
 //
 //  1. What [Check] passes is what encoding/json and utf8.Valid call valid, at
 //     most 10,000 levels deep.
 //  2. What [Batch.Next] passes has no CR or LF, and is valid as in 1.
-//  3. [Cut] and [OneLine] work in place and never make an event longer. No
+//  3. [Names.Cut] and [OneLine] work in place and never make an event longer. No
 //     other byte is touched.
 //  4. Event ids of one [IDs] strictly increase, as numbers and as text.
 //

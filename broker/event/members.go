@@ -1,6 +1,9 @@
 package event
 
-import "bytes"
+import (
+	"bytes"
+	"strings"
+)
 
 // SplitObject splits a valid event before the brace that ends the object. ok is
 // false if it is no object, empty if it has no members.
@@ -16,12 +19,34 @@ func SplitObject(event []byte) (head, tail []byte, empty, ok bool) {
 	return event[:end], event[end:], event[before] == '{', true
 }
 
+// Names are names of members that are looked for together.
+type Names []name
+
+// A name has an underscore at pivot, which is rarer in events than letters are.
+type name struct {
+	text  string
+	pivot int
+}
+
+// NewNames returns a set. Names must be of ASCII letters, digits and underscores,
+// with an underscore somewhere between.
+func NewNames(list ...string) (names Names) {
+	for _, text := range list {
+		pivot := strings.IndexByte(text, '_')
+		if pivot < 1 || pivot == len(text)-1 {
+			panic("event: no underscore between the letters of " + text)
+		}
+		names = append(names, name{text, pivot})
+	}
+	return names
+}
+
 // Cut removes the top-level members with one of the names from a valid object, in
 // place: all of them if a name occurs more than once, and also where the name is
-// spelled with escapes. Names must be of ASCII letters, digits and underscores.
-// It returns the object that is left, a part of the one that came.
-func Cut(object []byte, names ...string) []byte {
-	if !mayHave(object, names) {
+// spelled with escapes. It returns the object that is left, a part of the one that
+// came.
+func (names Names) Cut(object []byte) []byte {
+	if !names.mayBeIn(object) {
 		return object
 	}
 	// Members are read at from and kept at to. The comma before a member belongs to it.
@@ -35,7 +60,7 @@ func Cut(object []byte, names ...string) []byte {
 		}
 		colon := skipString(object, start)
 		end := skipValue(object, skipSpace(object, colon)+1)
-		if !isOneOf(object[start+1:colon-1], names) {
+		if !names.spelledBy(object[start+1 : colon-1]) {
 			if kept > 0 {
 				object[to] = ','
 				to++
@@ -53,20 +78,29 @@ func Cut(object []byte, names ...string) []byte {
 	return object[:to]
 }
 
-// mayHave is cheap, and false for nearly every event that has none of the names:
-// their letters can be escaped as \u00XX only.
-func mayHave(object []byte, names []string) bool {
-	for _, name := range names {
-		if bytes.Contains(object, []byte(name)) {
-			return true
+// mayBeIn is cheap, and false for nearly every event that has none of the names:
+// their characters can be escaped as \u00XX only.
+func (names Names) mayBeIn(object []byte) bool {
+	for at := 0; ; at++ {
+		i := bytes.IndexByte(object[at:], '_')
+		if i < 0 {
+			break
+		}
+		at += i
+		for _, n := range names {
+			if from, to := at-n.pivot, at-n.pivot+len(n.text); from >= 0 && to <= len(object) &&
+				object[at-1] == n.text[n.pivot-1] && string(object[from:to]) == n.text {
+				return true
+			}
 		}
 	}
-	return bytes.Contains(object, []byte(`\u00`))
+	i := bytes.IndexByte(object, '\\')
+	return i >= 0 && bytes.Contains(object[i:], []byte(`\u00`))
 }
 
-func isOneOf(spelled []byte, names []string) bool {
-	for _, name := range names {
-		if spells(spelled, name) {
+func (names Names) spelledBy(spelled []byte) bool {
+	for _, n := range names {
+		if spells(spelled, n.text) {
 			return true
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"event-dispatcher/broker"
+	"event-dispatcher/broker/event"
 )
 
 // A batch may cost a few allocations, its events none.
@@ -17,7 +18,7 @@ func TestEventsOfABatchCostNoAllocation(t *testing.T) {
 		}
 		players := newPlayers(log)
 		players.options.Add = StampTime | StampID
-		players.anywhere = players.options.Add.names()
+		players.anywhere = event.NewNames(players.options.Add.names()...)
 		handler := handlerOf(players, kind)
 		for range 100 { // buffers have grown, and the ring has been around
 			if status := request.to(handler); status >= 300 {

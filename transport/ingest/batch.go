@@ -16,10 +16,10 @@ type batch struct {
 	// Of the request.
 	players *Players
 	ctx     *fasthttp.RequestCtx
-	objects bool     // events must be objects, which get the address
-	names   []string // of the members that are added
-	may     int      // how many events the rates let in
-	seen    int      // events so far
+	objects bool        // events must be objects, which get the address
+	names   event.Names // of the members that are added
+	may     int         // how many events the rates let in
+	seen    int         // events so far
 
 	run     run
 	scratch []byte // members that are added, and reports as JSON
@@ -218,7 +218,7 @@ func (b *batch) takeReports(body []byte) {
 			b.reject(refusal.TooLarge)
 			continue
 		}
-		object := event.Cut(out[from:], b.names...) // e and ts stay
+		object := b.names.Cut(out[from:]) // e and ts stay
 		b.scratch = out[:from+len(object)-len("}")]
 		b.addMembers(false)
 		b.scratch = append(b.scratch, '}')

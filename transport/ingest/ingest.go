@@ -54,9 +54,9 @@ type Options struct {
 type Players struct {
 	// Fixed after New.
 	options  Options
-	byAdded  bool     // the shard key is a member that we add
-	anywhere []string // members that objects get on all paths
-	objects  []string // and on those that add the address
+	byAdded  bool        // the shard key is a member that we add
+	anywhere event.Names // members that objects get on all paths
+	objects  event.Names // and on those that add the address
 	ids      *event.IDs
 	losses   *cmcd.Losses
 	events   *inflate.Pool // for single events
@@ -74,14 +74,15 @@ type Players struct {
 // New returns the handlers.
 func New(o Options) *Players {
 	p := &Players{
-		options: o, anywhere: o.Add.names(), ids: event.NewIDs(), losses: cmcd.NewLosses(),
+		options: o, anywhere: event.NewNames(o.Add.names()...), ids: event.NewIDs(), losses: cmcd.NewLosses(),
 		events: inflate.New(o.MaxBody), batches: inflate.New(o.MaxBatch),
 	}
-	p.objects = p.anywhere
+	all := o.Add.names()
 	if !o.UserIP.Off() {
-		p.objects = append([]string{addressMember}, p.anywhere...)
+		all = append([]string{addressMember}, all...)
 	}
-	p.byAdded = slices.Contains(p.objects, o.Broker.ShardKey())
+	p.objects = event.NewNames(all...)
+	p.byAdded = slices.Contains(all, o.Broker.ShardKey())
 	return p
 }
 
@@ -148,11 +149,11 @@ func (p *Players) post(ctx *fasthttp.RequestCtx, objects bool) {
 
 // open makes an object ready for members to be added: those that it brings
 // itself are cut, and it is split before its last brace.
-func (p *Players) open(object []byte, names []string) (head, tail []byte, empty, ok bool) {
+func (p *Players) open(object []byte, names event.Names) (head, tail []byte, empty, ok bool) {
 	if !event.IsObject(object) {
 		return nil, nil, false, false
 	}
-	return event.SplitObject(event.Cut(object, names...))
+	return event.SplitObject(names.Cut(object))
 }
 
 // wholes are buffers for events that must be looked at as they will be published.
