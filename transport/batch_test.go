@@ -12,6 +12,7 @@ import (
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 
+	"event-dispatcher/transport/access"
 	"event-dispatcher/transport/ingest"
 
 	"event-dispatcher/transport/wire"
@@ -488,6 +489,28 @@ func TestCompressedBodiesMayComeInChunks(t *testing.T) {
 			tt.target, tt.header, coding, half, tt.body[:half], len(tt.body)-half, tt.body[half:]))
 		if got := c.event(); a.status != 200 || got != tt.want {
 			t.Errorf("POST %s with %s = %d %s, on the stream %s; want 200 and %s", tt.target, tt.header, a.status, a.body, got, tt.want)
+		}
+	}
+}
+
+// Without addresses, events are what came, and still objects only.
+func TestBatchesWithoutAddresses(t *testing.T) {
+	t.Parallel()
+	off, err := access.NewUserIP("off", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := start(t, func(o *setup) { o.UserIP = off })
+	c := s.listen("/events")
+	if a := s.send(request("POST", "/api/events", "{}\n1\n{\"user_ip\":2}\n", ndjson)); said(t, a) != "2 1:not_object" {
+		t.Errorf("the batch is answered %q; want one rejected", a.body)
+	}
+	if a := s.send(request("POST", "/cmcd", "e=t,ts=1")); a.status != 204 {
+		t.Errorf("a report is answered %d %q", a.status, a.body)
+	}
+	for _, want := range []string{`{}`, `{"user_ip":2}`, `{"e":"t","ts":1}`} {
+		if got := c.event(); got != want {
+			t.Errorf("the stream has %s; want %s", got, want)
 		}
 	}
 }
