@@ -8,12 +8,22 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"event-dispatcher/internal/natstest"
+	"event-dispatcher/internal/redistest"
 )
 
+// overEachB runs a benchmark with each carrier.
+func overEachB(b *testing.B, run func(*testing.B, engine)) {
+	b.Run("carrier=redis", func(b *testing.B) { run(b, redistest.Start(b)) })
+	b.Run("carrier=nats", func(b *testing.B) { run(b, natstest.Start(b)) })
+}
+
 // BenchmarkBrokerToBroker is the way of an event of 0.5 KB from one broker to
-// another through a local Redis, as fast as it goes without loss.
-func BenchmarkBrokerToBroker(b *testing.B) {
-	server := startRedis(b)
+// another through a local server, as fast as it goes without loss.
+func BenchmarkBrokerToBroker(b *testing.B) { overEachB(b, benchmarkBrokerToBroker) }
+
+func benchmarkBrokerToBroker(b *testing.B, server engine) {
 	from := newInstance(b, server.URL(), Options{}, nil)
 	to := newInstance(b, server.URL(), Options{}, nil)
 	up(b, from, to)
@@ -39,10 +49,11 @@ func BenchmarkBrokerToBroker(b *testing.B) {
 
 // BenchmarkLatency is the time from Offer to the other broker's consumer, at a
 // fixed rate, from the intended time of sending.
-func BenchmarkLatency(b *testing.B) {
+func BenchmarkLatency(b *testing.B) { overEachB(b, benchmarkLatency) }
+
+func benchmarkLatency(b *testing.B, server engine) {
 	for _, rate := range []int{100, 5000, 20_000} {
 		b.Run(fmt.Sprintf("rate=%d", rate), func(b *testing.B) {
-			server := startRedis(b)
 			n := 3 * rate
 			due := make([]time.Time, n+1)
 			late := make([]time.Duration, 0, n)

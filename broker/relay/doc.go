@@ -1,28 +1,42 @@
-// Package relay copies events between the instances of the dispatcher through
-// Redis Pub/Sub: the firehose of events that players post, and the session
-// events of users' screens.
+// Package relay copies events between the instances of the dispatcher: the firehose
+// of events that players post, over Redis Pub/Sub or NATS, and the session events of
+// users' screens, over Redis.
 //
 // It promises:
 //
 //   - [Relay.Offer] and [Relay.OfferSession] copy the event, allocate nothing
 //     and never wait. The caller has delivered the event to its own consumers
-//     before; nothing that befalls Redis changes that.
+//     before; nothing that befalls the carrier changes that.
 //   - Events of one instance arrive elsewhere in the order of the offers, once
 //     or not at all. For the firehose an instance that misses some learns how
-//     many, exactly, and tells its consumers.
+//     many, exactly, and tells its consumers, before what came after them.
+//   - An instance takes of the firehose only the shards that its consumers want:
+//     nothing while there are none. What nobody wanted is no gap.
 //   - An instance never gets its own events back.
 //   - Memory is bounded. What does not fit, or would come too late, is dropped
 //     and counted.
-//   - While Redis is away the relay tries to get it back; afterwards it goes on
+//   - While the carrier is away the relay tries to get it back; afterwards it goes on
 //     with what is recent.
 //
 // The way of an event:
 //
-//	Offer ─▶ outbox ─▶ publisher ─▶ Redis ─▶ subscriber ─▶ inbox ─▶ receiver ─▶ Sink
-//	        (a ring)  (envelopes)                       (bounded)  (sequences)
+//	Offer ─▶ outbox ─▶ publisher ─▶ carrier ─▶ subscriber ─▶ inbox ─▶ receiver ─▶ Sink
+//	        (a ring)  (envelopes)  (Out)  (In)            (bounded)  (sequences)
 //
 // The outbox is a [ring.Ring] per shard with one reader, the publisher. A publisher
-// that Redis holds up is lapped like any reader, and knows by how many events.
+// that the carrier holds up is lapped like any reader, and knows by how many events.
+// What a carrier must do is little, see [Carrier]: everything that is promised here is
+// made of sequences and answers.
+//
+// # Channels
+//
+// One shard goes by the channel of the name itself, as in older versions. Of several,
+// each has a channel of its own below the name ({name}/0 in Redis, name.0 in NATS), and by that of the
+// name every instance tells each second how many it has, so that instances with
+// another number find the channels. A subscriber hears the channels of what is wanted,
+// and goes on for [Options.Linger] when it is not any more. Each subscription has a
+// term: what arrives first in a new one is a beginning, and no gap is told before it.
+// One that the carrier interrupts keeps its term, so what was missed is told.
 //
 // # Sequences
 //
@@ -37,7 +51,7 @@
 // envelopes tell the numbers that come next, so that the end of a burst cannot be
 // lost unnoticed.
 //
-// # When Redis does not answer
+// # When the carrier does not answer
 //
 // An envelope that was sent without an answer may have arrived or not. It is sent
 // again, with the same number, until there is an answer; receivers pass over what
@@ -48,7 +62,11 @@
 //
 // After such a time the publisher first sends empty envelopes until as many
 // instances listen as before, for at most regather, because what is published
-// before they are back is lost for them.
+// before they are back is lost for them. NATS does not say how many listen: they get
+// settle.
+//
+// A Redis that has become a replica answers as before, and nobody hears what is
+// published there. The publisher asks for the role every second, and connects again.
 //
 // # Who touches what
 //
@@ -60,7 +78,7 @@
 //
 // # Trust
 //
-// Everybody who can reach Redis can publish. So lengths and counts of an envelope
+// Everybody who can reach the server can publish. So lengths and counts of an envelope
 // are checked before use, and every event again like one that a player posts:
 // JSON, UTF-8, no line ends.
 package relay
