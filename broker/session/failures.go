@@ -11,7 +11,7 @@ import (
 )
 
 // Reasons are the words for what can go wrong with the server.
-var Reasons = [...]string{"down", "busy", "timeout", "full", "wrong_type", "corrupt", "too_many", "denied", "other"}
+var Reasons = [...]string{"down", "busy", "timeout", "full", "readonly", "wrong_type", "corrupt", "too_many", "denied", "other"}
 
 // corrupt wraps the error of a value that is no event.
 type corrupt struct{ error }
@@ -42,7 +42,7 @@ func reasonOf(err error) int {
 			case "WRONGTYPE":
 				word = "wrong_type"
 			case "READONLY", "MISCONF":
-				word = "denied"
+				word = "readonly" // a replica, or a disk that takes nothing
 			}
 		}
 	}
@@ -63,6 +63,28 @@ func (s *Redis) failed(what, keys string, err error) {
 		return
 	}
 	s.log.Warn("sessions: redis did not "+what, zap.String("reason", Reasons[reason]), zap.String("keys", keys), redis.Error(err))
+}
+
+// noteWrite remembers whether the server takes writes.
+func (s *Redis) noteWrite(err error) {
+	if err == nil {
+		s.refuses.Store(false)
+		return
+	}
+	if word := Reasons[reasonOf(err)]; word == "full" || word == "readonly" {
+		s.refuses.Store(true)
+	}
+}
+
+// Refuses reports whether the server answers and did not take the last write, for want
+// of memory or because it takes none at all, so that events wait for it.
+func (s *Redis) Refuses() bool {
+	if !s.refuses.Load() {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.missed) > 0
 }
 
 // RedisStats is a snapshot of a [Redis].

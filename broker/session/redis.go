@@ -60,6 +60,7 @@ type Redis struct {
 	running sync.WaitGroup // keepLeases and maintain
 	cameUp  chan struct{}  // Redis is back: maintain now
 
+	refuses  atomic.Bool  // the last write
 	upSince  atomic.Int64 // Unix ns; 0 while away
 	failures [len(Reasons)]atomic.Uint64
 

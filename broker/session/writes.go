@@ -76,6 +76,7 @@ func (s *Redis) writeAll(writes []write, script string) {
 		if err == nil {
 			failed = errs[i]
 		}
+		s.noteWrite(failed)
 		if failed != nil {
 			s.failed("store an event", s.keys.all(w.key.action), failed)
 		}

@@ -12,6 +12,7 @@ import (
 	"os/signal"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -113,15 +114,11 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 	}
 	defer doors.Close()
 	cfg.Sockets.Loops = pool
-	shared := share(cfg, b, log, func() broker.ShardSet {
-		if pool.Consumers() == 0 {
-			return 0
-		}
-		return b.AllShards()
-	})
+	shared := share(cfg, b, log, pool.Demand)
 	defer shared.close()
 	o := cfg.Transport
 	o.Version, o.Log = process.Version(), log
+	o.Degraded = shared.degraded
 	o.Relay, o.Sessions, o.Screens, o.SessionStore = shared.relay, shared.sessions, shared.screens, shared.stats
 	o.Sources = []metric.Source{lines}
 	o.Gate, o.Certificate, o.AdminCertificate = doors.Gate, doors.Public, doors.Admin
@@ -195,7 +192,19 @@ type sharing struct {
 	screens  *screens.Hub
 	relay    *relay.Relay // nil: this instance is alone
 	stats    screens.Store
+	refuses  func() bool // Redis takes no writes; nil: there is none
 	close    func()
+}
+
+// degraded is what does not work although the service does, for /readyz.
+func (s *sharing) degraded() (kinds []string) {
+	if s.relay != nil {
+		kinds = s.relay.Degraded()
+	}
+	if s.refuses != nil && s.refuses() && !slices.Contains(kinds, "redis") {
+		kinds = append(kinds, "redis")
+	}
+	return kinds
 }
 
 // share starts the sessions, and the relay if there are other instances; neither waits
@@ -216,7 +225,7 @@ func share(cfg *config.Config, b *broker.Broker, log *zap.Logger, demand func() 
 			Lost:    s.sessions.Logout,
 			Log:     log,
 		})
-		store, s.stats.Redis, closeStore = shared, shared.Stats, shared.Close
+		store, s.stats.Redis, s.refuses, closeStore = shared, shared.Stats, shared.Refuses, shared.Close
 		o.Carrier, o.Sessions, o.Resubscribed = relay.OverRedis(*cfg.Redis), s.sessions, s.sessions.Resubscribed
 	} else {
 		alone := session.NewMemory(cfg.Sessions)

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http/httputil"
 	"slices"
 	"strconv"
 	"strings"
@@ -143,6 +144,7 @@ func (i *instance) listen() *stream {
 	for line := status; line != "\r\n" && err == nil; {
 		line, err = br.ReadString('\n')
 	}
+	br = bufio.NewReader(httputil.NewChunkedReader(br)) // every event is a chunk
 	if first, _ := br.ReadString('\n'); !strings.HasPrefix(status, "HTTP/1.1 200") || !strings.HasPrefix(first, ":") {
 		i.t.Fatalf("GET /events = %q, %q; want 200 and a comment", status, first)
 	}

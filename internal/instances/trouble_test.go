@@ -149,6 +149,7 @@ func TestFullRedisLosesNothing(t *testing.T) {
 	if n := p.a.Metric(`dispatcher_session_store_failures_total{reason="full"}`); n < 5 {
 		t.Errorf("store failures for lack of memory = %v; want 5 or more", n)
 	}
+	p.away(p.a) // degraded, although it answers
 	p.a.wantLog(`"sessions: redis did not store an event"`, `"reason":"full"`, `"redis":"`+server.Addr+`"`)
 	if got := server.Do("GET", "p/carol:UPDATING_CARD"); got != "" {
 		t.Errorf("stored %q in a Redis without memory", got)

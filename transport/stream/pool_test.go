@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"event-dispatcher/broker"
 	"event-dispatcher/broker/wake"
 	"event-dispatcher/transport/view"
 )
@@ -48,6 +49,37 @@ func TestMaxConsumersIsALimitOnPlaces(t *testing.T) {
 		if n := r.pool.Stats().Consumers; n != 0 {
 			t.Errorf("Stats().Consumers = %d after Drain; want 0", n)
 		}
+	})
+}
+
+func TestDemandIsTheShardsThatConsumersWant(t *testing.T) {
+	eachEngine(t, func(t *testing.T, o Options) {
+		r := newRig(t, roomy(3), o)
+		want := func(set broker.ShardSet) {
+			t.Helper()
+			if got := r.pool.Demand(); got != set {
+				t.Errorf("Demand() = %b; want %b", got, set)
+			}
+		}
+		admit := func(set broker.ShardSet) Ticket {
+			t.Helper()
+			ticket, err := r.pool.Admit(view.View{Shards: set})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return ticket
+		}
+		want(0)
+		a := admit(0b101)
+		want(0b101)
+		b, c := admit(0b100), admit(0b110)
+		want(0b111)
+		a.Forget()
+		want(0b110)
+		c.Forget()
+		want(0b100)
+		b.Forget()
+		want(0)
 	})
 }
 

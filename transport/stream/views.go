@@ -3,6 +3,7 @@ package stream
 import (
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"event-dispatcher/broker"
@@ -36,6 +37,25 @@ type wantedViews struct {
 	mu     sync.Mutex // guards what follows
 	views  map[view.View]*wanted
 	chosen int // views that count
+
+	users  [broker.MaxShards]int // of each shard
+	shards atomic.Uint64         // those that have any; read without the lock
+}
+
+// Demand is the shards that consumers want.
+func (p *Pool) Demand() broker.ShardSet { return broker.ShardSet(p.views.shards.Load()) }
+
+// follow notes that a view has a consumer more or less. With the lock held.
+func (w *wantedViews) follow(want *wanted, more int) {
+	set := w.shards.Load()
+	for _, shard := range want.shards {
+		if w.users[shard] += more; w.users[shard] > 0 {
+			set |= 1 << shard
+		} else {
+			set &^= 1 << shard
+		}
+	}
+	w.shards.Store(set)
 }
 
 // counts reports whether a view counts.
@@ -59,6 +79,7 @@ func (w *wantedViews) use(v view.View) (*wanted, bool) {
 		w.views[v] = want
 	}
 	want.users++
+	w.follow(want, 1)
 	return want, true
 }
 
@@ -66,6 +87,7 @@ func (w *wantedViews) use(v view.View) (*wanted, bool) {
 func (w *wantedViews) release(want *wanted) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.follow(want, -1)
 	if want.users--; want.users > 0 {
 		return
 	}
