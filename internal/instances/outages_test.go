@@ -28,7 +28,7 @@ func testFault10ServerStopsAndGoesOn(t *testing.T, c carrier) {
 	c.server.Continue()
 	p.settled()
 	for _, way := range []struct{ from, to *instance }{{p.a, p.b}, {p.b, p.a}} {
-		if gaps, dropped, unsure := way.to.gaps(), way.from.dropped(), way.from.unanswered(); gaps > dropped || gaps < dropped-unsure || gaps == 0 {
+		if gaps, dropped, unsure := way.to.gaps(), way.from.dropped(), way.from.unanswered(); c.kind == "redis" && gaps > dropped || gaps < dropped-unsure || gaps == 0 {
 			t.Errorf("gaps %v, dropped %v, %v of them unanswered; want the same but for these, not 0", gaps, dropped, unsure)
 		}
 		if expired := way.from.Metric(`dispatcher_relay_dropped_events_total{events="firehose",reason="expired"}`); expired+way.from.unanswered() != way.from.dropped() {
@@ -54,7 +54,8 @@ func testFault10WithTooSmallAnOutbox(t *testing.T, c carrier) {
 	a.publish(1)
 	far.wantBooks(a.sent())
 	full := all[0].Metric(`dispatcher_relay_dropped_events_total{events="firehose",reason="full"}`)
-	if gaps, dropped := all[1].gaps(), all[0].dropped(); gaps > dropped || gaps < dropped-all[0].unanswered() || full == 0 {
+	if gaps, dropped := all[1].gaps(), all[0].dropped(); c.kind == "redis" && gaps > dropped || gaps < dropped-all[0].unanswered() || full == 0 {
+		// NATS does not say who listens: what is published before the other is back is missed, too.
 		t.Errorf("gaps %v, dropped %v, %v of them for lack of room; want the same, some", gaps, all[0].dropped(), full)
 	}
 }

@@ -32,6 +32,7 @@ type instance struct {
 
 	relay bool        // there are others
 	store bool        // sessions are shared
+	found atomic.Bool // the server was there
 	hears atomic.Bool // it has had a consumer, and heard the others
 }
 
@@ -65,16 +66,17 @@ func together(t testing.TB, all ...*instance) {
 				(!i.store || i.Metric(`dispatcher_relay_up{events="sessions"}`) == 1 && i.Metric("dispatcher_session_store_up") == 1) &&
 				(!i.hears.Load() || i.Metric(channels) > 0)
 		})
+		i.found.Store(true)
 	}
 }
 
 const channels = `dispatcher_relay_subscribed_channels{events="firehose"}`
 
 // hear waits until an instance with its first consumer has what it subscribes to, if
-// there is a server for that. What the others publish before never comes.
+// the test has had it find a server. What the others publish before never comes.
 func (i *instance) hear() {
 	i.t.Helper()
-	if !i.relay || i.hears.Load() || i.Metric(`dispatcher_relay_up{events="firehose"}`) == 0 {
+	if !i.relay || i.hears.Load() || !i.found.Load() {
 		return
 	}
 	testkit.Eventually(i.t, "the instance hears the others", func() bool { return i.Metric(channels) > 0 })
