@@ -155,11 +155,13 @@ func New(o Options) *Relay {
 		r.firehose.subscriber.want(1<<o.Shards - 1)
 	} else {
 		r.firehose.subscriber.want(o.Demand())
-		r.wait.Go(func() { r.followDemand(ctx) })
 	}
 	r.receiver = receiver{self: r.origin, sink: o.Sink, owed: make([]uint64, o.Shards), maxEvent: o.MaxEvent, from: &r.firehose.subscriber, log: r.firehose.log}
 	r.wait.Go(func() { r.firehose.publisher.run(ctx) })
 	r.wait.Go(func() { r.receiver.run(ctx) })
+	if o.Demand != nil {
+		r.wait.Go(func() { r.followDemand(ctx) })
+	}
 
 	if o.Sessions != nil {
 		// As large as what the other instances take: see maxSession.
