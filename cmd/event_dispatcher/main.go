@@ -17,7 +17,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/KimMachineGun/automemlimit/memlimit"
 	"go.uber.org/zap"
 
 	"event-dispatcher/broker"
@@ -70,8 +69,17 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 	}
 	log, lines := process.NewLogger(cfg.LogLevel, stderr)
 	defer lines.Close()
-	if _, err := memlimit.Set(memlimit.WithRatio(0.9)); err != nil {
+	memory, err := process.ObeyMemoryLimit()
+	if err != nil {
 		log.Debug("no memory limit to obey", zap.Error(err))
+	}
+	descriptors, _ := process.Descriptors()
+	notes, err := cfg.Fit(memory, descriptors)
+	if err != nil {
+		return err
+	}
+	for _, note := range notes {
+		log.Warn("limits of the system, memory or descriptors: " + note)
 	}
 	if len(cfg.Idle) > 0 {
 		log.Warn("flags mean nothing without -redis", zap.Strings("flags", cfg.Idle))
@@ -120,7 +128,7 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 	o.Version, o.Log = process.Version(), log
 	o.Degraded = shared.degraded
 	o.Relay, o.Sessions, o.Screens, o.SessionStore = shared.relay, shared.sessions, shared.screens, shared.stats
-	o.Sources = []metric.Source{lines}
+	o.Sources = []metric.Source{lines, limits(cfg, memory, descriptors)}
 	o.Gate, o.Certificate, o.AdminCertificate = doors.Gate, doors.Public, doors.Admin
 	srv := transport.New(b, pool, o)
 
@@ -138,7 +146,7 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 		log.Info("listening for operators", zap.Stringer("address", admin.Addr()))
 		serving.Go(func() { failed <- srv.ServeAdmin(admin) })
 	}
-	logLimits(log, cfg, b)
+	logLimits(log, cfg, b, memory, descriptors)
 	doors.Log(log, admin != nil)
 
 	select {
@@ -270,9 +278,24 @@ func (s *sharing) drain(ctx context.Context, log *zap.Logger) {
 	}
 }
 
-// logLimits says at start what the caps are, and warns if the system's are lower.
-func logLimits(log *zap.Logger, cfg *config.Config, b *broker.Broker) {
-	fields := []zap.Field{
+// limits are what there may be at most, as metrics.
+func limits(cfg *config.Config, memory, descriptors int) process.Limits {
+	return process.Limits{
+		{Of: "consumers", Max: cfg.Streams.MaxConsumers},
+		{Of: "connections", Max: cfg.Transport.MaxConnections},
+		{Of: "client_connections", Max: cfg.Transport.ClientConnections},
+		{Of: "session_sockets", Max: cfg.Sockets.MaxSockets},
+		{Of: "event_bytes", Max: cfg.Transport.MaxBody},
+		{Of: "ring_bytes", Max: cfg.Broker.Bytes},
+		{Of: "bodies_bytes", Max: cfg.Transport.BodiesBytes},
+		{Of: "memory_bytes", Max: memory},
+		{Of: "descriptors", Max: descriptors},
+	}
+}
+
+// logLimits says at start what the caps are.
+func logLimits(log *zap.Logger, cfg *config.Config, b *broker.Broker, memory, descriptors int) {
+	log.Info("limits",
 		zap.String("version", process.Version()),
 		zap.Int("max_consumers", cfg.Streams.MaxConsumers),
 		zap.Int("max_connections", cfg.Transport.MaxConnections),
@@ -281,17 +304,6 @@ func logLimits(log *zap.Logger, cfg *config.Config, b *broker.Broker) {
 		zap.Int("ring_bytes", cfg.Broker.Bytes),
 		zap.Int("shards", b.Shards()),
 		zap.Int("loops", cfg.Streams.Loops),
-	}
-	const (
-		others      = 64 // listeners, epoll sets, logs
-		perConsumer = 2  // over WebSocket; one otherwise
-	)
-	if limit, ok := process.Descriptors(); ok {
-		fields = append(fields, zap.Int("descriptors", limit))
-		if need := perConsumer*cfg.Streams.MaxConsumers + cfg.Transport.MaxConnections + cfg.Sockets.MaxSockets + others; need > limit {
-			log.Warn("the limits need more descriptors than the system allows: raise ulimit -n or lower -max-consumers, -max-connections, -max-sockets", append(fields, zap.Int("needed", need))...)
-			return
-		}
-	}
-	log.Info("limits", fields...)
+		zap.Int("memory", memory),
+		zap.Int("descriptors", descriptors))
 }

@@ -48,7 +48,8 @@ type Config struct {
 	NATS        *relay.NATS   // nil: Redis takes players' events, if there is one
 	RedisPrefix string
 	Relay       relay.Options
-	Idle        []string // flags that were given and mean nothing without Redis
+	given       map[string]bool // flags that somebody chose, by argument or environment
+	Idle        []string        // flags that were given and mean nothing without Redis
 
 	Drain Drain
 }
@@ -93,6 +94,8 @@ func Parse(args []string, getenv func(string) string, stderr io.Writer) (*Config
 	if err := t.check(); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUsage, err)
 	}
+	c.given = map[string]bool{}
+	t.flags.Visit(func(f *flag.Flag) { c.given[f.Name] = true })
 	return c, nil
 }
 
