@@ -1,6 +1,8 @@
 package access
 
 import (
+	"strings"
+
 	"github.com/valyala/fasthttp"
 
 	"event-dispatcher/transport/reply"
@@ -14,6 +16,7 @@ import (
 // the answer allows. Nothing here reads cookies, so it gives nothing away.
 type CORS struct {
 	listed map[string][]reply.Header // what each listed origin is answered; nil: no list
+	list   []string                  // with those that stand for several
 }
 
 // NewCORS returns the policy for a list of origins, as browsers write them.
@@ -21,15 +24,19 @@ func NewCORS(origins []string) *CORS {
 	if len(origins) == 0 {
 		return &CORS{}
 	}
-	c := &CORS{listed: map[string][]reply.Header{}}
+	c := &CORS{listed: map[string][]reply.Header{}, list: origins}
 	for _, o := range origins {
-		c.listed[o] = []reply.Header{
-			varyByOrigin,
-			reply.NewHeader(fasthttp.HeaderAccessControlAllowOrigin, o),
-			allowCredentials,
-		}
+		c.listed[o] = allowOne(o)
 	}
 	return c
+}
+
+func allowOne(origin string) []reply.Header {
+	return []reply.Header{
+		varyByOrigin,
+		reply.NewHeader(fasthttp.HeaderAccessControlAllowOrigin, origin),
+		allowCredentials,
+	}
 }
 
 // Allow sets the headers of an answer to consumers, errors included.
@@ -69,21 +76,28 @@ func (c *CORS) Headers(req *fasthttp.RequestHeader) []reply.Header {
 	if c.listed == nil {
 		return allowEverybody
 	}
-	if list, ok := c.listed[string(req.Peek(fasthttp.HeaderOrigin))]; ok {
+	origin := req.Peek(fasthttp.HeaderOrigin)
+	if list, ok := c.listed[string(origin)]; ok {
 		return list
+	}
+	if among(c.list, string(origin)) {
+		return allowOne(string(origin))
 	}
 	return allowNobody
 }
 
 // MayUpgrade reports whether a page may open a WebSocket, which CORS does not
-// apply to. What is no browser says no origin.
+// apply to. What is no browser says no origin; a page of the service's own host needs no
+// permission.
 func (c *CORS) MayUpgrade(req *fasthttp.RequestHeader) bool {
 	if c.listed == nil {
 		return true
 	}
 	origin := req.Peek(fasthttp.HeaderOrigin)
-	_, listed := c.listed[string(origin)]
-	return len(origin) == 0 || listed || ownOrigin(string(origin), req)
+	if _, listed := c.listed[string(origin)]; listed || len(origin) == 0 {
+		return true
+	}
+	return among(c.list, string(origin)) || own(strings.ToLower(string(origin)), req)
 }
 
 // allowedHeaders are what pages may add to a request: what our own protocols need,

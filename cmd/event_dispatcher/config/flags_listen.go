@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"go.uber.org/zap/zapcore"
+
+	"event-dispatcher/transport/access"
 )
 
 // listening declares the flags of listeners and of what comes in by them.
@@ -17,7 +19,7 @@ func (c *Config) listening(t *table) {
 	t.read("admin-addr", "", "`address` for metrics, probes, console, consumer list and pprof; they are then not on the public port", c.admin)
 	t.read("console", "on", "`on`: a page at / shows what is going on, on -admin-addr if there is one; off: a few lines of text", c.console)
 	t.read("trusted-proxies", "", "`networks` of proxies whose X-Forwarded-For is believed, comma-separated; empty means all", each(&o.TrustedProxies, network))
-	t.read("cors-origins", "", "`origins` that may use the service from a browser, comma-separated; empty means all, without credentials", each(&o.Origins, origin))
+	t.read("cors-origins", "", "`origins` that may use the service from a browser, comma-separated; empty means all, without credentials", each(&o.Origins, access.Origin))
 	t.count(&o.MaxConnections, "max-connections", 8192, 1, many, "most HTTP connections at once, streams not counted")
 	t.count(&o.ClientConnections, "client-connections", -1, -1, many, "most connections of one client address (429 beyond), streams and sockets among them; 0 means no limit, -1 means 512 where -trusted-proxies says which addresses are proxies, and otherwise no limit")
 	t.duration(&o.ReadTimeout, "read-timeout", 10*time.Second, 100*time.Millisecond, long, "longest time for a request to arrive")

@@ -4,9 +4,10 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"net/url"
 	"strconv"
 	"strings"
+
+	"event-dispatcher/transport/access"
 )
 
 // each reads a comma-separated list, item by item. Empty items are passed over.
@@ -74,20 +75,11 @@ func reachable(addr string) string {
 	return net.JoinHostPort(host, port)
 }
 
-// origin reads an origin, and spells it as browsers do.
-func origin(s string) (string, error) {
-	u, err := url.Parse(s)
-	if err != nil || u.Scheme == "" || u.Host == "" || u.Path != "" || u.RawQuery != "" {
-		return "", fmt.Errorf("%q is not an origin such as https://example.org", s)
-	}
-	return strings.ToLower(s), nil
-}
-
 func originOrAll(s string) (string, error) {
 	if s == "*" {
 		return s, nil
 	}
-	return origin(s)
+	return access.Origin(s)
 }
 
 // network reads a network, or an address as a network of one.
