@@ -39,6 +39,18 @@ func (l *loop) keepAlive(now time.Time) {
 	}
 }
 
+// drainStall is the stall limit once all streams were told to end: one consumer that
+// takes nothing is no reason to stay for the whole of a long limit.
+const drainStall = 5 * time.Second
+
+// stall is how long a consumer may take no byte.
+func (l *loop) stall(now time.Time) time.Duration {
+	if d := l.drainer; d != nil && now.After(d.from.Add(d.plan.window)) {
+		return min(l.pool.options.Stall, drainStall)
+	}
+	return l.pool.options.Stall
+}
+
 // cutStalled closes consumers that made no progress for the stall limit. Members
 // of a herd have taken everything there was.
 func (l *loop) cutStalled(now time.Time) {
@@ -64,7 +76,7 @@ func (l *loop) cutStalled(now time.Time) {
 			g.backlog = left
 		}
 		switch quiet := now.Sub(g.progress); {
-		case quiet >= l.pool.options.Stall:
+		case quiet >= l.stall(now):
 			l.close(c, ReasonStalled)
 		case quiet >= time.Second:
 			// A write can also fail for want of kernel memory, and then no

@@ -248,3 +248,33 @@ func TestConsumerHandedOverAfterTheDrainIsEndedCleanly(t *testing.T) {
 		r.wantClosed(ReasonDrained, 1)
 	})
 }
+
+// A consumer that takes nothing does not keep a drain for as long as its stall limit
+// allows while the service runs.
+func TestDrainDoesNotWaitForAStalledConsumerToTheEnd(t *testing.T) {
+	eachEngine(t, func(t *testing.T, o Options) {
+		o.Stall = time.Hour
+		r := newRig(t, tiny(1), o)
+		stalled := r.join(joinOptions{stalled: true, buffer: 8 << 10})
+		eventually(t, func() string {
+			r.publish(0, 150)
+			if in, ok := r.inspect(stalled); !ok || in.Lag == 0 {
+				return "its socket is not full"
+			}
+			return ""
+		})
+		ctx, cancel := context.WithTimeout(context.Background(), time.Hour)
+		defer cancel()
+		drained := make(chan struct{})
+		go func() {
+			defer close(drained)
+			r.pool.Drain(ctx, 0, 0)
+		}()
+		select {
+		case <-drained:
+		case <-time.After(patience):
+			t.Fatalf("the drain still waits after %v", patience)
+		}
+		stalled.resume()
+	})
+}
