@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"strconv"
 	"strings"
@@ -42,6 +43,20 @@ func appendEvent(dst []byte, e event) []byte {
 	return append(dst, `"}`...)
 }
 
+// publishNoise publishes an event that compresses badly.
+func (r *rig) publishNoise(shard int, random *rand.Rand) {
+	s := &r.shards[shard]
+	s.Lock()
+	defer s.Unlock()
+	noise := make([]byte, 6000)
+	for i := range noise {
+		noise[i] = byte(random.Uint32())
+	}
+	frame := wire.Format{}.AppendEvent(nil, fmt.Appendf(nil, `{"shard":%d,"producer":0,"number":%d,"noise":"%x"}`, shard, s.next, noise[:4000]))
+	r.put(shard, frame)
+	s.next++
+}
+
 // parseEvent reads one back; ok is false if a single byte is not as it was published.
 // A shape that has all members has them in the order of their names.
 func parseEvent(data []byte) (e event, ok bool) {
@@ -53,6 +68,9 @@ func parseEvent(data []byte) (e event, ok bool) {
 	e = event{shard: int(field("shard")), producer: int(field("producer")), number: field("number"), size: int(field("size"))}
 	if e.size > len(data) {
 		return e, false
+	}
+	if bytes.Contains(data, []byte(`"noise":`)) {
+		return e, true
 	}
 	whole := appendEvent(nil, e)
 	_, pad, _ := bytes.Cut(whole[:len(whole)-1], []byte(`"pad":`))
@@ -224,13 +242,13 @@ func (c *client) awaitEvents(t testing.TB, n uint64) {
 
 func (c *client) read() {
 	defer close(c.done)
+	if c.format.Encoding == wire.Gzip {
+		c.readGzip()
+		return
+	}
 	buf := make([]byte, c.chunk)
 	for {
-		if c.pause != nil {
-			c.pause()
-		}
-		c.awaitGate()
-		n, err := c.conn.Read(buf)
+		n, err := c.receive(buf)
 		c.mu.Lock()
 		c.take(buf[:n])
 		c.seen.end = err
@@ -240,6 +258,15 @@ func (c *client) read() {
 			return
 		}
 	}
+}
+
+// receive is a read from the connection.
+func (c *client) receive(buf []byte) (int, error) {
+	if c.pause != nil {
+		c.pause()
+	}
+	c.awaitGate()
+	return c.conn.Read(buf)
 }
 
 func (c *client) takeEvent(data []byte) {

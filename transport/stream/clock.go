@@ -33,6 +33,14 @@ func (l *loop) keepAlive(now time.Time) {
 			continue
 		}
 		h.written = now
+		if h.packer != nil {
+			if len(h.members) > 0 {
+				h.packer.write(h.format.KeepAlive(), now)
+				l.closeBlock(h, now)
+			}
+			l.enterWaiting(h.packer) // they may need one of their own
+			continue
+		}
 		for k := len(h.members) - 1; k >= 0; k-- {
 			l.tell(h.members[k], l.pool.options.keepAlive(h.format))
 		}
@@ -90,6 +98,6 @@ func (l *loop) cutStalled(now time.Time) {
 func (l *loop) keepWaiting(c *consumer, now time.Time) {
 	g, after := c.lag, l.pool.options.KeepAlive
 	if after > 0 && l.drainer == nil && len(g.rest) == 0 && now.Sub(g.progress) >= after-l.pool.options.clockTick() {
-		g.rest = l.pool.options.keepAlive(c.herd.format) // shared, but only ever resliced
+		g.rest = l.alone(c, l.pool.options.keepAlive(c.herd.format)) // shared, but only ever resliced
 	}
 }

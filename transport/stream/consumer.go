@@ -37,6 +37,8 @@ type consumer struct {
 	// each member.
 	delivered uint64
 
+	gzip *gzipped // of a compressed stream
+
 	// mark is, in a conflated herd, the sum of the sequences up to which c was
 	// given its share.
 	mark uint64
@@ -50,6 +52,12 @@ type lag struct {
 	event    bool            // rest ends an event, which then counts as delivered
 	at       broker.Tick     // when that event was published
 	share    *share          // rest is of this; then event does not count
+	batch    int             // events that rest ends, all of them at once
+	packed   bool            // reads its herd's blocks, and not the ring:
+	block    *block          // rest is of this one,
+	next     int             // number of the one after that
+	passed   uint64          // sum of the sequences behind the last one that it took whole
+	sum      checksum        // of the herd's stream, there
 	queued   bool            // in the loop's ready list
 	former   bool            // was a member before
 	leaving  bool            // ends after rest,
@@ -82,6 +90,22 @@ func (c *consumer) info(heads []broker.Cursor) ConsumerInfo {
 		passed += cursors[i].Sequence()
 		in.Lag += uint64(max(cursors[i].Behind(heads[shard]), 0))
 	}
+	if p := c.herd.packer; p != nil {
+		var at uint64 // where it stands
+		switch {
+		case c.lag == nil:
+			if at = p.passed; p.plain == 0 {
+				at = c.herd.passed()
+			}
+			in.Skipped += p.skips
+		case c.lag.packed:
+			at = c.lag.passed
+		default:
+			at = passed + c.joined - uint64(c.lag.batch)
+		}
+		in.Lag += passed + c.joined - at
+		passed = at - c.joined
+	}
 	if partial { // the cursor has passed an event whose end is still to be written
 		passed--
 		in.Lag++
@@ -94,6 +118,6 @@ func (c *consumer) info(heads []broker.Cursor) ConsumerInfo {
 	}
 	passed -= held
 	in.Lag += held
-	in.PassedOver = passed - in.Delivered - c.skipped
+	in.PassedOver = passed - in.Delivered - in.Skipped
 	return in
 }

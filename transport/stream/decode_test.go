@@ -1,9 +1,15 @@
 package stream
 
 import (
+	"bufio"
 	"bytes"
+	"compress/flate"
+	"compress/gzip"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
+	"io"
+	"net/http/httputil"
 	"strconv"
 	"strings"
 
@@ -31,6 +37,57 @@ func (c *client) take(p []byte) {
 		}
 		c.raw = c.raw[n:]
 	}
+}
+
+// readGzip reads a compressed stream, with the decoders of the standard library.
+func (c *client) readGzip() {
+	defer c.conn.Close()
+	var body io.Reader = (*rawReader)(c)
+	if !c.format.Unchunked {
+		body = httputil.NewChunkedReader(bufio.NewReader(body))
+	}
+	z, err := gzip.NewReader(body)
+	buf := make([]byte, 32<<10)
+	for err == nil {
+		var n int
+		n, err = z.Read(buf)
+		c.mu.Lock()
+		for c.raw = append(c.raw, buf[:n]...); len(c.raw) > 0 && c.seen.wrong == ""; {
+			n := c.takeUnit(c.raw)
+			if n == 0 {
+				break
+			}
+			c.raw = c.raw[n:]
+		}
+		c.mu.Unlock()
+	}
+	if err == io.EOF { // the checksum is right, and so is the last chunk
+		c.mu.Lock()
+		c.seen.complete = true
+		c.mu.Unlock()
+		_, err = c.receive(make([]byte, 64)) // the line end behind the last chunk
+		if err == nil {
+			_, err = c.receive(make([]byte, 64))
+		}
+	}
+	c.mu.Lock()
+	if errors.Is(err, gzip.ErrChecksum) || errors.Is(err, gzip.ErrHeader) || errors.As(err, new(flate.CorruptInputError)) {
+		c.complain("%v", err)
+	}
+	c.seen.end = err
+	c.mu.Unlock()
+}
+
+// A rawReader reads what comes over a client's connection.
+type rawReader client
+
+func (r *rawReader) Read(p []byte) (int, error) {
+	c := (*client)(r)
+	n, err := c.receive(p[:min(len(p), c.chunk)])
+	c.mu.Lock()
+	c.seen.bytes += uint64(n)
+	c.mu.Unlock()
+	return n, err
 }
 
 // takeChunk takes a chunk, which must hold one event or one notice.

@@ -84,5 +84,12 @@ func (l *loop) untilDelayed(now time.Time, limit time.Duration) (d time.Duration
 			}
 		}
 	}
+	for _, h := range l.packed {
+		if p := h.packer; p.plain > 0 {
+			if until := max(p.due.Sub(now), 0); d < 0 || until < d {
+				d = until
+			}
+		}
+	}
 	return d, listen
 }

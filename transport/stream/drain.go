@@ -100,7 +100,7 @@ func (d *drainer) reached(h *herd) bool {
 			return false
 		}
 	}
-	return h.conflation == nil || len(h.conflation.held) == 0
+	return (h.conflation == nil || len(h.conflation.held) == 0) && (h.packer == nil || h.packer.plain == 0)
 }
 
 // farewell ends a stream cleanly if its consumer is up to date. A laggard is
@@ -110,11 +110,21 @@ func (d *drainer) farewell(l *loop, c *consumer) {
 		return
 	}
 	f := c.herd.format
-	if l.tell(c, f.AppendEnd(f.AppendFarewell(nil, Jitter(minRetry, maxRetry)))) {
+	if l.tell(c, l.ending(c, f.AppendFarewell(nil, Jitter(minRetry, maxRetry)))) {
 		l.finish(c, ReasonDrained)
 	} else if c.lag != nil {
 		c.lag.leaving, c.lag.why = true, ReasonDrained
 	}
+}
+
+// ending is a last notice to a member, and the end of its stream.
+func (l *loop) ending(c *consumer, notice []byte) []byte {
+	f := c.herd.format
+	if c.gzip == nil {
+		return f.AppendEnd(notice)
+	}
+	l.settle(c, c.herd.packer.closed)
+	return c.gzip.appendLast(nil, f, notice)
 }
 
 // finish closes a consumer that has been handed everything, as soon as none of it

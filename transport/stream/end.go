@@ -55,7 +55,7 @@ func (l *loop) dismiss(c *consumer, why Reason) {
 			l.close(c, why)
 		default:
 			f := c.herd.format
-			if l.tell(c, f.AppendEnd(f.AppendEnded(nil, why.String()))) {
+			if l.tell(c, l.ending(c, f.AppendEnded(nil, why.String()))) {
 				l.finish(c, why)
 			} else if c.slot >= 0 {
 				l.close(c, why)

@@ -20,6 +20,7 @@ type herd struct {
 	id     int32        // of sel in group.matcher
 
 	conflation *conflation // nil: events go out as they come
+	packer     *packer     // nil: events go out as they are
 
 	members   []*consumer
 	lagging   int       // consumers that belong to it but are not up to date
@@ -35,6 +36,9 @@ func newHerd(g *group, want *wanted, now time.Time) *herd {
 		raw: v.Format.InRing() && v.Shape == nil && v.Pace.Every == 0, written: now,
 	}
 	h.conflation = newConflation(h)
+	if v.Format.Encoding != wire.Identity {
+		h.packer = newPacker(h)
+	}
 	return h
 }
 
@@ -66,12 +70,15 @@ func (h *herd) leave(c *consumer) {
 	if h.conflation != nil {
 		delete(h.conflation.fresh, c)
 	}
+	if h.packer != nil {
+		c.skipped += h.packer.skips
+	}
 	h.count(-1)
 }
 
 // count keeps the number of members that select, by shard.
 func (h *herd) count(n int) {
-	if h.sel == nil || h.conflation != nil {
+	if h.sel == nil || h.conflation != nil || h.packer != nil {
 		return
 	}
 	for _, shard := range h.want.shards {

@@ -33,7 +33,10 @@ func (l *loop) serveReady(now time.Time, atMost time.Duration) (more bool) {
 			l.makeReady(c)
 			more = true
 		case ahead:
-			if g := c.herd.group; g.delay > 0 { // its front may stand still for long
+			if p := c.herd.packer; p != nil { // until the next block
+				c.lag.queued = true
+				p.waiting = append(p.waiting, c)
+			} else if g := c.herd.group; g.delay > 0 { // its front may stand still for long
 				c.lag.queued = true
 				g.ahead = append(g.ahead, c)
 			} else {
@@ -59,6 +62,10 @@ const (
 func (l *loop) catchUp(c *consumer, now time.Time) turn {
 	g, h := c.lag, c.herd
 	wire := &l.stats.wires[h.format.Kind]
+	most := turnBytes
+	if h.packer != nil {
+		most = packedRead
+	}
 	for budget := turnBytes; ; {
 		if len(g.rest) > 0 {
 			n, ok := l.write(c, g.rest)
@@ -77,6 +84,15 @@ func (l *loop) catchUp(c *consumer, now time.Time) turn {
 				return done
 			}
 			g.rest, g.share = nil, nil
+			if g.block != nil {
+				l.tookBlock(c)
+			}
+			if g.batch > 0 {
+				c.delivered += uint64(g.batch)
+				wire.delivered.Add(uint64(g.batch))
+				l.stats.latency.observe(uint64(l.broker.Tick(time.Now()).Since(g.at)), uint64(g.batch))
+				g.batch = 0
+			}
 			if g.event {
 				g.event = false
 				c.delivered++
@@ -101,11 +117,19 @@ func (l *loop) catchUp(c *consumer, now time.Time) turn {
 		if budget <= 0 {
 			return outOfTurn
 		}
+		if g.packed {
+			if l.nextBlock(c) {
+				l.stats.lagging.Add(-1)
+				return done
+			}
+			budget -= len(g.rest)
+			continue
+		}
 		i := l.nextShard(c)
 		if i < 0 {
 			break
 		}
-		if !l.broker.Read(h.want.shards[i], &g.cursors[i], &l.batch, budget) {
+		if !l.broker.Read(h.want.shards[i], &g.cursors[i], &l.batch, min(budget, most)) {
 			break
 		}
 		n, ok := l.serveBatch(c, i, &l.batch, now)
@@ -118,8 +142,12 @@ func (l *loop) catchUp(c *consumer, now time.Time) turn {
 	if !l.caughtUp(c) {
 		return ahead
 	}
+	if h.packer == nil {
+		h.join(c)
+	} else if !l.enter(c) {
+		return ahead
+	}
 	l.stats.lagging.Add(-1)
-	h.join(c)
 	return done
 }
 
@@ -153,7 +181,7 @@ func (l *loop) serveBatch(c *consumer, i int, b *broker.Batch, now time.Time) (i
 		// The notice goes out first, and whole; then the batch is read again.
 		c.skipped += b.Skipped
 		l.stats.skipped.Add(b.Skipped)
-		g.rest = l.pool.options.appendSkipped(h.format, nil, b.Skipped)
+		g.rest = l.alone(c, l.pool.options.appendSkipped(h.format, nil, b.Skipped))
 		if b.Events > 0 {
 			g.cursors[i] = b.Cursor(0)
 		}
@@ -164,6 +192,10 @@ func (l *loop) serveBatch(c *consumer, i int, b *broker.Batch, now time.Time) (i
 		g.cursors[i] = b.Cursor(b.Events)
 	}
 	t := l.build(h, b, l.pick(h, b), g.cursors)
+	if c.gzip != nil {
+		l.serveAlone(c, b, t, now)
+		return len(b.Bytes), true
+	}
 	n := 0
 	if len(t.bytes) > 0 {
 		var ok bool
@@ -186,4 +218,27 @@ func (l *loop) serveBatch(c *consumer, i int, b *broker.Batch, now time.Time) (i
 	g.rest = append([]byte(nil), cut.rest...)
 	l.standAt(c, shard, b, cut)
 	return n, false
+}
+
+// alone is what p, which is for c only and stands between two blocks if c's stream is
+// compressed, becomes on its connection.
+func (l *loop) alone(c *consumer, p []byte) []byte {
+	if c.gzip == nil {
+		return p
+	}
+	return c.gzip.appendPrivate(nil, c.herd.format, p)
+}
+
+// serveAlone has a consumer of a compressed stream, who is not up to date, written a
+// take next.
+func (l *loop) serveAlone(c *consumer, b *broker.Batch, t *take, now time.Time) {
+	g := c.lag
+	g.progress = now
+	if c.herd.sel != nil {
+		l.stats.passedOver.Add(uint64(b.Events - t.events))
+	}
+	if t.events > 0 {
+		g.rest = c.gzip.appendPrivate(nil, c.herd.format, t.bytes)
+		g.batch, g.at = t.events, b.At(t.index(0))
+	}
 }

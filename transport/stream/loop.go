@@ -46,6 +46,7 @@ type loop struct {
 	live      group    // the herds that are swept whenever there is news
 	delayed   []*group // the others
 	conflated []*herd
+	packed    []*herd
 	slots     []*consumer // by slot; nil where free
 	free      []int32     // free slots
 	ready     []*consumer // laggards whose socket may take bytes, in order of their turns
@@ -157,6 +158,7 @@ func (l *loop) run() {
 		}
 		late := l.sweepDelayed(now)
 		l.letGo(now)
+		l.closeBlocks(now)
 		more = l.serveReady(now, max(now.Sub(start), leastServing)) || late
 		l.onClock(now)
 	}
@@ -273,6 +275,9 @@ func (l *loop) adopt(c *consumer) {
 		if c.herd.conflation != nil {
 			l.conflated = append(l.conflated, c.herd)
 		}
+		if c.herd.packer != nil {
+			l.packed = append(l.packed, c.herd)
+		}
 	}
 	c.herd.lagging++
 	c.lag.progress = now
@@ -292,6 +297,9 @@ func (l *loop) forgetHerds() {
 			delete(l.herds, want)
 			if i := slices.Index(l.conflated, h); i >= 0 {
 				l.conflated = slices.Delete(l.conflated, i, i+1)
+			}
+			if i := slices.Index(l.packed, h); i >= 0 {
+				l.packed = slices.Delete(l.packed, i, i+1)
 			}
 		}
 	}
@@ -325,6 +333,9 @@ func (l *loop) close(c *consumer, why Reason) {
 		c.herd.lagging--
 		l.stats.lagging.Add(-1)
 		c.lag.queued = false // serveReady skips it
+		if c.lag.packed {
+			c.herd.packer.lagging--
+		}
 	}
 	l.slots[c.slot] = nil
 	l.free = append(l.free, c.slot)

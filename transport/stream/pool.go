@@ -142,8 +142,9 @@ type Ticket struct {
 	pool    *Pool
 	want    *wanted
 	cursors []broker.Cursor
-	then    func() // see Then; may be nil
-	ender   *Ender // nil: nobody ends it
+	gzip    *gzipped // nil: the stream is not compressed
+	then    func()   // see Then; may be nil
+	ender   *Ender   // nil: nobody ends it
 }
 
 // Then is the ticket of a consumer after whose end f is called, once. It must not
@@ -168,7 +169,11 @@ func (p *Pool) Admit(v view.View) (Ticket, error) {
 		return Ticket{}, ErrViews
 	}
 	p.kinds[v.Format.Kind].Add(1)
-	return Ticket{pool: p, want: want, cursors: p.broker.Head(v.Shards)}, nil
+	t := Ticket{pool: p, want: want, cursors: p.broker.Head(v.Shards)}
+	if v.Format.Encoding != wire.Identity {
+		t.gzip = &gzipped{}
+	}
+	return t, nil
 }
 
 // Resume is Admit for a consumer that has been here before and remembers an id. Its
@@ -187,15 +192,18 @@ func (p *Pool) Resume(v view.View, id string) (Ticket, bool, error) {
 	return t, ok, nil
 }
 
-// AppendOpening appends what the stream begins with. Text is for people; empty says no
-// more than that the stream is open.
+// AppendOpening appends what the stream begins with, once. Text is for people; empty says
+// no more than that the stream is open.
 func (t Ticket) AppendOpening(dst []byte, text string) []byte {
 	f := t.want.view.Format
-	dst = f.AppendOpening(dst, text)
+	b := f.AppendOpening(nil, text)
 	if f.IDs { // so that who gets no event can resume, too
-		dst = f.AppendID(dst, appendPlace(nil, t.pool.broker, t.cursors))
+		b = f.AppendID(b, appendPlace(nil, t.pool.broker, t.cursors))
 	}
-	return dst
+	if t.gzip == nil {
+		return append(dst, b...)
+	}
+	return t.gzip.appendPrivate(frameBlock(dst, f, []byte(gzipHead)), f, b)
 }
 
 // Forget gives the place back.
@@ -222,6 +230,7 @@ func (t Ticket) consumer(conn net.Conn) (*consumer, *loop) {
 		id:    p.ids.Add(1),
 		since: time.Now().UnixNano(),
 		want:  t.want,
+		gzip:  t.gzip,
 		conn:  conn,
 		then:  t.then,
 	}

@@ -76,7 +76,7 @@ func (l *loop) deliverSelected(g *group, shard int, b *broker.Batch, now time.Ti
 	// What all who select are passed over, less what some of them get.
 	passedOver := b.Events * g.fronts[shard].selecting
 	for _, h := range g.touched {
-		if h.conflation != nil {
+		if h.conflation != nil || h.packer != nil {
 			continue
 		}
 		passedOver -= len(h.picked) * len(h.members)
@@ -93,6 +93,10 @@ func (l *loop) deliverSelected(g *group, shard int, b *broker.Batch, now time.Ti
 func (l *loop) deliver(h *herd, shard int, b *broker.Batch, picked []int32, now time.Time) {
 	if h.conflation != nil {
 		l.hold(h, shard, b, picked, now)
+		return
+	}
+	if h.packer != nil {
+		l.pack(h, b, picked, now)
 		return
 	}
 	if len(h.members) == 0 {
@@ -120,6 +124,10 @@ func (l *loop) deliver(h *herd, shard int, b *broker.Batch, picked []int32, now 
 // tellSkipped writes the notice that comes before a batch to every member. A
 // member that does not take it whole leaves the herd, at the start of the batch.
 func (l *loop) tellSkipped(h *herd, shard int, b *broker.Batch, now time.Time) {
+	if h.packer != nil {
+		l.packSkipped(h, b.Skipped, now)
+		return
+	}
 	if len(h.members) == 0 {
 		return
 	}

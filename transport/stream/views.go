@@ -8,7 +8,12 @@ import (
 
 	"event-dispatcher/broker"
 	"event-dispatcher/transport/view"
+	"event-dispatcher/transport/wire"
 )
+
+// maxPacked is how many different compressed streams there may be: each costs every
+// loop a compressor, of about 1 MiB with what it keeps.
+const maxPacked = 64
 
 // A wanted view is one that consumers have, the same for all of them.
 type wanted struct {
@@ -20,9 +25,10 @@ type wanted struct {
 // place is where a shard of the view stands among its shards.
 func (w *wanted) place(shard int) int { return slices.Index(w.shards, shard) }
 
-// delay is how late events may be. Conflation has an interval of its own.
+// delay is how late events may be. Conflation and compression have intervals of their
+// own.
 func (w *wanted) delay() time.Duration {
-	if w.view.Pace.Every > 0 {
+	if w.view.Pace.Every > 0 || w.view.Format.Encoding != wire.Identity {
 		return 0
 	}
 	return w.view.Pace.MaxDelay
@@ -37,6 +43,7 @@ type wantedViews struct {
 	mu     sync.Mutex // guards what follows
 	views  map[view.View]*wanted
 	chosen int // views that count
+	packed int // of compressed streams
 
 	users  [broker.MaxShards]int // of each shard
 	shards atomic.Uint64         // those that have any; read without the lock
@@ -75,6 +82,15 @@ func (w *wantedViews) use(v view.View) (*wanted, bool) {
 			}
 			w.chosen++
 		}
+		if v.Format.Encoding != wire.Identity {
+			if w.packed == maxPacked {
+				if w.counts(v) {
+					w.chosen--
+				}
+				return nil, false
+			}
+			w.packed++
+		}
 		want = &wanted{view: v, shards: slices.Collect(v.Shards.All())}
 		w.views[v] = want
 	}
@@ -92,6 +108,9 @@ func (w *wantedViews) release(want *wanted) {
 		return
 	}
 	delete(w.views, want.view)
+	if want.view.Format.Encoding != wire.Identity {
+		w.packed--
+	}
 	if w.counts(want.view) {
 		w.chosen--
 	}

@@ -60,6 +60,8 @@ var queries = []string{
 	"where=number=-1", "shards=1", "shards=0&wire=ndjson", "shards=1&where=size=33",
 	"ids=1", "ids=1&wire=ws", "ids=1&where=number>=50&wire=ndjson",
 	"max_delay=20ms", "max_delay=50ms&wire=ws", "max_delay=20ms&where=size>100&ids=1",
+	"encoding=gzip", "encoding=gzip&wire=ndjson", "encoding=gzip&where=size>100", "encoding=gzip&ids=1&max_delay=50ms&members=shard,producer,number,size,pad",
+	"encoding=gzip&shards=1&where=number=-1", "encoding=gzip&notices=event",
 	"every=20ms&latest=size", "every=30ms&latest=number&wire=ndjson&ids=1", "every=20ms&latest=producer&where=number>10&wire=ws", "shards=1&every=50ms&latest=shard",
 }
 

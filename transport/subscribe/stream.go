@@ -168,18 +168,17 @@ func (c *Consumers) ask(ctx *fasthttp.RequestCtx, format wire.Format) (asked, bo
 	} else if from == "" {
 		from = id // of another service: it is told that this means nothing here
 	}
-	if reason := notYet(v); reason != "" {
+	if reason := cannotMix(v); reason != "" {
 		c.options.Refusals.Explain(ctx, refusal.Parameter, reason)
 		return asked{}, false
 	}
 	return asked{v, from, c.opening(v, unknown)}, true
 }
 
-// notYet names a parameter that the writer loops do not know.
-func notYet(v view.View) string {
-	switch {
-	case v.Format.Encoding != wire.Identity:
-		return "encoding: only identity is served"
+// cannotMix names what the writer loops cannot do together.
+func cannotMix(v view.View) string {
+	if v.Format.Encoding != wire.Identity && v.Pace.Every > 0 {
+		return "encoding: streams with every are not compressed; leave one of them out"
 	}
 	return ""
 }
@@ -208,6 +207,9 @@ func (c *Consumers) head(ctx *fasthttp.RequestCtx, f wire.Format) []byte {
 	b := append([]byte(nil), "HTTP/1.1 200 OK\r\n"...)
 	if !f.Unchunked {
 		b = append(b, "Transfer-Encoding: chunked\r\n"...)
+	}
+	if f.Encoding != wire.Identity {
+		b = append(append(append(b, "Content-Encoding: "...), f.Encoding.String()...), "\r\n"...)
 	}
 	b = append(append(b, "Content-Type: "...), f.ContentType()...)
 	b = append(fasthttp.AppendHTTPDate(append(b, "\r\nDate: "...), ctx.Time()), "\r\n"...)
