@@ -167,6 +167,8 @@ func (c *client) takeComment(line string) {
 		c.takeSkipped(number)
 	} else if strings.Trim(line, " ") == ":" {
 		c.seen.keepAlives = append(c.seen.keepAlives, c.seen.received)
+	} else if strings.HasPrefix(line, ": ended ") {
+		c.seen.retries++
 	} else if line != ": connected" || c.seen.received+c.seen.skipped > 0 {
 		c.complain("unexpected line %.80q", line)
 	}

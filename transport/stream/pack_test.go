@@ -194,3 +194,33 @@ func TestCompressedStreamsHaveALimit(t *testing.T) {
 	}
 	ticket.Forget()
 }
+
+// A stream that is ended from outside, while its herd's compressor holds events, ends
+// where its own blocks do.
+func TestCompressedStreamThatIsDismissedEndsCleanly(t *testing.T) {
+	eachEngine(t, func(t *testing.T, o Options) {
+		r := newRig(t, roomy(1), o)
+		late := view.View{Shards: 1, Format: wire.Format{Encoding: wire.Gzip}, Pace: view.Pace{MaxDelay: time.Hour}}
+		ticket, err := r.pool.Admit(late)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var ender Ender
+		c := r.serve(ticket.EndedBy(&ender), joinOptions{})
+		r.settleViews(c)
+		r.publish(0, 10)
+		eventually(t, func() (wrong string) {
+			r.inLoop(func(l *loop) {
+				if len(l.packed) != 1 || l.packed[0].packer.plain == 0 {
+					wrong = "the compressor holds nothing"
+				}
+			})
+			return wrong
+		})
+		ender.End(ReasonExpired)
+		c.wantEnd(t)
+		if got := c.books(); got.received != 0 {
+			t.Errorf("received %d; want 0: the event waits", got.received)
+		}
+	})
+}
