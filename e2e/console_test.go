@@ -5,6 +5,7 @@ package e2e
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -125,7 +126,8 @@ func TestConsolePausesAndFollowsASession(t *testing.T) {
 	eval[any](b, `document.querySelector("#tail .more button").click()`)
 	b.until("the session is followed", `document.getElementById("session").value === "film-night"`)
 	b.until("its stream is open", `document.getElementById("session-state").textContent.startsWith("Waiting")`)
-	eventually(t, "both streams are open", func() bool { return strings.Contains(get(t, addr, "/metrics"), "\ndispatcher_consumers 2\n") })
+	eventually(t, "both streams are open", func() bool { return strings.Contains(get(t, addr, "/console/stats"), `"streams_total":2`) })
+	send(t, addr, `{"event_name":"ERROR","session_id":"another"}`)
 	for i, name := range []string{"START", "HEARTBEAT", "HEARTBEAT", "HEARTBEAT", "SEEK", "HEARTBEAT", "ERROR"} {
 		send(t, addr, fmt.Sprintf(`{"event_name":%q,"session_id":"film-night","timestamp":%d,"data":{"player":{"name":"pillarbox","platform":"Web"},"position":%d,"bitrate":4200000}}`, name, time.Now().UnixMilli(), i*1000))
 	}
@@ -138,6 +140,25 @@ func TestConsolePausesAndFollowsASession(t *testing.T) {
 	b.until("its JSON is shown", `document.querySelector("#timeline pre")`)
 	b.shot("console-session")
 	b.accessible("with a session")
+	b.fine(addr)
+}
+
+func TestConsoleFilters(t *testing.T) {
+	addr := start(t, 1)[0]
+	b := console(t, addr, 1280, 860)
+	filter := func(words string) {
+		eval[any](b, fmt.Sprintf(`document.getElementById("where").value = %q; document.getElementById("filter").requestSubmit()`, words))
+	}
+	filter("data.n>1 event_name")
+	b.until("the filter is in force", `document.getElementById("tail-curl").textContent.includes("data.n>1") && document.getElementById("tail-state").textContent === "all events"`)
+	eventually(t, "one stream is open", func() bool { return strings.Contains(get(t, addr, "/console/stats?streams=9"), "data.n%3E1") })
+	for i := range 4 {
+		send(t, addr, fmt.Sprintf(`{"event_name":"A","data":{"n":%d}}`, i))
+	}
+	b.until("two match", shown+`.length === 2`)
+	filter("data..n=1")
+	b.until("a filter that is none is refused", `document.getElementById("filter-error").textContent !== ""`)
+	b.accessible("with a wrong filter")
 	b.fine(addr)
 }
 
@@ -158,6 +179,14 @@ func TestConsoleComesBackWithItsService(t *testing.T) {
 func TestConsoleKeepsUpWithFiveThousandEventsPerSecond(t *testing.T) {
 	addr := start(t, 1)[0]
 	b := console(t, addr, 1280, 860)
+	for range 10 {
+		resp, err := http.Get("http://" + addr + "/events")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		go io.Copy(io.Discard, resp.Body)
+	}
 	stop := play(t, addr, newCrowd(2000), 5000)
 	b.until("it shows a part", `document.getElementById("tail-state").textContent.includes("1 of")`)
 	eval[any](b, "longTasks.length = 0")

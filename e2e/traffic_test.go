@@ -33,11 +33,11 @@ func (c *crowd) event() string {
 	c.sent++
 	name, position := "HEARTBEAT", c.r.IntN(5400)
 	switch n := c.r.IntN(100); {
-	case n < 5:
-		name, position = "START", 0
 	case n < 9:
+		name, position = "START", 0
+	case n < 17:
 		name = "STOP"
-	case n < 10:
+	case n < 21:
 		name = "ERROR"
 	}
 	platform := []string{"Web", "Android", "Apple"}[c.r.IntN(3)]

@@ -78,6 +78,7 @@ func (s *Server) routes() []route {
 		{"/events", "GET", public, consume, text, forPages | becomesStream, s.consumers.Stream},
 		{"/event-dispatcher", "HEAD", public, consume, text, forPages, s.consumers.Head},
 		{"/events", "HEAD", public, consume, text, forPages, s.consumers.Head},
+		{"/events/view", readMethods, public, consume, text, forPages, s.consumers.View},
 
 		{"/health", "", public, all, text, forPages | probe, s.operate.Health},
 		{"/health", readMethods, admin, all, text, forPages | probe, s.operate.Health},
