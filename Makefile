@@ -14,7 +14,7 @@ run: ## run the dispatcher on :3569
 	$(GO) run cmd/event_dispatcher/main.go
 
 build: ## build ./event_dispatcher
-	CGO_ENABLED=0 $(GO) build -trimpath -o event_dispatcher cmd/event_dispatcher/main.go
+	CGO_ENABLED=0 $(GO) build -trimpath -o event_dispatcher ./cmd/event_dispatcher
 
 # Under CI a test fails that does not find what it needs; elsewhere it is skipped.
 test: export CI = 1

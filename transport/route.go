@@ -126,7 +126,12 @@ func (s *Server) ticket(ctx *fasthttp.RequestCtx) {
 }
 
 // nothing serves what is not there.
-func (s *Server) nothing(ctx *fasthttp.RequestCtx) { s.refusals.Reject(ctx, refusal.NotFound) }
+func (s *Server) nothing(ctx *fasthttp.RequestCtx) {
+	s.refusals.Explain(ctx, refusal.NotFound, knownPaths)
+}
+
+// knownPaths is for whoever mistyped one.
+const knownPaths = "events go to /api/events or /metrics and come from /events; / says more"
 
 // refuseTakeover answers a request that may not take its connection over.
 func (s *Server) refuseTakeover(is traits) func(*fasthttp.RequestCtx, refusal.Reason) {

@@ -28,7 +28,7 @@ func TestExitCodesTellUsageFromFailure(t *testing.T) {
 		stdout, stderr string
 	}{
 		{nil, "-version", 0, "event_dispatcher ", ""},
-		{nil, "-h", 0, "", "-max-body"},
+		{nil, "-h", 0, "-max-body", ""},
 		{nil, "-nonsense", 2, "", "nonsense"},
 		{nil, "argument", 2, "", "argument"},
 		{nil, "-port :x", 2, "", "-port"},
@@ -37,6 +37,10 @@ func TestExitCodesTellUsageFromFailure(t *testing.T) {
 		{nil, "-ring-bytes 1000", 2, "", "ring bytes"},
 		{nil, "-port " + busy, 1, "", "address already in use"},
 		{[]string{"PORT=" + busy}, "", 1, "", "address already in use"},
+		{nil, "-prot " + busy, 2, "", "did you mean -port?"},
+		{nil, "-print-config", 0, "max-body = 262144  # default", ""},
+		{[]string{"MAX_BODDY=1"}, "-check -port " + busy, 0, "all right", "MAX_BODDY (did you mean MAX_BODY?)"},
+		{nil, "-check -shards 65 -ring-bytes 1", 2, "", "-shards"},
 		{nil, "-healthcheck -port " + busy, 0, "", ""},
 		{[]string{"PORT=" + busy, "HTTP_PROXY=http://192.0.2.1:1"}, "-healthcheck", 0, "", ""},
 		{nil, "-healthcheck -port 127.0.0.1:1", 1, "", "refused"},

@@ -57,17 +57,20 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 		_, err := fmt.Print(access.Describe(access.NewToken()))
 		return err
 	}
-	cfg, err := config.Parse(args, os.Getenv, stderr)
+	cfg, err := config.Parse(args, os.Getenv, os.Stdout)
 	switch {
 	case err != nil:
 		return err
 	case cfg.Version:
 		_, err := fmt.Println("event_dispatcher", process.Version(), runtime.Version())
 		return err
+	case cfg.Print:
+		return cfg.Write(os.Stdout)
 	case cfg.HealthURL != "":
 		return process.Probe(ctx, cfg.HealthURL)
 	}
-	log, lines := process.NewLogger(cfg.LogLevel, stderr)
+	people := cfg.LogFormat == "text" || cfg.LogFormat == "auto" && process.Terminal(stderr)
+	log, lines := process.NewLogger(cfg.LogLevel, people, stderr)
 	defer lines.Close()
 	memory, err := process.ObeyMemoryLimit()
 	if err != nil {
@@ -83,6 +86,9 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 	}
 	if len(cfg.Idle) > 0 {
 		log.Warn("flags mean nothing without -redis", zap.Strings("flags", cfg.Idle))
+	}
+	if names := cfg.Lookalikes(os.Environ()); len(names) > 0 {
+		log.Warn("environment variables that nothing reads", zap.Strings("variables", names))
 	}
 	if cfg.ProfileRate > 0 {
 		runtime.SetMutexProfileFraction(cfg.ProfileRate)
@@ -122,6 +128,11 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 	}
 	defer doors.Close()
 	cfg.Sockets.Loops = pool
+	if cfg.Check {
+		logLimits(log, cfg, b, memory, descriptors)
+		_, err := fmt.Println("the configuration is all right")
+		return err
+	}
 	shared := share(cfg, b, log, pool.Demand)
 	defer shared.close()
 	o := cfg.Transport
@@ -138,16 +149,31 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 	}
 	var serving sync.WaitGroup
 	failed := make(chan error, len(public)+1)
+	news := log.Info
+	if people {
+		news = log.Debug // the welcome says it
+	}
 	for _, ln := range public {
-		log.Info("listening", zap.Stringer("address", ln.Addr()))
+		news("listening", zap.Stringer("address", ln.Addr()))
 		serving.Go(func() { failed <- srv.Serve(ln) })
 	}
 	if admin != nil {
-		log.Info("listening for operators", zap.Stringer("address", admin.Addr()))
+		news("listening for operators", zap.Stringer("address", admin.Addr()))
 		serving.Go(func() { failed <- srv.ServeAdmin(admin) })
 	}
-	logLimits(log, cfg, b, memory, descriptors)
-	doors.Log(log, admin != nil)
+	if people {
+		w := process.Welcome{
+			Version: process.Version(), Public: public[0].Addr(), TLS: doors.Public != nil,
+			AdminTLS: doors.Admin != nil, ConsoleOff: cfg.Transport.ConsoleOff, Limits: limitsText(cfg),
+		}
+		if admin != nil {
+			w.Admin = admin.Addr()
+		}
+		_, _ = lines.Write([]byte(w.String())) // Lines never fail
+	} else {
+		logLimits(log, cfg, b, memory, descriptors)
+		doors.Log(log, admin != nil)
+	}
 
 	select {
 	case err = <-failed: // a listener broke: let the others end in order, too
@@ -291,6 +317,12 @@ func limits(cfg *config.Config, memory, descriptors int) process.Limits {
 		{Of: "memory_bytes", Max: memory},
 		{Of: "descriptors", Max: descriptors},
 	}
+}
+
+// limitsText is what a person wants to know of the caps.
+func limitsText(cfg *config.Config) string {
+	return fmt.Sprintf("%d consumers, %d connections, %d session sockets, %d MiB of events kept for slow consumers",
+		cfg.Streams.MaxConsumers, cfg.Transport.MaxConnections, cfg.Sockets.MaxSockets, cfg.Broker.Bytes>>20)
 }
 
 // logLimits says at start what the caps are.

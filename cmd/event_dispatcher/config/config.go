@@ -32,7 +32,10 @@ type Config struct {
 	Addrs       []string // public listeners, host:port
 	AdminAddr   string   // empty: metrics and probes are on the public ones
 	Version     bool     // print the version and end
+	Check       bool     // say whether everything is all right, and end
+	Print       bool     // print what is in force, and end
 	LogLevel    zapcore.Level
+	LogFormat   string // auto, json, text
 	ProfileRate int
 	HealthURL   string // set by -healthcheck: probe this and end
 
@@ -52,7 +55,16 @@ type Config struct {
 	Idle        []string        // flags that were given and mean nothing without Redis
 
 	Drain Drain
+
+	table *table
 }
+
+// Write prints what is in force, as a file that -config takes. Secrets are masked.
+func (c *Config) Write(w io.Writer) error { return c.table.print(w) }
+
+// Lookalikes lists variables of an environment that nothing reads and that are nearly
+// those of flags.
+func (c *Config) Lookalikes(environ []string) []string { return c.table.lookalikes(environ) }
 
 // A Drain is how the program ends.
 type Drain struct {
@@ -66,11 +78,13 @@ type Drain struct {
 var ErrUsage = errors.New("usage")
 
 // Parse reads args and, for flags that are not among them, the environment: flag
-// -max-body is variable MAX_BODY. Errors are not yet printed, help is.
-func Parse(args []string, getenv func(string) string, stderr io.Writer) (*Config, error) {
-	c := &Config{}
+// -max-body is variable MAX_BODY; then the file of -config. Errors are not yet printed,
+// help is.
+func Parse(args []string, getenv func(string) string, help io.Writer) (*Config, error) {
 	t := newTable()
-	c.listening(t)
+	c := &Config{table: t}
+	var file string
+	c.listening(t, &file)
 	c.access(t)
 	c.ingest(t)
 	c.streams(t)
@@ -80,10 +94,10 @@ func Parse(args []string, getenv func(string) string, stderr io.Writer) (*Config
 
 	if err := t.flags.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
-			t.usage(stderr)
+			t.usage(help)
 			return nil, flag.ErrHelp
 		}
-		return nil, fmt.Errorf("%w: %w", ErrUsage, withUnits(err))
+		return nil, fmt.Errorf("%w: %w", ErrUsage, withUnits(t.unknown(err)))
 	}
 	if t.flags.NArg() > 0 {
 		return nil, fmt.Errorf("%w: unexpected argument %q", ErrUsage, t.flags.Arg(0))
@@ -91,6 +105,12 @@ func Parse(args []string, getenv func(string) string, stderr io.Writer) (*Config
 	if err := t.fromEnvironment(getenv); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUsage, err)
 	}
+	if file != "" {
+		if err := t.fromFile(file); err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrUsage, err)
+		}
+	}
+	t.remember() // checks may change values
 	if err := t.check(); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUsage, err)
 	}

@@ -11,7 +11,7 @@ import (
 )
 
 // listening declares the flags of listeners and of what comes in by them.
-func (c *Config) listening(t *table) {
+func (c *Config) listening(t *table, file *string) {
 	o := &c.Transport
 	var check bool
 	t.group("Listening")
@@ -28,6 +28,11 @@ func (c *Config) listening(t *table) {
 	t.group("Running")
 	t.read("log-level", "info", "lowest `level` logged: debug, info, warn, error", c.level)
 	t.count(&c.ProfileRate, "profile-rate", 0, 0, 1<<30, "for the mutex and block profiles on -admin-addr: sample one in so many contentions, and blocks of so many nanoseconds; 0 is off")
+	t.read("log-format", "auto", "`form` of log lines: json; text, for people; auto: text on a terminal", c.format)
+	t.text(file, "config", "", "`file` with values of flags by their names (.json, otherwise TOML)")
+	t.noEnv["config"] = true // CONFIG is likely to mean something else
+	t.ask(&c.Check, "check", "say whether flags, files and limits are all right, and exit 0 or 2")
+	t.ask(&c.Print, "print-config", "print what is in force, as a file for -config, secrets masked, and exit")
 	t.ask(&c.Version, "version", "print the version and exit")
 	t.ask(&check, "healthcheck", "ask a running instance on -port (or -admin-addr) whether it is ready, and exit 0 or 1")
 
@@ -84,6 +89,14 @@ func (c *Config) console(text string) error {
 		return errors.New("must be on or off")
 	}
 	c.Transport.ConsoleOff = text == "off"
+	return nil
+}
+
+func (c *Config) format(text string) error {
+	if text != "auto" && text != "json" && text != "text" {
+		return errors.New("must be auto, json or text")
+	}
+	c.LogFormat = text
 	return nil
 }
 

@@ -22,6 +22,8 @@ type table struct {
 	groups []group
 	checks []func() error
 	noEnv  map[string]bool
+	texts  map[string]string // values as they were given
+	source map[string]string // of values that are no defaults: flag, environment, file
 }
 
 // A group is flags that the help lists together.
@@ -33,7 +35,7 @@ type group struct {
 func newTable() *table {
 	fs := flag.NewFlagSet("event_dispatcher", flag.ContinueOnError)
 	fs.SetOutput(io.Discard)
-	return &table{flags: fs, noEnv: map[string]bool{}}
+	return &table{flags: fs, noEnv: map[string]bool{}, texts: map[string]string{}, source: map[string]string{}}
 }
 
 // group begins one.
@@ -142,7 +144,7 @@ func (t *table) check() error {
 // fromEnvironment sets the flags that were not given and have a variable.
 func (t *table) fromEnvironment(getenv func(string) string) error {
 	given := map[string]bool{}
-	t.flags.Visit(func(f *flag.Flag) { given[f.Name] = true })
+	t.flags.Visit(func(f *flag.Flag) { given[f.Name], t.source[f.Name] = true, "flag" })
 	var errs []error
 	t.flags.VisitAll(func(f *flag.Flag) {
 		name := EnvName(f.Name)
@@ -153,6 +155,7 @@ func (t *table) fromEnvironment(getenv func(string) string) error {
 		if err := t.flags.Set(f.Name, value); err != nil {
 			errs = append(errs, fmt.Errorf("environment variable %s: invalid value %q: %w", name, value, withUnits(err)))
 		}
+		t.source[f.Name] = "environment"
 	})
 	return errors.Join(errs...)
 }
@@ -167,10 +170,19 @@ func withUnits(err error) error {
 
 // usage prints the flags, group by group.
 func (t *table) usage(w io.Writer) {
-	fmt.Fprintln(w, "Usage: event_dispatcher [flags]")
-	fmt.Fprintln(w, "       event_dispatcher token      print a new token and its hash for the file of -access")
-	fmt.Fprintln(w, "Players POST JSON events to /metrics or /api/events; GET /events streams them to everybody.")
-	fmt.Fprintln(w, "Every flag is also an environment variable (-max-body: MAX_BODY); the flag wins.")
+	fmt.Fprint(w, `Usage: event_dispatcher [flags]
+
+Players POST JSON events to /metrics or /api/events; GET /events streams them to
+everybody who listens. GET / is a page that shows what is going on.
+
+  event_dispatcher                                         serve on :3569
+  event_dispatcher -port :8080 -admin-addr 127.0.0.1:9090  operators by another door
+  event_dispatcher -redis redis://10.0.0.5:6379/0          one of several instances
+  event_dispatcher -config dispatcher.toml -check          is this file all right?
+
+Every flag is also an environment variable (-max-body: MAX_BODY) and a line of the
+-config file (max-body = 65536). A flag wins over a variable, that over the file.
+`)
 	for _, g := range t.groups {
 		fmt.Fprintf(w, "\n%s\n", g.title)
 		fs := flag.NewFlagSet("", flag.ContinueOnError)

@@ -36,7 +36,7 @@ func TestLoggingNeverWaitsForAWriterThatStalls(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		g := &gate{open: make(chan struct{})}
-		log, lines := NewLogger(zapcore.InfoLevel, g)
+		log, lines := NewLogger(zapcore.InfoLevel, false, g)
 		const n = 2 * maxLines
 		for i := range n {
 			log.Info(fmt.Sprint("line ", i)) // would block the test for ever
@@ -116,7 +116,7 @@ func (f *failing) Write(p []byte) (int, error) {
 func TestLinesThatCannotBeWrittenAreCounted(t *testing.T) {
 	t.Parallel()
 	f := &failing{left: 4} // a line, and then a notice and a line, and a notice
-	log, lines := NewLogger(zapcore.InfoLevel, f)
+	log, lines := NewLogger(zapcore.InfoLevel, false, f)
 	for i := range 4 {
 		log.Info("n", zap.Int("n", i))
 	}
