@@ -246,6 +246,9 @@ func (s *Server) Unready() {
 	s.public.Leave()
 }
 
+// Moves reports whether events that wait are written.
+func (s *Server) Moves() bool { return s.operate.Moves() }
+
 // Drain stops intake: not ready, listeners closed. Events whose requests have begun
 // to come are taken until ctx is done. It returns when all connections are closed;
 // those still open when ctx is done are cut. What was accepted is then in the ring.

@@ -161,6 +161,9 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 		news("listening for operators", zap.Stringer("address", admin.Addr()))
 		serving.Go(func() { failed <- srv.ServeAdmin(admin) })
 	}
+	alive, die := context.WithCancel(context.WithoutCancel(ctx)) // until the end of the drain
+	defer die()
+	process.Ready(alive, srv.Moves)
 	if people {
 		w := process.Welcome{
 			Version: process.Version(), Public: public[0].Addr(), TLS: doors.Public != nil,
@@ -182,6 +185,7 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 		log.Info("shutting down", zap.Duration("at_most", cfg.Drain.Timeout), zap.Duration("lead", cfg.Drain.Lead))
 	}
 
+	process.Stopping()
 	// ctx is already done, so the deadline needs a context of its own.
 	start := time.Now()
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), cfg.Drain.Timeout)

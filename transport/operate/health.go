@@ -123,6 +123,9 @@ func (op *Operators) readiness() (r readiness, ok bool) {
 // wedged reports whether events wait for a writer loop that does not come.
 func (op *Operators) wedged() bool { return op.waiting() > wedgedAfter }
 
+// Moves reports that they do not.
+func (op *Operators) Moves() bool { return !op.wedged() }
+
 // degraded lists what does not work although the service does.
 func (op *Operators) degraded() []string {
 	switch {

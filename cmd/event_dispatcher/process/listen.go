@@ -7,8 +7,20 @@ import (
 	"time"
 )
 
-// Listen opens all listeners, or none. An empty address of operators is none.
+// Listen opens all listeners, or none. An empty address of operators is none. What
+// systemd has opened for the process is taken instead of the addresses.
 func Listen(ctx context.Context, addrs []string, operators string) (public []net.Listener, admin net.Listener, err error) {
+	given, door, err := inherited()
+	if err != nil {
+		return nil, nil, err
+	}
+	if len(given) > 0 {
+		addrs = nil
+	}
+	if door != nil {
+		operators = ""
+	}
+	public, admin = given, door
 	lc := net.ListenConfig{KeepAlive: 30 * time.Second}
 	for _, addr := range addrs {
 		ln, err := lc.Listen(ctx, family(addr), addr)
