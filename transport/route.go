@@ -86,6 +86,7 @@ func (s *Server) routes() []route {
 		{"/readyz", readMethods, operators, all, text, probe, s.operate.Ready},
 		{"/console/stats", readMethods, operators, operator, text, 0, s.operate.Figures},
 		{operate.ConsolePrefix + "*", readMethods, operators, all, text, 0, s.consoleFile},
+		{"/rejects", readMethods, operators, operator, text, 0, s.rejects},
 		{"/consumers", readMethods, admin, operator, text, 0, s.operate.Consumers},
 		{operate.ProfilePrefix + "*", readMethods, admin, operator, text, 0, s.profile},
 	}
@@ -124,6 +125,8 @@ func (s *Server) ticket(ctx *fasthttp.RequestCtx) {
 	ctx.Response.Header.Set(fasthttp.HeaderCacheControl, "no-store")
 	reply.JSON(ctx, answer)
 }
+
+func (s *Server) rejects(ctx *fasthttp.RequestCtx) { s.operate.Rejects(ctx, s.paths) }
 
 // nothing serves what is not there.
 func (s *Server) nothing(ctx *fasthttp.RequestCtx) {

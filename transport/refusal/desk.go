@@ -40,8 +40,9 @@ type Desk struct {
 // A tally counts the refusals for one reason by route. Players that are refused
 // come in floods, which are for one reason: it has cache lines of its own.
 type tally struct {
-	by [MaxRoutes]atomic.Uint64
-	_  [64]byte
+	by   [MaxRoutes]atomic.Uint64
+	last [MaxRoutes]atomic.Pointer[Seen]
+	_    [64]byte
 }
 
 // NewDesk returns a desk that finds routes by their path.
@@ -55,7 +56,7 @@ func (d *Desk) Reject(ctx *fasthttp.RequestCtx, r Reason) { d.Explain(ctx, r, ""
 // what the client sent.
 func (d *Desk) Explain(ctx *fasthttp.RequestCtx, r Reason, details string) {
 	route := d.find(ctx.URI().PathOriginal())
-	d.counts[r].by[route.Index].Add(1)
+	d.count(ctx, r, route.Index)
 	why := &table[r]
 	ctx.SetStatusCode(why.status)
 	if route.Format == JSON {
@@ -100,7 +101,7 @@ func (d *Desk) RejectMethod(ctx *fasthttp.RequestCtx, allow string) {
 
 // Note counts a request that is refused with another answer than Reject's.
 func (d *Desk) Note(ctx *fasthttp.RequestCtx, r Reason) {
-	d.counts[r].by[d.find(ctx.URI().PathOriginal()).Index].Add(1)
+	d.count(ctx, r, d.find(ctx.URI().PathOriginal()).Index)
 }
 
 // Counter counts refusals of what never becomes a request.

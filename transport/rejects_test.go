@@ -1,0 +1,44 @@
+package transport
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestRejectsTellReasonAndPathAndNothingOfTheContent(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	for range 3 {
+		s.send(request("POST", "/metrics", "secret!", "Content-Type: application/x-secret; charset=utf-8"))
+	}
+	s.send(request("POST", "/api/events?secret=1", "[]", `Content-Type: "secret"`))
+	s.send(request("GET", "/secret", ""))
+	a := s.send(request("GET", "/rejects", ""))
+	var got struct {
+		Rejects []struct {
+			Reason, Path string
+			Count        int
+			Last         struct {
+				At          time.Time
+				Method      string
+				BodyBytes   int    `json:"body_bytes"`
+				ContentType string `json:"content_type"`
+			}
+		}
+	}
+	if err := json.Unmarshal([]byte(a.body), &got); err != nil || len(got.Rejects) != 3 {
+		t.Fatalf("GET /rejects = %d %q, %v; want three kinds", a.status, a.body, err)
+	}
+	r := got.Rejects
+	if r[0].Reason != "invalid_json" || r[0].Path != "/metrics" || r[0].Count != 3 || r[0].Last.BodyBytes != 7 || r[0].Last.Method != "POST" || r[0].Last.ContentType != "application/x-secret" || time.Since(r[0].Last.At) > time.Hour {
+		t.Errorf("first = %+v; want 3 of 7 bytes for /metrics", r[0])
+	}
+	if r[1].Reason != "not_object" || r[1].Path != "/api/events" || r[1].Last.ContentType != "other" || r[2].Reason != "not_found" || r[2].Path != "other" {
+		t.Errorf("rejects = %+v; want not_object and not_found behind", r)
+	}
+	if strings.Contains(strings.ReplaceAll(a.body, "application/x-secret", ""), "secret") {
+		t.Errorf("GET /rejects = %s; want nothing that the client said", a.body)
+	}
+}
