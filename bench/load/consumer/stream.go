@@ -165,6 +165,11 @@ func (r *reception) parse(b []byte) error {
 	return nil
 }
 
+// frameChunk is the size line of a chunk that holds one frame: always so long.
+// An HTTP library makes chunks of what it is given in one go, which may be
+// several frames the next time, and writes no zeros in front.
+const frameChunk = "000000\r\n"
+
 // readChunks works through whole chunks. A dispatcher that makes a chunk of each
 // frame can be counted by bytes, as without chunks; another's are taken away.
 func (r *reception) readChunks(b []byte) error {
@@ -178,7 +183,7 @@ func (r *reception) readChunks(b []byte) error {
 			return nil
 		}
 		used := 0
-		if one := bytes.Count(body, []byte("\n\n")) <= 1; one {
+		if one := head == len(frameChunk) && bytes.Count(body, []byte("\n\n")) <= 1; one {
 			r.around = head + len("\r\n")
 			used, err = r.parser.parse(body, r)
 			r.around = 0
