@@ -41,7 +41,7 @@ func main() {
 type options struct {
 	quick, strict, list, noBuild bool
 	only                         *regexp.Regexp
-	host, out                    string
+	host, out, before            string
 	limit                        time.Duration
 	serverArgs, loadArgs         []string
 }
@@ -61,6 +61,7 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	f.BoolVar(&o.list, "list", false, "list the scenarios and end")
 	f.StringVar(&o.host, "host", "", "short, neutral name of the machine for the results; default from its cores")
 	f.StringVar(&o.out, "out", "", "`directory` for the results; default results/<date>-<host>")
+	f.StringVar(&o.before, "before", "", "an earlier build of the product, a `program`: play it in turn with the present one, and compare; about 10 minutes")
 	f.DurationVar(&o.limit, "limit", 20*time.Minute, "start no run after this time")
 	f.BoolVar(&o.strict, "strict", false, "fail when a target is not met, too")
 	f.BoolVar(&o.noBuild, "no-build", false, "use the programs in bin as they are, to measure another build of the product")
@@ -78,6 +79,9 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 			return nil, fmt.Errorf("-only: %w", err)
 		}
 	}
+	if o.before != "" && o.quick {
+		return nil, errors.New("-before and -quick: what is too short shows no difference")
+	}
 	o.serverArgs, o.loadArgs = strings.Fields(server), strings.Fields(load)
 	return o, nil
 }
@@ -85,7 +89,10 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 // chosen returns the scenarios to play.
 func (o *options) chosen() []plan.Scenario {
 	scenarios := plan.Scenarios()
-	if o.quick {
+	switch {
+	case o.before != "":
+		scenarios = plan.Against(scenarios)
+	case o.quick:
 		scenarios = plan.Shorten(scenarios)
 	}
 	if o.only == nil {
@@ -136,18 +143,27 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 			return complain(err, exitFailed)
 		}
 	}
+	if o.before != "" {
+		if err := install(o.before); err != nil {
+			return complain(err, exitFailed)
+		}
+	}
 
 	start := time.Now()
 	p := player{
 		env:    trial.Env{Bin: "bin", Dir: dir, Commit: meta.Commit, Machine: meta.Host, ServerArgs: o.serverArgs, LoadArgs: o.loadArgs},
-		stdout: stdout, until: start.Add(o.limit),
+		stdout: stdout, until: start.Add(o.limit), against: o.before != "",
 	}
 	for i := range scenarios {
 		p.play(ctx, &scenarios[i])
 	}
 	meta.Seconds, meta.LoadAfter = time.Since(start).Seconds(), trial.LoadAverage()
 
-	s := summary.Build(meta, scenarios, plan.Targets(), p.records)
+	targets := plan.Targets()
+	if p.against {
+		targets = plan.Everywhere(targets) // the runs are too short for the others
+	}
+	s := summary.Build(meta, scenarios, targets, p.records)
 	s.Failures = append(s.Failures, p.failures...)
 	err = errors.Join(
 		s.WriteJSON(filepath.Join(dir, "summary.json")),
@@ -178,7 +194,10 @@ func results(o *options, meta summary.Meta) (string, error) {
 	dir := o.out
 	if dir == "" {
 		dir = filepath.Join("results", meta.Date.Format("2006-01-02")+"-"+meta.Host)
-		if o.quick {
+		switch {
+		case o.before != "":
+			dir += "-before-and-now"
+		case o.quick:
 			dir += "-quick"
 		}
 	}

@@ -33,6 +33,23 @@ func TestTheProductIsPlayedBetweenTwoCeilings(t *testing.T) {
 	}
 }
 
+func TestAnEarlierBuildIsPlayedInPairs(t *testing.T) {
+	s := &plan.Scenario{Repetitions: 3, Product: plan.Subject{Name: "product", Program: plan.ProductProgram}}
+	order := ""
+	for _, st := range turns(s) {
+		order += st.role[:1]
+		if st.role == trial.Before && (st.subject.Program != plan.BeforeProgram || st.subject.Name != plan.BeforeName) {
+			t.Errorf("the earlier build is %+v", st.subject)
+		}
+	}
+	if order != "bppbbp" {
+		t.Errorf("order is %s, want bppbbp", order)
+	}
+	if against := plan.Against(plan.Scenarios()); len(against) < 6 || against[0].Ceiling != nil {
+		t.Errorf("%d scenarios are compared", len(against))
+	}
+}
+
 func TestAFailedScenarioDoesNotEndTheOthers(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.Mkdir(filepath.Join(dir, "raw"), 0o755); err != nil {
@@ -77,6 +94,7 @@ func TestUsage(t *testing.T) {
 	}{
 		{"-nonsense", exitUsage, "not defined"},
 		{"surplus", exitUsage, "unexpected argument"},
+		{"-quick -before x", exitUsage, "no difference"},
 		{"-only (", exitUsage, "-only"},
 		{"-only nosuchscenario", exitUsage, "matches no scenario"},
 		{"-list -only ^ingest$", 0, "as fast as they go"},

@@ -2,10 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -23,6 +25,7 @@ type player struct {
 
 	records  []*trial.Record
 	failures []string // beside those of records
+	against  bool     // each scenario in turn with an earlier build
 }
 
 // step is one run to come.
@@ -50,6 +53,21 @@ func steps(s *plan.Scenario) []step {
 	return all
 }
 
+// turns is the order in which a scenario is played against an earlier build: in
+// pairs, of which now the one and now the other build is first, so that neither
+// gains by what the machine does meanwhile, nor by being second.
+func turns(s *plan.Scenario) []step {
+	var all []step
+	for i := range s.Repetitions {
+		before, now := step{plan.Before(s.Product), trial.Before}, step{s.Product, trial.Product}
+		if i%2 == 1 {
+			before, now = now, before
+		}
+		all = append(all, before, now)
+	}
+	return all
+}
+
 // play plays a scenario. What fails is recorded, the rest goes on.
 func (p *player) play(ctx context.Context, s *plan.Scenario) {
 	fmt.Fprintf(p.stdout, "\n%s: %s\n", s.Name, s.Title)
@@ -62,6 +80,9 @@ func (p *player) play(ctx context.Context, s *plan.Scenario) {
 		return
 	}
 	all := steps(s)
+	if p.against {
+		all = turns(s)
+	}
 	for i, st := range all {
 		if p.late(ctx, s, len(all)-i) {
 			return
@@ -110,6 +131,23 @@ func (p *player) keep(r *trial.Record) {
 	for _, e := range r.Errors {
 		fmt.Fprintf(p.stdout, "  %-16s FAILED: %s\n", "", e)
 	}
+}
+
+// install puts the earlier build beside the present one. A copy: what is measured
+// must not change while it is.
+func install(program string) error {
+	b, err := os.ReadFile(program)
+	if err != nil {
+		return fmt.Errorf("-before: %w", err)
+	}
+	name := filepath.Join("bin", plan.BeforeProgram)
+	if err := os.Remove(name); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("-before: %w", err)
+	}
+	if err := os.WriteFile(name, b, 0o755); err != nil {
+		return fmt.Errorf("-before: %w", err)
+	}
+	return nil
 }
 
 // build makes the programs under test and the load.

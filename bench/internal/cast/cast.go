@@ -71,7 +71,7 @@ func Start(ctx context.Context, bin string, subject plan.Subject, more []string,
 
 // enter starts one process, and adds it.
 func (c *Cast) enter(ctx context.Context, bin string, part plan.Companion, more []string, reserved int) error {
-	a := &Actor{Name: part.Name, Product: part.Program == plan.ProductProgram}
+	a := &Actor{Name: part.Name, Product: part.Program == plan.ProductProgram || part.Program == plan.BeforeProgram}
 	args, program := part.Args, part.Program
 	if a.Product {
 		args = slices.Concat(args, more)

@@ -49,6 +49,10 @@ type Scenario struct {
 	// Bench makes the scenario a run of go test -bench instead of a load.
 	Bench *GoBench
 
+	// Compare says how the scenario is played against an earlier build; nil: not
+	// at all.
+	Compare *Compare
+
 	// Quick says how the scenario is played when time is short; nil: not at all.
 	Quick *Quick
 }
@@ -58,6 +62,12 @@ type Quick struct {
 	Repetitions      int
 	Warmup, Duration time.Duration
 	Load             []string // added to the scenario's flags
+}
+
+// Compare is how a scenario is played in turn with an earlier build.
+type Compare struct {
+	Pairs            int // of one run each
+	Warmup, Duration time.Duration
 }
 
 // GoBench is microbenchmarks of the product's module.
@@ -91,6 +101,17 @@ const (
 // Any stands for all scenarios.
 const Any = "*"
 
+// Everywhere returns the targets that hold whatever is played.
+func Everywhere(targets []Target) []Target {
+	var some []Target
+	for _, t := range targets {
+		if t.Scenario == Any {
+			some = append(some, t)
+		}
+	}
+	return some
+}
+
 // Find returns the scenario with that name, or nil.
 func Find(scenarios []Scenario, name string) *Scenario {
 	for i := range scenarios {
@@ -99,6 +120,27 @@ func Find(scenarios []Scenario, name string) *Scenario {
 		}
 	}
 	return nil
+}
+
+// Against returns the scenarios that can be played against an earlier build, as
+// that: without ceilings and rivals, because each build is the other's.
+func Against(scenarios []Scenario) []Scenario {
+	var chosen []Scenario
+	for _, s := range scenarios {
+		if s.Compare == nil {
+			continue
+		}
+		s.Repetitions, s.Warmup, s.Duration = s.Compare.Pairs, s.Compare.Warmup, s.Compare.Duration
+		s.Ceiling, s.Rivals = nil, nil
+		chosen = append(chosen, s)
+	}
+	return chosen
+}
+
+// Before returns a subject of the product with the earlier build in its place.
+func Before(s Subject) Subject {
+	s.Name, s.Program = BeforeName, BeforeProgram
+	return s
 }
 
 // Shorten returns the scenarios that have a quick version, as that.

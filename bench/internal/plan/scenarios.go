@@ -9,6 +9,10 @@ import (
 const (
 	ProductName    = "product"
 	ProductProgram = "event_dispatcher"
+
+	// An earlier build of the product, which it is compared with.
+	BeforeName    = "before"
+	BeforeProgram = "before"
 )
 
 var (
@@ -90,8 +94,9 @@ func Scenarios() []Scenario {
 		},
 		{
 			Name: "ingest", Title: "ingest: 32 connections, as fast as they go, no consumers",
-			Load:   flags("-consumers 0 -conns 32 -rate max -size 512"),
-			Warmup: 1500 * ms, Duration: 2 * s, Repetitions: 7,
+			Load:    flags("-consumers 0 -conns 32 -rate max -size 512"),
+			Compare: &Compare{Pairs: 6, Warmup: 1 * s, Duration: 2 * s},
+			Warmup:  1500 * ms, Duration: 2 * s, Repetitions: 7,
 			Ceiling: bareHandler, Product: product,
 			Quick: &Quick{Repetitions: 1, Warmup: 1500 * ms, Duration: 1500 * ms},
 		},
@@ -148,8 +153,9 @@ func Scenarios() []Scenario {
 		},
 		{
 			Name: "100x1000", Title: "100 consumers × 1,000 events/s",
-			Load:   flags("-consumers 100 -sample 2 -rate 1000 -size 512"),
-			Warmup: 1 * s, Duration: 4 * s, Repetitions: 3,
+			Load:    flags("-consumers 100 -sample 2 -rate 1000 -size 512"),
+			Compare: &Compare{Pairs: 6, Warmup: 1 * s, Duration: 2500 * ms},
+			Warmup:  1 * s, Duration: 4 * s, Repetitions: 3,
 			Product: product, Rivals: []Subject{chanHub, netHub},
 			Quick: &Quick{Repetitions: 1, Warmup: 1 * s, Duration: 1500 * ms},
 		},
@@ -170,24 +176,27 @@ func Scenarios() []Scenario {
 		},
 		{
 			Name: "1000x2000", Title: "1,000 consumers × 2,000 events/s",
-			Load:   flags("-consumers 1000 -sample 2 -rate 2000 -size 512"),
-			Warmup: 1500 * ms, Duration: 4 * s, Repetitions: 3,
+			Load:    flags("-consumers 1000 -sample 2 -rate 2000 -size 512"),
+			Compare: &Compare{Pairs: 6, Warmup: 1500 * ms, Duration: 3 * s},
+			Warmup:  1500 * ms, Duration: 4 * s, Repetitions: 3,
 			Product: product, Rivals: []Subject{chanHub},
 			Quick: &Quick{Repetitions: 1, Warmup: 1 * s, Duration: 1500 * ms},
 		},
 		{
 			Name: "1000x12000", Title: "1,000 consumers × 12,000 events/s",
-			Note:   "12 million deliveries, 6 GB, per second are near what the machine can copy: the rate may be the machine's, not the product's.",
-			Load:   flags("-consumers 1000 -sample 1 -rate 12000 -size 512"),
-			Warmup: 1500 * ms, Duration: 4 * s, Repetitions: 3,
+			Note:    "12 million deliveries, 6 GB, per second are near what the machine can copy: the rate may be the machine's, not the product's.",
+			Load:    flags("-consumers 1000 -sample 1 -rate 12000 -size 512"),
+			Compare: &Compare{Pairs: 5, Warmup: 1500 * ms, Duration: 2500 * ms},
+			Warmup:  1500 * ms, Duration: 4 * s, Repetitions: 3,
 			Product: product,
 			Quick:   &Quick{Repetitions: 1, Warmup: 1 * s, Duration: 1500 * ms},
 		},
 		{
 			Name: "10000-idle", Title: "10,000 idle consumers",
-			Note:   "Memory is compared with the fresh process, 7 s after the last join, when the garbage of the handshakes is gone.",
-			Load:   flags("-consumers 10000 -sample 1 -rate 0"),
-			Warmup: 7 * s, Duration: 1 * s, Repetitions: 2,
+			Note:    "Memory is compared with the fresh process, 7 s after the last join, when the garbage of the handshakes is gone.",
+			Load:    flags("-consumers 10000 -sample 1 -rate 0"),
+			Compare: &Compare{Pairs: 2, Warmup: 7 * s, Duration: 1 * s},
+			Warmup:  7 * s, Duration: 1 * s, Repetitions: 2,
 			Product: product,
 			Quick:   &Quick{Repetitions: 1, Warmup: 6500 * ms, Duration: 500 * ms},
 		},
@@ -201,9 +210,10 @@ func Scenarios() []Scenario {
 		},
 		{
 			Name: "100-stalled", Title: "100 stalled consumers beside 100 healthy ones, 5,000 events/s",
-			Note:   "The ceiling is the product itself with the 100 healthy consumers alone.",
-			Load:   flags("-consumers 200 -sample 4 -stalled 100 -stall-at-once -rate 5000 -size 512"),
-			Warmup: 1500 * ms, Duration: 4 * s, Settle: 30 * s, Repetitions: 3,
+			Note:    "The ceiling is the product itself with the 100 healthy consumers alone.",
+			Load:    flags("-consumers 200 -sample 4 -stalled 100 -stall-at-once -rate 5000 -size 512"),
+			Compare: &Compare{Pairs: 4, Warmup: 1500 * ms, Duration: 2500 * ms},
+			Warmup:  1500 * ms, Duration: 4 * s, Settle: 30 * s, Repetitions: 3,
 			Ceiling: &Subject{Name: "nobody stalls", Program: product.Program, Args: product.Args, Load: flags("-consumers 100 -stalled 0")},
 			Product: product,
 		},

@@ -18,6 +18,7 @@ import (
 //	post_allocs, delivery_allocs                         with metrics only: heap allocations between two scrapes, what a scrape allocates included
 //	delivery_rate, delivery_cpu_us, delivery_p50/p99_ms  of all consumers; intended time to receipt
 //	events_per_sweep                                     with metrics only, between two scrapes
+//	server_cores                                         CPU time of the server per second
 //	skipped, healthy_skipped, unexplained                from the ledger
 //	relay_gaps, relay_drops                              with a peer only: missing at the peer; not sent by the server, both by their own count
 //	relay_uncounted                                      how far these two are apart
@@ -47,6 +48,9 @@ func Of(r *trial.Record) map[string]float64 {
 	if rep.Posts == nil && consumers+rep.Config.Sockets > 0 && rep.Memory.PerConsumer.Resident > 0 {
 		f["idle_bytes"] = float64(rep.Memory.PerConsumer.Resident)
 		f["idle_kernel_bytes"] = float64(rep.Memory.PerConsumer.TCPBuffers + rep.Memory.PerConsumer.Slab)
+	}
+	if rep.Seconds > 0 && len(rep.Config.PIDs) > 0 {
+		f["server_cores"] = rep.CPU.Server
 	}
 	product(f, &r.Server)
 	relay(f, r)

@@ -41,6 +41,7 @@ var Columns = []Column{
 	{"µs CPU/delivery", "delivery_cpu_us", 1, false},
 	{"receipt p50 ms", "delivery_p50_ms", 1, false},
 	{"receipt p99 ms", "delivery_p99_ms", 1, false},
+	{"server cores", "server_cores", 1, false},
 	{"events/sweep", "events_per_sweep", 1, false},
 	{"skipped", "skipped", 1, true},
 	{"healthy skipped", "healthy_skipped", 1, true},
@@ -85,6 +86,7 @@ func (s *Summary) WriteMarkdown(name string) error {
 	fmt.Fprintf(&b, "%s, %d cores, %.1f GiB, Linux %s, %s, commit %s. Command: `%s`. Load average %s before, %s after; took %.0f s.\n",
 		m.CPU, m.Cores, float64(m.Memory)/(1<<30), m.Kernel, m.Go, m.Commit, strings.Join(m.Command, " "), m.LoadBefore, m.LoadAfter, m.Seconds)
 	fmt.Fprintf(&b, "Median (minimum–maximum) of the runs. Raw records are in `raw/`, plots in `report.html`.\n\n")
+	s.comparisons(&b)
 	fmt.Fprintf(&b, "## Targets\n\n| quantity | target | measured | |\n|---|---|---|---|\n")
 	for _, v := range s.Verdicts {
 		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", v.Title, v.Target, strings.TrimSpace(Cell(v.Measured)+" "+v.Unit), Outcome(v))
@@ -99,6 +101,39 @@ func (s *Summary) WriteMarkdown(name string) error {
 		}
 	}
 	return os.WriteFile(name, b.Bytes(), 0o644)
+}
+
+// comparisons writes the table of an earlier build beside the present one.
+func (s *Summary) comparisons(b *bytes.Buffer) {
+	if len(s.Comparisons) == 0 {
+		return
+	}
+	fmt.Fprintf(b, "## Before and now\n\nPlayed in pairs, of which now the one and now the other build was first. A change counts if every pair shows it and it is larger than what runs of one build differ by.\n\n")
+	fmt.Fprintf(b, "| scenario | figure | before | now | now / before | |\n|---|---|---|---|---|---|\n")
+	for _, c := range s.Comparisons {
+		column := ColumnOf(c.Figure)
+		fmt.Fprintf(b, "| %s | %s | %s | %s | %s × | %s%s |\n", c.Scenario, column.Title, Cell(c.Before.Scaled(column.Scale)),
+			Cell(c.Now.Scaled(column.Scale)), Cell(c.Ratio), c.Change, mark(c.LowerBound))
+	}
+	fmt.Fprintln(b)
+}
+
+// ColumnOf returns the column that shows a figure.
+func ColumnOf(figure string) Column {
+	for _, c := range Columns {
+		if c.Figure == figure {
+			return c
+		}
+	}
+	return Column{figure, figure, 1, true}
+}
+
+// mark is the footnote of figures that are bounds.
+func mark(bound bool) string {
+	if bound {
+		return " ¹"
+	}
+	return ""
 }
 
 // Outcome is the last column of the table of targets.

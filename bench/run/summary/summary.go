@@ -37,7 +37,9 @@ type Summary struct {
 	Meta      Meta              `json:"meta"`
 	Verdicts  []figures.Verdict `json:"verdicts"`
 	Scenarios []Scenario        `json:"scenarios"`
-	Failures  []string          `json:"failures"` // runs that must not fail, and did
+	// Comparisons with an earlier build, if it was played.
+	Comparisons []figures.Comparison `json:"comparisons,omitempty"`
+	Failures    []string             `json:"failures"` // runs that must not fail, and did
 }
 
 // Scenario is one scenario with a row per subject.
@@ -79,6 +81,7 @@ func Build(meta Meta, scenarios []plan.Scenario, targets []plan.Target, records 
 	for _, sc := range scenarios {
 		if of := grouped[sc.Name]; len(of) > 0 {
 			s.Scenarios = append(s.Scenarios, build(sc, of, meta.LoadFlags))
+			s.Comparisons = append(s.Comparisons, figures.Compare(sc.Name, of)...)
 		}
 	}
 	s.Verdicts = figures.JudgeAll(targets, grouped)

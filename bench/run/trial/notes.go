@@ -63,7 +63,7 @@ func (n *notes) stop() {
 // inOrder reports whether a process ended the way it should: only the product,
 // and what it needs, know how to shut down.
 func inOrder(status, role string) bool {
-	return role != Product || status == "exit status 0"
+	return role != Product && role != Before || status == "exit status 0"
 }
 
 // scrapeWindow scrapes the server twice while the load measures, away from the

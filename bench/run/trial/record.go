@@ -18,6 +18,7 @@ const (
 	Ceiling = "ceiling"
 	Product = "product"
 	Rival   = "rival"
+	Before  = "before" // an earlier build of the product
 )
 
 // Record is one run, as it is kept in results.
