@@ -2,6 +2,7 @@
 package config
 
 import (
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"event-dispatcher/bench/load/crowd"
 	"event-dispatcher/bench/load/event"
 	"event-dispatcher/bench/load/sock"
 )
@@ -26,6 +28,7 @@ type Config struct {
 	PIDs   PIDs      `json:"pids,omitempty"`
 
 	// Listen is where consumers are, when it is not URL: another instance.
+	Wire         string    `json:"wire,omitempty"`
 	Listen       string    `json:"listen,omitempty"`
 	ListenTarget sock.Addr `json:"-"`
 	ListenHost   string    `json:"-"`
@@ -52,6 +55,12 @@ type Config struct {
 	ReconnectEvery  time.Duration `json:"reconnect_every_ns,omitempty"`
 	ConsumerThreads int           `json:"consumer_threads"`
 	Gap             time.Duration `json:"gap_ns"`
+
+	Varied int `json:"varied_sessions,omitempty"`
+	// Crowd is consumers that ask for views; see package crowd.
+	Crowd      Specs         `json:"crowd,omitempty"`
+	CrowdStall time.Duration `json:"crowd_stall_ns,omitempty"`
+	CrowdStay  time.Duration `json:"crowd_stay_ns,omitempty"`
 
 	Sockets    int    `json:"sockets,omitempty"`
 	SocketPath string `json:"socket_path,omitempty"`
@@ -98,6 +107,50 @@ func (r Rate) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
 // UnmarshalText reads it back.
 func (r *Rate) UnmarshalText(b []byte) error { return r.Set(string(b)) }
 
+// Specs are kinds of consumers in a crowd.
+type Specs []*crowd.Spec
+
+// String implements flag.Value.
+func (s *Specs) String() string { return "" }
+
+// Set implements flag.Value.
+func (s *Specs) Set(text string) error {
+	spec, err := crowd.Parse(text)
+	*s = append(*s, spec)
+	return err
+}
+
+// Total is how many consumers they are.
+func (s Specs) Total() (n int) {
+	for _, spec := range s {
+		n += spec.Consumers
+	}
+	return n
+}
+
+// MarshalJSON writes the specs as they were given.
+func (s Specs) MarshalJSON() ([]byte, error) {
+	texts := []string{}
+	for _, spec := range s {
+		texts = append(texts, spec.Text)
+	}
+	return json.Marshal(texts)
+}
+
+// UnmarshalJSON reads them back.
+func (s *Specs) UnmarshalJSON(b []byte) error {
+	var texts []string
+	if err := json.Unmarshal(b, &texts); err != nil {
+		return err
+	}
+	for _, text := range texts {
+		if err := s.Set(text); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // PIDs are processes.
 type PIDs []int
 
@@ -138,6 +191,7 @@ func Parse(args []string, stderr io.Writer) (*Config, error) {
 	f.StringVar(&c.URL, "url", "http://127.0.0.1:3569", "server under test; loopback only")
 	f.StringVar(&c.Post, "post", "/metrics", "path that players POST to")
 	f.StringVar(&c.Stream, "stream", "/event-dispatcher", "path that consumers GET")
+	f.StringVar(&c.Wire, "wire", "sse", "wire of consumers: sse or ws; -crowd has more")
 	f.StringVar(&c.Listen, "listen", "", "where consumers listen, if not at -url: another instance of the server")
 	f.Var(&c.PIDs, "pid", "`processes` of the server, comma-separated, for their CPU time and memory in sum")
 
@@ -163,6 +217,11 @@ func Parse(args []string, stderr io.Writer) (*Config, error) {
 	f.DurationVar(&c.ReconnectEvery, "reconnect-every", time.Second, "how long they stay, on average")
 	f.IntVar(&c.ConsumerThreads, "consumer-threads", 1, "threads for consumers that only count")
 	f.DurationVar(&c.Gap, "gap", 4*time.Millisecond, "rest between two looks at consumers that only count")
+
+	f.IntVar(&c.Varied, "varied", 0, "publish events of -size that differ in name, platform and session, of so many sessions; what -crowd needs")
+	f.Var(&c.Crowd, "crowd", "consumers with a view, `N:WIRE[+stall|+resume]:QUERY`, such as 4:ndjson:where=event_name=ERROR; may be repeated; {n} stands for a session per consumer")
+	f.DurationVar(&c.CrowdStall, "crowd-stall", 3*time.Second, "how long those of the crowd that stall read nothing")
+	f.DurationVar(&c.CrowdStay, "crowd-stay", time.Second, "how long those of the crowd that resume stay, on average")
 
 	f.IntVar(&c.Sockets, "sockets", 0, "WebSockets to open and hold; they answer pings and count what comes")
 	f.StringVar(&c.SocketPath, "socket-path", "/ws/practice/user{n}", "their path; {n} stands for the number of the socket")
@@ -215,6 +274,14 @@ func (c *Config) check() error {
 		return err
 	}
 	switch {
+	case c.Wire != "sse" && c.Wire != "ws":
+		return fmt.Errorf("-wire %q: want sse or ws", c.Wire)
+	case len(c.Crowd) > 0 && (c.Varied == 0 || c.Unload > 0 || !c.Players()):
+		return errors.New("-crowd needs -varied, and players that wait for their answers: it knows what was published")
+	case c.Varied > 0 && c.Sessions:
+		return errors.New("-varied and -sessions: want one of them")
+	case c.Varied > 0 && c.Size < 320:
+		return fmt.Errorf("-size %d: want at least 320 with -varied", c.Size)
 	case special > c.Consumers:
 		return fmt.Errorf("-stalled, -slow and -reconnect are %d together, more than -consumers %d", special, c.Consumers)
 	case !c.Sessions && (c.Size < event.MinBytes || c.Size > 1<<20):
@@ -249,7 +316,7 @@ func (c *Config) checkDescriptors() error {
 	if err != nil {
 		return err
 	}
-	if need := c.Consumers + c.Sockets + c.Conns + spare; uint64(need) > limit {
+	if need := c.Crowd.Total() + c.Consumers + c.Sockets + c.Conns + spare; uint64(need) > limit {
 		return fmt.Errorf("%d consumers, %d sockets and %d connections need %d descriptors, the limit is %d: fewer of them, a higher limit (ulimit -n), or several generators",
 			c.Consumers, c.Sockets, c.Conns, need, limit)
 	}

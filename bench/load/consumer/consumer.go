@@ -30,6 +30,7 @@ type Options struct {
 	Target  sock.Addr
 	Host    string
 	Path    string
+	Wire    string    // sse, or ws
 	Sources [][4]byte // addresses to connect from, in turn
 	Roles   []Role    // one per consumer, in the order of joining
 	Threads int       // loops for counting streams
@@ -72,7 +73,11 @@ type plan struct {
 // New starts the loops; nobody listens yet. It keeps opt.
 func New(opt *Options) (*Consumers, error) {
 	c := &Consumers{opt: opt}
-	c.request = []byte("GET " + opt.Path + " HTTP/1.1\r\nHost: " + opt.Host + "\r\nAccept: text/event-stream\r\n\r\n")
+	accept := "Accept: text/event-stream\r\n"
+	if opt.Wire == "ws" {
+		accept = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+	}
+	c.request = []byte("GET " + opt.Path + " HTTP/1.1\r\nHost: " + opt.Host + "\r\n" + accept + "\r\n")
 	for i := range max(opt.Threads, 1) + 2 {
 		poller, err := sock.NewPoller()
 		if err != nil {
@@ -145,7 +150,7 @@ func (c *Consumers) Join(patience time.Duration, stop <-chan struct{}) error {
 // join opens one stream on l.
 func (c *Consumers) join(l *loop, role Role) error {
 	n := int(c.joined.Add(1)) - 1
-	s := &stream{role: role, last: c.opt.Clock.Now()}
+	s := &stream{role: role, frames: c.opt.Wire == "ws", last: c.opt.Clock.Now()}
 	s.entry.Dialled = c.opt.Book.Totals()
 	fd, err := sock.Dial(c.opt.Target, c.opt.Sources[n%len(c.opt.Sources)], 5*time.Second)
 	if err != nil {

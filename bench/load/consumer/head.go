@@ -9,7 +9,7 @@ import (
 
 // parseHead reads the head of the answer to a stream request. It returns 0
 // while the head is incomplete.
-func parseHead(b []byte) (size int, chunked bool, err error) {
+func parseHead(b []byte, socket bool) (size int, chunked bool, err error) {
 	end := bytes.Index(b, []byte("\r\n\r\n"))
 	if end < 0 {
 		if len(b) > 64<<10 {
@@ -22,7 +22,10 @@ func parseHead(b []byte) (size int, chunked bool, err error) {
 	if !bytes.HasPrefix(version, []byte("HTTP/1.")) {
 		return 0, false, errors.New("the answer is not HTTP/1.x")
 	}
-	if !bytes.HasPrefix(code, []byte("200")) {
+	if socket && bytes.HasPrefix(code, []byte("101")) {
+		return end + len("\r\n\r\n"), false, nil
+	}
+	if socket || !bytes.HasPrefix(code, []byte("200")) {
 		return 0, false, fmt.Errorf("the stream was answered %q", status[:min(len(status), 100)])
 	}
 	stream := false

@@ -6,6 +6,7 @@ import "math"
 // with the empty line that ends it where there are no chunks.
 const (
 	chunkedNotice = len("000000\r\n") + len(": skipped ") + len("\n") + len("\r\n")
+	frameNotice   = len("\x89n") + len("skipped ") // a ping
 	plainNotice   = len(": skipped ") + len("\n\n")
 )
 
@@ -27,7 +28,10 @@ func (s *stream) infer() {
 	e := &s.entry
 	missing := e.Owed() - min(e.Owed(), e.Accounted())
 	each := plainNotice
-	if s.chunked {
+	switch {
+	case s.frames:
+		each = frameNotice
+	case s.chunked:
 		each = chunkedNotice
 	}
 	if !notices(int(odd), each, missing) {

@@ -130,7 +130,7 @@ func TestParseHead(t *testing.T) {
 		{"not HTTP", "hello\r\n\r\n", 0, false, true},
 		{"endless", strings.Repeat("x", 70<<10), 0, false, true},
 	} {
-		size, chunked, err := parseHead([]byte(tt.in))
+		size, chunked, err := parseHead([]byte(tt.in), false)
 		if size != tt.size || chunked != tt.chunked || (err != nil) != tt.fails {
 			t.Errorf("%s: parseHead = %d, %v, %v; want %d, %v, error %v", tt.name, size, chunked, err, tt.size, tt.chunked, tt.fails)
 		}

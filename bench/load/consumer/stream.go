@@ -39,6 +39,7 @@ type stream struct {
 	state state
 
 	parser  parser
+	frames  bool       // WebSocket
 	chunked bool       // the body comes in chunks, each of whole frames so far
 	chunks  *dechunker // takes chunks away whose ends are not those of frames
 	rest    []byte     // beginning of a frame
@@ -138,7 +139,7 @@ func (r *reception) skipped(n uint64) { r.entry.Skipped += n }
 // read works through b, the rest of last time and what has come since.
 func (r *reception) read(b []byte) error {
 	if r.state == opening {
-		size, chunked, err := parseHead(b)
+		size, chunked, err := parseHead(b, r.frames)
 		if err != nil {
 			return err
 		}
@@ -148,6 +149,9 @@ func (r *reception) read(b []byte) error {
 		}
 		b = b[size:]
 		r.state, r.chunked = reading, chunked
+	}
+	if r.frames {
+		return r.readFrames(b)
 	}
 	if r.chunked {
 		return r.readChunks(b)

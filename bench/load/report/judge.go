@@ -10,6 +10,7 @@ import (
 // server's or the generator's.
 func (r *Report) Judge() {
 	r.judgeLedger()
+	r.judgeCrowd()
 	r.judgeRate()
 	r.judgeGenerator()
 }
@@ -33,6 +34,18 @@ func (r *Report) judgeLedger() {
 	}
 	if l.Unread > 0 {
 		r.Warn("%d streams stalled for ever and are not balanced", l.Unread)
+	}
+}
+
+func (r *Report) judgeCrowd() {
+	for _, a := range r.Crowd {
+		if a.Faults() > 0 {
+			r.Fail(fmt.Errorf("crowd: %s: unexplained %d, doubled %d, out of order %d, wrong %d, could not resume %d",
+				a.Spec, a.Unexplained, a.Doubled, a.Disorder, a.Wrong, a.Strangers))
+		}
+	}
+	if p := r.Posts; p != nil && len(r.Crowd) > 0 && p.Rejected+p.Unknown > 0 {
+		r.Warn("%d events were not accepted, or nobody knows: the crowd's accounts are balanced as if they had been", p.Rejected+p.Unknown)
 	}
 }
 

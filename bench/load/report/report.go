@@ -10,6 +10,7 @@ import (
 
 	"event-dispatcher/bench/load/config"
 	"event-dispatcher/bench/load/consumer"
+	"event-dispatcher/bench/load/crowd"
 	"event-dispatcher/bench/load/probe"
 )
 
@@ -33,10 +34,12 @@ type Report struct {
 	Posts      *Posts      `json:"posts,omitempty"`
 	Deliveries *Deliveries `json:"deliveries,omitempty"`
 	Ledger     *Ledger     `json:"ledger,omitempty"`
-	Sockets    *Sockets    `json:"sockets,omitempty"`
-	CPU        CPU         `json:"cpu"`
-	Memory     Usage       `json:"memory"`
-	Series     []Step      `json:"series"`
+	// Crowd is the accounts of consumers with views.
+	Crowd   []crowd.Account `json:"crowd,omitempty"`
+	Sockets *Sockets        `json:"sockets,omitempty"`
+	CPU     CPU             `json:"cpu"`
+	Memory  Usage           `json:"memory"`
+	Series  []Step          `json:"series"`
 }
 
 // Posts is the players' side.

@@ -37,6 +37,10 @@ func (r *Report) WriteTable(w io.Writer) {
 	if l := r.Ledger; l != nil && r.Posts != nil {
 		t.row("ledger", "sent %d = received %d + skipped %d; unexplained %d (%d streams)", l.Sent, l.Received, l.Skipped, l.Unexplained, l.Streams)
 	}
+	for _, a := range r.Crowd {
+		t.row("crowd", "%s: published %d = received %d + skipped %d + passed over %d; unexplained %d, doubled %d (%d returns, %d repeated)",
+			a.Spec, a.Published, a.Received, a.Skipped, a.PassedOver, a.Unexplained, a.Doubled, a.Returns, a.Repeated)
+	}
 	if cpu := r.CPU; len(c.PIDs) > 0 {
 		t.row("server CPU", "%.2f cores; %.2f us per POST, %.3f us per delivery", cpu.Server, cpu.PerPost, cpu.PerDelivery)
 	}

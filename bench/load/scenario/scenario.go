@@ -20,6 +20,7 @@ import (
 	"event-dispatcher/bench/load/clock"
 	"event-dispatcher/bench/load/config"
 	"event-dispatcher/bench/load/consumer"
+	"event-dispatcher/bench/load/crowd"
 	"event-dispatcher/bench/load/event"
 	"event-dispatcher/bench/load/idle"
 	"event-dispatcher/bench/load/ledger"
@@ -40,6 +41,8 @@ type run struct {
 	consumers *consumer.Consumers
 	players   *player.Players
 	sockets   *idle.Sockets
+	crowd     *crowd.Crowd
+	varied    []*event.Varied // by lane, with -varied
 	begin     int64
 	window    clock.Window
 	latest    sample // the last that could be taken
@@ -92,7 +95,7 @@ func (r *run) play(ctx context.Context) error {
 func (r *run) join(ctx context.Context) error {
 	cfg := r.cfg
 	c, err := consumer.New(&consumer.Options{
-		Target: cfg.ListenTarget, Host: cfg.ListenHost, Path: cfg.Stream,
+		Target: cfg.ListenTarget, Host: cfg.ListenHost, Path: cfg.Stream, Wire: cfg.Wire,
 		Sources:  sources(cfg.Consumers/1000 + 1),
 		Roles:    consumer.Roles(cfg.Consumers, cfg.Sample, cfg.Stalled, cfg.Slow, cfg.Reconnect),
 		Threads:  cfg.ConsumerThreads,
@@ -115,6 +118,18 @@ func (r *run) join(ctx context.Context) error {
 	if cfg.Sockets > 0 {
 		opt := idle.Options{Target: cfg.ListenTarget, Path: cfg.SocketPath, Sockets: cfg.Sockets}
 		if r.sockets, err = idle.Open(ctx, opt, 10*time.Second); err != nil {
+			c.Close(r.book.Totals())
+			return err
+		}
+	}
+	for lane := range cfg.Conns {
+		if cfg.Varied > 0 {
+			r.varied = append(r.varied, event.NewVaried(lane, cfg.Conns, cfg.Varied, cfg.Size))
+		}
+	}
+	if len(cfg.Crowd) > 0 {
+		opt := crowd.Options{URL: "http://" + cfg.ListenTarget.String(), Path: cfg.Stream, Specs: cfg.Crowd, Sources: r.varied, Run: r.id, StallFor: cfg.CrowdStall, StayFor: cfg.CrowdStay}
+		if r.crowd, err = crowd.Open(ctx, opt, 30*time.Second); err != nil {
 			c.Close(r.book.Totals())
 			return err
 		}
@@ -167,6 +182,9 @@ func (r *run) startPlayers() error {
 		Grace: 5 * time.Second,
 		Run:   r.id, Clock: r.clock, Begin: r.begin, Window: r.window, Book: &r.book,
 		NewSource: func(i int) event.Source {
+			if cfg.Varied > 0 {
+				return r.varied[i]
+			}
 			if cfg.Sessions {
 				return event.NewSessions(viewers, uint64(i))
 			}

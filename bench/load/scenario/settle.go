@@ -37,8 +37,15 @@ func (r *run) settle(failed bool) error {
 		rep.Posts.Latency, rep.Posts.Late = report.NewLatency(result.Latency), report.NewLatency(result.Late)
 	}
 	r.consumers.Release()
+	if r.crowd != nil {
+		r.crowd.Stay()
+	}
 	if !failed && len(errs) == 0 {
 		r.untilQuiet()
+	}
+	if r.crowd != nil {
+		accounts, err := r.crowd.Close()
+		rep.Crowd, errs = accounts, append(errs, err)
 	}
 	if r.sockets != nil {
 		errs = append(errs, r.release())
@@ -78,6 +85,14 @@ func (r *run) untilQuiet() {
 	from := r.clock.Now()
 	for deadline := from + int64(r.cfg.Settle); ; time.Sleep(20 * time.Millisecond) {
 		now := r.clock.Now()
+		if r.crowd != nil {
+			patience := r.crowd.Patience()
+			if _, last := r.crowd.Stats(); time.Since(last) < patience || now-from < int64(patience) {
+				if now <= deadline {
+					continue
+				}
+			}
+		}
 		if now-max(from, r.consumers.Stats().LastNews) > quiet {
 			return
 		}

@@ -22,6 +22,7 @@ import (
 //	skipped, healthy_skipped, unexplained                from the ledger
 //	relay_gaps, relay_drops                              with a peer only: missing at the peer; not sent by the server, both by their own count
 //	relay_uncounted                                      how far these two are apart
+//	crowd_faults, crowd_skipped                          of consumers with views: unexplained, doubled, out of order, wrong; told to be skipped
 //	idle_bytes, idle_kernel_bytes                        per consumer or socket, nobody publishes
 //	growth_bytes                                         beside stalled consumers: most resident memory since measuring began
 func Of(r *trial.Record) map[string]float64 {
@@ -45,11 +46,16 @@ func Of(r *trial.Record) map[string]float64 {
 		f["skipped"], f["unexplained"] = float64(l.Skipped), float64(l.Unexplained)
 		f["healthy_skipped"] = float64(l.SkippedBy["counting"] + l.SkippedBy["sampling"])
 	}
+	for _, a := range rep.Crowd {
+		f["unexplained"] += float64(a.Unexplained)
+		f["crowd_faults"] += float64(a.Faults())
+		f["crowd_skipped"] += float64(a.Skipped)
+	}
 	if rep.Posts == nil && consumers+rep.Config.Sockets > 0 && rep.Memory.PerConsumer.Resident > 0 {
 		f["idle_bytes"] = float64(rep.Memory.PerConsumer.Resident)
 		f["idle_kernel_bytes"] = float64(rep.Memory.PerConsumer.TCPBuffers + rep.Memory.PerConsumer.Slab)
 	}
-	if rep.Seconds > 0 && len(rep.Config.PIDs) > 0 {
+	if rep.Posts != nil && rep.Seconds > 0 && len(rep.Config.PIDs) > 0 {
 		f["server_cores"] = rep.CPU.Server
 	}
 	product(f, &r.Server)
@@ -112,7 +118,9 @@ func product(f map[string]float64, s *trial.ServerSide) {
 	if early == nil || late == nil {
 		return
 	}
-	more := func(name string) float64 { return late[name] - early[name] }
+	more := func(name string) float64 {
+		return late[name] - early[name] + sum(late, name+"{") - sum(early, name+"{")
+	}
 	// A scrape allocates some thousand objects, which are counted here as if
 	// events were to blame: the figures are upper bounds, good where there are
 	// many events.

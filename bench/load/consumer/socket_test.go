@@ -1,0 +1,32 @@
+package consumer
+
+import (
+	"bytes"
+	"testing"
+)
+
+func TestCutFrame(t *testing.T) {
+	long := append([]byte{wholeText, 126, 1, 0}, bytes.Repeat([]byte{'x'}, 256)...)
+	for _, tt := range []struct {
+		name string
+		in   []byte
+		head int
+		size int
+		ok   bool
+		err  error
+	}{
+		{"short", []byte("\x81\x02{}\x81"), 2, 2, true, nil},
+		{"long", long, 4, 256, true, nil},
+		{"half a head", long[:3], 0, 0, false, nil},
+		{"half a payload", long[:100], 0, 0, false, nil},
+		{"ping", []byte("\x89\x00"), 2, 0, true, nil},
+		{"masked", []byte("\x81\x82abcd{}"), 0, 0, false, errFrame},
+		{"a part of a message", []byte("\x01\x02{}"), 0, 0, false, errFrame},
+		{"too long", []byte{wholeText, 127, 1, 0, 0, 0, 0, 0, 0, 0}, 0, 0, false, errNoEnd},
+	} {
+		head, payload, ok, err := cutFrame(tt.in)
+		if head != tt.head && tt.ok || len(payload) != tt.size || ok != tt.ok || err != tt.err {
+			t.Errorf("%s: %d, %d bytes, %v, %v", tt.name, head, len(payload), ok, err)
+		}
+	}
+}
