@@ -115,6 +115,10 @@ func TestEveryDeliveryIsAccountedFor(t *testing.T) {
 		{"event_dispatcher", "-consumers 2 -rate 300 -sockets 20 -socket-path /events", func(r report.Report) bool {
 			return r.Sockets.Ended == 0 && r.Sockets.Messages > 0
 		}},
+		{"event_dispatcher", "-consumers 10 -wire ws -rate 300", nil},
+		{"event_dispatcher", "-consumers 2 -rate 300 -varied 50 -crowd 2:sse:where=event_name=ERROR,STOP -crowd 2:ndjson:where=session_id={n} -crowd 2:sse:members=session_id,data.position -crowd 2:ws:where=data.platform=Web -crowd 1:sse:sample=0.5&by=session_id", func(r report.Report) bool {
+			return len(r.Crowd) == 5 && r.Crowd[0].Received > 0 && r.Crowd[0].PassedOver > r.Crowd[0].Received
+		}},
 		{"chanhub", "-consumers 6 -slow 2 -rate 400", nil},
 		{"chanhub", "-consumers 6 -reconnect 2 -reconnect-every 100ms -rate 400", func(r report.Report) bool { return r.Deliveries.Returns > 0 && r.Ledger.Streams > 6 }},
 	} {

@@ -64,8 +64,20 @@ func Targets() []Target {
 		{Title: "Redis stopped, POST p50 against no Redis", Scenario: "redis-stopped", Figure: "post_p50_ms", Against: Ceiling, Limit: 1.1, Unit: "×"},
 		{Title: "Redis stopped, POST p99 against no Redis", Scenario: "redis-stopped", Figure: "post_p99_ms", Against: Ceiling, Limit: 1.1, Unit: "×"},
 		{Title: "Redis stopped, publish to receipt, p99 against no Redis", Scenario: "redis-stopped", Figure: "delivery_p99_ms", Against: Ceiling, Limit: 1.1, Unit: "×"},
-		{Title: "5,000 idle session sockets, resident memory per socket", Scenario: "5000-idle-sockets", Figure: "idle_bytes", Limit: 12, Scale: 1. / kib, Unit: "KiB"},
-		{Title: "5,000 idle streams over WebSocket, resident memory per stream", Scenario: "5000-idle-websockets", Figure: "idle_bytes", Limit: 12, Scale: 1. / kib, Unit: "KiB"},
+		{Title: "5,000 idle session sockets, resident memory per socket", Scenario: "5000-idle-sockets", Figure: "idle_bytes", Limit: 3, Scale: 1. / kib, Unit: "KiB"},
+		{Title: "5,000 idle streams over WebSocket, resident memory per stream", Scenario: "5000-idle-websockets", Figure: "idle_bytes", Limit: 2, Scale: 1. / kib, Unit: "KiB"},
+
+		{Title: "over WebSocket, server CPU per delivery against SSE", Scenario: "ws-1000x2000", Figure: "delivery_cpu_us", Against: Ceiling, Limit: 1.3, Unit: "×"},
+		{Title: "1,000 views of a session each, server CPU against nobody listening", Scenario: "views-1000-sessions", Figure: "server_cores", Against: Ceiling, Limit: 1.5, Unit: "×"},
+		{Title: "1,000 views of a session each, POST p99 against nobody listening", Scenario: "views-1000-sessions", Figure: "post_p99_ms", Against: Ceiling, Limit: 1.25, Unit: "×"},
+		{Title: "1,000 views of a session each, faults", Scenario: "views-1000-sessions", Figure: "crowd_faults", Limit: 0, Worst: true},
+		{Title: "64 general views, faults", Scenario: "views-64-general", Figure: "crowd_faults", Limit: 0, Worst: true},
+		{Title: "mixed crowd, faults", Scenario: "views-crowd", Figure: "crowd_faults", Limit: 0, Worst: true},
+		{Title: "200 that resume, lost or doubled", Scenario: "resume-200", Figure: "crowd_faults", Limit: 0, Worst: true},
+		{Title: "compressed × 2,000/s, bytes against plain", Scenario: "gzip-2000", Figure: "stream_bytes", Against: Ceiling, Limit: 1. / 6, Unit: "×"},
+		{Title: "compressed × 2,000/s, server CPU against plain", Scenario: "gzip-2000", Figure: "server_cores", Against: Ceiling, Limit: 1, Unit: "×"},
+		{Title: "compressed × 50/s with 20 ms, bytes against plain", Scenario: "gzip-50", Figure: "stream_bytes", Against: Ceiling, Limit: 0.25, Unit: "×"},
+		{Title: "compressed, faults of those that are read", Scenario: "gzip-2000", Figure: "crowd_faults", Limit: 0, Worst: true},
 
 		{Title: "deliveries unexplained, all runs", Scenario: Any, Figure: "unexplained", Limit: 0, Worst: true},
 	}

@@ -28,6 +28,8 @@ type Config struct {
 	PIDs   PIDs      `json:"pids,omitempty"`
 
 	// Listen is where consumers are, when it is not URL: another instance.
+	Query        string    `json:"query,omitempty"`
+	Opaque       bool      `json:"opaque,omitempty"`
 	Wire         string    `json:"wire,omitempty"`
 	Listen       string    `json:"listen,omitempty"`
 	ListenTarget sock.Addr `json:"-"`
@@ -191,6 +193,8 @@ func Parse(args []string, stderr io.Writer) (*Config, error) {
 	f.StringVar(&c.URL, "url", "http://127.0.0.1:3569", "server under test; loopback only")
 	f.StringVar(&c.Post, "post", "/metrics", "path that players POST to")
 	f.StringVar(&c.Stream, "stream", "/event-dispatcher", "path that consumers GET")
+	f.StringVar(&c.Query, "query", "", "what consumers ask for; all events must pass")
+	f.BoolVar(&c.Opaque, "opaque", false, "consumers count bytes only, and are left out of the ledger: for compressed streams")
 	f.StringVar(&c.Wire, "wire", "sse", "wire of consumers: sse or ws; -crowd has more")
 	f.StringVar(&c.Listen, "listen", "", "where consumers listen, if not at -url: another instance of the server")
 	f.Var(&c.PIDs, "pid", "`processes` of the server, comma-separated, for their CPU time and memory in sum")
@@ -247,6 +251,9 @@ func (c *Config) check() error {
 	}
 	if c.Sample < 0 {
 		c.Sample = c.Consumers
+	}
+	if c.Opaque {
+		c.Sample = 0
 	}
 	if c.Sessions {
 		c.Size = 0

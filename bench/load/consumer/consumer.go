@@ -134,7 +134,7 @@ func (c *Consumers) Join(patience time.Duration, stop <-chan struct{}) error {
 		}
 		l := c.loops[next%counters]
 		switch c.opt.Roles[next] {
-		case Counting:
+		case Counting, Opaque:
 		case Sampling:
 			l = c.loops[counters]
 		default:

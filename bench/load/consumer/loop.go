@@ -86,7 +86,7 @@ func (l *loop) attend(s *stream, now int64, hangup bool) {
 		s.pending = true
 		return
 	}
-	if s.state == counting && now-s.last > silence && s.between(l.all.opt.Uniform) {
+	if s.state == counting && s.role != Opaque && now-s.last > silence && s.between(l.all.opt.Uniform) {
 		s.state = reading
 	}
 	for s.state != ended {
@@ -147,7 +147,7 @@ func (l *loop) receive(s *stream, now int64, limit int) (n int, errno unix.Errno
 	l.events.Add(s.events - before)
 	l.framed.Add(s.framed - framed)
 	l.accounted.Add(s.events - before + s.entry.Skipped - skipped)
-	if wasOpening && s.state == reading {
+	if wasOpening && s.state != opening {
 		s.entry.Opened = l.all.opt.Book.Totals()
 		l.opened.Add(1)
 	}

@@ -47,7 +47,7 @@ type Result struct {
 	Ended   map[Role]int // streams ended by the server
 	Skipped map[Role]uint64
 	EndErr  string // why the first of them ended
-	Unread  int    // streams that stall for ever: nobody knows
+	Unread  int    // streams that stall for ever or are compressed: nobody knows
 	Returns int64  // streams that left and came back
 	Err     error
 }
@@ -79,7 +79,7 @@ func (c *Consumers) Close(final ledger.Totals) Result {
 			if s.state != ended {
 				sock.Close(s.fd)
 			}
-			if s.paused {
+			if s.paused || s.role == Opaque {
 				r.Unread++
 				continue
 			}

@@ -20,6 +20,7 @@ const (
 	Stalling              // stops reading for a while
 	Slow                  // reads so many bytes per second
 	Returning             // leaves and comes back, again and again
+	Opaque                // counts bytes that are not events: a compressed stream
 )
 
 type state uint8
@@ -150,6 +151,11 @@ func (r *reception) read(b []byte) error {
 		b = b[size:]
 		r.state, r.chunked = reading, chunked
 	}
+	if r.role == Opaque {
+		r.state = counting
+		r.discarded += uint64(len(b))
+		return nil
+	}
 	if r.frames {
 		return r.readFrames(b)
 	}
@@ -249,5 +255,5 @@ func (s *stream) closeLike(like *stream) {
 }
 
 func (r Role) String() string {
-	return [...]string{"counting", "sampling", "stalling", "slow", "returning"}[r]
+	return [...]string{"counting", "sampling", "stalling", "slow", "returning", "opaque"}[r]
 }

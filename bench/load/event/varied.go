@@ -37,7 +37,7 @@ func (v *Varied) Count() uint64 { return v.count.Load() }
 // Facts returns what event number n says, from 1.
 func (v *Varied) Facts(n uint64) Facts {
 	f := Facts{Position: uint64(v.lane)*laneUnit + n, Name: "HEARTBEAT", Platform: [...]string{"Web", "Apple", "Android"}[n%3]}
-	switch n % 20 {
+	switch (n + uint64(v.lane)) % 20 {
 	case 1:
 		f.Name = "START"
 	case 7:

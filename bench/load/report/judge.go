@@ -33,7 +33,7 @@ func (r *Report) judgeLedger() {
 		r.Warn("%d of the skipped events are inferred from the length of notices on streams that only count; -sample -1 reads them all", l.Inferred)
 	}
 	if l.Unread > 0 {
-		r.Warn("%d streams stalled for ever and are not balanced", l.Unread)
+		r.Warn("%d streams stalled for ever, or were only counted by bytes, and are not balanced", l.Unread)
 	}
 }
 

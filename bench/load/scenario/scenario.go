@@ -94,10 +94,20 @@ func (r *run) play(ctx context.Context) error {
 
 func (r *run) join(ctx context.Context) error {
 	cfg := r.cfg
+	path := cfg.Stream
+	if cfg.Query != "" {
+		path += "?" + cfg.Query
+	}
+	roles := consumer.Roles(cfg.Consumers, cfg.Sample, cfg.Stalled, cfg.Slow, cfg.Reconnect)
+	if cfg.Opaque {
+		for i := range roles {
+			roles[i] = consumer.Opaque
+		}
+	}
 	c, err := consumer.New(&consumer.Options{
-		Target: cfg.ListenTarget, Host: cfg.ListenHost, Path: cfg.Stream, Wire: cfg.Wire,
+		Target: cfg.ListenTarget, Host: cfg.ListenHost, Path: path, Wire: cfg.Wire,
 		Sources:  sources(cfg.Consumers/1000 + 1),
-		Roles:    consumer.Roles(cfg.Consumers, cfg.Sample, cfg.Stalled, cfg.Slow, cfg.Reconnect),
+		Roles:    roles,
 		Threads:  cfg.ConsumerThreads,
 		Gap:      cfg.Gap,
 		Uniform:  cfg.Uniform(),

@@ -17,6 +17,7 @@ import (
 //	post_rate, post_cpu_us, post_p50_ms, post_p99_ms     accepted per second; server CPU; intended time to answer
 //	post_allocs, delivery_allocs                         with metrics only: heap allocations between two scrapes, what a scrape allocates included
 //	delivery_rate, delivery_cpu_us, delivery_p50/p99_ms  of all consumers; intended time to receipt
+//	stream_bytes                                         per second and consumer, as received
 //	events_per_sweep                                     with metrics only, between two scrapes
 //	server_cores                                         CPU time of the server per second
 //	skipped, healthy_skipped, unexplained                from the ledger
@@ -34,7 +35,12 @@ func Of(r *trial.Record) map[string]float64 {
 	consumers := rep.Config.Consumers
 	posts(f, rep)
 	if d := rep.Deliveries; d != nil && consumers > 0 && rep.Posts != nil {
-		f["delivery_rate"] = d.Rate
+		if d.Rate > 0 {
+			f["delivery_rate"] = d.Rate
+		}
+		if d.Bytes > 0 {
+			f["stream_bytes"] = d.Bytes / float64(consumers)
+		}
 		if rep.CPU.PerDelivery > 0 {
 			f["delivery_cpu_us"] = rep.CPU.PerDelivery
 		}
