@@ -48,7 +48,7 @@ cross: ## build for every platform, without cgo
 fuzz: ## every fuzz target for FUZZTIME
 	@sh scripts/fuzz.sh $(FUZZTIME)
 
-bench: ## the whole benchmark run, about 15 minutes; results in bench/results
+bench: ## the whole benchmark run, about 20 minutes; results in bench/results
 	cd bench && $(GO) run ./run
 
 bench-quick: ## a look at the numbers in 90 seconds

@@ -41,7 +41,7 @@ func main() {
 type options struct {
 	quick, strict, list, noBuild bool
 	only                         *regexp.Regexp
-	host, out, before            string
+	host, out, before, page      string
 	limit                        time.Duration
 	serverArgs, loadArgs         []string
 }
@@ -62,6 +62,7 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	f.StringVar(&o.host, "host", "", "short, neutral name of the machine for the results; default from its cores")
 	f.StringVar(&o.out, "out", "", "`directory` for the results; default results/<date>-<host>")
 	f.StringVar(&o.before, "before", "", "an earlier build of the product, a `program`: play it in turn with the present one, and compare; about 10 minutes")
+	f.StringVar(&o.page, "page", "", "play nothing: make report.html of the results in this `directory`")
 	f.DurationVar(&o.limit, "limit", 30*time.Minute, "start no run after this time")
 	f.BoolVar(&o.strict, "strict", false, "fail when a target is not met, too")
 	f.BoolVar(&o.noBuild, "no-build", false, "use the programs in bin as they are, to measure another build of the product")
@@ -119,6 +120,16 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 	if err != nil {
 		return complain(err, exitUsage)
+	}
+	if o.page != "" {
+		s, err := summary.Read(o.page)
+		if err == nil {
+			err = page.Write(filepath.Join(o.page, "report.html"), s)
+		}
+		if err != nil {
+			return complain(err, exitFailed)
+		}
+		return 0
 	}
 	scenarios := o.chosen()
 	if len(scenarios) == 0 {

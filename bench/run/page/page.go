@@ -80,6 +80,7 @@ func Write(name string, s *summary.Summary) error {
 	t, err := template.New("page").Funcs(template.FuncMap{
 		"cell":   summary.Cell,
 		"number": figures.Number,
+		"column": summary.ColumnOf,
 		"bar":    bar,
 		"join":   strings.Join,
 		"gib":    func(n int64) string { return fmt.Sprintf("%.1f GiB", float64(n)/(1<<30)) },

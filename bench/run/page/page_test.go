@@ -2,6 +2,7 @@ package page
 
 import (
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -72,6 +73,37 @@ func TestThePageShowsWhatWasMeasured(t *testing.T) {
 		if strings.Contains(page, bad) {
 			t.Errorf("the page holds %q", bad)
 		}
+	}
+}
+
+func TestAPageIsMadeOfWhatIsKept(t *testing.T) {
+	dir := t.TempDir()
+	s := sample()
+	if err := os.Mkdir(filepath.Join(dir, "raw"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.WriteJSON(filepath.Join(dir, "summary.json")); err != nil {
+		t.Fatal(err)
+	}
+	for _, sc := range s.Scenarios {
+		for _, r := range sc.Records {
+			if err := r.Write(dir); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	read, err := summary.Read(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	one, two := filepath.Join(dir, "one.html"), filepath.Join(dir, "two.html")
+	if err := errors.Join(Write(one, s), Write(two, read)); err != nil {
+		t.Fatal(err)
+	}
+	a, _ := os.ReadFile(one)
+	b, _ := os.ReadFile(two)
+	if string(a) != string(b) {
+		t.Error("the page of results that were read back differs")
 	}
 }
 
