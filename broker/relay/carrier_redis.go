@@ -85,7 +85,8 @@ func (r *overRedis) In(ctx context.Context, failed func(error)) (In, error) {
 	if err != nil {
 		return nil, err
 	}
-	i := &redisIn{client: client, sharded: redis.Sharded(ctx, client), quit: make(chan struct{})}
+	i := &redisIn{client: client, sharded: redis.Sharded(ctx, client)}
+	i.open, i.quit = context.WithCancel(context.WithoutCancel(ctx))
 	i.watching.Go(func() { i.watch(ctx, r.server) })
 	return i, nil
 }
@@ -93,7 +94,8 @@ func (r *overRedis) In(ctx context.Context, failed func(error)) (In, error) {
 // A redisIn subscribes at a Redis.
 type redisIn struct {
 	sharded  bool
-	quit     chan struct{} // closed by Close
+	open     context.Context // done once Close is called
+	quit     context.CancelFunc
 	watching sync.WaitGroup
 
 	mu     sync.Mutex // guards what follows
@@ -109,7 +111,7 @@ func (i *redisIn) watch(ctx context.Context, server redis.Config) {
 	master := false // at the last look
 	for {
 		select {
-		case <-i.quit:
+		case <-i.open.Done():
 			return
 		case <-tick.C:
 		}
@@ -164,6 +166,9 @@ func (i *redisIn) Hear(ctx context.Context, c Channel, began func(), put func(te
 	}
 	subscription, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
+	// Closing the client ends what it hears, unless it is just connecting again: then
+	// the new connection outlives the first Close, and needs another.
+	defer context.AfterFunc(i.open, func() { cancel(); client.Close() })()
 	defer context.AfterFunc(ctx, func() {
 		// The library forgets a subscription whose context is done, and Redis
 		// goes on sending: it is told first. It may not let us, or not answer.
@@ -188,12 +193,10 @@ func (i *redisIn) Overflows() uint64 { return 0 } // Redis cuts the connection i
 
 func (i *redisIn) Close() {
 	i.mu.Lock()
-	client, again := i.client, i.closed
+	client := i.client
 	i.closed = true
 	i.mu.Unlock()
-	if !again {
-		close(i.quit)
-	}
 	client.Close()
+	i.quit()
 	i.watching.Wait()
 }

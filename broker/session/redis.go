@@ -163,8 +163,10 @@ func (s *Redis) Observe(e Event) {
 
 // Missed shows what other instances stored of the active users of practices and this
 // one was not told of, oldest first. The mirror, which knows what was shown here, has it
-// from then on.
-func (s *Redis) Missed(practices []string, show func(Event)) {
+// from then on. turn is held from the look at the mirror until the event is shown, so
+// that an event that comes meanwhile is shown either before, and seen in the mirror, or
+// after.
+func (s *Redis) Missed(practices []string, turn sync.Locker, show func(Event)) {
 	for _, practice := range practices {
 		users, err := s.activeIn(s.options.member(practice, "").practice)
 		var events []Event
@@ -177,15 +179,12 @@ func (s *Redis) Missed(practices []string, show func(Event)) {
 		}
 		sortByAge(events)
 		for _, e := range events {
-			key := s.options.key(e)
-			if mine, _, ok := s.mirror.get(key); ok && (mine.ID == e.ID || mine.At > e.At) {
-				continue
+			turn.Lock()
+			if mine, _, ok := s.mirror.get(s.options.key(e)); !ok || mine.ID != e.ID && mine.At <= e.At {
+				s.unstore(s.mirror.put(e, true))
+				show(e)
 			}
-			s.unstore(s.mirror.put(e, true))
-			show(e)
-			if now, _, ok := s.mirror.get(key); ok && now.ID != e.ID {
-				show(now) // came meanwhile, and must be the last one on every screen
-			}
+			turn.Unlock()
 		}
 	}
 }

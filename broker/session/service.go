@@ -54,7 +54,14 @@ type Service struct {
 	wake    chan struct{}
 
 	logouts atomic.Uint64
+
+	showing sync.Mutex           // held while an event of another instance is shown; guards shown
+	shown   map[string]time.Time // by id: shown from the store, and perhaps still on their way
 }
+
+// onItsWay is how long after it was stored an event may still come from another
+// instance.
+const onItsWay = 10 * time.Second
 
 // ties are what a Service works with, known only after it: they need it, too.
 type ties struct {
@@ -79,7 +86,7 @@ func NewService(o ServiceOptions) *Service {
 		o.MaxLeaving = 32_768
 	}
 	ctx, stop := context.WithCancel(context.Background())
-	s := &Service{options: o, stop: stop, seed: maphash.MakeSeed(), stays: make(map[member]*stay), leaving: list.New(),
+	s := &Service{options: o, stop: stop, seed: maphash.MakeSeed(), stays: make(map[member]*stay), leaving: list.New(), shown: make(map[string]time.Time),
 		wake: make(chan struct{}, 1)}
 	s.Tie(NewMemory(Options{DefaultPractice: o.DefaultPractice}), nobody{}, func(Event) {})
 	s.running.Go(func() { s.leaver(ctx) })
@@ -119,6 +126,11 @@ func (s *Service) Submit(e Event) {
 // DeliverSession takes an event of another instance: it is the sink of a relay.
 func (s *Service) DeliverSession(e Event) {
 	t := s.ties.Load()
+	s.showing.Lock()
+	defer s.showing.Unlock()
+	if _, again := s.shown[e.ID]; again {
+		return
+	}
 	if mirror, ok := t.store.(interface{ Observe(Event) }); ok {
 		mirror.Observe(e)
 	}
@@ -131,7 +143,7 @@ func (s *Service) DeliverSession(e Event) {
 func (s *Service) Resubscribed() {
 	t := s.ties.Load()
 	shared, ok := t.store.(interface {
-		Missed(practices []string, show func(Event))
+		Missed(practices []string, turn sync.Locker, show func(Event))
 	})
 	if !ok {
 		return
@@ -144,7 +156,14 @@ func (s *Service) Resubscribed() {
 		}
 	}
 	s.mu.Unlock()
-	shared.Missed(slices.Sorted(maps.Keys(here)), t.screens.Deliver)
+	now := time.Now()
+	s.showing.Lock()
+	maps.DeleteFunc(s.shown, func(_ string, at time.Time) bool { return now.Sub(at) > onItsWay })
+	s.showing.Unlock()
+	shared.Missed(slices.Sorted(maps.Keys(here)), &s.showing, func(e Event) {
+		s.shown[e.ID] = now
+		t.screens.Deliver(e)
+	})
 }
 
 // Latest is what is stored of a user, in whatever practice.
