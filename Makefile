@@ -28,8 +28,9 @@ unit: ## tests as production builds them; installs nothing, and says what was no
 	cd bench && $(GO) test ./...
 	@sh scripts/needs.sh -check
 
+# The tests below internal run the built program, into which the detector does not see.
 race: ## tests under the race detector
-	$(GO) test -race ./...
+	$(GO) test -race $$($(GO) list ./... | grep -v /internal/)
 	@sh scripts/needs.sh -check
 
 e2e: ## real browsers and clients of other languages against the built program

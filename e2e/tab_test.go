@@ -106,11 +106,6 @@ func (b *tab) until(what, condition string) {
 	eventually(b.t, what+": "+condition, func() bool { return eval[bool](b, "!!("+condition+")") })
 }
 
-func (b *tab) text(id string) string {
-	b.t.Helper()
-	return eval[string](b, `document.getElementById("`+id+`").textContent`)
-}
-
 // fine holds the page to have asked one host only, and that nothing went wrong in it.
 func (b *tab) fine(host string) {
 	b.t.Helper()

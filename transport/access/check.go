@@ -124,12 +124,12 @@ func bearer(header []byte) ([]byte, bool) {
 // "bearer." among the subprotocols of a WebSocket.
 func ticketOf(ctx *fasthttp.RequestCtx, need Right) (ticket []byte, n int) {
 	if bytes.Contains(ctx.URI().QueryString(), []byte("token=")) {
-		ctx.QueryArgs().VisitAll(func(key, value []byte) {
+		for key, value := range ctx.QueryArgs().All() {
 			if string(key) == "token" {
 				ticket = value
 				n++
 			}
-		})
+		}
 	}
 	if need == Consume {
 		if _, t := Subprotocol(&ctx.Request.Header); t != nil {

@@ -24,7 +24,9 @@ func TestAFullTableOfClientsIsFair(t *testing.T) {
 		}
 		for range 2000 {
 			made++
-			if newcomer := name(made); !l.allowClient(newcomer, time.Now(), 1) || !l.allowClient(newcomer, time.Now(), 1) {
+			newcomer := name(made)
+			first, second := l.allowClient(newcomer, time.Now(), 1), l.allowClient(newcomer, time.Now(), 1)
+			if !first || !second {
 				t.Fatalf("newcomer %d was refused an event that its rate allows", made)
 			}
 			if l.allowClient(greedy, time.Now(), 1) {
