@@ -379,9 +379,9 @@ func TestHandshakeThatCannotBeAnsweredIsGivenUp(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, size := range []int{1 << 20, 1} { // until the peer's end and ours take no more
+		for _, size := range []int{1 << 20, 1, 1} { // until the peer's end and ours take no more, also after a while
 			for err = nil; err == nil; {
-				far.SetWriteDeadline(time.Now().Add(100 * time.Millisecond))
+				far.SetWriteDeadline(time.Now().Add(500 * time.Millisecond))
 				_, err = far.Write(make([]byte, size))
 			}
 		}
