@@ -133,7 +133,7 @@ func (s *Server) nothing(ctx *fasthttp.RequestCtx) {
 	s.refusals.Explain(ctx, refusal.NotFound, knownPaths)
 }
 
-// knownPaths is for whoever mistyped one.
+// knownPaths is for people who mistyped one.
 const knownPaths = "events go to /api/events or /metrics and come from /events; / says more"
 
 // refuseTakeover answers a request that may not take its connection over.

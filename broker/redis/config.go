@@ -178,7 +178,7 @@ func tune(o *rueidis.ClientOption) {
 	}
 	o.ClientSetInfo = rueidis.DisableClientSetInfo // needs a permission, and an older server knows no such command
 	o.DisableCache = true
-	o.DisableRetry = true     // whoever makes a call knows whether to repeat it
+	o.DisableRetry = true     // the caller knows whether to repeat a call
 	o.PipelineMultiplex = -1  // one connection, so that commands keep their order
 	o.BlockingPipeline = 4096 // longer pipelines would get a connection of their own, and lose it
 	o.ClusterOption.ShardsRefreshInterval = 10 * time.Second

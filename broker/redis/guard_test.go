@@ -84,7 +84,7 @@ func TestGuardFollowsRedis(t *testing.T) {
 }
 
 // A call that is too much for the time costs its caller the answer, and others at
-// most theirs: none is told that Redis is away, which answers a PING all the time.
+// most theirs: none is told that Redis cannot be reached, because it answers a PING all the time.
 func TestACallThatTakesTooLongTakesNobodyElseDown(t *testing.T) {
 	server := redistest.Start(t)
 	config, err := Parse(server.URL())
@@ -143,7 +143,7 @@ func TestGuardBoundsTheCallsUnderWay(t *testing.T) {
 	eventually(t, "room", func() bool { _, err := increment(g); return err == nil })
 }
 
-// A Redis that answers and refuses is not away: whoever makes a call learns why.
+// A Redis that answers and refuses counts as reachable: the caller learns why it refused.
 func TestGuardTellsRefusedFromAway(t *testing.T) {
 	server := redistest.Start(t, "--user", "u", "on", ">secret", "~*", "+@all")
 	for _, address := range []string{

@@ -6,7 +6,7 @@
 //
 //   - [Relay.Offer] and [Relay.OfferSession] copy the event, allocate nothing
 //     and never wait. The caller has delivered the event to its own consumers
-//     before; nothing that befalls the carrier changes that.
+//     before; no fault of the carrier changes that.
 //   - Events of one instance arrive elsewhere in the order of the offers, once
 //     or not at all. For the firehose an instance that misses some learns how
 //     many, exactly, and tells its consumers, before what came after them.
@@ -15,7 +15,7 @@
 //   - An instance never gets its own events back.
 //   - Memory is bounded. What does not fit, or would come too late, is dropped
 //     and counted.
-//   - While the carrier is away the relay tries to get it back; afterwards it goes on
+//   - While the carrier cannot be reached the relay tries to get it back; afterwards it goes on
 //     with what is recent.
 //
 // The way of an event:

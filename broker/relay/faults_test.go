@@ -51,7 +51,7 @@ func (o *outage) settled(t *testing.T) {
 	if got := o.a.received.Load(); got != o.posted {
 		t.Errorf("the origin's own consumer got %d of %d", got, o.posted)
 	}
-	// The last event may arrive before Redis's answer to whoever published it.
+	// The last event may arrive before Redis's answer to the one who published it.
 	eventually(t, "published + dropped = offered", func() bool {
 		l := o.a.relay.Stats().Firehose
 		return l.Published+l.DroppedTotal() == o.posted

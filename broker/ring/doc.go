@@ -39,7 +39,7 @@
 //     was sealed by [Ring.Skip]. So for every reader, events received plus events
 //     reported as skipped equal the sequence numbers passed since it joined.
 //  4. A reader pins the segment and then loads its ref. A retiring publisher
-//     clears the ref, and whoever claims the segment loads the pins later. Go's
+//     clears the ref, and the publisher that claims the segment loads the pins later. Go's
 //     atomics are sequentially consistent, so at least one of the two sees the
 //     other: the reader gives up, or the segment is not claimed.
 //  5. A reservation succeeds only if the event fits: bytes never pass the end of
@@ -83,7 +83,7 @@
 //
 // A publisher copies its bytes, then stores the index word: a reader that finds
 // the word sees the bytes. A claimant prepares a segment, then links it with a
-// compare-and-swap: whoever follows the link sees it prepared. A reader reads,
+// compare-and-swap: everybody who follows the link sees it prepared. A reader reads,
 // then unpins: a claimant that finds no pin may overwrite what was read. All of
 // these are atomic operations on one word each (go.dev/ref/mem#atomic); nothing
 // else is relied on, and the race detector agrees. TestEveryInterleaving plays the

@@ -228,7 +228,7 @@ func (r *Ring) Skip(n uint64) error {
 			return err
 		}
 		// The gap is stored before the phase that makes it count, and only
-		// one Skip runs at a time: whoever sees gapped sees this n.
+		// one Skip runs at a time: a publisher that sees gapped sees this n.
 		s.gap.Store(n)
 		if s.state.CompareAndSwap(uint64(st), uint64(st.with(gapped))) {
 			// Done. If there is no segment to go on in, that is for the

@@ -26,7 +26,7 @@
 //
 // Redis (the type) keeps a Memory beside the server, the mirror: everything put
 // here, and what [Redis.Observe] was told of. Calls never wait longer than a
-// bounded time. While the server is away, or refuses a write, the mirror
+// bounded time. While the server cannot be reached, or refuses a write, the mirror
 // answers, and what the server missed is written when it is back. So nothing
 // that a method does can fail for its caller: errors are counted by reason and
 // logged by the store.
@@ -37,7 +37,7 @@
 // instance counts its own sockets; in Redis it only says that there are some,
 // and repeats that before its word (the lease) runs out. If it dies, the lease
 // ends, and another instance that finds no lease left takes the user over, by a
-// lease of its own, and lets it leave. Whoever ends the last lease is the one that
+// lease of its own, and lets it leave. The instance that ends the last lease is the one that
 // learns so, because Redis runs each script as one. An instance that got no answer does
 // not know, and asks again.
 package session

@@ -61,7 +61,7 @@ type Redis struct {
 	cameUp  chan struct{}  // Redis is back: maintain now
 
 	refuses  atomic.Bool  // the last write
-	upSince  atomic.Int64 // Unix ns; 0 while away
+	upSince  atomic.Int64 // Unix ns; 0 while it cannot be reached
 	failures [len(Reasons)]atomic.Uint64
 
 	// A member's Join and Leave reach the server in the order of the counts.
@@ -110,11 +110,11 @@ func NewRedis(o RedisOptions) *Redis {
 func (s *Redis) changed(up bool, err error) {
 	if !up {
 		s.upSince.Store(0)
-		state := "is away"
+		state := "cannot reach redis"
 		if redis.Refused(err) {
-			state = "refuses"
+			state = "redis refuses"
 		}
-		s.log.Warn("sessions: redis "+state+"; this instance goes on alone", redis.Error(err))
+		s.log.Warn("sessions: "+state+"; this instance goes on alone", redis.Error(err))
 		return
 	}
 	s.upSince.Store(time.Now().UnixNano())
@@ -148,7 +148,7 @@ func (s *Redis) Put(e Event) {
 }
 
 // Observe tells the mirror what another instance published, so that it can
-// answer while the server is away.
+// answer while the server cannot be reached.
 func (s *Redis) Observe(e Event) {
 	if e.At == 0 {
 		e.At = time.Now().UnixMilli()

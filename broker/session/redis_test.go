@@ -250,7 +250,7 @@ func TestFullRedisLosesNothingHere(t *testing.T) {
 	})
 }
 
-// Whoever asks for a replay finds in it what was stored before he asked, also when
+// A replay has what was stored before it was asked for, also when
 // he shares it with others.
 func TestReplaysThatAreSharedAreNotOld(t *testing.T) {
 	server := redistest.Start(t)
@@ -280,7 +280,7 @@ func TestReplaysThatAreSharedAreNotOld(t *testing.T) {
 	t.Logf("%d replays read the list of users %s times", users*rounds, calls)
 }
 
-// A Redis that is there and refuses is not told from one that is away by its state alone.
+// A Redis that is there and refuses is not told from one that cannot be reached by its state alone.
 func TestRefusingRedisIsCalledSo(t *testing.T) {
 	server := redistest.Start(t, "--user", "reader", "on", ">secret", "~*", "+@connection", "+get")
 	for _, c := range []struct{ url, message string }{
@@ -530,7 +530,7 @@ func TestUserWhoLeftWithoutRedisIsLoggedOutWhenOthersHaveSpoken(t *testing.T) {
 	}
 }
 
-// Whoever comes back while he is being removed keeps what he posts, and is not told to be gone.
+// A user who comes back while being removed keeps what he posts, and is not told to be gone.
 func TestUserWhoComesBackWhileBeingRemoved(t *testing.T) {
 	server := redistest.Start(t)
 	here, there := newRedis(t, server, RedisOptions{}), newRedis(t, server, RedisOptions{})

@@ -21,7 +21,7 @@ return others`)
 
 	// scriptClaim ends the leases of the instance ARGV[1] and returns 0 if another
 	// instance has one. If none has, it leaves the instance one, ARGV[3] for ARGV[4] ms,
-	// and returns 1: whoever ends that one is the last. It returns 2 and changes nothing
+	// and returns 1: the instance that ends that one is the last. It returns 2 and changes nothing
 	// if it cannot tell, because the instance has had none and ARGV[2] is not "sure".
 	scriptClaim = rueidis.NewLuaScript(`
 local t = redis.call('TIME')

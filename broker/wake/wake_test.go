@@ -191,7 +191,7 @@ func TestNoWakeUpIsLost(t *testing.T) {
 	running.Wait()
 }
 
-// Waiters come and go while publishers wake: whoever stays is woken.
+// Waiters come and go while publishers wake: those that stay are woken.
 func TestNoWakeUpIsLostWhileOthersComeAndGo(t *testing.T) {
 	const rounds = 5_000
 	var g Gate

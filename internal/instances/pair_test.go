@@ -62,7 +62,7 @@ func (p *pair) away(all ...*instance) {
 		testkit.Eventually(p.t, "degraded", func() bool {
 			status, body := i.Get("/readyz")
 			if status != 200 {
-				p.t.Fatalf("GET /readyz = %d %s; want 200 while %s is away", status, body, p.kind)
+				p.t.Fatalf("GET /readyz = %d %s; want 200 while %s cannot be reached", status, body, p.kind)
 			}
 			return strings.Contains(body, `"degraded":["`+p.kind+`"]`)
 		})

@@ -36,7 +36,7 @@ func TestRedisThatComesLateIsFound(t *testing.T) {
 		i.wantLog(`"relay: cannot publish"`, `"events":"firehose"`, `"redis":"`+addr+`"`, "connection refused")
 		i.wantLog(`"relay: cannot publish"`, `"events":"sessions"`, `"redis":"`+addr+`"`, "connection refused")
 		i.wantLog(`"relay: cannot subscribe"`, `"redis":"`+addr+`"`)
-		i.wantLog(`"sessions: redis is away; this instance goes on alone"`, `"redis":"`+addr+`"`)
+		i.wantLog(`"sessions: cannot reach redis; this instance goes on alone"`, `"redis":"`+addr+`"`)
 	}
 	redistest.StartAt(t, addr, "--user", "user", "on", ">hunter2", "~*", "&*", "+@all")
 	together(t, a, b)
@@ -59,7 +59,7 @@ func TestLogNamesAllAddressesAndNoPassword(t *testing.T) {
 		"redis-sentinel://user:hunter2@" + hosts + "/main?sentinel_password=hunter2",
 	} {
 		i := start(t, "-redis", url)
-		for _, message := range []string{"relay: cannot publish", "relay: cannot subscribe", "sessions: redis is away; this instance goes on alone"} {
+		for _, message := range []string{"relay: cannot publish", "relay: cannot subscribe", "sessions: cannot reach redis; this instance goes on alone"} {
 			i.wantLog(message, `"redis":"`+hosts+`"`)
 		}
 		if strings.Contains(i.Log.String(), "hunter2") {

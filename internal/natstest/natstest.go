@@ -1,7 +1,7 @@
 //go:build unix
 
 // Package natstest runs real nats-servers on random loopback ports for the length
-// of a test, alone or as a cluster, and does to them what befalls servers: stops
+// of a test, alone or as a cluster, and does to them what happens to servers: stops
 // them, kills them, starts them again. A test that needs one fails where nats-server
 // is not installed; it is never skipped.
 package natstest

@@ -2,7 +2,7 @@
 
 // Package redistest runs real redis-servers on random loopback ports for the
 // length of a test, alone, as a replicated server with Sentinels, or as a
-// cluster, and does to them what befalls servers: stops them, kills them, starts
+// cluster, and does to them what happens to servers: stops them, kills them, starts
 // them again. Where redis-server is not installed, a test that
 // needs one is skipped, or fails if nothing may be left out (testkit.Need).
 package redistest

@@ -320,7 +320,7 @@ func (g *Gate) Collect(to metric.Emitter) {
 	to.Counter("access_reload_failures_total", "Times that the access file was read again and not taken.", st.Failures)
 }
 
-// Anonymous are the rights of whoever brings no credentials.
+// Anonymous are the rights of those who bring no credentials.
 func (g *Gate) Anonymous() Rights {
 	if g == nil {
 		return everybody.Rights

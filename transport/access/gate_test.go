@@ -308,7 +308,7 @@ func TestStreamsEndWithTheirGrant(t *testing.T) {
 	if a, b := ends["tool"].Load(), ends["operator"].Load(); a != 3*uint32(Revoked) || b != 0 {
 		t.Errorf("ended %d and %d; want %d and 0", a, b, 3*Revoked)
 	}
-	// Whoever was let in before the reload, and comes to watch after it.
+	// A client that was let in before the reload, and comes to watch after it.
 	if _, ok := g.Watch(stopped, nil); ok {
 		t.Error("Watch() = true for a grant that is no more")
 	}

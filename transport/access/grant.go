@@ -78,7 +78,7 @@ func (g *Grant) expired(now time.Time) bool {
 	return !now.Before(g.expires)
 }
 
-// anonymous reports whether the grant is that of whoever brings no credentials.
+// anonymous reports whether the grant is that of those who bring no credentials.
 func (g *Grant) anonymous() bool { return g.source.kind == fromNobody }
 
 // stillStands reports whether streams that were opened with g may go on now that

@@ -37,7 +37,7 @@ type TicketAnswer struct {
 	ExpiresIn int    `json:"expires_in"` // seconds
 }
 
-// Issue makes a ticket for a request that was admitted. Whoever came with a ticket
+// Issue makes a ticket for a request that was admitted. A request that came with a ticket
 // gets no other one: it would last for ever.
 func (g *Gate) Issue(ctx *fasthttp.RequestCtx) (TicketAnswer, refusal.Reason, bool) {
 	no := BadTicket
@@ -83,7 +83,7 @@ func (t *tickets) add(h hash, grant *Grant, now time.Time) bool {
 	return true
 }
 
-// take uses a ticket. Whoever shows it at the wrong place has used it, too.
+// take uses a ticket. A ticket that is shown at the wrong place is used, too.
 func (t *tickets) take(h hash, now time.Time) *Grant {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -19,7 +19,7 @@ import (
 //  1. A connection has at most one place in the table: its own from accept on, or,
 //     if its peer is a trusted proxy, that of the client behind it from the moment
 //     at which a stream or socket takes it over.
-//  2. A place is given back once, by whoever takes it out of the connection.
+//  2. A place is given back once, by the goroutine that takes it out of the connection.
 type Connections struct {
 	max     int // per client
 	proxies *Addresses

@@ -12,7 +12,7 @@ import (
 )
 
 // maxLimitedClients bounds the table of clients, to some 20 MB. When it is full, a
-// newcomer takes the place of a client that has sent little lately: whoever fills
+// newcomer takes the place of a client that has sent little lately: a client that fills
 // the table with names that he makes up loses those first.
 const maxLimitedClients = 100_000
 

@@ -15,7 +15,7 @@ const (
 )
 
 // unusedGrace is how long connections without a request are kept when the listeners
-// are closed: one may be on its way. Whoever sent it would see a reset.
+// are closed: one may be on its way. Its sender would see a reset.
 const unusedGrace = time.Second
 
 // Leave has each answer end its connection from now on (RFC 9112, section 9.6). So when

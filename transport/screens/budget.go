@@ -10,8 +10,8 @@ import (
 )
 
 // A budget bounds the memory of all that waits for the sockets of a hub: live events,
-// held-back ones and replays. Over it the oldest frames are given up, whoever waits for
-// them: so those who read keep what they need, and those who do not lose first. A socket
+// held-back ones and replays. Over it the oldest frames are given up, whichever
+// socket waits for them: so those who read keep what they need, and those who do not lose first. A socket
 // that reaches a frame that was given up skips it, and counts it.
 //
 // A frame that is being written cannot be given up: half of it may be on the connection.

@@ -161,7 +161,7 @@ func TestWhoCannotBeginWaitsForASocketThatIsGivenUp(t *testing.T) {
 	h.eventually("who was in the way is gone", func() bool { return h.Stats().Closed[websocket.ReasonStalled] == 3 })
 }
 
-// Every frame goes, whoever had it: the budget of a hub that nobody waits at is empty.
+// Every frame goes, whichever socket had it: the budget of a hub that nobody waits at is empty.
 func TestTheBudgetIsPaidBack(t *testing.T) {
 	t.Parallel()
 	h := newHost(t, HubOptions{QueueBytes: 256 << 10})

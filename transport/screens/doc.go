@@ -29,8 +29,8 @@
 // # Memory
 //
 // Everything that waits, a replay as well as a live event, is a frame in the hub's
-// budget, encoded once. Over the budget the oldest frames are given up, whoever
-// waits for them; see budget.
+// budget, encoded once. Over the budget the oldest frames are given up, whichever
+// socket waits for them; see budget.
 //
 // # No gap and no duplicate
 //

@@ -9,7 +9,7 @@ type Loops interface {
 	Post(turn uint64, f func()) bool
 }
 
-// An outbox has the sockets that a loop is to write to. Whoever gives a socket something
+// An outbox has the sockets that a loop is to write to. A goroutine that gives a socket something
 // to write puts it in; the loop takes all at once, so that it is asked once for many.
 type outbox struct {
 	loops Loops // nil: goroutines write

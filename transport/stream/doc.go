@@ -57,7 +57,7 @@
 //
 // The bytes of events come framed from the ring. What else is on the wire
 // (keep-alives, notices of skipped events, the farewell) is a [Wire]; [SSE] is
-// the one for Server-Sent Events. Where consumers speak, too, whoever reads them
+// the one for Server-Sent Events. Where consumers speak, too, their reader
 // has answers written between events through a [Link].
 //
 // On Linux a loop waits on an epoll set of its own and holds duplicated

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// A Link is for wires on which the consumer speaks, too: whoever reads the socket
+// A Link is for wires on which the consumer speaks, too: the reader of the socket
 // has the loop write answers, at a place between events, and learns when the loop
 // has let go. The loop stays the only one that writes.
 type Link struct {

@@ -104,7 +104,7 @@ func (p *packer) write(b []byte, now time.Time) {
 func (l *loop) pack(h *herd, b *broker.Batch, picked []int32, now time.Time) {
 	p := h.packer
 	if len(h.members) == 0 && p.lagging == 0 {
-		return // whoever enters has read it alone
+		return // a consumer that enters has read it alone
 	}
 	t := l.build(h, b, picked, nil)
 	if t.events == 0 {

@@ -6,7 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Whoever opens descriptors between two closes gets the numbers of the closed
+// A goroutine that opens descriptors between two closes gets the numbers of the closed
 // ones. Not parallel, so that this is us.
 func TestPollerClosesItsDescriptorsOnce(t *testing.T) {
 	p, err := newPoller()

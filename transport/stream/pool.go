@@ -288,7 +288,7 @@ func (p *Pool) Waiting() time.Duration {
 // Drain admits nobody any more, delivers what was published, then keeps silent
 // for the given time (a consumer that reconnects only after silence does so in
 // it), and then ends the streams one by one over the window, each with a
-// farewell. Whoever has not caught up when ctx is done is cut.
+// farewell. A stream that has not caught up when ctx is done is cut.
 func (p *Pool) Drain(ctx context.Context, silence, window time.Duration) {
 	p.draining.Store(true)
 	p.ending.Lock() // one at a time; a second one finds nobody left

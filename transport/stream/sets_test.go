@@ -63,7 +63,7 @@ func TestShardThatNobodyWantedIsFollowedFromItsNextConsumer(t *testing.T) {
 		first.conn.Close()
 		r.wantConsumers(1)
 		r.awaitForgotten(0)
-		for range 1000 { // laps whoever stands still
+		for range 1000 { // laps those that stand still
 			r.publish(0, 100)
 		}
 		next := r.join(joinOptions{shards: 0b11})

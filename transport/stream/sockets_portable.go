@@ -59,7 +59,7 @@ type portableSocket struct {
 	busy     bool       // a goroutine writes slot
 	wanted   bool       // the loop waits for the slot to be free
 	reading  bool       // a goroutine reads
-	lingers  bool       // dropped; whoever reads closes the connection
+	lingers  bool       // dropped; its reader closes the connection
 	released bool       // dropped
 }
 
@@ -167,7 +167,7 @@ func (s *portableSockets) flushed(c *consumer) bool {
 	return !k.busy
 }
 
-// backlog: whoever writes sees for himself.
+// backlog: the writer sees for itself.
 func (s *portableSockets) backlog(*consumer) int { return -1 }
 
 func (s *portableSockets) drop(c *consumer, why Reason) {

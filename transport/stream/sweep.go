@@ -105,7 +105,7 @@ func (l *loop) deliver(h *herd, shard int, b *broker.Batch, picked []int32, now 
 	h.written = now
 	t := l.build(h, b, picked, nil)
 	whole := 0
-	// Backwards, because whoever leaves is replaced by the last one.
+	// Backwards, because a member that leaves is replaced by the last one.
 	for k := len(h.members) - 1; k >= 0; k-- {
 		c := h.members[k]
 		n, ok := l.write(c, t.bytes)

@@ -14,7 +14,7 @@ import (
 )
 
 // CheckView reports what is wrong with the view of a grant. A parameter that would
-// not confine anybody is an error: whoever wrote it believes that it does.
+// not confine anybody is an error: the one who wrote it believes that it does.
 func CheckView(b *broker.Broker) func(query string) error {
 	views := view.NewRegistry(view.Options{})
 	return func(query string) error {

@@ -21,6 +21,6 @@
 // # Invariants
 //
 //  1. A Peer's methods do not wait: the goroutine that calls them reads for all.
-//  2. End is the last call, and comes once: over is set by whoever wins.
+//  2. End is the last call, and comes once: over is set by the first that ends it.
 //  3. Nothing is read after End, and the descriptor is out of the epoll set before it.
 package websocket

@@ -7,7 +7,7 @@ import (
 )
 
 // Varied is events of one size that differ in what consumers select by. Each is
-// a function of its lane and number, so whoever reads one knows all that it must
+// a function of its lane and number, so a program that reads one knows all that it must
 // say, and how many of them any selection passes.
 type Varied struct {
 	lane, lanes, sessions, size int

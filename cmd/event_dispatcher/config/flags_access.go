@@ -11,7 +11,7 @@ func (c *Config) access(t *table) {
 	f := &c.Files
 	var mode, key string
 	t.group("Access")
-	t.text(&f.Access, "access", "", "`file` (.json, otherwise TOML) with the tokens, issuers and rights of whoever has none; read again when it changes. Empty: everybody may publish and consume")
+	t.text(&f.Access, "access", "", "`file` (.json, otherwise TOML) with the tokens, issuers and rights of those who have none; read again when it changes. Empty: everybody may publish and consume")
 	t.text(&f.Cert, "tls-cert", "", "`file` with the certificate chain of the public listeners, in PEM; they then speak TLS only. Read again when it changes")
 	t.text(&f.Key, "tls-key", "", "`file` with its key")
 	t.text(&f.AdminCert, "admin-tls-cert", "", "`file` with the certificate chain of -admin-addr")

@@ -11,7 +11,7 @@ import (
 
 // Lines stand between those who log and a writer that may stall or be gone, as
 // stderr does when its reader stops reading or ends. A goroutine of its own writes;
-// whoever logs only puts a line into a queue, and a line that finds the queue full is
+// the caller only puts a line into a queue, and a line that finds the queue full is
 // dropped and counted. So a log costs lines, never a stream.
 type Lines struct {
 	to     io.Writer

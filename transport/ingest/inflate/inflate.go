@@ -3,7 +3,7 @@
 // A [Pool] has a few slots, each with its decoders and a buffer. Inflating is work
 // for a processor and waits for nothing, so more slots than processors would not
 // make it faster. They bound what all bodies together can take: a body costs at
-// most the limit in memory, and at most slots × limit is in use. Whoever finds no
+// most the limit in memory, and at most slots × limit is in use. A body that finds no
 // slot free waits for one.
 //
 // Inflation ends at the limit while it happens, so a bomb costs its limit and no
