@@ -104,7 +104,7 @@ type redisIn struct {
 }
 
 // watch connects again, once, when the Redis at the other end has become a replica.
-// Who finds only a replica stays: it hears what the master publishes.
+// A subscriber that finds only a replica stays: it hears what the master publishes.
 func (i *redisIn) watch(ctx context.Context, server redis.Config) {
 	tick := time.NewTicker(announce)
 	defer tick.Stop()

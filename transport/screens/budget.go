@@ -15,7 +15,7 @@ import (
 // that reaches a frame that was given up skips it, and counts it.
 //
 // A frame that is being written cannot be given up: half of it may be on the connection.
-// So only a part of the budget may be in that state. Who wants to begin then waits until
+// So only a part of the budget may be in that state. A socket that wants to begin then waits until
 // another one is done; and while somebody waits, a writer that makes no progress is
 // given little time, see socket.write.
 type budget struct {

@@ -5,22 +5,25 @@
 //
 // # The herd
 //
-// Consumers that are up to date share their loop's cursor: they are its herd. A
-// sweep reads what is new, one contiguous slice of the ring, and hands that same
-// slice to write(2) once per member; nothing is copied or encoded per consumer.
-// Only a consumer whose socket takes less than the whole slice leaves the herd:
-// it lags, with a cursor of its own, and rejoins once it has caught up.
+// Consumers of one loop that asked for the same, a view, and are up to date are a herd.
+// A sweep reads what is new, one contiguous slice of the ring, builds what each herd
+// gets of it once, and hands the same bytes to write(2) once per member. Those who ask
+// for nothing get the slice as it is in the ring; for other views the bytes are in one
+// scratch buffer. Only a consumer whose socket takes less than all leaves the herd: it
+// lags, with a cursor of its own, and rejoins once it has caught up.
 //
 //	ring   ──────────────────────────────▶ newest
-//	          ▲ laggard        ▲ herd
-//	          └ own cursor     └ one cursor, any number of consumers
+//	          ▲ laggard        ▲ herds
+//	          └ own cursor     └ one front per shard, any number of herds and consumers
 //
-// A new consumer starts as a laggard at the place where its stream was opened,
-// so it gets every event from there on and nothing older.
+// A new consumer starts as a laggard at the place where its stream was opened, or that
+// it resumes from, so it gets every event from there on and nothing older.
 //
-// There is a herd per set of shards that consumers asked for. All herds of a loop
-// stand at the same place in a shard, its front: an event is read once, however
-// many sets there are, and costs nothing for those that lack its shard.
+// Herds with the same delay are a group. All herds of a group stand at the same place
+// in a shard, its front: an event is read once, however many views there are. One pass
+// over the event finds the herds that select it (view.Matcher), so it costs nothing
+// for the others. What a herd holds back for conflation, or compresses once for all its
+// members, is its own (conflate.go, pack.go).
 //
 // After each sweep laggards get their turns, in order, for as long as the sweep took
 // or a millisecond: a thousand that come back at once hold up nobody.
@@ -32,8 +35,8 @@
 //     an event is never followed by anything else.
 //  2. A laggard passes a front only where the ring lapped both, and then waits for
 //     it; so rejoining is a comparison.
-//  3. For every consumer: delivered + skipped + lag = published since it joined.
-//     What is skipped was told to it, at the place where it is missing.
+//  3. For every consumer: delivered + skipped + passed over + lag = published since it
+//     joined. What is skipped was told to it, at the place where it is missing.
 //  4. A loop pins one segment of the ring at a time, and only while it sweeps
 //     or serves a laggard.
 //  5. A consumer is closed exactly once, by its loop, with one [Reason].
@@ -51,16 +54,18 @@
 // farewell, when it is due and has passed the goals of its shards: what was
 // accepted before is delivered, be it behind a hole, and what other instances
 // still publish does not keep it open. A laggard that is due ends as soon as it has
-// joined its herd again. Who has not got there at the deadline is cut.
+// joined its herd again. Streams that have not got there at the deadline are cut.
 //
 // # Wires
 //
-// The bytes of events come framed from the ring. What else is on the wire
-// (keep-alives, notices of skipped events, the farewell) is a [Wire]; [SSE] is
-// the one for Server-Sent Events. Where consumers speak, too, their reader
+// The bytes of events and of what else is written (keep-alives, notices of skipped
+// events, the farewell) are package wire's. Where consumers speak, too, their reader
 // has answers written between events through a [Link].
 //
-// On Linux a loop waits on an epoll set of its own and holds duplicated
-// descriptors (loop_linux.go, about 0.4 KiB per idle consumer). Elsewhere there is a
-// goroutine per consumer over the same cursors (portable.go).
+// # Systems
+//
+// A loop works on sockets behind an interface. On Linux it waits on an epoll set of its
+// own and holds duplicated descriptors (sockets_linux.go, about 0.4 KiB per idle
+// consumer). Elsewhere, and for connections without a descriptor, like those over TLS,
+// goroutines read and wait for the same loop (sockets_portable.go).
 package stream

@@ -29,7 +29,7 @@ const (
 // made when somebody enters, and only between two blocks, so that those who come within
 // the delay enter together.
 //
-// Who is not a member reads the ring alone, and is sent that uncompressed within the
+// A consumer that is no member reads the ring alone, and is sent that uncompressed within the
 // compressed stream: a newcomer until the next block, which is little, and who resumes
 // until it is up to date. A laggard goes on with the blocks that it lacks while they are
 // kept.

@@ -16,7 +16,7 @@ type take struct {
 }
 
 // build makes what a herd gets of a batch, whose events that pass its selection are
-// picked, if it has one. It is good until the next one is built. Who gets it stands at
+// picked, if it has one. It is good until the next one is built. A consumer that gets it stands at
 // cursors then; nil: at the fronts.
 func (l *loop) build(h *herd, b *broker.Batch, picked []int32, cursors []broker.Cursor) *take {
 	t := &l.take
