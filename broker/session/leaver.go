@@ -49,9 +49,9 @@ func (s *Service) Join(practice, user string) {
 // is over. A user who has come back in time has a socket more in the store, so that the
 // old one is not its last.
 //
-// A user who is not here any more is logged out if it was active: if it submitted something
-// while a socket was open, or had one open for as long as the grace. A socket that
-// somebody opens and closes in the name of a user who has none ends nothing.
+// A user who is not here any more is logged out if it was active: if it submitted
+// something while a socket was open, or had one open for as long as the grace. A socket
+// that somebody opens and closes in the name of a user who has none ends nothing.
 func (s *Service) Leave(practice, user string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -52,8 +52,8 @@ func (f *Front) until(ctx context.Context, stage uint32) {
 	}
 }
 
-// wake has all those who read look at the stage. A reader that is about to read, and sets a
-// deadline meanwhile, is woken the next time.
+// wake has all those who read look at the stage. A reader that is about to read, and
+// sets a deadline meanwhile, is woken the next time.
 func (cs *connections) wake() {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()

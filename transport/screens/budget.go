@@ -10,14 +10,14 @@ import (
 )
 
 // A budget bounds the memory of all that waits for the sockets of a hub: live events,
-// held-back ones and replays. Over it the oldest frames are given up, whichever
-// socket waits for them: so those who read keep what they need, and those who do not lose first. A socket
-// that reaches a frame that was given up skips it, and counts it.
+// held-back ones and replays. Over it the oldest frames are given up, whichever socket
+// waits for them: so those who read keep what they need, and those who do not lose
+// first. A socket that reaches a frame that was given up skips it, and counts it.
 //
 // A frame that is being written cannot be given up: half of it may be on the connection.
-// So only a part of the budget may be in that state. A socket that wants to begin then waits until
-// another one is done; and while somebody waits, a writer that makes no progress is
-// given little time, see socket.write.
+// So only a part of the budget may be in that state. A socket that wants to begin then
+// waits until another one is done; and while somebody waits, a writer that makes no
+// progress is given little time, see socket.write.
 type budget struct {
 	limit   int64
 	held    atomic.Int64 // bytes of frames that are not given up

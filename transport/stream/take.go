@@ -16,8 +16,8 @@ type take struct {
 }
 
 // build makes what a herd gets of a batch, whose events that pass its selection are
-// picked, if it has one. It is good until the next one is built. A consumer that gets it stands at
-// cursors then; nil: at the fronts.
+// picked, if it has one. It is good until the next one is built. A consumer that gets
+// it stands at cursors then; nil: at the fronts.
 func (l *loop) build(h *herd, b *broker.Batch, picked []int32, cursors []broker.Cursor) *take {
 	t := &l.take
 	*t = take{events: b.Events}
