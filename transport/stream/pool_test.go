@@ -187,18 +187,22 @@ func TestFirstEventAfterAPauseWaitsForNothing(t *testing.T) {
 		o.FlushInterval = time.Second
 		r := newRig(t, roomy(2), o)
 		c := r.join(joinOptions{})
-		var took []time.Duration
-		for i := range 51 { // each time the loop has parked, or is about to
-			start := time.Now()
-			r.publish(i%2, 10)
-			r.settle(c)
-			took = append(took, time.Since(start))
-		}
-		// Had it to pass, nearly each would take a tick: the one before came with one.
-		slices.Sort(took)
-		if fast, tick := took[len(took)/10], r.pool.options.clockTick(); fast > tick/5 {
-			t.Errorf("nine of ten events took %v or more; want much less than a tick of the clock, %v", fast, tick)
-		}
+		// Had it to pass, nearly each would take a tick: the one before came with one. On a
+		// busy machine many take as long, but not always.
+		eventually(t, func() string {
+			var took []time.Duration
+			for i := range 20 { // each time the loop has parked, or is about to
+				start := time.Now()
+				r.publish(i%2, 10)
+				r.settle(c)
+				took = append(took, time.Since(start))
+			}
+			slices.Sort(took)
+			if fast, tick := took[len(took)/2], r.pool.options.clockTick(); fast > tick/5 {
+				return fmt.Sprintf("half of the events took %v or more; want much less than a tick of the clock, %v", fast, tick)
+			}
+			return ""
+		})
 	})
 }
 
