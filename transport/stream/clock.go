@@ -35,14 +35,18 @@ func (l *loop) keepAlive(now time.Time) {
 		h.written = now
 		if h.packer != nil {
 			if len(h.members) > 0 {
-				h.packer.write(h.format.KeepAlive(), now)
+				h.packer.write(l.appendKeepAlive(h, nil), now)
 				l.closeBlock(h, now)
 			}
 			l.enterWaiting(h.packer) // they may need one of their own
 			continue
 		}
+		if len(h.members) == 0 {
+			continue
+		}
+		l.notice = l.appendKeepAlive(h, l.notice[:0])
 		for k := len(h.members) - 1; k >= 0; k-- {
-			l.tell(h.members[k], l.pool.options.keepAlive(h.format))
+			l.tell(h.members[k], l.notice)
 		}
 	}
 }

@@ -77,7 +77,11 @@ func (l *loop) hold(h *herd, shard int, b *broker.Batch, picked []int32, now tim
 			l.shaped = h.shape.Append(l.shaped[:0], json)
 			json = l.shaped
 		}
-		f.data = h.format.AppendEvent(f.data, json)
+		if h.format.EventIDs() { // framed when its id is known
+			f.data = append(f.data, json...)
+		} else {
+			f.data = h.format.AppendEvent(f.data, json)
+		}
 		f.held = append(f.held, heldEvent{end: len(f.data), shard: shard, seq: b.Cursor(i).Sequence(), at: b.At(i)})
 		if f.dead > 64 && f.dead > len(f.held)/2 {
 			f.compact()
@@ -122,16 +126,29 @@ func (l *loop) shareOf(h *herd, from []uint64) *share {
 		*s, l.shared = share{}, false
 	}
 	*s = share{bytes: s.bytes[:0], ends: s.ends[:0], at: s.at[:0]}
+	// Places count from where the herd last let go, or the member came later than that.
+	if l.placeAt(f.since); from != nil {
+		for i, seq := range from {
+			if int64(seq-l.place[i]) > 0 {
+				l.place[i] = seq
+			}
+		}
+	}
 	start := 0
 	for _, e := range f.held {
 		if !e.over && (from == nil || int64(e.seq-from[h.want.place(e.shard)]) >= 0) {
-			s.bytes = append(s.bytes, f.data[start:e.end]...)
+			if h.format.EventIDs() {
+				l.place[h.want.place(e.shard)] = e.seq + 1
+				s.bytes = l.appendEventID(h.format, s.bytes, f.data[start:e.end])
+			} else {
+				s.bytes = append(s.bytes, f.data[start:e.end]...)
+			}
 			s.ends = append(s.ends, len(s.bytes))
 			s.at = append(s.at, e.at)
 		}
 		start = e.end
 	}
-	if h.format.IDs && len(s.ends) > 0 {
+	if h.format.IDs && !h.format.EventIDs() && len(s.ends) > 0 {
 		s.bytes = l.appendID(h.format, s.bytes, h.cursors())
 	}
 	return s

@@ -150,8 +150,12 @@ func (c *client) takeUnit(p []byte) int {
 		return 0
 	}
 	text := string(block)
-	if data, ok := strings.CutPrefix(text, "data: "); ok && !strings.Contains(data, "\n") {
+	place, behind, both := strings.Cut(text, "\ndata: ")
+	if data, ok := strings.CutPrefix(text, "data: "); ok && !c.format.IDs && !strings.Contains(data, "\n") {
 		c.takeEvent([]byte(data))
+	} else if id, ok := strings.CutPrefix(place, "id: "); ok && both && c.format.IDs && !strings.Contains(behind, "\n") {
+		c.takeEvent([]byte(behind))
+		c.takeID(id)
 	} else if n, ok := strings.CutPrefix(text, "event: skipped\ndata: "); ok && c.format.Notices {
 		c.takeNotice(n)
 	} else if id, ok := strings.CutPrefix(text, "id: "); ok && c.format.IDs {

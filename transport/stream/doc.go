@@ -56,6 +56,15 @@
 // still publish does not keep it open. A laggard that is due ends as soon as it has
 // joined its herd again. Streams that have not got there at the deadline are cut.
 //
+// # Places to resume from
+//
+// An id is the broker's epoch and a sequence per shard. On Server-Sent Events with ids
+// each event has its own, in the same block, so whoever is cut anywhere and resumes gets
+// no event twice and lacks none. Of the event's shard it has the sequence behind the
+// event, of the others where the reader stands: the fronts for a herd, its own cursors
+// for a laggard. A keep-alive carries a newer place, for views that little passes. On the
+// other wires an id follows each batch: what came behind the last one comes again.
+//
 // # Wires
 //
 // The bytes of events and of what else is written (keep-alives, notices of skipped

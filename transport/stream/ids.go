@@ -15,6 +15,34 @@ func (l *loop) appendID(f wire.Format, dst []byte, cursors []broker.Cursor) []by
 	return f.AppendID(dst, l.id)
 }
 
+// placeAt sets l.place to cursors.
+func (l *loop) placeAt(cursors []broker.Cursor) {
+	l.place = l.place[:0]
+	for _, c := range cursors {
+		l.place = append(l.place, c.Sequence())
+	}
+}
+
+// appendEventID appends an event with l.place, which is right behind it: whoever takes
+// the event got before it, or was told or passed over, all that is before the place.
+func (l *loop) appendEventID(f wire.Format, dst, json []byte) []byte {
+	l.id = strconv.AppendUint(l.id[:0], l.broker.Epoch(), 36)
+	for _, seq := range l.place {
+		l.id = strconv.AppendUint(append(l.id, '.'), seq, 10)
+	}
+	return f.AppendEventID(dst, l.id, json)
+}
+
+// appendKeepAlive appends a keep-alive for a herd's members, and where they stand: of a
+// view that nothing passes for long, the last event's id grows old.
+func (l *loop) appendKeepAlive(h *herd, dst []byte) []byte {
+	dst = append(dst, l.pool.options.keepAlive(h.format)...)
+	if h.format.EventIDs() && (h.conflation == nil || len(h.conflation.held) == 0) {
+		dst = l.appendID(h.format, dst, h.cursors())
+	}
+	return dst
+}
+
 // cutPlace takes an id apart.
 func cutPlace(id string) (epoch uint64, sequences []uint64, ok bool) {
 	if len(id) > 1400 { // 64 shards need no more

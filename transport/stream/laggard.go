@@ -191,7 +191,7 @@ func (l *loop) serveBatch(c *consumer, i int, b *broker.Batch, now time.Time) (i
 		b.Truncate(int(behind))
 		g.cursors[i] = b.Cursor(b.Events)
 	}
-	t := l.build(h, b, l.pick(h, b), g.cursors)
+	t := l.build(h, shard, b, l.pick(h, b), g.cursors)
 	if c.gzip != nil {
 		l.serveAlone(c, b, t, now)
 		return len(b.Bytes), true

@@ -63,7 +63,8 @@ type loop struct {
 	picked  []int32
 	notice  []byte
 	share   share
-	shared  bool // a laggard has its slices
+	shared  bool     // a laggard has its slices
+	place   []uint64 // behind the event that is appended
 	id      []byte
 }
 

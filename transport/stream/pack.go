@@ -100,13 +100,13 @@ func (p *packer) write(b []byte, now time.Time) {
 	_, _ = p.w.Write(b) // a sink takes everything
 }
 
-// pack takes what a herd gets of a batch into its compressor.
-func (l *loop) pack(h *herd, b *broker.Batch, picked []int32, now time.Time) {
+// pack takes what a herd gets of a batch of a shard into its compressor.
+func (l *loop) pack(h *herd, shard int, b *broker.Batch, picked []int32, now time.Time) {
 	p := h.packer
 	if len(h.members) == 0 && p.lagging == 0 {
 		return // a consumer that enters has read it alone
 	}
-	t := l.build(h, b, picked, nil)
+	t := l.build(h, shard, b, picked, nil)
 	if t.events == 0 {
 		return
 	}

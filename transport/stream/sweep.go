@@ -96,14 +96,14 @@ func (l *loop) deliver(h *herd, shard int, b *broker.Batch, picked []int32, now 
 		return
 	}
 	if h.packer != nil {
-		l.pack(h, b, picked, now)
+		l.pack(h, shard, b, picked, now)
 		return
 	}
 	if len(h.members) == 0 {
 		return
 	}
 	h.written = now
-	t := l.build(h, b, picked, nil)
+	t := l.build(h, shard, b, picked, nil)
 	whole := 0
 	// Backwards, because a member that leaves is replaced by the last one.
 	for k := len(h.members) - 1; k >= 0; k-- {

@@ -15,17 +15,17 @@ type take struct {
 	ends   []int   // where events end in bytes; nil: as in the ring
 }
 
-// build makes what a herd gets of a batch, whose events that pass its selection are
+// build makes what a herd gets of a batch of a shard, whose events that pass its selection are
 // picked, if it has one. It is good until the next one is built. A consumer that gets
 // it stands at cursors then; nil: at the fronts.
-func (l *loop) build(h *herd, b *broker.Batch, picked []int32, cursors []broker.Cursor) *take {
+func (l *loop) build(h *herd, shard int, b *broker.Batch, picked []int32, cursors []broker.Cursor) *take {
 	t := &l.take
 	*t = take{events: b.Events}
 	if h.sel != nil {
 		t.events, t.picked = len(picked), picked
 	}
 	switch {
-	case !h.raw || h.format.IDs:
+	case !h.raw:
 	case h.sel == nil:
 		t.bytes = b.Bytes
 		return t
@@ -36,23 +36,33 @@ func (l *loop) build(h *herd, b *broker.Batch, picked []int32, cursors []broker.
 		return t
 	}
 	bytes, ends := l.scratch[:0], l.ends[:0]
+	if h.format.IDs && t.events > 0 && cursors == nil {
+		cursors = h.cursors()
+	}
+	own := 0 // place of the shard in l.place
+	if h.format.EventIDs() {
+		l.placeAt(cursors)
+		own = h.want.place(shard)
+	}
 	for i := range t.events {
 		event := b.Event(t.index(i))
+		json := wire.JSON(event)
+		if h.shape != nil {
+			l.shaped = h.shape.Append(l.shaped[:0], json)
+			json = l.shaped
+		}
 		switch {
 		case h.raw:
 			bytes = append(bytes, event...)
-		case h.shape != nil:
-			l.shaped = h.shape.Append(l.shaped[:0], wire.JSON(event))
-			bytes = h.format.AppendEvent(bytes, l.shaped)
+		case h.format.EventIDs():
+			l.place[own] = b.Cursor(t.index(i) + 1).Sequence()
+			bytes = l.appendEventID(h.format, bytes, json)
 		default:
-			bytes = h.format.AppendEvent(bytes, wire.JSON(event))
+			bytes = h.format.AppendEvent(bytes, json)
 		}
 		ends = append(ends, len(bytes))
 	}
-	if h.format.IDs && t.events > 0 {
-		if cursors == nil {
-			cursors = h.cursors()
-		}
+	if h.format.IDs && !h.format.EventIDs() && t.events > 0 {
 		bytes = l.appendID(h.format, bytes, cursors)
 	}
 	l.scratch, l.ends = bytes, ends

@@ -14,7 +14,8 @@ type Format struct {
 	// Notices are sent as events named "skipped", besides comments.
 	Notices bool
 
-	// IDs has each batch followed by the place to resume from.
+	// IDs has a consumer told the places to resume from. On Server-Sent Events each
+	// event has its own; on the others a notice follows each batch.
 	IDs bool
 }
 

@@ -8,7 +8,10 @@ import (
 
 // InRing reports whether events have on this format the bytes that they have in
 // the ring.
-func (f Format) InRing() bool { return f.Kind == SSE && f.chunked() }
+func (f Format) InRing() bool { return f.Kind == SSE && f.chunked() && !f.IDs }
+
+// EventIDs reports whether each event is appended with its id, by AppendEventID.
+func (f Format) EventIDs() bool { return f.IDs && f.Kind == SSE }
 
 // chunked reports whether what this format appends is in chunks. Of a compressed
 // body the blocks are.
@@ -50,6 +53,15 @@ func (f Format) AppendEvent(dst, json []byte) []byte {
 		return f.close(append(append(f.open(dst), json...), '\n'), at)
 	}
 	return f.close(append(append(append(f.open(dst), dataField...), json...), blankLine...), at)
+}
+
+// AppendEventID appends an event and the place behind it, in one block of
+// Server-Sent Events: an EventSource takes both or, if its connection ends inside
+// the block, none.
+func (f Format) AppendEventID(dst, id, json []byte) []byte {
+	at := len(dst)
+	dst = append(append(append(f.open(dst), "id: "...), id...), '\n')
+	return f.close(append(append(append(dst, dataField...), json...), blankLine...), at)
 }
 
 // AppendOpening appends what a stream begins with, so that it is seen to be open

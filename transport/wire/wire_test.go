@@ -27,6 +27,7 @@ func TestNoticesOfEachFormat(t *testing.T) {
 		{"end", string(Format{}.AppendEnd(nil)), "0\r\n\r\n"},
 		{"end without chunks", string(unchunked.AppendEnd(nil)), ""},
 		{"end of a compressed body", string(Format{Encoding: Gzip}.AppendEnd(nil)), "0\r\n\r\n"},
+		{"event with its id", string(Format{IDs: true}.AppendEventID([]byte("x"), []byte("a.7"), []byte("1"))), "x000011\r\nid: a.7\ndata: 1\n\n\r\n"},
 		{"id", string(unchunked.AppendID(nil, []byte("a.7"))), "id: a.7\n\n"},
 
 		{"line", string(lines.AppendEvent(nil, []byte("1"))), "1\n"},

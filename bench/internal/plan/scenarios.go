@@ -269,7 +269,7 @@ func Scenarios() []Scenario {
 		},
 		{
 			Name: "resume-200", Title: "200 consumers that leave at random and resume, 1,000 events/s, for a minute",
-			Note:   "They leave wherever they are, also inside a batch; what they got behind their last id comes again and is counted as repeated.",
+			Note:   "They leave wherever they are, also inside an event. Each event carries its id, so none comes again: repeated and doubled must be 0.",
 			Load:   flags("-consumers 0 -rate 1000 -size 512 -varied 200 -crowd 200:sse+resume:ids=1 -crowd-stay 3s"),
 			Warmup: 1 * s, Duration: 60 * s, Settle: 30 * s, Repetitions: 1,
 			Product: product,

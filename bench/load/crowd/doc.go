@@ -12,8 +12,8 @@
 // it left out, of those that pass and of others: at most so many may be missing.
 // Of a conflated view the last event of each session must be there, and no
 // session may have more than one event per interval. Who resumes comes back to
-// its last id: what it got behind that comes again, is counted as repeated, and
-// nothing else may. Of a sample by session each
+// its last id: nothing may come again, for each event carries its id. What came
+// without one and comes again would be counted as repeated. Of a sample by session each
 // session must be there as a whole or not at all.
 //
 // Consumers join before the first event. They cost a goroutine and more each: it

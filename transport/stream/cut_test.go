@@ -1,0 +1,131 @@
+package stream
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http/httputil"
+	"strings"
+	"sync"
+	"testing"
+
+	"event-dispatcher/transport/view"
+)
+
+// readCut reads at most n bytes of a stream with ids, then cuts it off. It returns the
+// events of the blocks that were whole and the last id, as an EventSource takes them.
+func (r *rig) readCut(v view.View, lastID string, n int64, until func(events []string) bool) (events []string, id string, err error) {
+	ticket, ok, err := r.pool.Resume(v, lastID)
+	if err != nil || !ok && lastID != "" {
+		return nil, lastID, fmt.Errorf("Resume(%q) = %v, %v; want true", lastID, ok, err)
+	}
+	near, far := r.connect(0)
+	defer near.Close()
+	ticket.Serve(far, ticket.AppendOpening(nil, ""))
+	id = lastID
+	var block []byte
+	body := httputil.NewChunkedReader(io.LimitReader(near, n))
+	for buf := make([]byte, 1); until == nil || !until(events); {
+		if _, err := io.ReadFull(body, buf); err != nil {
+			break
+		}
+		if block = append(block, buf[0]); !bytes.HasSuffix(block, []byte("\n\n")) {
+			continue
+		}
+		for line := range strings.SplitSeq(string(block), "\n") {
+			if data, ok := strings.CutPrefix(line, "data: "); ok {
+				events = append(events, data)
+			} else if place, ok := strings.CutPrefix(line, "id: "); ok {
+				id = place
+			} else if strings.Contains(line, "skipped") {
+				return events, id, fmt.Errorf("told %q; want nothing skipped: all is retained", line)
+			}
+		}
+		block = block[:0]
+	}
+	return events, id, nil
+}
+
+// Consumers that are cut at random bytes and resume get each event once, in the order of
+// its shard, whatever their view.
+func TestResumeAfterACutAnywhereNeitherLosesNorDoubles(t *testing.T) {
+	eachEngine(t, func(t *testing.T, o Options) {
+		const perShard, consumers = 1500, 50
+		r := newRig(t, roomy(3), o)
+		views := newViews(t, r.broker)
+		var all, some []string
+		wants := func(number int) bool { return number%100 >= 70 }
+		queries := []struct {
+			query string
+			some  bool
+		}{
+			{"ids=1", false}, {"ids=1&members=shard,number", false}, {"ids=1&where=size>=70", true}, {"ids=1&max_delay=5ms", false},
+		}
+		for shard := range 3 {
+			for n := range perShard {
+				all = append(all, fmt.Sprintf("%d:%d", shard, n))
+				if wants(n) {
+					some = append(some, fmt.Sprintf("%d:%d", shard, n))
+				}
+			}
+		}
+		// All register before the first event.
+		first := make([]string, consumers)
+		asked := make([]view.View, consumers)
+		for k := range consumers {
+			asked[k] = views.of(queries[k%len(queries)].query)
+			first[k] = string(appendPlace(nil, r.broker, r.broker.Head(asked[k].Shards)))
+		}
+		var running sync.WaitGroup
+		for shard := range 3 {
+			running.Go(func() {
+				for n := range perShard {
+					r.publish(shard, n%100)
+				}
+			})
+		}
+		for k := range consumers {
+			running.Go(func() {
+				random := rand.New(rand.NewPCG(11, uint64(k)))
+				q := queries[k%len(queries)]
+				want := all
+				if q.some {
+					want = some
+				}
+				var got []string
+				id := first[k]
+				for cuts := 0; len(got) < len(want); cuts++ {
+					n := int64(1 + random.IntN(20_000))
+					left := len(want) - len(got)
+					events, last, err := r.readCut(asked[k], id, n, func(events []string) bool { return len(events) >= left })
+					if err != nil {
+						t.Errorf("%s: %v", q.query, err)
+						return
+					}
+					got, id = append(got, events...), last
+				}
+				next := map[int]int{}
+				for _, text := range got {
+					var e struct{ Shard, Number int }
+					if err := json.Unmarshal([]byte(text), &e); err != nil {
+						t.Errorf("%s: event %q: %v", q.query, text, err)
+						return
+					}
+					if q.some {
+						for !wants(next[e.Shard]) {
+							next[e.Shard]++
+						}
+					}
+					if e.Number != next[e.Shard] {
+						t.Errorf("%s: event %d of shard %d; want %d: %d were lost or doubled", q.query, e.Number, e.Shard, next[e.Shard], e.Number-next[e.Shard])
+						return
+					}
+					next[e.Shard]++
+				}
+			})
+		}
+		running.Wait()
+	})
+}
