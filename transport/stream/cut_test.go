@@ -2,6 +2,7 @@ package stream
 
 import (
 	"bytes"
+	"compress/gzip"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -10,8 +11,10 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"event-dispatcher/transport/view"
+	"event-dispatcher/transport/wire"
 )
 
 // readCut reads at most n bytes of a stream with ids, then cuts it off. It returns the
@@ -27,6 +30,11 @@ func (r *rig) readCut(v view.View, lastID string, n int64, until func(events []s
 	id = lastID
 	var block []byte
 	body := httputil.NewChunkedReader(io.LimitReader(near, n))
+	if v.Format.Encoding == wire.Gzip {
+		if body, err = gzip.NewReader(body); err != nil {
+			return nil, id, nil // cut in the head
+		}
+	}
 	for buf := make([]byte, 1); until == nil || !until(events); {
 		if _, err := io.ReadFull(body, buf); err != nil {
 			break
@@ -62,6 +70,7 @@ func TestResumeAfterACutAnywhereNeitherLosesNorDoubles(t *testing.T) {
 			some  bool
 		}{
 			{"ids=1", false}, {"ids=1&members=shard,number", false}, {"ids=1&where=size>=70", true}, {"ids=1&max_delay=5ms", false},
+			{"ids=1&encoding=gzip", false}, {"ids=1&encoding=gzip&where=size>=70", true},
 		}
 		for shard := range 3 {
 			for n := range perShard {
@@ -127,5 +136,61 @@ func TestResumeAfterACutAnywhereNeitherLosesNorDoubles(t *testing.T) {
 			})
 		}
 		running.Wait()
+	})
+}
+
+// The id of a consumer that gets no event moves on with its keep-alives.
+func TestResumePlaceMovesWithoutEvents(t *testing.T) {
+	eachEngine(t, func(t *testing.T, o Options) {
+		o.KeepAlive = 20 * time.Millisecond
+		r := newRig(t, roomy(2), o)
+		views := newViews(t, r.broker)
+		var clients []*client
+		for _, query := range []string{"ids=1&where=size>=1000", "ids=1&where=size>=1000&encoding=gzip", "ids=1&where=size>=1000&every=10ms&latest=shard"} {
+			clients = append(clients, r.join(joinOptions{view: views.of(query)}))
+		}
+		for range 5 {
+			r.publish(0, 10)
+		}
+		want := string(appendPlace(nil, r.broker, r.broker.Head(r.broker.AllShards())))
+		for i, c := range clients {
+			eventually(t, func() string {
+				got := c.books()
+				if got.wrong != "" {
+					t.Fatalf("client %d: %s", i, got.wrong)
+				}
+				if n := len(got.ids); n == 0 || got.ids[n-1] != want {
+					return fmt.Sprintf("client %d: ids %v; want the last one %s", i, got.ids, want)
+				}
+				return ""
+			})
+		}
+	})
+}
+
+// Of a conflated view each event has the place behind it, too.
+func TestResumeOfAConflatedViewNeitherLosesNorDoubles(t *testing.T) {
+	eachEngine(t, func(t *testing.T, o Options) {
+		r := newRig(t, roomy(2), o)
+		v := newViews(t, r.broker).of("ids=1&every=10ms&latest=pad")
+		id := string(appendPlace(nil, r.broker, r.broker.Head(v.Shards)))
+		for i := range 20 { // each event with a value of its own
+			r.publish(0, 1+i)
+			r.publish(1, 101+i)
+		}
+		random, got := rand.New(rand.NewPCG(3, 3)), map[string]int{}
+		for len(got) < 40 {
+			left := 40 - len(got)
+			events, last, err := r.readCut(v, id, int64(1+random.IntN(1500)), func(events []string) bool { return len(events) >= left })
+			if err != nil {
+				t.Fatal(err)
+			}
+			id = last
+			for _, e := range events {
+				if got[e]++; got[e] > 1 {
+					t.Fatalf("event %s came twice", e)
+				}
+			}
+		}
 	})
 }
