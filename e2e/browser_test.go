@@ -59,6 +59,7 @@ func TestBrowserShowsWhatAnotherInstanceAccepted(t *testing.T) {
 
 	open(t, do, "ws://"+b+"/event-dispatcher")
 	eventually(t, "the socket opens", func() bool { do("state", &state); return state == "open" })
+	hears(t, b)
 	resp, err := http.Post("http://"+a+"/metrics", "text/plain", nil)
 	if err != nil || resp.StatusCode != 400 {
 		t.Errorf("POST of nothing = %v, %v; want 400", resp, err)

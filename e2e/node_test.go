@@ -63,6 +63,7 @@ func TestNodeReadsTheFirehose(t *testing.T) {
 	t.Parallel()
 	a, b := startPair(t)
 	far := dialWithNode(t, "ws://"+b+"/event-dispatcher")
+	hears(t, b)
 	for range 100 {
 		resp, err := http.Post("http://"+a+"/metrics", "text/plain;charset=UTF-8", strings.NewReader(`{"text":"`+strings.Repeat("ü", 200)+`"}`))
 		if err != nil || resp.StatusCode != 200 {

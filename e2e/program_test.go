@@ -157,18 +157,28 @@ func startRedis(t testing.TB) string {
 	return "redis://" + addr + "/0"
 }
 
-// startPair runs two instances that hear each other.
+// startPair runs two instances that share sessions. They hear each other's players once
+// they have consumers: see hears.
 func startPair(t testing.TB) (a, b string) {
 	t.Helper()
 	url := startRedis(t)
 	a, b = start(t, 1, "-redis", url)[0], start(t, 1, "-redis", url)[0]
 	for _, addr := range []string{a, b} {
-		eventually(t, "the instances hear each other", func() bool {
-			return strings.Contains(get(t, addr, "/metrics"), "\ndispatcher_relay_origins 1\n") &&
+		eventually(t, "the instances share sessions", func() bool {
+			return strings.Contains(get(t, addr, "/metrics"), "\ndispatcher_relay_up{events=\"sessions\"} 1\n") &&
 				strings.Contains(get(t, addr, "/readyz"), `"ready"`)
 		})
 	}
 	return a, b
+}
+
+// hears waits until an instance that has a consumer now gets what players post to the
+// others.
+func hears(t testing.TB, addr string) {
+	t.Helper()
+	eventually(t, "the instance hears the other", func() bool {
+		return strings.Contains(get(t, addr, "/metrics"), "\ndispatcher_relay_subscribed_channels{events=\"firehose\"} 1\n")
+	})
 }
 
 func get(t testing.TB, addr, path string) string {
