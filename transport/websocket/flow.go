@@ -20,8 +20,9 @@ type flow struct {
 }
 
 // take takes n bytes.
-func (f *flow) take(n int) *breach {
-	now := time.Since(epoch)
+func (f *flow) take(n int) *breach { return f.takeAt(n, time.Since(epoch)) }
+
+func (f *flow) takeAt(n int, now time.Duration) *breach {
 	back := int64(min(now-f.at, flowBurst*time.Second/flowRate) * flowRate / time.Second)
 	if back > 0 {
 		f.at = now
