@@ -98,6 +98,8 @@ func (s *Server) routes() []route {
 			{screens.SubmitPath, ingestMethods, public, publish, json, forPages | takesEvent, s.screens.Submit},
 			{screens.LatestPrefix + "*", "GET, HEAD, OPTIONS", public, consume, json, forPages, s.screens.Latest},
 			{screens.SocketPrefix + "*", "GET", public, consume, text, becomesSocket, s.screens.Socket},
+			{screens.DemoPath, readMethods, public, all, text, 0, s.screens.Demo},
+			{screens.DemoPath + "/*", readMethods, public, all, text, 0, s.demoFile},
 		}...)
 	}
 	return append(r, route{"/poc/*", "", public, all, json, 0, s.nothing})
@@ -111,6 +113,12 @@ func (s *Server) profile(ctx *fasthttp.RequestCtx) {
 
 func (s *Server) consoleFile(ctx *fasthttp.RequestCtx) {
 	if !s.operate.ConsoleFile(ctx) {
+		s.nothing(ctx)
+	}
+}
+
+func (s *Server) demoFile(ctx *fasthttp.RequestCtx) {
+	if !s.screens.DemoFile(ctx) {
 		s.nothing(ctx)
 	}
 }

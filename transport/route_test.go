@@ -21,7 +21,7 @@ func everywhere(t *testing.T) (players, ops *testServer) {
 func (r route) sample() string {
 	prefix, _ := strings.CutSuffix(r.path, "*")
 	return prefix + map[string]string{
-		"/ws/*": "p/u", "/poc/replay_event_data/*": "u", "/debug/pprof/*": "heap", "/console/*": "console.js",
+		"/ws/*": "p/u", "/poc/replay_event_data/*": "u", "/debug/pprof/*": "heap", "/console/*": "console.js", "/poc/demo/*": "demo.js",
 	}[r.path]
 }
 
@@ -51,7 +51,7 @@ func TestTableIsWhatIsServed(t *testing.T) {
 				t.Errorf("PURGE %s on %s listener = %d; want it served: %v", path, name, a.status, want)
 			}
 		}
-		for _, path := range []string{"//", "/x", "/console", "/console/", "/console/index.html", "/console/x.js", "/console/../x", "/metric", "/metrics/", "/api", "/ws", "/debug/pprof", "/events/x", "/consumers/1", "/healthz"} {
+		for _, path := range []string{"//", "/x", "/console", "/console/", "/console/index.html", "/console/x.js", "/console/../x", "/poc/demo/", "/poc/demo/index.html", "/poc/demo/x.js", "/metric", "/metrics/", "/api", "/ws", "/debug/pprof", "/events/x", "/consumers/1", "/healthz"} {
 			if a := listener.send(request("GET", path, "")); a.status != 404 {
 				t.Errorf("GET %s on %s listener = %d %q; want 404", path, name, a.status, a.body)
 			}

@@ -16,6 +16,7 @@ import (
 	"event-dispatcher/transport/ingest"
 	"event-dispatcher/transport/refusal"
 	"event-dispatcher/transport/reply"
+	"event-dispatcher/transport/static"
 	"event-dispatcher/transport/websocket"
 )
 
@@ -49,11 +50,12 @@ type Options struct {
 // Screens has the handlers of sessions. Its methods may be called by any goroutine.
 type Screens struct {
 	options Options
+	demo    *static.Files
 	stopped atomic.Bool
 }
 
 // New returns the handlers.
-func New(o Options) *Screens { return &Screens{options: o} }
+func New(o Options) *Screens { return &Screens{options: o, demo: newDemo()} }
 
 // Stop refuses further sockets: the service is shutting down.
 func (s *Screens) Stop() { s.stopped.Store(true) }
