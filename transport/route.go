@@ -79,6 +79,8 @@ func (s *Server) routes() []route {
 		{"/event-dispatcher", "HEAD", public, consume, text, forPages, s.consumers.Head},
 		{"/events", "HEAD", public, consume, text, forPages, s.consumers.Head},
 		{"/events/view", readMethods, public, consume, text, forPages, s.consumers.View},
+		{"/openapi.json", readMethods, public, all, text, forPages, s.operate.Contract},
+		{"/asyncapi.json", readMethods, public, all, text, forPages, s.operate.Contract},
 
 		{"/health", "", public, all, text, forPages | probe, s.operate.Health},
 		{"/health", readMethods, admin, all, text, forPages | probe, s.operate.Health},

@@ -46,12 +46,13 @@ type Options struct {
 // called by any goroutine.
 type Operators struct {
 	// Fixed after New.
-	options Options
-	vitals  *vitals
-	metrics fasthttp.RequestHandler
-	files   *static.Files // the console's; nil: it is off
-	began   time.Time
-	waiting func() time.Duration // the pool's; tests have another
+	options   Options
+	vitals    *vitals
+	metrics   fasthttp.RequestHandler
+	files     *static.Files // the console's; nil: it is off
+	contracts *static.Files
+	began     time.Time
+	waiting   func() time.Duration // the pool's; tests have another
 
 	state atomic.Uint32 // a State
 
@@ -61,7 +62,7 @@ type Operators struct {
 
 // New returns the handlers of a service that is starting.
 func New(o Options) *Operators {
-	op := &Operators{options: o, vitals: newVitals(), files: consoleFiles(o.ConsoleOff), began: time.Now()}
+	op := &Operators{options: o, vitals: newVitals(), files: consoleFiles(o.ConsoleOff), contracts: contractFiles(), began: time.Now()}
 	op.waiting = func() time.Duration { return 0 }
 	if o.Pool != nil {
 		op.waiting = o.Pool.Waiting
