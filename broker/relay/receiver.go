@@ -10,6 +10,8 @@ import (
 
 	json "github.com/goccy/go-json"
 	"go.uber.org/zap"
+
+	check "event-dispatcher/broker/event"
 )
 
 // A Sink is where events of other instances go. Its methods must not wait; they
@@ -217,7 +219,8 @@ func (r *receiver) deliver(shard int, event []byte) {
 		return
 	}
 	if bytes.IndexByte(event, '\n') >= 0 || bytes.IndexByte(event, '\r') >= 0 {
-		event = oneLine(event)
+		event = bytes.Clone(event) // it is borrowed
+		check.OneLine(event)
 	}
 	// What was lost comes first: a consumer reads of it where it is missing.
 	if !r.tell(shard) || r.sink.Deliver(shard, event) != nil {
@@ -225,18 +228,6 @@ func (r *receiver) deliver(shard int, event []byte) {
 		return
 	}
 	r.received.Add(1)
-}
-
-// oneLine is a copy with spaces instead of line ends. In valid JSON they stand
-// between tokens only.
-func oneLine(event []byte) []byte {
-	event = bytes.Clone(event)
-	for i, c := range event {
-		if c == '\n' || c == '\r' {
-			event[i] = ' '
-		}
-	}
-	return event
 }
 
 func (r *receiver) lose(reason, shard int, n uint64) {
