@@ -109,11 +109,16 @@ func (d *drainer) farewell(l *loop, c *consumer) {
 	if c.lag != nil || !d.reached(c.herd) {
 		return
 	}
-	f := c.herd.format
-	if l.tell(c, l.ending(c, f.AppendFarewell(nil, Jitter(minRetry, maxRetry)))) {
-		l.finish(c, ReasonDrained)
+	l.part(c, c.herd.format.AppendFarewell(nil, Jitter(minRetry, maxRetry)), ReasonDrained)
+}
+
+// part ends a member's stream with a last notice. What its socket does not take now is
+// written before the end; no event is any more.
+func (l *loop) part(c *consumer, notice []byte, why Reason) {
+	if l.tell(c, l.ending(c, notice)) {
+		l.finish(c, why)
 	} else if c.lag != nil {
-		c.lag.leaving, c.lag.why = true, ReasonDrained
+		c.lag.leaving, c.lag.why = true, why
 	}
 }
 

@@ -54,12 +54,7 @@ func (l *loop) dismiss(c *consumer, why Reason) {
 		case c.lag != nil:
 			l.close(c, why)
 		default:
-			f := c.herd.format
-			if l.tell(c, l.ending(c, f.AppendEnded(nil, why.String()))) {
-				l.finish(c, why)
-			} else if c.slot >= 0 {
-				l.close(c, why)
-			}
+			l.part(c, c.herd.format.AppendEnded(nil, why.String()), why)
 		}
 	})
 }
