@@ -2,7 +2,6 @@ package relay
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -20,7 +19,7 @@ const (
 	announce    = time.Second            // how often a silent instance tells its sequence
 	regather    = 3 * time.Second        // how long others may take to listen again, by default
 	settle      = time.Second            // how long they get where nobody knows whether they listen
-	astrayPause = 200 * time.Millisecond // between two looks for the master
+	checkPause  = 200 * time.Millisecond // between two checks of a carrier that is not there
 	lookPause   = 50 * time.Millisecond  // between two looks whether they do
 	longAgo     = 50 * 24 * time.Hour    // half the time that ticks take to wrap
 	patience    = 500 * time.Millisecond // how long one sending may take before the relay counts as down
@@ -65,7 +64,7 @@ type publisher struct {
 	batch   ring.Batch
 	pending []message
 	parcels []Parcel
-	astray  bool // what is taken goes nowhere: the server is a replica
+	parted  bool // the carrier was not there: who listened may not yet listen again
 
 	// Written by run, read by Stats and Drain.
 	up          atomic.Bool
@@ -118,16 +117,17 @@ func (p *publisher) run(ctx context.Context) {
 	var checked time.Time
 	for ctx.Err() == nil {
 		if time.Since(checked) >= announce { // also while there is no second without events
-			checked = time.Now()
-			p.check(ctx)
-		}
-		if p.astray { // what waits is better off here
-			checked = time.Time{}
-			select {
-			case <-ctx.Done():
-			case <-time.After(astrayPause):
+			if !p.check(ctx) {
+				// What waits is better off in the outbox, which knows how old it is, than
+				// on its way to a replica, or in the buffers of a connection that may
+				// carry it on when it is old.
+				select {
+				case <-ctx.Done():
+				case <-time.After(checkPause):
+				}
+				continue
 			}
-			continue
+			checked = time.Now()
 		}
 		p.collect()
 		if len(p.pending) > 0 {
@@ -162,20 +162,23 @@ func (p *publisher) waiting() bool {
 }
 
 // check finds out whether the carrier is there and where it should be, and tells the
-// others how many shards there are.
-func (p *publisher) check(ctx context.Context) {
+// others how many shards there are. It reports whether events may go out.
+func (p *publisher) check(ctx context.Context) bool {
 	p.sendingFrom.Store(time.Now().UnixNano())
 	err := p.out.Check()
 	p.sendingFrom.Store(0)
-	p.astray = errors.Is(err, redis.ErrReplica)
 	if err == nil && p.presence != nil {
 		parcels := []Parcel{*p.presence}
 		p.out.Publish(parcels)
 		err = parcels[0].Err
 	}
+	if err != nil {
+		p.parted = true
+	}
 	if err != nil || p.up.Load() {
 		p.complain(ctx, err)
 	}
+	return err == nil
 }
 
 // silent sends the sequences when there is nothing else to send.
@@ -271,16 +274,18 @@ func (p *publisher) isOld(at ring.Tick) bool {
 func (p *publisher) send(ctx context.Context) {
 	var pause redis.Backoff
 	for len(p.pending) > 0 && ctx.Err() == nil {
-		err := p.attempt()
-		p.complain(ctx, err)
-		if len(p.pending) == 0 {
-			return
-		}
-		p.failures.Add(1)
-		for err != nil && ctx.Err() == nil {
+		if p.parted {
 			pause.Wait(ctx)
-			err = p.gather(ctx)
+			err := p.gather(ctx)
 			p.complain(ctx, err)
+			p.parted = err != nil
+		} else {
+			err := p.attempt()
+			p.complain(ctx, err)
+			p.parted = err != nil
+			if len(p.pending) > 0 {
+				p.failures.Add(1)
+			}
 		}
 		p.forgetOld()
 	}
@@ -373,9 +378,7 @@ func (p *publisher) complain(ctx context.Context, err error) {
 	if ctx.Err() != nil {
 		return
 	}
-	switch up := err == nil && !p.astray; {
-	case err == nil && !up:
-		return
+	switch up := err == nil; {
 	case p.up.Swap(up) == up && up:
 	case up:
 		p.log.Info("relay: publishing", zap.String("events", p.name))
