@@ -79,7 +79,7 @@ func (c *conn) arm() error {
 // Read waits until the read deadline, whatever the socket's is; longer if the request
 // is slow and comes steadily, shorter if the front is leaving.
 func (c *conn) Read(p []byte) (int, error) {
-	if c.in.broken != nil {
+	if c.in.more(); c.in.broken != nil {
 		return 0, c.in.broken
 	}
 	for {

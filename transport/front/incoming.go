@@ -23,7 +23,7 @@ type incoming struct {
 	// While the head is arriving.
 	head  bool
 	line  bool // its first line has ended
-	match int  // bytes of CR LF CR LF that have just come
+	match int  // bytes of CR LF CR LF that have just come, or come before those in last
 
 	broken error // what the next Read returns
 
@@ -63,31 +63,40 @@ func (in *incoming) take(p []byte) {
 	if in.most > 0 && in.got > in.most {
 		in.broken = errTooMuch
 	}
-	if in.head {
-		in.scan(p)
+	if in.head && !in.line {
+		in.firstLine(p)
+	}
+}
+
+func (in *incoming) firstLine(p []byte) {
+	i := bytes.IndexByte(p, '\n')
+	if i < 0 {
+		in.match = 0
+		if p[len(p)-1] == '\r' {
+			in.match = 1
+		}
+		return
+	}
+	in.line = true
+	if i > 0 && p[i-1] != '\r' || i == 0 && in.match != 1 {
+		in.broken = errBareLF
 	}
 }
 
 var endOfHead = []byte("\r\n\r\n")
 
-func (in *incoming) scan(p []byte) {
-	if !in.line {
-		i := bytes.IndexByte(p, '\n')
-		if i < 0 {
-			in.match = 0
-			if p[len(p)-1] == '\r' {
-				in.match = 1
-			}
-			return
-		}
-		in.line = true
-		if i > 0 && p[i-1] != '\r' || i == 0 && in.match != 1 {
-			in.broken = errBareLF
-			return
-		}
+// more is called when the HTTP server wants bytes besides the last ones. Most heads
+// come whole, so that it does not, and nobody looks through them twice: the HTTP
+// server waits for the rest of a head only at the start of its buffer, where the last
+// bytes still are, and wellFormed finds other bare LFs in it.
+func (in *incoming) more() {
+	if !in.head || !in.line || in.between {
+		return
 	}
+	p := in.last
+	in.last = nil
 	if bytes.Contains(p, endOfHead) {
-		in.head = false // other bare LFs in it are found by wellFormed
+		in.head = false
 		return
 	}
 	for _, b := range p {
