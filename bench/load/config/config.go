@@ -67,6 +67,9 @@ type Config struct {
 	Sockets    int    `json:"sockets,omitempty"`
 	SocketPath string `json:"socket_path,omitempty"`
 
+	// Rehearsal is how many WebSockets come and go before memory is read the first time.
+	Rehearsal int `json:"rehearsal,omitempty"`
+
 	Warmup   time.Duration `json:"warmup_ns"`
 	Duration time.Duration `json:"duration_ns"`
 	Settle   time.Duration `json:"settle_ns"`
@@ -228,6 +231,7 @@ func Parse(args []string, stderr io.Writer) (*Config, error) {
 	f.DurationVar(&c.CrowdStay, "crowd-stay", time.Second, "how long those of the crowd that resume stay, on average")
 
 	f.IntVar(&c.Sockets, "sockets", 0, "WebSockets to open and hold; they answer pings and count what comes")
+	f.IntVar(&c.Rehearsal, "rehearsal", 0, "WebSockets that are opened at the start and closed, 7 s before memory is read the first time: what the server gives back of its start is not taken for less memory per consumer")
 	f.StringVar(&c.SocketPath, "socket-path", "/ws/practice/user{n}", "their path; {n} stands for the number of the socket")
 
 	f.DurationVar(&c.Warmup, "warmup", 2*time.Second, "run this long before measuring")
@@ -275,6 +279,7 @@ func (c *Config) check() error {
 		between("slow", c.Slow, 0, 100_000),
 		between("reconnect", c.Reconnect, 0, 100_000),
 		between("sockets", c.Sockets, 0, 20_000),
+		between("rehearsal", c.Rehearsal, 0, 20_000),
 		between("slow-rate", c.SlowRate, 100, 1<<30),
 		between("consumer-threads", c.ConsumerThreads, 1, 64),
 	); err != nil {

@@ -75,6 +75,9 @@ func (r *run) play(ctx context.Context) error {
 			return fmt.Errorf("process %d does not run", pid)
 		}
 	}
+	if err := r.rehearse(ctx); err != nil {
+		return fmt.Errorf("rehearse: %w", err)
+	}
 	memory, err := probe.ReadMemory(r.cfg.PIDs)
 	if err != nil {
 		return fmt.Errorf("read memory: %w", err)
@@ -90,6 +93,26 @@ func (r *run) play(ctx context.Context) error {
 		err = nil // players have said it themselves
 	}
 	return errors.Join(err, settleErr)
+}
+
+// rehearse has sockets come and go. A server may have garbage of its start that it gives
+// back only after such a wave.
+func (r *run) rehearse(ctx context.Context) error {
+	if r.cfg.Rehearsal == 0 {
+		return nil
+	}
+	opt := idle.Options{Target: r.cfg.ListenTarget, Path: r.cfg.SocketPath, Sockets: r.cfg.Rehearsal}
+	s, err := idle.Open(ctx, opt, 10*time.Second)
+	if err != nil {
+		return err
+	}
+	s.Close()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(7 * time.Second):
+		return nil
+	}
 }
 
 func (r *run) join(ctx context.Context) error {
