@@ -53,7 +53,8 @@ func (b *Bodies) Collect(to metric.Emitter) {
 // A buffer holds the body of one request until its handler returns.
 type buffer struct {
 	bytes []byte
-	took  int // from the budget
+	box   *[]byte // what a pool of larger holds bytes in; nil: they are not from one
+	took  int     // from the budget
 }
 
 // Sizes of buffers. A body grows from one to the next, so that what was reserved is
@@ -66,22 +67,32 @@ const (
 // small are buffers for bodies that were prefetched.
 var small = sync.Pool{New: func() any { return &buffer{bytes: make([]byte, 0, prefetched)} }}
 
-// larger are buffers by the power of two of their size. A collection of garbage
+// grown are buffers without bytes yet, for bodies that are larger.
+var grown = sync.Pool{New: func() any { return new(buffer) }}
+
+// larger are bytes by the power of two of their size. A collection of garbage
 // empties them.
 var larger [32]sync.Pool
 
-func largeBuffer(size int) []byte {
-	class := bits.Len(uint(size - 1))
-	if p, ok := larger[class].Get().(*[]byte); ok {
-		return (*p)[:0]
+// take gives the buffer size bytes, a power of two, in place of those that it has.
+func (b *buffer) take(size int) {
+	box, ok := larger[bits.Len(uint(size-1))].Get().(*[]byte)
+	if !ok {
+		box = new([]byte)
+		*box = make([]byte, 0, size)
 	}
-	return make([]byte, 0, 1<<class)
+	bytes := append((*box)[:0], b.bytes...)
+	b.drop()
+	b.bytes, b.box = bytes, box
 }
 
+// drop gives the bytes back to their pool.
 func (b *buffer) drop() {
-	if p := b.bytes[:0]; cap(p) > prefetched {
-		larger[bits.Len(uint(cap(p)-1))].Put(&p)
+	if b.box != nil {
+		*b.box = b.bytes[:0]
+		larger[bits.Len(uint(cap(b.bytes)-1))].Put(b.box)
 	}
+	b.bytes, b.box = nil, nil
 }
 
 const chunked = -1 // as a length
@@ -107,7 +118,7 @@ func (f *Front) Body(ctx *fasthttp.RequestCtx, limit int) ([]byte, refusal.Reaso
 		}
 		return b.bytes[:n], 0, true
 	}
-	b := &buffer{}
+	b := grown.Get().(*buffer)
 	c.body = b
 	reason, ok := f.fill(b, stream, declared, limit)
 	if !ok {
@@ -156,10 +167,9 @@ func (f *Front) grow(b *buffer, largest int) bool {
 	if !f.options.Bodies.Take(size) {
 		return false
 	}
-	grown := append(largeBuffer(size), b.bytes...)
-	b.drop()
+	b.take(size)
 	f.options.Bodies.Give(b.took)
-	b.bytes, b.took = grown, size
+	b.took = size
 	return true
 }
 
@@ -177,6 +187,8 @@ func (f *Front) finish(ctx *fasthttp.RequestCtx) {
 		} else {
 			b.drop()
 			f.options.Bodies.Give(b.took)
+			b.took = 0
+			grown.Put(b)
 			f.tidier.body(f.options.Bodies)
 		}
 	}
