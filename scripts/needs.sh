@@ -15,12 +15,15 @@ check="${1:-}"
 # Daemons live in sbin on some systems, and a bare PATH lacks it.
 PATH="$PATH:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 need redis-server redis-server "tests of relay, sessions and instances"
+need nats-server nats-server "tests of relay and instances over NATS"
 need chromium chromium "tests with a browser"
 need node nodejs "tests with Node.js"
 need npm npm "tests with Node.js"
 need curl curl "tests with curl"
 need nginx nginx "tests behind nginx"
 need haproxy haproxy "tests behind haproxy"
+need promtool prometheus "tests of alerts and of the dashboard"
+need systemd-analyze systemd "tests of the systemd units"
 [ -z "$missing" ] && exit 0
 if [ "$check" = "-check" ]; then
 	echo "'make needs' installs what is missing, 'make test' runs everything" >&2

@@ -8,6 +8,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+
+	"event-dispatcher/internal/testkit"
 )
 
 const root = "../../deploy/"
@@ -15,9 +17,7 @@ const root = "../../deploy/"
 // runs holds a command to end with 0.
 func runs(t *testing.T, dir, name string, args ...string) {
 	t.Helper()
-	if _, err := exec.LookPath(name); err != nil {
-		t.Fatalf("%s is not installed: make needs installs what the tests run", name)
-	}
+	testkit.Need(t, name)
 	cmd := exec.Command(name, args...)
 	cmd.Dir = dir
 	if out, err := cmd.CombinedOutput(); err != nil {

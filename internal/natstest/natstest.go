@@ -2,8 +2,8 @@
 
 // Package natstest runs real nats-servers on random loopback ports for the length
 // of a test, alone or as a cluster, and does to them what happens to servers: stops
-// them, kills them, starts them again. A test that needs one fails where nats-server
-// is not installed; it is never skipped.
+// them, kills them, starts them again. Where nats-server is not installed, the test ends
+// as by [testkit.Need].
 package natstest
 
 import (
@@ -21,6 +21,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"event-dispatcher/internal/testkit"
 )
 
 // A Server is one nats-server. Its methods end the test when they fail.
@@ -119,24 +121,12 @@ func startAnywhere(tb testing.TB, args func() []string) *Server {
 	}
 }
 
-// path is where Debian puts the program, or where the shell finds it.
-func path(tb testing.TB) string {
-	tb.Helper()
-	for _, name := range []string{"nats-server", "/usr/sbin/nats-server"} {
-		if path, err := exec.LookPath(name); err == nil {
-			return path
-		}
-	}
-	tb.Fatal("nats-server is not installed; this test needs a real one (Debian: apt-get install nats-server)")
-	return ""
-}
-
 func start(tb testing.TB, addr string, args []string) (*Server, error) {
 	tb.Helper()
 	s := &Server{tb: tb, Addr: addr, monitor: FreeAddr(tb)}
 	_, port, _ := net.SplitHostPort(addr)
 	_, monitor, _ := net.SplitHostPort(s.monitor)
-	s.args = slices.Concat([]string{path(tb), "--addr", "127.0.0.1", "--port", port, "--http_port", monitor}, args)
+	s.args = slices.Concat([]string{testkit.Daemon(tb, "nats-server"), "--addr", "127.0.0.1", "--port", port, "--http_port", monitor}, args)
 	if err := s.launch(); err != nil {
 		return nil, err
 	}

@@ -89,7 +89,7 @@ type proxy struct {
 // configuration and what stands in its place.
 func (k kind) in(t testing.TB, s *service, changes ...[2]string) *proxy {
 	t.Helper()
-	daemon := lookup(t, k.name)
+	daemon := testkit.Daemon(t, k.name)
 	for try := 1; ; try++ {
 		addr, probes := freeAddr(t), freeAddr(t)
 		config := documented(t, k.name)
@@ -130,16 +130,4 @@ func (k kind) withProbes(t testing.TB, config, addr, probes string) string {
 	}
 	part = strings.Replace(part, addr, probes, 1)
 	return config + strings.Replace(k.begin, "players", "probes", 1) + k.hurry + part + k.end
-}
-
-// lookup finds a daemon: they live in sbin, which a bare PATH lacks.
-func lookup(t testing.TB, name string) string {
-	t.Helper()
-	for _, candidate := range []string{name, "/usr/local/sbin/" + name, "/usr/sbin/" + name} {
-		if path, err := exec.LookPath(candidate); err == nil {
-			return path
-		}
-	}
-	testkit.Need(t, name)
-	return ""
 }

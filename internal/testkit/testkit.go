@@ -51,6 +51,19 @@ func Need(tb testing.TB, commands ...string) {
 	}
 }
 
+// Daemon is the path of a program that a system keeps with its daemons, in sbin, which
+// a bare PATH lacks. Without it the test ends as by [Need].
+func Daemon(tb testing.TB, name string) string {
+	tb.Helper()
+	for _, candidate := range []string{name, "/usr/local/sbin/" + name, "/usr/sbin/" + name} {
+		if path, err := exec.LookPath(candidate); err == nil {
+			return path
+		}
+	}
+	Need(tb, name)
+	return ""
+}
+
 // NotRun skips the test, or fails it where nothing may be left out.
 func NotRun(tb testing.TB, why string) {
 	tb.Helper()
