@@ -33,8 +33,8 @@
 // One shard goes by the channel of the name itself, as in older versions. Of several,
 // each has a channel of its own below the name ({name}/0 in Redis, name.0 in NATS), and by that of the
 // name every instance tells each second how many it has, so that instances with
-// another number find the channels. A subscriber hears the channels of what is wanted,
-// and goes on for [Options.Linger] when it is not any more. Each subscription has a
+// another number find the channels. A subscriber hears the wanted channels,
+// and for [Options.Linger] those that are no longer wanted. Each subscription has a
 // term: what arrives first in a new one is a beginning, and no gap is told before it.
 // One that the carrier interrupts keeps its term, so what was missed is told.
 //

@@ -266,7 +266,7 @@ func (p *publisher) most() int {
 // isOld reports whether an event of that time has waited for too long.
 func (p *publisher) isOld(at ring.Tick) bool {
 	age := p.now().Since(at).Duration()
-	return p.maxAge > 0 && age > p.maxAge && age <= longAgo // ticks wrap: so long ago is the future
+	return p.maxAge > 0 && age > p.maxAge && age <= longAgo // older than longAgo: the tick wrapped, and lies in the future
 }
 
 // send publishes what is pending and repeats it until there is an answer to all
@@ -293,7 +293,7 @@ func (p *publisher) send(ctx context.Context) {
 
 // forgetOld drops messages that began to wait too long ago. They may have arrived
 // all the same, if only the answer was lost, so they are counted by themselves: the
-// others find no more missing than what was dropped, and no less than all but these.
+// others miss at least the dropped events, and at most those plus these.
 func (p *publisher) forgetOld() {
 	p.pending = slices.DeleteFunc(p.pending, func(m message) bool {
 		old := p.isOld(m.at)
@@ -373,7 +373,7 @@ func (p *publisher) gather(ctx context.Context) error {
 	}
 }
 
-// complain logs that Redis went, and that it came back, until ctx is done.
+// complain logs that the carrier went, and that it came back, until ctx is done.
 func (p *publisher) complain(ctx context.Context, err error) {
 	if ctx.Err() != nil {
 		return

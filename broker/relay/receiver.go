@@ -171,8 +171,8 @@ func (r *receiver) receive(a arrival) {
 	}
 	at, known := o.places[e.shard]
 	if !known || at.term != a.term {
-		// What is the first to come is the beginning; so is what is the first after
-		// nobody wanted to hear.
+		// The first message of an origin, or after a time unsubscribed, sets the
+		// expected sequence.
 		at = place{e.first, a.term}
 		o.places[e.shard] = at
 	}
@@ -222,7 +222,7 @@ func (r *receiver) deliver(shard int, event []byte) {
 		event = bytes.Clone(event) // it is borrowed
 		check.OneLine(event)
 	}
-	// What was lost comes first: a consumer reads of it where it is missing.
+	// Report lost events first, so that consumers see the gap in its place.
 	if !r.tell(shard) || r.sink.Deliver(shard, event) != nil {
 		r.lose(gapRefused, shard, 1)
 		return

@@ -58,7 +58,7 @@ type Options struct {
 	// 5 s.
 	Linger time.Duration
 
-	// OutboxBytes is how much waits for Redis at most, or a few of the largest
+	// OutboxBytes is how much waits for the carrier at most, or a few of the largest
 	// events per shard if that is more. Zero means 16 MiB.
 	OutboxBytes int
 
@@ -69,7 +69,7 @@ type Options struct {
 	// negative for ever.
 	MaxAge time.Duration
 
-	// Log, if not nil, hears of Redis coming and going and, sampled, of bad messages.
+	// Log, if not nil, is told when the carrier comes and goes and, sampled, of bad messages.
 	Log *zap.Logger
 
 	regather time.Duration // tests: give slow machines more time
@@ -287,7 +287,7 @@ func (r *Relay) followDemand(ctx context.Context) {
 }
 
 // Hush ends the delivery of other instances' events, and of gaps in them, for good.
-// A drain begins with it that is to end in silence.
+// main calls it before a drain with -drain-silence.
 func (r *Relay) Hush() {
 	r.receiver.hushed.Store(true)
 	r.firehose.subscriber.want(0) // unless it is asked for at this moment, for nothing

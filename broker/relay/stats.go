@@ -9,9 +9,8 @@ type Stats struct {
 	Firehose LaneStats
 	Sessions LaneStats
 
-	// Silence is for how long another instance, that is heard and that was heard in the
-	// last minute, has said nothing: the one that is silent for longest. Each says
-	// something every second.
+	// Silence is the longest time that an instance heard in the last minute has been
+	// silent. Each sends something every second.
 	Silence time.Duration
 
 	Duplicates   uint64            // events that arrived again, and were passed over
@@ -25,8 +24,8 @@ type Stats struct {
 // LaneStats is the traffic of one kind of events.
 type LaneStats struct {
 	Up        bool
-	Queued    uint64            // events that wait for Redis
-	Published uint64            // events that Redis took
+	Queued    uint64            // events that wait for the carrier
+	Published uint64            // events that the carrier took
 	Messages  uint64            // in which they were
 	Bytes     uint64            // of these messages
 	Dropped   map[string]uint64 // events given up, by DropReasons
@@ -40,8 +39,8 @@ type LaneStats struct {
 }
 
 // DropReasons are why an offered event was not published: the outbox was full,
-// it got too old there, or since it was sent (so that it may have arrived), Redis
-// would not have it, the outbox would not have it.
+// it got too old there, or since it was sent (so that it may have arrived), the
+// carrier refused it, the outbox refused it.
 var DropReasons = [...]string{"full", "expired", "unanswered", "rejected", "refused"}
 
 func (l *lane) stats() LaneStats {

@@ -17,7 +17,7 @@ import (
 type arrival struct {
 	text string
 	base bool   // it came by the channel of the name itself
-	term uint64 // of the subscription: what came in another term before it may be no beginning
+	term uint64 // number of the subscription; its first message reports no gap
 }
 
 // A subscriber takes the messages of a lane's channels into a bounded inbox. Which

@@ -57,8 +57,8 @@ type buffer struct {
 	took  int     // from the budget
 }
 
-// Sizes of buffers. A body grows from one to the next, so that what was reserved is
-// at most some times what has come.
+// Sizes of buffers. A buffer grows fourfold, so at most four times what has arrived is
+// reserved.
 const (
 	growth       = 4
 	smallestGrow = 16 << 10

@@ -13,7 +13,7 @@ import (
 // which the HTTP server tells only when it is there. The serving goroutine owns it.
 //
 //	begin        take ... take        handled
-//	a deadline   bytes come           the handler is called; what it was is subtracted
+//	a deadline   bytes come           the handler is called; the request's bytes are subtracted
 type incoming struct {
 	between bool // no request since the last one was handled
 	ever    bool // a byte has come since the connection was opened
@@ -120,7 +120,8 @@ func (in *incoming) more() {
 	}
 }
 
-// late is by when the rest of a request must come, if it was to come by then.
+// late is the deadline of a request that was to come by then: a second more for each
+// floorRate bytes that came.
 func (in *incoming) late(by time.Time) time.Time {
 	return by.Add(time.Duration(in.got) * time.Second / floorRate)
 }

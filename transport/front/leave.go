@@ -31,7 +31,7 @@ func (f *Front) settle(ctx context.Context) {
 	defer cancel()
 	f.until(grace, leaving)
 	f.until(ctx, waiting)
-	// A word to those who are late is worth a moment, if they are there to hear it.
+	// Clients that are still sending get 100 ms to read a 503.
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 100*time.Millisecond)
 	defer cancel()
 	f.until(last, hurried)
@@ -64,7 +64,7 @@ func (cs *connections) wake() {
 	}
 }
 
-// ends reports whether a connection is to end, which has begun to read a request or not.
+// ends reports whether to end a connection now; begun: a request is arriving on it.
 func (cs *connections) ends(begun bool) bool {
 	stage := cs.leaving.Load()
 	return stage == hurried || stage == waiting && !begun

@@ -51,8 +51,8 @@ func buffered(nc net.Conn) []byte {
 	}
 }
 
-// take takes the bare connection out, for those who keep it when the HTTP server,
-// which closes what it has served, lets go of it: it is not HTTP any more.
+// take detaches the bare connection, so that the HTTP server does not close it: it is
+// not HTTP any more.
 func (c *conn) take() net.Conn {
 	c.abandoned.Store(nil)
 	c.open.remove(c)

@@ -15,9 +15,8 @@ const heldBytes = 1 << 20
 // A conflation holds back, for a herd, the latest event of each value of a member,
 // and lets them go once per interval.
 //
-// A consumer becomes a member when it has read up to where the herd stood when it
-// last let go, so it has its share in what is held: what is not older than its own
-// cursors.
+// A laggard becomes a member when it has read up to where the herd stood at its last
+// release. Of what is held it then gets the events that are not older than its cursors.
 type conflation struct {
 	path  *view.Path
 	every time.Duration
@@ -27,9 +26,9 @@ type conflation struct {
 	held  []heldEvent            // in the order of the log, superseded ones among them
 	data  []byte                 // their frames, back to back
 	dead  int                    // superseded ones
-	since []broker.Cursor        // where the herd stood when it last let go, by shard of its set
+	since []broker.Cursor        // where the herd stood at its last release, by shard of its set
 	fresh map[*consumer][]uint64 // cursors of members that came since then
-	slow  []*consumer            // laggards that may still be taking their share of then
+	slow  []*consumer            // laggards that may still be writing their share of the last release
 	key   []byte
 }
 

@@ -78,8 +78,8 @@ func multiplyCRC(a, b uint32) (product uint32) {
 	return product
 }
 
-// A gzipped is what a consumer's compressed stream holds, but for what its herd has
-// been given since it entered.
+// A gzipped is the checksum of one consumer's stream. What the herd was sent since the
+// consumer entered is added by settle.
 type gzipped struct {
 	sum     checksum
 	entered checksum // the herd's, when it did

@@ -50,7 +50,7 @@ func (l *loop) sweepDelayed(now time.Time) (more bool) {
 	return more
 }
 
-// recall gives those a turn who are ahead of the group's front, and may be no more.
+// recall queues the laggards that waited for the group's front to move.
 func (l *loop) recall(g *group) {
 	for i, c := range g.ahead {
 		if c.lag != nil && c.lag.queued { // neither closed nor closed and reused
@@ -61,9 +61,9 @@ func (l *loop) recall(g *group) {
 	g.ahead = g.ahead[:0]
 }
 
-// untilDelayed is how long no delayed group needs a sweep and no conflated herd lets
-// go, at most limit (negative: for ever). It reports whether one of the groups has to
-// learn of the first event that may be late.
+// untilDelayed is how long the loop may sleep before a delayed group needs a sweep or a
+// conflated herd a release, at most limit (negative: for ever). listen says whether a
+// publish must wake the loop.
 func (l *loop) untilDelayed(now time.Time, limit time.Duration) (d time.Duration, listen bool) {
 	d = limit
 	for _, g := range l.delayed {

@@ -32,9 +32,8 @@ type front struct {
 	selecting int           // members of the others
 }
 
-// follow makes a herd of the group. A shard that had none before is followed from
-// the cursor of the herd's first consumer, so that a hole that holds that one up
-// holds up the herd, and behind sees it.
+// follow makes a herd of the group. A shard that the group did not follow yet starts at
+// the cursor of the herd's first consumer, so that a hole there stops the herd, too.
 func (g *group) follow(want *wanted, cursors []broker.Cursor, now time.Time) *herd {
 	h := newHerd(g, want, now)
 	for i, shard := range want.shards {

@@ -16,8 +16,8 @@ const (
 	ReasonDrained                // clean end at shutdown
 	ReasonDeadline               // still behind when the drain's time was up
 	ReasonError                  // any other error of the socket
-	ReasonExpired                // what it was let in by has ended
-	ReasonRevoked                // it was let in by something that is not so any more
+	ReasonExpired                // its token or ticket has expired
+	ReasonRevoked                // its token was removed or changed
 	reasons
 )
 

@@ -52,7 +52,7 @@ type portableSocket struct {
 	sockets *portableSockets
 	c       *consumer
 	conn    net.Conn
-	tls     bool // a write of conn that times out is the last one, and its end is written, too
+	tls     bool // after a write that timed out no other is possible; closing writes, too
 
 	mu       sync.Mutex // guards what follows
 	slot     []byte     // belongs to the writing goroutine while there is one
@@ -86,7 +86,7 @@ func (s *portableSockets) tell(n portableNews) {
 	s.wake()
 }
 
-// read ignores what a consumer sends; that it closes is no news to ignore.
+// read discards what a consumer sends, and reports when it closes.
 func (k *portableSocket) read() {
 	defer k.sockets.running.Done()
 	_, err := io.Copy(io.Discard, k.conn)

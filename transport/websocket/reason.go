@@ -23,8 +23,8 @@ const (
 	ReasonDrained                // shutdown (1001)
 	ReasonDeadline               // still open when the drain's time was up
 	ReasonError                  // any other error of the connection
-	ReasonExpired                // what it was let in by has ended (1008)
-	ReasonRevoked                // it was let in by something that is not so any more (1008)
+	ReasonExpired                // its token or ticket has expired (1008)
+	ReasonRevoked                // its token was removed or changed (1008)
 	NumReasons
 )
 
