@@ -222,13 +222,13 @@ func TestWhoMayNotSubscribeIsToldSo(t *testing.T) {
 	if line.ContextMap()["check"] == nil {
 		t.Errorf("fields %v; want one that says what to check", line.ContextMap())
 	}
-	if n := lines.FilterMessage("relay: not subscribed any more").Len(); n != 0 {
+	if n := lines.FilterMessage("relay: subscription lost").Len(); n != 0 {
 		t.Errorf("%d lines say that it is not subscribed any more; it never was", n)
 	}
 	server.Do("ACL", "SETUSER", "mute", "+subscribe")
 	eventually(t, "up", i.hears)
 	server.Do("CLIENT", "KILL", "TYPE", "pubsub")
-	eventually(t, "it says so", func() bool { return lines.FilterMessage("relay: not subscribed any more").Len() > 0 })
+	eventually(t, "it says so", func() bool { return lines.FilterMessage("relay: subscription lost").Len() > 0 })
 	i.relay.Close()
 	after := lines.Len()
 	eventually(t, "up at another", newInstance(t, server.URL(), Options{}, nil).relay.Up)

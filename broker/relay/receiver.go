@@ -280,6 +280,6 @@ func (r *receiver) bad(err error, size int) {
 		reason = badSequence
 	}
 	r.errors[reason].Add(1)
-	r.log.Warn("relay: a message on the firehose's channel is not ours",
+	r.log.Warn("relay: ignored a foreign message on the firehose's channel",
 		zap.String("reason", DecodeReasons[reason]), zap.Error(err), zap.Int("bytes", size))
 }

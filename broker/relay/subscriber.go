@@ -224,7 +224,7 @@ func (s *subscriber) hear(going, hearing context.Context, in In, part string, e 
 		problem := "relay: cannot subscribe"
 		if s.set(e, false) {
 			pause.Reset() // the attempt had worked
-			problem = "relay: not subscribed any more"
+			problem = "relay: subscription lost"
 		}
 		if going.Err() != nil {
 			return

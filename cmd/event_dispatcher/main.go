@@ -85,10 +85,10 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 		log.Warn("limits of the system, memory or descriptors: " + note)
 	}
 	if len(cfg.Idle) > 0 {
-		log.Warn("flags mean nothing without -redis", zap.Strings("flags", cfg.Idle))
+		log.Warn("flags ignored: they need -redis", zap.Strings("flags", cfg.Idle))
 	}
 	if names := cfg.Lookalikes(os.Environ()); len(names) > 0 {
-		log.Warn("environment variables that nothing reads", zap.Strings("variables", names))
+		log.Warn("unknown environment variables", zap.Strings("variables", names))
 	}
 	if cfg.ProfileRate > 0 {
 		runtime.SetMutexProfileFraction(cfg.ProfileRate)
@@ -130,7 +130,7 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 	cfg.Sockets.Loops = pool
 	if cfg.Check {
 		logLimits(log, cfg, b, memory, descriptors)
-		_, err := fmt.Println("the configuration is all right")
+		_, err := fmt.Println("configuration OK")
 		return err
 	}
 	shared := share(cfg, b, log, pool.Demand)
@@ -304,7 +304,7 @@ func (s *sharing) drain(ctx context.Context, log *zap.Logger) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	if err := s.relay.Drain(ctx); err != nil {
-		log.Warn("events were left that nobody took to the other instances", zap.Error(err))
+		log.Warn("accepted events were not sent to other instances", zap.Error(err))
 	}
 }
 

@@ -227,7 +227,7 @@ func TestDrainFollowsTheLead(t *testing.T) {
 
 func TestFlagsInVainAreWarnedOf(t *testing.T) {
 	t.Parallel()
-	const warning = `"flags mean nothing without -redis","flags":["-redis-channel"]`
+	const warning = `"flags ignored: they need -redis","flags":["-redis-channel"]`
 	p := boot(t, 1, "-redis-channel", "a")
 	if text := p.stderr.String(); strings.Count(text, warning) != 1 {
 		t.Errorf("the log is\n%s; want %s once", text, warning)

@@ -87,7 +87,7 @@ func testFault11ServerIsKilledAndRestarted(t *testing.T, c carrier) {
 	})
 	p.settled()
 	for _, i := range all {
-		for _, line := range []string{`"relay: not subscribed any more"`, `"relay: cannot publish"`, `"` + c.kind + `":"` + c.addr + `"`} {
+		for _, line := range []string{`"relay: subscription lost"`, `"relay: cannot publish"`, `"` + c.kind + `":"` + c.addr + `"`} {
 			if !strings.Contains(i.Log.String(), line) {
 				t.Errorf("the log has no %s", line)
 			}

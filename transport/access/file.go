@@ -123,7 +123,7 @@ func decodeJSON(raw []byte, into any, strict bool) error {
 		return err
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return errors.New("there is something behind the end")
+		return errors.New("unexpected data after the end")
 	}
 	return nil
 }
@@ -132,7 +132,7 @@ func decodeTOML(raw []byte, into any) error {
 	meta, err := toml.Decode(string(raw), into)
 	var bad toml.ParseError
 	if errors.As(err, &bad) { // its text quotes the file, which may hold secrets
-		return fmt.Errorf("line %d is not as it should be (last key %q)", bad.Position.Line, bad.LastKey)
+		return fmt.Errorf("syntax error in line %d (last key %q)", bad.Position.Line, bad.LastKey)
 	}
 	if err != nil {
 		return err
@@ -161,7 +161,7 @@ func (f *file) state(checkView func(string) error) (*state, error) {
 			return 0, nil, fmt.Errorf("%s: name must have 1 to 64 letters, digits or -_.:@ ", what)
 		}
 		if names[name] {
-			return 0, nil, fmt.Errorf("the name %q is there twice", name)
+			return 0, nil, fmt.Errorf("duplicate name %q", name)
 		}
 		names[name] = true
 		return checkGrant(name, view, roles, checkView)
@@ -204,7 +204,7 @@ func (f *file) state(checkView func(string) error) (*state, error) {
 			return nil, fmt.Errorf("%s: %w", fi.Name, err)
 		}
 		if s.issuers[fi.Issuer] != nil {
-			return nil, fmt.Errorf("%s: the issuer is there twice", fi.Name)
+			return nil, fmt.Errorf("duplicate issuer %s", fi.Name)
 		}
 		s.issuers[fi.Issuer] = is
 	}

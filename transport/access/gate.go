@@ -114,7 +114,7 @@ func (g *Gate) Reload() error {
 	g.files.watch(made)
 	if err != nil {
 		g.failures.Add(1)
-		g.options.Log.Error("the access file was not taken, what was in force stays", zap.Error(err))
+		g.options.Log.Error("cannot load the access file; keeping the previous one", zap.Error(err))
 		return err
 	}
 	next.keepRates(g.now.Load())

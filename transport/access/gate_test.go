@@ -185,7 +185,7 @@ func TestBadFiles(t *testing.T) {
 		{"empty JSON", "a.json", "", "EOF"},
 		{"good JSON", "a.json", `{"tokens":[{"name":"t","sha256":"` + h + `","roles":["consume"],"expires":"2030-01-01T00:00:00Z"}]}`, ""},
 		{"half of JSON", "a.json", `{"tokens":[{"name":"t"`, "unexpected EOF"},
-		{"two JSON values", "a.json", `{}{}`, "behind the end"},
+		{"two JSON values", "a.json", `{}{}`, "after the end"},
 		{"unknown JSON key", "a.json", `{"token":[]}`, `unknown field "token"`},
 		{"unknown JSON key inside", "a.json", `{"tokens":[{"name":"t","sha256":"` + h + `","roles":["consume"],"role":"x"}]}`, `unknown field "role"`},
 		{"half of TOML", "a.toml", "[[tokens]]\nname = \"t", "line 2"},
@@ -238,7 +238,7 @@ func TestABadFileDoesNotReplaceAGoodOne(t *testing.T) {
 	if _, r := g.ask(bearing(tool), Consume); r != Granted {
 		t.Error(r)
 	}
-	if n := logs.FilterMessageSnippet("was not taken").Len(); n != 2 || g.Stats().Failures != 2 {
+	if n := logs.FilterMessageSnippet("cannot load").Len(); n != 2 || g.Stats().Failures != 2 {
 		t.Errorf("%d lines in the log, %d failures counted; want 2 each", n, g.Stats().Failures)
 	}
 }

@@ -193,7 +193,7 @@ func (f *fileIssuer) issuer(rights Rights, views []string, checkView func(string
 			return nil, err
 		}
 		if is.keyOf(k.id) != nil {
-			return nil, fmt.Errorf("key %q is there twice", k.id)
+			return nil, fmt.Errorf("duplicate key %q", k.id)
 		}
 		is.keys = append(is.keys, k)
 		methods = append(methods, k.method.Alg())

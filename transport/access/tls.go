@@ -89,7 +89,7 @@ func (c *Certificate) Reload() error {
 	pair, err := loadPair(c.certFile, c.keyFile)
 	if err != nil {
 		c.failures.Add(1)
-		c.log.Error("the certificate was not taken, the one before stays", zap.Error(err))
+		c.log.Error("cannot load the certificate; keeping the previous one", zap.Error(err))
 		return err
 	}
 	c.now.Store(pair)

@@ -121,7 +121,7 @@ func TestAKeyThatDoesNotMatchIsNotTaken(t *testing.T) {
 			t.Errorf("a certificate %s was taken", name)
 		}
 	}
-	if !c.Expires().Equal(first) || c.Failures() != 3 || logs.FilterMessageSnippet("was not taken").Len() != 3 {
+	if !c.Expires().Equal(first) || c.Failures() != 3 || logs.FilterMessageSnippet("cannot load").Len() != 3 {
 		t.Errorf("expires %v, %d failures, log %v", c.Expires(), c.Failures(), logs.All())
 	}
 	if CheckCertificate(filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")) == nil {

@@ -205,17 +205,17 @@ func (b *batch) takeReports(body []byte) {
 			continue
 		}
 		from := len(b.scratch)
-		out, r, offset, err := cmcd.Append(b.scratch, record)
+		out, r, offset, err := cmcd.Append(b.scratch, record, p.options.MaxBody)
 		b.scratch = out[:from] // it may have grown
 		switch {
 		case err == cmcd.ErrUTF8:
 			b.reject(refusal.InvalidUTF8)
 			continue
+		case err == cmcd.ErrTooLarge:
+			b.reject(refusal.TooLarge)
+			continue
 		case err != nil:
 			b.rejectAt(refusal.Report, offset, "")
-			continue
-		case len(out)-from > p.options.MaxBody:
-			b.reject(refusal.TooLarge)
 			continue
 		}
 		object := b.names.Cut(out[from:]) // e and ts stay

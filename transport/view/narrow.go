@@ -18,7 +18,7 @@ import (
 func (r *Registry) Narrow(v, grant View) (View, error) {
 	if grant.Shape != nil {
 		if param := v.outside(grant.Shape.paths); param != "" {
-			return View{}, &ParamError{param, "about a member that is not granted"}
+			return View{}, &ParamError{param, "about a member that the grant does not include"}
 		}
 	}
 	if v.Shards &= grant.Shards; v.Shards == broker.ShardSet(0) {

@@ -233,7 +233,7 @@ func (d *draft) readEncoding(value string) (err error) {
 }
 
 func (d *draft) readNotices(value string) (err error) {
-	d.view.Format.Notices, err = choice(value, map[string]bool{"event": true}, "want event, or no such parameter")
+	d.view.Format.Notices, err = choice(value, map[string]bool{"event": true}, "must be event")
 	return err
 }
 

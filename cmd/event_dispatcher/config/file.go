@@ -27,7 +27,7 @@ func (t *table) fromFile(path string) error {
 		d := json.NewDecoder(strings.NewReader(string(content)))
 		d.UseNumber()
 		if err = d.Decode(&values); err == nil && d.More() {
-			err = errors.New("something follows the object")
+			err = errors.New("unexpected data after the end")
 		}
 	} else {
 		_, err = toml.Decode(string(content), &values)

@@ -100,6 +100,6 @@ func (d *Doors) Log(log *zap.Logger, operators bool) {
 	if operators {
 		admin = "admin address"
 	}
-	log.Info("who may", who(access.Publish), who(access.Consume), who(access.Operate),
+	log.Info("access rights", who(access.Publish), who(access.Consume), who(access.Operate),
 		zap.String("operators_come_by", admin), zap.Bool("tls", d.Public != nil), zap.Bool("admin_tls", d.Admin != nil))
 }

@@ -8,7 +8,7 @@ func TestNothingAllocates(t *testing.T) {
 	l := NewLosses()
 	out := make([]byte, 0, 4096)
 	if n := testing.AllocsPerRun(100, func() {
-		_, r, _, err := Append(out, report)
+		_, r, _, err := Append(out, report, most)
 		if err != nil {
 			t.Fatal(err)
 		}

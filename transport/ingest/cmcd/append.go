@@ -16,6 +16,9 @@ var (
 
 	// ErrIncomplete is returned for a record without e or ts.
 	ErrIncomplete = errors.New("a record must have e and ts")
+
+	// ErrTooLarge is returned for a record that has, or becomes, more bytes than it may.
+	ErrTooLarge = errors.New("larger than the limit")
 )
 
 // Version is the version of the standard that this package knows.
@@ -44,13 +47,18 @@ func Next(body []byte) (record, rest []byte, ok bool) {
 	return nil, nil, false
 }
 
-// Append appends the JSON object of a record to dst. If the record is refused dst
-// comes back as it was, and offset says at which byte of the record it goes wrong.
-func Append(dst, record []byte) (out []byte, r Record, offset int, err error) {
+// Append appends the JSON object of a record to dst; both may have up to most bytes. If
+// the record is refused dst comes back as it was, and offset says at which byte of the
+// record it goes wrong. The time is proportional to the record's length, and the memory
+// to most.
+func Append(dst, record []byte, most int) (out []byte, r Record, offset int, err error) {
+	if len(record) > most {
+		return dst, Record{}, most, ErrTooLarge
+	}
 	if !utf8.Valid(record) {
 		return dst, Record{}, 0, ErrUTF8
 	}
-	p := parser{in: record, out: dst}
+	p := parser{in: record, out: dst, most: len(dst) + most}
 	r, hasEvent, hasTime := Record{Version: 1, Sequence: -1}, false, false
 	p.dictionary(func(key, value []byte) {
 		switch string(key) {
@@ -70,6 +78,8 @@ func Append(dst, record []byte) (out []byte, r Record, offset int, err error) {
 		}
 	})
 	switch {
+	case p.large || !p.failed && len(p.out) > p.most:
+		return dst, Record{}, p.at, ErrTooLarge
 	case p.failed:
 		return dst, Record{}, p.at, ErrSyntax
 	case !hasEvent || !hasTime:

@@ -10,6 +10,9 @@ import (
 	"unicode/utf8"
 )
 
+// most is more than any record here becomes.
+const most = 1 << 20
+
 func TestAppend(t *testing.T) {
 	const required = `e=t,ts=1764752400000`
 	for _, tt := range []struct {
@@ -70,7 +73,7 @@ func TestAppend(t *testing.T) {
 			if strings.HasPrefix(tt.want, "!") {
 				record = tt.record // so that offsets at the end are seen
 			}
-			out, r, offset, err := Append([]byte("before"), []byte(record))
+			out, r, offset, err := Append([]byte("before"), []byte(record), most)
 			if strings.HasPrefix(tt.want, "!") {
 				got := fmt.Sprint("!", offset)
 				if err == ErrUTF8 {
@@ -97,7 +100,7 @@ func TestAppend(t *testing.T) {
 
 func TestARecordNeedsEventAndTime(t *testing.T) {
 	for _, record := range []string{`a=1`, `e=t`, `ts=1`, `a=1;e=t;ts=1`, `a=(e ts)`} {
-		if _, _, _, err := Append(nil, []byte(record)); !errors.Is(err, ErrIncomplete) {
+		if _, _, _, err := Append(nil, []byte(record), most); !errors.Is(err, ErrIncomplete) {
 			t.Errorf("Append(%s) = %v; want %v", record, err, ErrIncomplete)
 		}
 	}
@@ -112,7 +115,7 @@ func TestAppendTellsSessionAndSequence(t *testing.T) {
 		`e=t,ts=1,sid="a";x,sn=3;y`:            `"a" 3 1`,
 		`e=t,ts=1,sid="",sn=-3,v=999999999999`: `"" -1 999999999999`,
 	} {
-		_, r, _, err := Append(nil, []byte(record))
+		_, r, _, err := Append(nil, []byte(record), most)
 		if got := fmt.Sprintf("%q %d %d", r.Session, r.Sequence, r.Version); err != nil || got != want {
 			t.Errorf("Append(%s) tells %s, %v; want %s", record, got, err, want)
 		}
@@ -130,13 +133,61 @@ func TestNext(t *testing.T) {
 	}
 }
 
+// A record becomes up to eight times as long, and may not become longer than it may be.
+func TestARecordIsBoundedWhileItGrows(t *testing.T) {
+	const required = `e=t,ts=1`
+	for _, tt := range []struct {
+		name, record string
+		most         int
+		want         error
+	}{
+		{"as long as may be", required, len(`{"e":"t","ts":1}`), nil},
+		{"a byte longer", required, len(`{"e":"t","ts":1}`) - 1, ErrTooLarge},
+		{"itself too long", required + strings.Repeat(" ", 100), 100, ErrTooLarge},
+		{"a list of parameters", required + `,x=(` + strings.Repeat("1;b ", 10_000) + `)`, 64_000, ErrTooLarge},
+		{"a list that is open, too", required + `,x=(` + strings.Repeat("1;b ", 10_000), 64_000, ErrTooLarge},
+		{"parameters", required + `,x` + strings.Repeat(";b", 600), 2_400, ErrTooLarge},
+		{"repeated keys", required + `,a="` + strings.Repeat("x", 4000) + `"` + strings.Repeat(",a", 1000), 14_000, nil},
+	} {
+		dst := make([]byte, 3, 1<<17)
+		out, _, _, err := Append(dst, []byte(tt.record), tt.most)
+		if err != tt.want || err != nil && len(out) != len(dst) {
+			t.Errorf("%s: Append(%d bytes, %d) = %d bytes, %v; want %v", tt.name, len(tt.record), tt.most, len(out), err, tt.want)
+		}
+		if cap(out) != cap(dst) {
+			t.Errorf("%s: Append(%d bytes, %d) took more room than there was", tt.name, len(tt.record), tt.most)
+		}
+	}
+}
+
+// More keys than are compared while the object is written, some of them repeated.
+func TestRepeatedKeysAmongMany(t *testing.T) {
+	var record, want strings.Builder
+	record.WriteString(`e=t,ts=1`)
+	want.WriteString(`{"e":"t","ts":1`)
+	for k := range 300 {
+		fmt.Fprintf(&record, `,k%d="%d,"`, k, k)
+		if k%3 != 0 {
+			fmt.Fprintf(&want, `,"k%d":"%d,"`, k, k)
+		}
+	}
+	for k := 0; k < 300; k += 3 {
+		fmt.Fprintf(&record, `,k%d=(1 2;p)`, k)
+		fmt.Fprintf(&want, `,"k%d":[1,{"value":2,"params":{"p":true}}]`, k)
+	}
+	want.WriteByte('}')
+	if out, _, _, err := Append(nil, []byte(record.String()), most); err != nil || string(out) != want.String() {
+		t.Errorf("Append() = %s, %v; want %s", out, err, want.String())
+	}
+}
+
 func TestAManyTimesRepeatedKeyIsCheap(t *testing.T) {
 	// RFC 8941 asks for 1,024 members; more are refused, repeated or not.
 	record := `e=t,ts=1` + strings.Repeat(`,a=1`, maxMembers-2)
-	if out, _, _, err := Append(nil, []byte(record)); err != nil || string(out) != `{"e":"t","ts":1,"a":1}` {
+	if out, _, _, err := Append(nil, []byte(record), most); err != nil || string(out) != `{"e":"t","ts":1,"a":1}` {
 		t.Errorf("Append(%d members) = %.50s, %v", maxMembers, out, err)
 	}
-	if _, _, _, err := Append(nil, []byte(record+",a=1")); err != ErrSyntax {
+	if _, _, _, err := Append(nil, []byte(record+",a=1"), most); err != ErrSyntax {
 		t.Errorf("Append(%d members) = %v; want %v", maxMembers+1, err, ErrSyntax)
 	}
 }
@@ -151,7 +202,7 @@ func FuzzAppend(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, record []byte) {
-		out, _, offset, err := Append(nil, record)
+		out, _, offset, err := Append(nil, record, most)
 		if err != nil {
 			if len(out) > 0 || offset < 0 || offset > len(record) {
 				t.Errorf("Append(%q) = %q, %d, %v", record, out, offset, err)

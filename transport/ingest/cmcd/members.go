@@ -2,14 +2,20 @@ package cmcd
 
 import "bytes"
 
-// members keeps the names of one JSON object unique while it is written. A key that
-// comes again takes the first one's member away: the last wins (RFC 8941, section
-// 4.2.2).
+// members keeps the names of one JSON object unique. A key that comes again takes the
+// first one's member away: the last wins (RFC 8941, section 4.2.2). While the object is
+// written both are in it; end takes the earlier ones out, all in one pass, so that a
+// sender who repeats a thousand keys pays no more for each than for a new one.
 type members struct {
-	start int // of the first member in the output
-	n     int
-	seen  [8]uint64 // a bit for each hash of a name: nearly always it shows that a key is new
+	start  int // of the first member in the output
+	n      int
+	seen   [8]uint64 // a bit for each hash of a name: nearly always it shows that a key is new
+	hashes [fewMembers]uint32
+	twice  bool // a key may have come again
 }
+
+// fewMembers is how many names are compared exactly while the object is written.
+const fewMembers = 64
 
 // begin begins a member: comma, name and colon. It reports false if there are too
 // many.
@@ -17,18 +23,10 @@ func (m *members) begin(out, key []byte) ([]byte, bool) {
 	if m.n == 0 {
 		m.start = len(out)
 	}
-	if m.n++; m.n > maxMembers {
+	if m.n == maxMembers {
 		return out, false
 	}
-	hash := uint32(2166136261) // FNV-1a
-	for _, c := range key {
-		hash = (hash ^ uint32(c)) * 16777619
-	}
-	word, bit := &m.seen[hash>>6%8], uint64(1)<<(hash%64)
-	if *word&bit != 0 {
-		out = m.remove(out, key)
-	}
-	*word |= bit
+	m.note(hashOf(key))
 	if len(out) > m.start {
 		out = append(out, ',')
 	}
@@ -37,25 +35,73 @@ func (m *members) begin(out, key []byte) ([]byte, bool) {
 	return append(out, `":`...), true
 }
 
-// remove takes the member with the key out of the object, if there is one.
-func (m *members) remove(out, key []byte) []byte {
-	for at := m.start; at < len(out); {
-		name := out[at+1:]
-		end := bytes.IndexByte(name, '"')
-		next := at + 1 + end + 2
-		next = memberEnd(out, next)
-		if bytes.Equal(name[:end], key) {
-			switch {
-			case next < len(out): // with the comma behind it
-				return append(out[:at], out[next+1:]...)
-			case at > m.start: // with the comma before it
-				return out[:at-1]
-			}
-			return out[:at]
+// note remembers the hash of a name, and whether it may have come before.
+func (m *members) note(hash uint32) {
+	word, bit := &m.seen[hash>>6%8], uint64(1)<<(hash%64)
+	if *word&bit != 0 && !m.twice {
+		m.twice = m.n > fewMembers
+		for _, h := range m.hashes[:min(m.n, fewMembers)] {
+			m.twice = m.twice || h == hash
 		}
-		at = next + 1
 	}
-	return out
+	*word |= bit
+	if m.n < fewMembers {
+		m.hashes[m.n] = hash
+	}
+	m.n++
+}
+
+// hashOf is FNV-1a.
+func hashOf(key []byte) uint32 {
+	hash := uint32(2166136261)
+	for _, c := range key {
+		hash = (hash ^ uint32(c)) * 16777619
+	}
+	return hash
+}
+
+// A member is where one stands in the output, from the quote of its name to the end of
+// its value.
+type member struct{ from, name, to int }
+
+// end ends the object, whose brace is not written yet.
+func (m *members) end(out []byte) []byte {
+	if !m.twice {
+		return out
+	}
+	var all [maxMembers]member
+	var last [2 * maxMembers]int16 // by hash: 1 + the member that comes last with its name
+	n := 0
+	for at := m.start; at < len(out); n++ {
+		name := bytes.IndexByte(out[at+1:], '"')
+		to := memberEnd(out, at+1+name+2)
+		all[n] = member{at, name, to}
+		at = to + 1
+	}
+	key := func(i int) []byte { return out[all[i].from+1:][:all[i].name] }
+	for i := n - 1; i >= 0; i-- {
+		slot := hashOf(key(i)) % uint32(len(last))
+		for last[slot] != 0 && !bytes.Equal(key(int(last[slot]-1)), key(i)) {
+			slot = (slot + 1) % uint32(len(last))
+		}
+		if last[slot] == 0 {
+			last[slot] = int16(i + 1)
+		} else {
+			all[i].to = 0 // a later one wins
+		}
+	}
+	kept := m.start
+	for _, one := range all[:n] {
+		if one.to == 0 {
+			continue
+		}
+		if kept > m.start {
+			out[kept] = ','
+			kept++
+		}
+		kept += copy(out[kept:], out[one.from:one.to])
+	}
+	return out[:kept]
 }
 
 // memberEnd is where the value at i ends: at a comma, or with the output.

@@ -12,10 +12,20 @@ type parser struct {
 	in     []byte
 	at     int
 	out    []byte
+	most   int // bytes of out
 	failed bool
+	large  bool // for want of room
 }
 
 func (p *parser) fail() { p.failed = true }
+
+// fits fails if there is more than there may be. An object can have eight times the
+// bytes of its record, so it is asked after each value.
+func (p *parser) fits() {
+	if len(p.out) > p.most {
+		p.failed, p.large = true, true
+	}
+}
 
 // peek is the next byte; 0, which is nowhere allowed, at the end and after a failure.
 func (p *parser) peek() byte {
@@ -54,6 +64,7 @@ func (p *parser) dictionary(found func(key, value []byte)) {
 		p.blanks(true)
 		key := p.name(&names)
 		found(key, p.value(p.take('=')))
+		p.fits()
 		p.blanks(true)
 		if p.failed || p.at == len(p.in) {
 			break
@@ -62,6 +73,9 @@ func (p *parser) dictionary(found func(key, value []byte)) {
 			p.fail()
 			return
 		}
+	}
+	if !p.failed {
+		p.out = names.end(p.out)
 	}
 	p.write("}")
 }
@@ -99,6 +113,7 @@ func (p *parser) list() {
 		at := len(p.out)
 		p.item()
 		p.parameters(at)
+		p.fits()
 		if c := p.peek(); c != ' ' && c != ')' {
 			p.fail()
 			return
@@ -126,6 +141,10 @@ func (p *parser) parameters(at int) {
 		} else {
 			p.write("true")
 		}
+		p.fits()
+	}
+	if !p.failed {
+		p.out = names.end(p.out)
 	}
 	p.write("}}")
 }
