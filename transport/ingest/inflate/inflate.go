@@ -64,6 +64,7 @@ var (
 
 const (
 	maxWindow = 8 << 20   // RFC 9659, section 3
+	maxBlock  = 128 << 10 // RFC 8878, section 3.1.1.2.4
 	firstSize = 64 << 10  // of a buffer
 	smallSize = 256 << 10 // buffers up to this size are always kept
 	maxKept   = 16 << 20  // bytes of larger buffers that a pool keeps
@@ -170,40 +171,47 @@ func (b *Body) inflateGzip(body []byte) error {
 }
 
 // inflateZstd reads all frames (RFC 8878, section 3.1). The decoder writes as far
-// as the buffer reaches. If that is not enough the buffer grows, and it begins
-// again, which happens a few times in the life of a buffer.
+// as the buffer reaches. If a block may not have had room the buffer grows, and the
+// decoder begins again, which happens a few times in the life of a buffer. Behind the
+// limit there is room for a whole block, so that one that does not fit is behind it.
 func (b *Body) inflateZstd(body []byte) error {
 	if b.zstd == nil {
 		var err error
 		b.zstd, err = zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(maxWindow),
-			zstd.WithDecoderMaxMemory(uint64(max(maxWindow, b.pool.limit))), zstd.WithDecodeAllCapLimit(true))
+			zstd.WithDecoderMaxMemory(uint64(max(maxWindow, b.pool.limit+maxBlock))), zstd.WithDecodeAllCapLimit(true))
 		if err != nil {
 			panic(err) // the options are constant
 		}
 	}
-	if cap(b.buf) == 0 {
-		b.grow()
-	}
 	for {
-		space := b.buf[:0:min(cap(b.buf), b.pool.limit)]
-		out, err := b.zstd.DecodeAll(body, space)
+		if cap(b.buf) < firstSize {
+			b.grow()
+		}
+		out, err := b.zstd.DecodeAll(body, b.buf[:0])
 		switch {
+		case len(out) > b.pool.limit:
+			return ErrTooLarge
 		case err == nil:
 			b.buf = b.buf[:len(out)]
 			return nil
-		case !errors.Is(err, zstd.ErrDecoderSizeExceeded):
+		case cap(b.buf) >= b.most():
+			if errors.Is(err, zstd.ErrDecoderSizeExceeded) {
+				return ErrTooLarge
+			}
 			return ErrCorrupt
-		case cap(space) == b.pool.limit:
-			return ErrTooLarge
+		case len(out)+maxBlock <= cap(b.buf) && !errors.Is(err, zstd.ErrDecoderSizeExceeded):
+			return ErrCorrupt
 		}
 		b.grow()
 	}
 }
 
-// grow makes room, for one byte more than the limit at most: that one shows that
-// there is too much.
+// most is how large the buffer may become.
+func (b *Body) most() int { return b.pool.limit + maxBlock }
+
+// grow makes room.
 func (b *Body) grow() {
-	buf := make([]byte, len(b.buf), min(max(firstSize, 4*cap(b.buf)), b.pool.limit+1))
+	buf := make([]byte, len(b.buf), min(max(firstSize, 4*cap(b.buf)), b.most()))
 	copy(buf, b.buf)
 	b.buf = buf
 }
