@@ -39,7 +39,7 @@ func TestExitCodesTellUsageFromFailure(t *testing.T) {
 		{[]string{"PORT=" + busy}, "", 1, "", "address already in use"},
 		{nil, "-prot " + busy, 2, "", "did you mean -port?"},
 		{nil, "-print-config", 0, "max-body = 262144  # default", ""},
-		{[]string{"MAX_BODDY=1"}, "-check -port " + busy, 0, "all right", "MAX_BODDY (did you mean MAX_BODY?)"},
+		{[]string{"MAX_BODDY=1"}, "-check -port " + busy, 0, "configuration OK", "MAX_BODDY (did you mean MAX_BODY?)"},
 		{nil, "-check -shards 65 -ring-bytes 1", 2, "", "-shards"},
 		{nil, "-healthcheck -port " + busy, 0, "", ""},
 		{[]string{"PORT=" + busy, "HTTP_PROXY=http://192.0.2.1:1"}, "-healthcheck", 0, "", ""},

@@ -121,6 +121,11 @@ func (f *Front) Body(ctx *fasthttp.RequestCtx, limit int) ([]byte, refusal.Reaso
 	b := grown.Get().(*buffer)
 	c.body = b
 	reason, ok := f.fill(b, stream, declared, limit)
+	if declared == chunked && c.in.ended && (ok || reason == refusal.Malformed) {
+		// The HTTP server takes the end of the connection for that of the chunks; it
+		// is no end without the last one (RFC 9112, section 8).
+		reason, ok = refusal.Incomplete, false
+	}
 	if !ok {
 		return nil, reason, false
 	}

@@ -29,7 +29,6 @@ type conn struct {
 	writeBy time.Time
 	readBy  time.Time // the read deadline
 	armed   time.Time // the one that the socket has: readBy, or before it
-	due     time.Time // the read deadline of a request that does not come steadily
 
 	in incoming
 
@@ -58,7 +57,7 @@ func (c *conn) SetReadDeadline(t time.Time) error {
 		t = c.reserveEnd
 	}
 	c.in.begin()
-	c.readBy, c.due = t, t
+	c.readBy = t
 	if !c.armed.IsZero() && !t.IsZero() && !c.armed.After(t) {
 		return nil
 	}
@@ -99,7 +98,7 @@ func (c *conn) Read(p []byte) (int, error) {
 			return 0, io.EOF
 		}
 		if now := time.Now(); !now.Before(c.readBy) {
-			if c.readBy = c.in.late(c.due); !now.Before(c.readBy) {
+			if c.readBy = c.in.late(c.readBy, c.open.step); !now.Before(c.readBy) {
 				return 0, c.in.end(err)
 			}
 		}
@@ -156,6 +155,7 @@ func (c *conn) Close() error {
 type connections struct {
 	leaving atomic.Uint32 // how far the front has come with ending them
 	wire    int           // bytes of a request, beyond which its body is hidden; 0: no limit
+	step    time.Duration // how much later a request may come that comes steadily
 
 	mu  sync.Mutex
 	all map[*conn]struct{}

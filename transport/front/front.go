@@ -92,6 +92,7 @@ func New(o Options) *Front {
 	f := &Front{options: o}
 	// Chunks of a byte each, and extensions of chunks, may double what is sent.
 	f.open.wire = maxHead + 2*max(o.MaxBody, o.MaxBatch)
+	f.open.step = o.ReadTimeout
 	return f
 }
 

@@ -17,7 +17,9 @@ import (
 type incoming struct {
 	between bool // no request since the last one was handled
 	ever    bool // a byte has come since the connection was opened
+	ended   bool // the peer has closed its side while a request was awaited or arriving
 	got     int  // bytes since begin
+	paid    int  // of these, how many have bought more time
 	most    int  // so many may come; 0: any number
 
 	// While the head is arriving.
@@ -48,7 +50,7 @@ func (in *incoming) begin() {
 	if !in.between {
 		return
 	}
-	in.between, in.got, in.line, in.match = false, 0, false, 0
+	in.between, in.ended, in.got, in.paid, in.line, in.match = false, false, 0, 0, false, 0
 	in.head = in.held == 0 && !in.unknown // of what is held nobody looks for the end of its head
 }
 
@@ -120,16 +122,20 @@ func (in *incoming) more() {
 	}
 }
 
-// late is the deadline of a request that was to come by then: a second more for each
-// floorRate bytes that came.
-func (in *incoming) late(by time.Time) time.Time {
-	return by.Add(time.Duration(in.got) * time.Second / floorRate)
+// late is by when the rest of a request must come that was to come by then: a second
+// more for each floorRate bytes that came since it was asked last, but no more than
+// step. So what came at once does not pay for a long silence.
+func (in *incoming) late(by time.Time, step time.Duration) time.Time {
+	came := in.got - in.paid
+	in.paid = in.got
+	return by.Add(min(step, time.Duration(came)*time.Second/floorRate))
 }
 
 // end is what an error of the socket means to the HTTP server. Browsers open
 // connections that they may need: one on which nothing ever came ends without an
 // answer, and nothing was refused.
 func (in *incoming) end(err error) error {
+	in.ended = errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
 	if !in.ever {
 		return io.EOF
 	}
