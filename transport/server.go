@@ -184,7 +184,12 @@ func New(b *broker.Broker, p *stream.Pool, o Options) *Server {
 		Refusals: s.refusals, MaxBody: o.MaxBody, MaxBatch: o.MaxBatch, Add: o.Add, UserIP: o.UserIP, Body: s.public.Body,
 		StopReports: func(ctx *fasthttp.RequestCtx) bool { return o.StopReports || access.GrantOf(ctx).CMCDStop },
 	})
+	var await func(context.Context)
+	if o.Relay != nil {
+		await = o.Relay.Await
+	}
 	s.consumers = subscribe.New(subscribe.Options{
+		Await:  await,
 		Broker: b, Pool: p, Front: s.public, CORS: cors, Refusals: s.refusals, Gate: s.gate,
 	})
 	sources := []metric.Source{s.players, s.refusals, s.public, hall.Bodies, s.gate, o.Certificate, s.clients, faults, s.consumers}

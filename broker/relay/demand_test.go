@@ -3,6 +3,7 @@
 package relay
 
 import (
+	"context"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -107,6 +108,35 @@ func testOnlyShardsThatAreWantedTravel(t *testing.T, server engine) {
 }
 
 // What other instances publish after Hush is not delivered, and is no gap.
+// Whoever waits until what is wanted is heard misses nothing that is accepted then.
+func TestAwaitedEventsAllArrive(t *testing.T) { overEach(t, testAwaitedEventsAllArrive) }
+
+func testAwaitedEventsAllArrive(t *testing.T, server engine) {
+	a := newInstance(t, server.URL(), Options{}, nil)
+	var of demand
+	b := newInstance(t, server.URL(), Options{Demand: of.get, Linger: time.Millisecond}, nil)
+	eventually(t, "up", func() bool { return a.hears() && b.hears() })
+	for n := range uint64(5) {
+		of.want(1)
+		b.relay.Await(t.Context())
+		if !b.hears() {
+			t.Log("the server took longer than Await waits")
+			eventually(t, "heard", b.hears)
+		}
+		a.post(event(n+1, 100))
+		eventually(t, "the event has come", func() bool { return b.received.Load() == n+1 })
+		of.want(0)
+		eventually(t, "nothing is heard", func() bool { return b.heardParts() == 0 })
+	}
+	of.want(1)
+	server.Stop() // as if it were gone: nobody waits for long
+	b.relay.Await(t.Context())
+	server.Continue()
+	ended, end := context.WithCancel(t.Context())
+	end()
+	b.relay.Await(ended)
+}
+
 func TestHushEndsDelivery(t *testing.T) {
 	server := startRedis(t)
 	a, b := newInstance(t, server.URL(), Options{}, nil), newInstance(t, server.URL(), Options{Linger: time.Millisecond}, nil)

@@ -267,32 +267,6 @@ func (r *Relay) pack(shard int, first uint64, b *ring.Batch) []message {
 	return []message{{text, shard, first, b.Events, b.At(0)}}
 }
 
-// demandPause is the time between two looks at what is wanted.
-const demandPause = 20 * time.Millisecond
-
-// followDemand has what is wanted taken, until ctx is done.
-func (r *Relay) followDemand(ctx context.Context) {
-	tick := time.NewTicker(demandPause)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-		if !r.receiver.hushed.Load() {
-			r.firehose.subscriber.want(r.options.Demand())
-		}
-	}
-}
-
-// Hush ends the delivery of other instances' events, and of gaps in them, for good.
-// main calls it before a drain with -drain-silence.
-func (r *Relay) Hush() {
-	r.receiver.hushed.Store(true)
-	r.firehose.subscriber.want(0) // unless it is asked for at this moment, for nothing
-}
-
 // Up reports whether this instance publishes, and hears what it wants of the others.
 func (r *Relay) Up() bool { return r.firehose.up() && (r.options.Sessions == nil || r.sessions.up()) }
 

@@ -2,6 +2,7 @@ package subscribe
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"net"
 	"strings"
@@ -30,6 +31,10 @@ type Options struct {
 	CORS     *access.CORS
 	Refusals *refusal.Desk
 	Gate     *access.Gate // nil: everybody may stay
+
+	// Await waits until this instance hears the others about all that consumers want.
+	// Nil: there are no others.
+	Await func(context.Context)
 }
 
 // Consumers has the handler of streams. Its methods may be called by any goroutine.
@@ -91,6 +96,7 @@ func (c *Consumers) serve(ctx *fasthttp.RequestCtx, asked asked) {
 	// The cursor is taken here, before the consumer can see its stream open:
 	// from the answer on it gets everything.
 	ticket, text, err := c.admit(asked)
+	c.await(ctx, err)
 	if err != nil {
 		c.refuse(ctx, asked.view.Format, reasonOf(err))
 		return
@@ -104,6 +110,14 @@ func (c *Consumers) serve(ctx *fasthttp.RequestCtx, asked asked) {
 	c.options.Front.TakeOver(ctx, forget, func(nc net.Conn, _ []byte) {
 		ticket.Then(after(watch, client.KeepPlace(nc))).Serve(nc, opening)
 	})
+}
+
+// await holds the answer to a consumer that was admitted back until its instance hears
+// the others: its stream then lacks nothing that they accept after it opened.
+func (c *Consumers) await(ctx context.Context, admitted error) {
+	if admitted == nil && c.options.Await != nil {
+		c.options.Await(ctx)
+	}
 }
 
 // preferred is the format that a request's headers ask for.

@@ -36,6 +36,7 @@ func (c *Consumers) upgrade(ctx *fasthttp.RequestCtx) {
 		return
 	}
 	ticket, text, err := c.admit(asked)
+	c.await(ctx, err)
 	if err != nil {
 		c.options.Refusals.Reject(ctx, reasonOf(err))
 		return
