@@ -30,7 +30,7 @@ const (
 	buckets  = 2048
 	perPlace = 8
 	window   = 64 // reports
-	maxJump  = 1 << 20
+	maxJump  = 10_000 // reports that may be lost at once: hours of them
 )
 
 type bucket struct {
