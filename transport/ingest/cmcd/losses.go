@@ -29,7 +29,7 @@ type Losses struct {
 const (
 	buckets  = 2048
 	perPlace = 8
-	window   = 64 // reports
+	window   = 64     // reports
 	maxJump  = 10_000 // reports that may be lost at once: hours of them
 )
 
