@@ -318,6 +318,11 @@ func limits(cfg *config.Config, memory, descriptors int) process.Limits {
 		{Of: "event_bytes", Max: cfg.Transport.MaxBody},
 		{Of: "ring_bytes", Max: cfg.Broker.Bytes},
 		{Of: "bodies_bytes", Max: cfg.Transport.BodiesBytes},
+		{Of: "lag_bytes", Max: cfg.Streams.LagBytes},
+		{Of: "session_queue_bytes", Max: cfg.Sockets.QueueBytes},
+		{Of: "session_stored_bytes", Max: cfg.Sessions.MaxBytes},
+		{Of: "session_absent_bytes", Max: cfg.Sessions.MaxAbsentBytes},
+		{Of: "session_leaving_users", Max: cfg.Service.MaxLeaving},
 		{Of: "memory_bytes", Max: memory},
 		{Of: "descriptors", Max: descriptors},
 	}

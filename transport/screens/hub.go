@@ -34,7 +34,7 @@ type HubOptions struct {
 
 	// QueueBytes bounds the memory of what waits for sockets in all, replays
 	// included. Beyond it the oldest events are given up. Zero means 32 MiB.
-	QueueBytes int64
+	QueueBytes int
 
 	// Loops write to the sockets. Nil: goroutines do.
 	Loops Loops
@@ -121,7 +121,7 @@ func NewHub(o HubOptions, sessions Sessions) *Hub {
 	o.setDefaults()
 	ctx, stop := context.WithCancel(context.Background())
 	h := &Hub{options: o, sessions: sessions, stop: stop, rooms: map[string]*room{}, reader: make(chan struct{}, maxReaders)}
-	h.budget.limit = o.QueueBytes
+	h.budget.limit = int64(o.QueueBytes)
 	for i := range h.boxes {
 		h.boxes[i].loops, h.boxes[i].turn = o.Loops, uint64(i)
 	}

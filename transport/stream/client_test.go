@@ -43,16 +43,16 @@ func appendEvent(dst []byte, e event) []byte {
 	return append(dst, `"}`...)
 }
 
-// publishNoise publishes an event that compresses badly.
-func (r *rig) publishNoise(shard int, random *rand.Rand) {
+// publishNoise publishes an event, of twice so many bytes, that compresses badly.
+func (r *rig) publishNoise(shard int, random *rand.Rand, size int) {
 	s := &r.shards[shard]
 	s.Lock()
 	defer s.Unlock()
-	noise := make([]byte, 6000)
+	noise := make([]byte, size)
 	for i := range noise {
 		noise[i] = byte(random.Uint32())
 	}
-	frame := wire.Format{}.AppendEvent(nil, fmt.Appendf(nil, `{"shard":%d,"producer":0,"number":%d,"noise":"%x"}`, shard, s.next, noise[:4000]))
+	frame := wire.Format{}.AppendEvent(nil, fmt.Appendf(nil, `{"shard":%d,"producer":0,"number":%d,"noise":"%x"}`, shard, s.next, noise))
 	r.put(shard, frame)
 	s.next++
 }

@@ -63,6 +63,10 @@ func (l *loop) stall(now time.Time) time.Duration {
 	return l.pool.options.Stall
 }
 
+// hardPressed is the stall limit for consumers for which much is kept, while half of
+// what may be kept is.
+const hardPressed = 5 * time.Second
+
 // cutStalled closes consumers that made no progress for the stall limit. Members
 // of a herd have taken everything there was.
 func (l *loop) cutStalled(now time.Time) {
@@ -87,8 +91,12 @@ func (l *loop) cutStalled(now time.Time) {
 			}
 			g.backlog = left
 		}
+		limit := l.stall(now)
+		if g.piece != nil && l.stats.kept.Load() > l.keepMost/2 {
+			limit = min(limit, hardPressed)
+		}
 		switch quiet := now.Sub(g.progress); {
-		case quiet >= l.stall(now):
+		case quiet >= limit:
 			l.close(c, ReasonStalled)
 		case quiet >= time.Second:
 			// A write can also fail for want of kernel memory, and then no

@@ -30,6 +30,8 @@ type conflation struct {
 	fresh map[*consumer][]uint64 // cursors of members that came since then
 	slow  []*consumer            // laggards that may still be writing their share of the last release
 	key   []byte
+
+	counted int // bytes of data and held
 }
 
 // A heldEvent is one event that is held back.
@@ -86,6 +88,10 @@ func (l *loop) hold(h *herd, shard int, b *broker.Batch, picked []int32, now tim
 			f.compact()
 		}
 	}
+	// Herds that hold much let go at once, so that together they hold no more.
+	if l.countHeld(f); l.heldMuch() && f.counted > int(l.keepMost)/2/len(l.conflated) && len(f.held) > 0 {
+		l.giveShares(h, now)
+	}
 }
 
 // compact forgets what was superseded.
@@ -106,153 +112,6 @@ func (f *conflation) compact() {
 		f.keys[key] = moved[i]
 	}
 	f.held, f.data, f.dead = kept, f.data[:end], 0
-}
-
-// A share is what a member gets of what is held. Those who cannot take it at once have
-// the same slices for as long as they need them.
-type share struct {
-	bytes []byte
-	ends  []int
-	at    []broker.Tick
-	taken int // events that are counted
-}
-
-// shareOf fills l.share with what is not older than from, by place in the herd's
-// shards; nil means all.
-func (l *loop) shareOf(h *herd, from []uint64) *share {
-	f, s := h.conflation, &l.share
-	if l.shared {
-		*s, l.shared = share{}, false
-	}
-	*s = share{bytes: s.bytes[:0], ends: s.ends[:0], at: s.at[:0]}
-	// Places count from where the herd last let go, or the member came later than that.
-	if l.placeAt(f.since); from != nil {
-		for i, seq := range from {
-			if int64(seq-l.place[i]) > 0 {
-				l.place[i] = seq
-			}
-		}
-	}
-	start := 0
-	for _, e := range f.held {
-		if !e.over && (from == nil || int64(e.seq-from[h.want.place(e.shard)]) >= 0) {
-			if h.format.EventIDs() {
-				l.place[h.want.place(e.shard)] = e.seq + 1
-				s.bytes = l.appendEventID(h.format, s.bytes, f.data[start:e.end])
-			} else {
-				s.bytes = append(s.bytes, f.data[start:e.end]...)
-			}
-			s.ends = append(s.ends, len(s.bytes))
-			s.at = append(s.at, e.at)
-		}
-		start = e.end
-	}
-	if h.format.IDs && !h.format.EventIDs() && len(s.ends) > 0 {
-		s.bytes = l.appendID(h.format, s.bytes, h.cursors())
-	}
-	return s
-}
-
-// letGo writes what is held to all members of the conflated herds that are due.
-func (l *loop) letGo(now time.Time) {
-	for _, h := range l.conflated {
-		f := h.conflation
-		if len(f.held) == 0 || l.drainer == nil && now.Before(f.due) && len(f.data) < heldBytes {
-			continue
-		}
-		for _, c := range f.slow {
-			l.cutShare(c)
-		}
-		clear(f.slow)
-		f.slow = f.slow[:0]
-		for c, from := range f.fresh {
-			l.giveShare(h, c, l.shareOf(h, from), now)
-		}
-		s := l.shareOf(h, nil)
-		for k := len(h.members) - 1; k >= 0; k-- {
-			if c := h.members[k]; f.fresh[c] == nil {
-				l.giveShare(h, c, s, now)
-			}
-		}
-		clear(f.fresh)
-		clear(f.keys)
-		f.held, f.data, f.dead = f.held[:0], f.data[:0], 0
-		if cap(f.data) > 2*heldBytes {
-			f.data = nil
-		}
-		f.since = h.cursors()
-	}
-}
-
-// giveShare writes a share to a member. One that does not take all of it at once goes on
-// as a laggard.
-func (l *loop) giveShare(h *herd, c *consumer, s *share, now time.Time) {
-	passed := h.passed()
-	l.stats.passedOver.Add(passed - c.mark - uint64(len(s.ends)))
-	c.mark = passed
-	if len(s.bytes) == 0 {
-		return
-	}
-	h.written = now
-	n, ok := l.write(c, s.bytes)
-	if !ok {
-		return
-	}
-	l.stats.wires[h.format.Kind].bytes.Add(uint64(n))
-	l.stats.lag.observe(uint64(len(s.ends)), 1)
-	own := *s
-	l.countShare(c, &own, n)
-	if n == len(s.bytes) {
-		return
-	}
-	l.makeLaggard(c, nil)
-	c.lag.rest, c.lag.share = s.bytes[n:], &own
-	l.shared = true
-	h.conflation.slow = append(h.conflation.slow, c)
-}
-
-// countShare counts the events that are whole in the first n bytes of a share.
-func (l *loop) countShare(c *consumer, s *share, n int) {
-	counters, tick := &l.stats.wires[c.herd.format.Kind], l.broker.Tick(time.Now())
-	for ; s.taken < len(s.ends) && s.ends[s.taken] <= n; s.taken++ {
-		c.delivered++
-		counters.delivered.Add(1)
-		l.stats.latency.observe(uint64(tick.Since(s.at[s.taken])), 1)
-	}
-}
-
-// cutShare has a laggard get no more of its share than the rest of the event that
-// it is in: there are later ones.
-func (l *loop) cutShare(c *consumer) {
-	if c.slot < 0 || c.lag == nil || c.lag.share == nil {
-		return
-	}
-	g, s := c.lag, c.lag.share
-	n, left := len(s.bytes)-len(g.rest), len(s.ends)-s.taken
-	g.share = nil
-	if left == 0 {
-		return // only the place to resume from is cut
-	}
-	start := 0
-	if s.taken > 0 {
-		start = s.ends[s.taken-1]
-	}
-	g.rest = nil
-	if n > start {
-		g.rest = append(g.rest, s.bytes[n:s.ends[s.taken]]...)
-		g.event, g.at = true, s.at[s.taken]
-		left--
-	}
-	l.skip(c, left)
-}
-
-// skip has a laggard told, after its rest, of events that it will not get.
-func (l *loop) skip(c *consumer, n int) {
-	if n > 0 {
-		c.skipped += uint64(n)
-		l.stats.skipped.Add(uint64(n))
-		c.lag.rest = l.pool.options.appendSkipped(c.herd.format, c.lag.rest, uint64(n))
-	}
 }
 
 // rejoin takes a laggard that was a member before to where its herd last let go. To

@@ -49,6 +49,7 @@ type consumer struct {
 type lag struct {
 	cursors  []broker.Cursor // one per shard, in order of shards
 	rest     []byte          // goes out before anything else (invariant 1)
+	piece    *piece          // rest is of this one; nil: it is its own
 	event    bool            // rest ends an event, which then counts as delivered
 	at       broker.Tick     // when that event was published
 	share    *share          // rest is of this; then event does not count

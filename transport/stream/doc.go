@@ -25,6 +25,9 @@
 // for the others. What a herd holds back for conflation, or compresses once for all its
 // members, is its own (conflate.go, pack.go).
 //
+// What a socket took a part of is kept, once for all laggards of the loop that lack the
+// rest of it, within a budget (keep.go).
+//
 // After each sweep laggards get their turns, in order, for as long as the sweep took
 // or a millisecond: a thousand that come back at once hold up nobody.
 //

@@ -238,3 +238,20 @@ func (r *rig) wantConsumers(want int) {
 		return ""
 	})
 }
+
+// awaitHerd waits until all consumers of the rig are up to date.
+func (r *rig) awaitHerd(consumers int) {
+	r.t.Helper()
+	eventually(r.t, func() string {
+		members := 0
+		r.inLoop(func(l *loop) {
+			for _, h := range l.herds {
+				members += len(h.members)
+			}
+		})
+		if members != consumers {
+			return "consumers do not join the herd"
+		}
+		return ""
+	})
+}

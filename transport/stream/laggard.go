@@ -83,21 +83,24 @@ func (l *loop) catchUp(c *consumer, now time.Time) turn {
 			if len(g.rest) > 0 {
 				return done
 			}
+			l.giveBack(c)
 			g.rest, g.share = nil, nil
 			if g.block != nil {
 				l.tookBlock(c)
 			}
 			if g.batch > 0 {
-				c.delivered += uint64(g.batch)
-				wire.delivered.Add(uint64(g.batch))
-				l.stats.latency.observe(uint64(l.broker.Tick(time.Now()).Since(g.at)), uint64(g.batch))
-				g.batch = 0
+				l.tookAlone(c)
 			}
 			if g.event {
 				g.event = false
 				c.delivered++
 				wire.delivered.Add(1)
 				l.stats.latency.observe(uint64(l.broker.Tick(time.Now()).Since(g.at)), 1)
+			}
+		}
+		if g.leaving && g.why == ReasonLeft {
+			if g.rest = c.link.take(); len(g.rest) > 0 {
+				continue
 			}
 		}
 		if g.leaving {
@@ -191,10 +194,12 @@ func (l *loop) serveBatch(c *consumer, i int, b *broker.Batch, now time.Time) (i
 		b.Truncate(int(behind))
 		g.cursors[i] = b.Cursor(b.Events)
 	}
+	if l.stats.kept.Load() > l.keepMost/2 && l.trim(c, i, b) {
+		return 0, true
+	}
 	t := l.build(h, shard, b, l.pick(h, b), g.cursors)
 	if c.gzip != nil {
-		l.serveAlone(c, b, t, now)
-		return len(b.Bytes), true
+		return l.serveAlone(c, shard, b, t, now)
 	}
 	n := 0
 	if len(t.bytes) > 0 {
@@ -215,8 +220,8 @@ func (l *loop) serveBatch(c *consumer, i int, b *broker.Batch, now time.Time) (i
 		return len(b.Bytes), true
 	}
 	cut := l.cut(h, b, t, n)
-	g.rest = append([]byte(nil), cut.rest...)
 	l.standAt(c, shard, b, cut)
+	l.keep(c, h.ownKey(shard, b, max(cut.passed-1, 0), 1), cut.done, cut.whole, nil)
 	return n, false
 }
 
@@ -229,16 +234,45 @@ func (l *loop) alone(c *consumer, p []byte) []byte {
 	return c.gzip.appendPrivate(nil, c.herd.format, p)
 }
 
-// serveAlone has a consumer of a compressed stream, who is not up to date, written a
-// take next.
-func (l *loop) serveAlone(c *consumer, b *broker.Batch, t *take, now time.Time) {
-	g := c.lag
-	g.progress = now
-	if c.herd.sel != nil {
+// serveAlone writes a consumer of a compressed stream, who is not up to date, what it
+// gets of a batch, and returns how many bytes of the ring that took and whether its
+// socket may take more.
+func (l *loop) serveAlone(c *consumer, shard int, b *broker.Batch, t *take, now time.Time) (int, bool) {
+	g, h := c.lag, c.herd
+	if h.sel != nil {
 		l.stats.passedOver.Add(uint64(b.Events - t.events))
 	}
-	if t.events > 0 {
-		g.rest = c.gzip.appendPrivate(nil, c.herd.format, t.bytes)
-		g.batch, g.at = t.events, b.At(t.index(0))
+	if t.events == 0 {
+		g.progress = now
+		return len(b.Bytes), true
 	}
+	l.aside = c.gzip.appendPrivate(l.aside[:0], h.format, t.bytes)
+	n, ok := l.write(c, l.aside)
+	if !ok {
+		return 0, false
+	}
+	if n > 0 {
+		g.progress = now
+		l.stats.wires[h.format.Kind].bytes.Add(uint64(n))
+	}
+	g.batch, g.at = t.events, b.At(t.index(0))
+	if n == len(l.aside) {
+		l.tookAlone(c)
+		return len(b.Bytes), true
+	}
+	key := h.ownKey(shard, b, 0, b.Events)
+	if key.events > 0 {
+		key.herd = h // the bytes are not those of the ring
+	}
+	l.keep(c, key, n, l.aside, nil)
+	return n, false
+}
+
+// tookAlone counts the events of a batch that serveAlone wrote.
+func (l *loop) tookAlone(c *consumer) {
+	g, wire := c.lag, &l.stats.wires[c.herd.format.Kind]
+	c.delivered += uint64(g.batch)
+	wire.delivered.Add(uint64(g.batch))
+	l.stats.latency.observe(uint64(l.broker.Tick(time.Now()).Since(g.at)), uint64(g.batch))
+	g.batch = 0
 }

@@ -126,8 +126,7 @@ func (l *loop) end(c *consumer) {
 			if c.lag == nil {
 				l.makeLaggard(c, nil)
 			}
-			c.lag.rest = append(c.lag.rest[:len(c.lag.rest):len(c.lag.rest)], c.link.take()...)
-			c.lag.leaving, c.lag.why = true, ReasonLeft
+			c.lag.leaving, c.lag.why = true, ReasonLeft // catchUp takes the answer when the rest is written
 			return
 		}
 		// Between frames. Not by tell: what the socket does not take now is not

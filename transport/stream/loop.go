@@ -53,6 +53,8 @@ type loop struct {
 	checked   time.Time   // when the clock last ticked
 	drainer   *drainer    // set while draining
 	stopped   bool
+	pieces    map[pieceKey]*piece
+	keepMost  int64 // bytes of pieces
 
 	// For one batch, or one notice.
 	batch   broker.Batch
@@ -64,12 +66,14 @@ type loop struct {
 	notice  []byte
 	share   share
 	shared  bool     // a laggard has its slices
+	aside   []byte   // for one consumer of a compressed stream
 	place   []uint64 // behind the event that is appended
 	id      []byte
 }
 
 func newLoop(p *Pool) (*loop, error) {
-	sockets, err := newSockets(&p.options)
+	stats := newCounters()
+	sockets, err := newSockets(&p.options, stats)
 	if err != nil {
 		return nil, err
 	}
@@ -81,13 +85,16 @@ func newLoop(p *Pool) (*loop, error) {
 	l := &loop{
 		pool:    p,
 		broker:  p.broker,
-		stats:   newCounters(),
+		stats:   stats,
 		sockets: sockets,
 		waiter:  waiter,
 		ended:   make(chan struct{}),
 		pace:    pace{interval: p.options.FlushInterval},
 		herds:   map[*wanted]*herd{},
 		live:    group{fronts: make([]front, p.broker.Shards())},
+
+		pieces:   map[pieceKey]*piece{},
+		keepMost: p.options.keepMost(),
 	}
 	l.moved.Store(time.Now().UnixNano())
 	go l.run()
@@ -297,6 +304,7 @@ func (l *loop) forgetHerds() {
 			h.group.forget(h)
 			delete(l.herds, want)
 			if i := slices.Index(l.conflated, h); i >= 0 {
+				l.stats.held.Add(-int64(h.conflation.counted))
 				l.conflated = slices.Delete(l.conflated, i, i+1)
 			}
 			if i := slices.Index(l.packed, h); i >= 0 {
@@ -334,6 +342,7 @@ func (l *loop) close(c *consumer, why Reason) {
 		c.herd.lagging--
 		l.stats.lagging.Add(-1)
 		c.lag.queued = false // serveReady skips it
+		l.giveBack(c)
 		if c.lag.packed {
 			c.herd.packer.lagging--
 		}

@@ -9,8 +9,8 @@ type mixedSockets struct {
 	tls *portableSockets
 }
 
-func mixed(o *Options, p *poller) *mixedSockets {
-	s := &mixedSockets{&epollSockets{p, o.Stall}, newPortableSockets(o)}
+func mixed(o *Options, stats *counters, p *poller) *mixedSockets {
+	s := &mixedSockets{&epollSockets{p, o.Stall}, newPortableSockets(o, stats)}
 	s.tls.rouse = p.wake
 	return s
 }

@@ -69,6 +69,7 @@ type block struct {
 	passed  uint64 // sum of the sequences, behind it
 	sum     checksum
 	runs    []tickRun
+	piece   *piece // has bytes; nil: no laggard does
 }
 
 // A tickRun is n events that count as published at the same time.
@@ -172,9 +173,10 @@ func (l *loop) closeBlock(h *herd, now time.Time) {
 		default:
 			l.stats.wires[h.format.Kind].bytes.Add(uint64(n))
 			l.makeLaggard(c, nil)
-			c.lag.rest, c.lag.block, c.lag.next = b.bytes[n:], b, p.next
+			c.lag.block, c.lag.next = b, p.next
 			c.lag.packed, c.lag.passed, c.lag.sum = true, p.passed, b.sum
 			p.lagging++
+			l.lend(c, b.asPiece(), n)
 		}
 	}
 	h.written = now
@@ -197,6 +199,14 @@ func (l *loop) closeBlock(h *herd, now time.Time) {
 		p.blocks = p.blocks[1:]
 	}
 	l.enterWaiting(p)
+}
+
+// asPiece is the block for laggards to keep.
+func (b *block) asPiece() *piece {
+	if b.piece == nil || b.piece.keepers == 0 {
+		b.piece = &piece{bytes: b.bytes}
+	}
+	return b.piece
 }
 
 // countBlock counts a block that n consumers took whole.
@@ -273,8 +283,8 @@ func (l *loop) nextBlock(c *consumer) bool {
 	}
 	if back <= len(p.blocks) {
 		g.block = p.blocks[len(p.blocks)-back]
-		g.rest = g.block.bytes
 		g.next++
+		l.lend(c, g.block.asPiece(), 0)
 		return false
 	}
 	// What it lacks is kept no more. It goes on alone from where the herd is now.

@@ -125,7 +125,7 @@ func TestLaggardOfACompressedStreamIsToldWhatItMissed(t *testing.T) {
 		random := rand.New(rand.NewPCG(5, 5))
 		publish := func(bytes int) { // of what cannot be compressed well
 			for ; bytes > 0; bytes -= 8000 {
-				r.publishNoise(0, random)
+				r.publishNoise(0, random, 4000)
 			}
 			r.settleViews(healthy)
 		}

@@ -41,6 +41,11 @@ type Options struct {
 	// MaxConsumers is how many consumers there may be at once. Zero means 10,000.
 	MaxConsumers int
 
+	// LagBytes is how much may be kept for consumers that took a part of an event or
+	// a block (the same bytes once per loop, small rests not counted), and half as much
+	// for conflated views. Zero means 64 MiB.
+	LagBytes int
+
 	// Portable has goroutines read and write the sockets, as on systems without
 	// epoll, also where there is one.
 	Portable bool
@@ -75,6 +80,9 @@ func (o *Options) setDefaults() {
 	if o.MaxConsumers == 0 {
 		o.MaxConsumers = 10_000
 	}
+	if o.LagBytes == 0 {
+		o.LagBytes = 64 << 20
+	}
 	if o.appendSkipped == nil {
 		o.appendSkipped = wire.Format.AppendSkipped
 	}
@@ -85,6 +93,9 @@ func (o *Options) setDefaults() {
 		o.Log = zap.NewNop()
 	}
 }
+
+// keepMost is the part of LagBytes that a loop has.
+func (o *Options) keepMost() int64 { return int64(o.LagBytes / o.Loops) }
 
 // clockTick is how often an idle loop looks at the clock, so how far a keep-alive
 // or a cut may be from its time.
@@ -331,7 +342,7 @@ func (p *Pool) gone(c *consumer, why Reason, skipped uint64) {
 		c.then()
 	}
 	switch why {
-	case ReasonStalled, ReasonVanished, ReasonDeadline, ReasonError:
+	case ReasonStalled, ReasonVanished, ReasonDeadline, ReasonError, ReasonMemory:
 		p.options.Log.Info("consumer cut", zap.Stringer("reason", why), zap.Uint64("consumer", c.id),
 			zap.Stringer("address", c.addr), zap.Duration("connected", time.Since(time.Unix(0, c.since))), zap.Uint64("skipped", skipped))
 	}

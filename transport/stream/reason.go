@@ -18,10 +18,11 @@ const (
 	ReasonError                  // any other error of the socket
 	ReasonExpired                // its token or ticket has expired
 	ReasonRevoked                // its token was removed or changed
+	ReasonMemory                 // too much was kept for it
 	reasons
 )
 
-var reasonNames = [reasons]string{"left", "reset", "stalled", "vanished", "drained", "drain_deadline", "error", "expired", "revoked"}
+var reasonNames = [reasons]string{"left", "reset", "stalled", "vanished", "drained", "drain_deadline", "error", "expired", "revoked", "memory"}
 
 func (r Reason) String() string { return reasonNames[r] }
 

@@ -81,23 +81,6 @@ func (r *rig) sinkOf(sets []broker.ShardSet) (start func()) {
 	return func() { reading.Go(read) }
 }
 
-// awaitHerd waits until all consumers of the rig are up to date.
-func (r *rig) awaitHerd(consumers int) {
-	r.t.Helper()
-	eventually(r.t, func() string {
-		members := 0
-		r.inLoop(func(l *loop) {
-			for _, h := range l.herds {
-				members += len(h.members)
-			}
-		})
-		if members != consumers {
-			return "consumers do not join the herd"
-		}
-		return ""
-	})
-}
-
 // settleHerd lets laggards catch up. It runs on the loop's goroutine.
 func (l *loop) settleHerd(tb testing.TB) {
 	for start := time.Now(); l.stats.lagging.Load() > 0; {

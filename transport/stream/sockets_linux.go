@@ -12,16 +12,16 @@ type epollSockets struct {
 	stall time.Duration
 }
 
-func newSockets(o *Options) (sockets, error) {
+func newSockets(o *Options, s *counters) (sockets, error) {
 	if o.Portable {
-		return newPortableSockets(o), nil
+		return newPortableSockets(o, s), nil
 	}
 	reserveDescriptors(2*o.MaxConsumers + 1024) // while joining, a consumer has two
 	p, err := newPoller()
 	if err != nil {
 		return nil, err
 	}
-	return mixed(o, p), nil
+	return mixed(o, s, p), nil
 }
 
 // take takes the consumer's descriptor out of its net.Conn: the copy stays

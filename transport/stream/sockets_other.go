@@ -2,4 +2,4 @@
 
 package stream
 
-func newSockets(o *Options) (sockets, error) { return newPortableSockets(o), nil }
+func newSockets(o *Options, s *counters) (sockets, error) { return newPortableSockets(o, s), nil }

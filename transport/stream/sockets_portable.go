@@ -14,6 +14,8 @@ import (
 // What a consumer is sent is copied into its slot, of which it has one.
 type portableSockets struct {
 	stall   time.Duration
+	stats   *counters
+	most    int64 // bytes on their way, and kept for laggards, until slots are small
 	running sync.WaitGroup
 	woken   chan struct{} // of capacity 1
 	rouse   func()        // ends the wait of a loop that does not wait for woken; nil: it does
@@ -43,8 +45,8 @@ func encrypted(conn net.Conn) bool {
 	return ok
 }
 
-func newPortableSockets(o *Options) *portableSockets {
-	return &portableSockets{stall: o.Stall, woken: make(chan struct{}, 1)}
+func newPortableSockets(o *Options, s *counters) *portableSockets {
+	return &portableSockets{stall: o.Stall, stats: s, most: o.keepMost() / 2, woken: make(chan struct{}, 1)}
 }
 
 // A portableSocket is one connection.
@@ -115,8 +117,14 @@ func (s *portableSockets) send(c *consumer, p []byte) (int, Reason, bool) {
 		return 0, 0, true
 	}
 	n := min(len(p), slotBytes)
+	if s.stats.kept.Load() > s.most {
+		n = min(n, ownBytes)
+	}
 	if n == 0 {
 		return 0, 0, true
+	}
+	if n > ownBytes {
+		s.stats.kept.Add(int64(n))
 	}
 	k.slot = append(k.slot[:0], p[:n]...)
 	k.busy, k.wanted = true, n < len(p)
@@ -128,6 +136,9 @@ func (s *portableSockets) send(c *consumer, p []byte) (int, Reason, bool) {
 // write empties the slot, however long it takes as long as it makes progress.
 func (k *portableSocket) write(p []byte) {
 	defer k.sockets.running.Done()
+	if n := int64(len(p)); n > ownBytes {
+		defer k.sockets.stats.kept.Add(-n)
+	}
 	for len(p) > 0 {
 		part := p
 		if k.tls {

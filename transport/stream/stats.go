@@ -79,6 +79,8 @@ type counters struct {
 	passedOver atomic.Uint64 // events that consumers did not want
 	sweeps     atomic.Uint64 // sweeps that found events
 	lagging    atomic.Int64  // consumers that are not in their herd
+	kept       atomic.Int64  // bytes of pieces, and on their way to sockets that goroutines write to
+	held       atomic.Int64  // bytes of conflated herds
 	latency    *histogram    // ticks from publish to the end of the write
 	lag        *histogram    // events a consumer was behind when it was written to
 	_          [64]byte      // loops do not share a line
@@ -123,7 +125,8 @@ type Stats struct {
 	PassedOver uint64
 	Bytes      uint64
 	Sweeps     uint64
-	Views      int // different ones that consumers have
+	Views      int   // different ones that consumers have
+	Kept       int64 // bytes that are kept for laggards and conflated views
 	Closed     [reasons]uint64
 	Latency    Histogram // seconds from publish to the end of the write
 	Lag        Histogram // events behind, at each write
@@ -152,6 +155,7 @@ func (p *Pool) Stats() Stats {
 	for _, l := range p.loops {
 		c := l.stats
 		st.Lagging += c.lagging.Load()
+		st.Kept += c.kept.Load() + c.held.Load()
 		st.Skipped += c.skipped.Load()
 		st.PassedOver += c.passedOver.Load()
 		st.Sweeps += c.sweeps.Load()

@@ -168,8 +168,9 @@ func (l *loop) fallBehind(c *consumer, shard int, b *broker.Batch, t *take, n in
 		l.stats.passedOver.Add(-uint64(b.Events - t.events))
 	}
 	cut := l.cut(c.herd, b, t, n)
-	l.leaveHerd(c, cut.rest)
+	l.makeLaggard(c, nil)
 	l.standAt(c, shard, b, cut)
+	l.keep(c, c.herd.eventKey(shard, b, max(cut.passed-1, 0), 1), cut.done, cut.whole, nil)
 }
 
 // cut is take.cut, and counts what went out.

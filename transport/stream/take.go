@@ -96,8 +96,9 @@ func (t *take) index(i int) int {
 type cut struct {
 	delivered int         // events that went out whole
 	passed    int         // events of the batch that are behind it, with the one that was cut
-	rest      []byte      // of what was cut; borrowed
-	event     bool        // that is an event,
+	whole     []byte      // what was cut; borrowed
+	done      int         // how much of it went out
+	event     bool        // it is an event,
 	at        broker.Tick // published then
 }
 
@@ -105,7 +106,7 @@ type cut struct {
 func (t *take) cut(b *broker.Batch, n int) cut {
 	k, partial := t.find(b, n)
 	if k == t.events { // what follows the events was cut
-		return cut{delivered: k, passed: b.Events, rest: t.bytes[n:]}
+		return cut{delivered: k, passed: b.Events, whole: t.bytes[n:]}
 	}
 	i := t.index(k)
 	if partial == 0 {
@@ -115,7 +116,7 @@ func (t *take) cut(b *broker.Batch, n int) cut {
 	if t.ends != nil {
 		end = t.ends[k]
 	}
-	return cut{delivered: k, passed: i + 1, rest: t.bytes[n:end], event: true, at: b.At(i)}
+	return cut{delivered: k, passed: i + 1, whole: t.bytes[n-partial : end], done: partial, event: true, at: b.At(i)}
 }
 
 // find tells how many events are whole in the first n bytes, and how many bytes of

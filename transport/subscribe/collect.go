@@ -19,6 +19,7 @@ func (c *Consumers) Collect(to metric.Emitter) {
 	to.Counter("events_passed_over_total", "Events that consumers had asked not to get, counted once per consumer.", p.PassedOver)
 	to.Counter("sweeps_total", "Passes of the writer loops that found events.", p.Sweeps)
 	to.Gauge("consumers_lagging", "Open streams that are not up to date.", float64(p.Lagging))
+	to.Gauge("lag_bytes", "Memory for what consumers that are behind have taken a part of, and for conflated views.", float64(p.Kept))
 	to.Gauge("views", "Different views that consumers have.", float64(p.Views))
 	for _, why := range stream.Reasons() {
 		to.Counter("consumers_closed_total", "Streams closed, by reason.", p.Closed[why], "reason", why.String())

@@ -5,9 +5,12 @@ import "fmt"
 // Parts of a memory limit that budgets may take: by default, and at most where somebody
 // chose them. The rest is for connections, streams and the collection of garbage.
 const (
-	ringPart   = 4
-	bodiesPart = 8
-	chosenPart = 2 // the ring alone
+	ringPart    = 4
+	bodiesPart  = 8
+	lagPart     = 8
+	sessionPart = 8
+	socketPart  = 16
+	chosenPart  = 2 // the ring alone
 )
 
 // Descriptors that are not of clients' connections.
@@ -25,7 +28,16 @@ func (c *Config) Fit(memory, descriptors int) (notes []string, err error) {
 			return nil, fmt.Errorf("%w: -ring-bytes: %d is more than half of the memory limit of %d bytes", ErrUsage, c.Broker.Bytes, memory)
 		}
 		notes = append(notes, c.shrink(&c.Broker.Bytes, "ring-bytes", memory/ringPart, "the memory limit", memory)...)
-		notes = append(notes, c.shrink(&c.Transport.BodiesBytes, "bodies-bytes", memory/bodiesPart, "the memory limit", memory)...)
+		for _, budget := range []struct {
+			p    *int
+			name string
+			part int
+		}{
+			{&c.Transport.BodiesBytes, "bodies-bytes", bodiesPart}, {&c.Streams.LagBytes, "lag-bytes", lagPart},
+			{&c.Sessions.MaxBytes, "session-bytes", sessionPart}, {&c.Sockets.QueueBytes, "socket-bytes", socketPart},
+		} {
+			notes = append(notes, c.shrink(budget.p, budget.name, memory/budget.part, "the memory limit", memory)...)
+		}
 	}
 	if need := c.Descriptors(); descriptors > 0 && need > descriptors {
 		notes = append(notes, c.lowerCaps(need, descriptors)...)

@@ -20,8 +20,8 @@ func TestDefaultsFitTheSystem(t *testing.T) {
 	}{
 		{"no limits", "", 0, 0, 64 * mib, 32 * mib, nil, false},
 		{"large limits", "", 1 << 30, 1 << 20, 64 * mib, 32 * mib, nil, false},
-		{"64 MiB", "", 64 * mib, 0, 16 * mib, 8 * mib, []string{"-ring-bytes is 16777216 instead of 67108864", "-bodies-bytes is 8388608"}, false},
-		{"64 MiB, a ring that fits", "-ring-bytes 20000000", 64 * mib, 0, 20_000_000, 8 * mib, []string{"-bodies-bytes"}, false},
+		{"64 MiB", "", 64 * mib, 0, 16 * mib, 8 * mib, []string{"-ring-bytes is 16777216 instead of 67108864", "-bodies-bytes is 8388608", "-lag-bytes is 8388608", "-session-bytes is 8388608", "-socket-bytes is 4194304"}, false},
+		{"64 MiB, a ring that fits", "-ring-bytes 20000000", 64 * mib, 0, 20_000_000, 8 * mib, []string{"-bodies-bytes", "-lag-bytes", "-session-bytes", "-socket-bytes"}, false},
 		{"64 MiB, a ring that does not", "-ring-bytes 67108864", 64 * mib, 0, 0, 0, nil, true},
 		{"few descriptors", "", 0, 1024, 64 * mib, 32 * mib, []string{"the system allows 1024 descriptors"}, false},
 		{"few descriptors, one cap chosen", "-max-consumers 100", 0, 1024, 64 * mib, 32 * mib, []string{"the system allows 1024 descriptors"}, false},

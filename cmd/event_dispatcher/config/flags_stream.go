@@ -21,6 +21,7 @@ func (c *Config) streams(t *table) {
 	t.count(&o.MaxConsumers, "max-consumers", 10_000, 1, many, "most streams at once")
 	t.durationOrOff(&o.KeepAlive, "keep-alive", 10*time.Second, 10*time.Millisecond, long, "longest silence of a stream; 0 turns keep-alives off")
 	t.duration(&o.Stall, "stall-timeout", 30*time.Second, 100*time.Millisecond, long, "a consumer that takes no byte for so long is dead")
+	t.count(&o.LagBytes, "lag-bytes", 64<<20, 1<<20, 1<<46, "memory for what consumers that are behind have taken a part of, in `bytes`; half as much for conflated views")
 	t.durationOrOff(&o.FlushInterval, "flush-interval", time.Millisecond, 0, time.Second, "longest pause between two writes to a consumer under load; 0 never pauses")
 	t.count(&o.Loops, "loops", 0, 0, MaxLoops, "writer loops; 0 means half the cores, at least one")
 	t.toggle(&o.Portable, "portable-loops", "read and write sockets by goroutines, as on systems without epoll")
