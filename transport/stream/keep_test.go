@@ -156,7 +156,7 @@ func TestLaggardIsToldOfEventsForWhichThereIsNoRoom(t *testing.T) {
 // Conflated views hold no more than there is room for. Then they let go early.
 func TestConflatedViewsAreBounded(t *testing.T) {
 	eachEngine(t, func(t *testing.T, o Options) {
-		const room, herds, events, size = 2 << 20, 20, 40, 8 << 10
+		const room, herds, events, size = 16 << 20, 20, 200, 8 << 10 // 32 MB, were there no bound
 		o.LagBytes = room
 		r := newRig(t, roomy(1), o)
 		v := newViews(t, r.broker)
@@ -174,7 +174,7 @@ func TestConflatedViewsAreBounded(t *testing.T) {
 			for _, h := range l.conflated {
 				counted += int64(h.conflation.counted)
 			}
-			if most := int64(room/2 + herds*4*size); held != counted || held == 0 || held > most {
+			if most := int64(room/2 + herds*2*sweepBytes); held != counted || held == 0 || held > most {
 				t.Errorf("conflated views hold %d, of each %d; want the same, some, and %d at most", held, counted, most)
 			}
 		})
