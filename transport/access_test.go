@@ -366,8 +366,8 @@ func TestDeclaredBodiesCostNothing(t *testing.T) {
 func TestLargeBodiesHaveABudget(t *testing.T) {
 	t.Parallel()
 	const size = 200 << 10
-	s := start(t, func(o *setup) { o.BodiesBytes, o.MaxBatch = 1, 1<<20; o.ReadTimeout = patience }) // at least eight of 256 KiB
-	slow := func() net.Conn {
+	s := start(t, func(o *setup) { o.BodiesBytes, o.MaxBatch = 1, 512<<10; o.ReadTimeout = patience }) // at least eight of 256 KiB
+	slow := func(size int) net.Conn {
 		c := s.dial()
 		fmt.Fprintf(c, "POST /metrics HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n%s", size, strings.Repeat(" ", size-1))
 		return c
@@ -375,7 +375,7 @@ func TestLargeBodiesHaveABudget(t *testing.T) {
 	var held []net.Conn
 	const fits = 7 // one that grows has two sizes for a moment
 	for range fits {
-		held = append(held, slow())
+		held = append(held, slow(size))
 	}
 	eventually(t, "the budget is taken", func() bool { return s.gather()["dispatcher_bodies_bytes"] == fits*256<<10 })
 	large := strings.Repeat(" ", size-1) + "1"
@@ -391,6 +391,15 @@ func TestLargeBodiesHaveABudget(t *testing.T) {
 	}
 	eventually(t, "the budget is given back", func() bool { return s.gather()["dispatcher_bodies_bytes"] == 0 })
 	s.post("/metrics", large)
+	// What bodies inflate to counts, too.
+	for range fits {
+		slow(size)
+	}
+	slow(60 << 10)
+	eventually(t, "the budget is taken again", func() bool { return s.gather()["dispatcher_bodies_bytes"] == fits*256<<10+64<<10 })
+	if a := s.send(request("POST", "/metrics", gzipped(t, large), "Content-Encoding: gzip")); a.status != 503 || a.reason() != "bodies" {
+		t.Errorf("a small body that inflates to a large one = %d %q; want 503 bodies", a.status, a.body)
+	}
 	s.post("/metrics", "[\""+strings.Repeat("x", 9000)+"\"]", "Connection: keep-alive")
 }
 

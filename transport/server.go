@@ -40,8 +40,8 @@ type Options struct {
 	StopReports bool
 
 	// BodiesBytes is the memory for bodies of more than 8 KiB that are arriving, all
-	// connections together. Zero means 32 MiB; it is at least enough for eight of
-	// the largest events and two of the largest batches.
+	// connections together, and for what bodies inflate to. Zero means 32 MiB; it is at
+	// least enough for eight of the largest events and three of the largest batches.
 	BodiesBytes int
 
 	// MaxConnections is how many HTTP connections may be open at once, streams
@@ -121,7 +121,7 @@ func (o *Options) setDefaults() {
 	setDefault(&o.MaxBody, 256<<10)
 	setDefault(&o.MaxBatch, 4<<20)
 	setDefault(&o.BodiesBytes, 32<<20)
-	o.BodiesBytes = max(o.BodiesBytes, 8*o.MaxBody, 2*o.MaxBatch)
+	o.BodiesBytes = max(o.BodiesBytes, 8*o.MaxBody, 3*o.MaxBatch)
 	setDefault(&o.MaxConnections, 8192)
 	setDefault(&o.ReadTimeout, 10*time.Second)
 	setDefault(&o.IdleTimeout, 75*time.Second)
@@ -181,7 +181,7 @@ func New(b *broker.Broker, p *stream.Pool, o Options) *Server {
 
 	s.players = ingest.New(ingest.Options{
 		Broker: b, Relay: o.Relay, Addresses: addresses, Rates: client.NewRates(o.IngestRate, o.ClientRate, addresses, ownRate(o.Gate)),
-		Refusals: s.refusals, MaxBody: o.MaxBody, MaxBatch: o.MaxBatch, Add: o.Add, UserIP: o.UserIP, Body: s.public.Body,
+		Refusals: s.refusals, MaxBody: o.MaxBody, MaxBatch: o.MaxBatch, Add: o.Add, UserIP: o.UserIP, Body: s.public.Body, Bodies: hall.Bodies,
 		StopReports: func(ctx *fasthttp.RequestCtx) bool { return o.StopReports || access.GrantOf(ctx).CMCDStop },
 	})
 	var await func(context.Context)

@@ -46,7 +46,7 @@ func (b *Bodies) Give(n int) { b.held.Add(-int64(n)) }
 
 // Collect implements [metric.Source].
 func (b *Bodies) Collect(to metric.Emitter) {
-	to.Gauge("bodies_bytes", "Memory for request bodies of more than 8 KiB that are arriving or being handled.", float64(b.held.Load()))
+	to.Gauge("bodies_bytes", "Memory for request bodies of more than 8 KiB that are arriving or being handled, and for what bodies inflate to.", float64(b.held.Load()))
 	to.Gauge("bodies_bytes_max", "Most of it that may be in use, -bodies-bytes.", float64(b.max))
 }
 

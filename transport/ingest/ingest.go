@@ -34,6 +34,9 @@ type Options struct {
 	// Body reads the body of a request up to a limit. Nil: it has been read.
 	Body func(ctx *fasthttp.RequestCtx, limit int) ([]byte, refusal.Reason, bool)
 
+	// Bodies is the budget of inflated bodies. Nil: there is none.
+	Bodies inflate.Budget
+
 	// UserIP is what events say of their player's address.
 	UserIP access.UserIP
 
@@ -75,7 +78,7 @@ type Players struct {
 func New(o Options) *Players {
 	p := &Players{
 		options: o, anywhere: event.NewNames(o.Add.names()...), ids: event.NewIDs(), losses: cmcd.NewLosses(),
-		events: inflate.New(o.MaxBody), batches: inflate.New(o.MaxBatch),
+		events: inflate.New(o.MaxBody, o.Bodies), batches: inflate.New(o.MaxBatch, o.Bodies),
 	}
 	all := o.Add.names()
 	if !o.UserIP.Off() {

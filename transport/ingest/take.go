@@ -117,6 +117,8 @@ func (p *Players) inflate(ctx *fasthttp.RequestCtx, body []byte, coding inflate.
 		return Taken{inflated.Bytes, inflated}, true
 	case inflate.ErrTooLarge:
 		p.tooLarge(ctx, limit)
+	case inflate.ErrNoRoom:
+		p.options.Refusals.Reject(ctx, refusal.Bodies)
 	default:
 		p.options.Refusals.Reject(ctx, refusal.Corrupt)
 	}

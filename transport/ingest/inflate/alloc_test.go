@@ -8,7 +8,7 @@ import (
 )
 
 func TestNothingAllocatesInSteadyState(t *testing.T) {
-	p := New(1 << 20)
+	p := New(1<<20, plenty())
 	text := bytes.Repeat([]byte(`{"event_name":"HEARTBEAT","data":{"position":12345}}`+"\n"), 1000)
 	for coding, body := range map[Coding][]byte{Gzip: gzipped(t, text), Zstd: zstdAll(t, text)} {
 		inflate := func() {

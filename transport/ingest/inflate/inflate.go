@@ -4,7 +4,7 @@
 // for a processor and waits for nothing, so more slots than processors would not
 // make it faster. They bound what all bodies together can take: a body costs at
 // most the limit in memory, and at most slots × limit is in use. A body that finds no
-// slot free waits for one.
+// slot free waits for one. What is in use is taken from a [Budget] besides.
 //
 // Inflation ends at the limit while it happens, so a bomb costs its limit and no
 // more. In steady state nothing is allocated.
@@ -60,7 +60,16 @@ var (
 	// off, has a wrong checksum, is followed by something else, or needs a window of
 	// more than 8 MiB (RFC 9659).
 	ErrCorrupt = errors.New("body is not valid in its content coding")
+
+	// ErrNoRoom is returned for a body for which the budget has no room.
+	ErrNoRoom = errors.New("no room for another inflated body")
 )
+
+// A Budget is memory that is shared with others.
+type Budget interface {
+	Take(bytes int) bool
+	Give(bytes int)
+}
 
 const (
 	maxWindow = 8 << 20   // RFC 9659, section 3
@@ -70,17 +79,27 @@ const (
 	maxKept   = 16 << 20  // bytes of larger buffers that a pool keeps
 )
 
+type unbounded struct{}
+
+func (unbounded) Take(int) bool { return true }
+func (unbounded) Give(int)      {}
+
 // A Pool inflates bodies of up to its limit.
 type Pool struct {
-	limit int
-	slots chan *Body
-	kept  atomic.Int64 // bytes of the large buffers that are kept
+	limit  int
+	budget Budget
+	slots  chan *Body
+	kept   atomic.Int64 // bytes of the large buffers that are kept
 }
 
-// New returns a pool for bodies that have up to limit bytes when inflated.
-func New(limit int) *Pool {
+// New returns a pool for bodies that have up to limit bytes when inflated. What they
+// need is taken from the budget; nil: it is not bounded.
+func New(limit int, budget Budget) *Pool {
+	if budget == nil {
+		budget = unbounded{}
+	}
 	n := runtime.GOMAXPROCS(0)
-	p := &Pool{limit: limit, slots: make(chan *Body, n)}
+	p := &Pool{limit: limit, budget: budget, slots: make(chan *Body, n)}
 	for range n {
 		p.slots <- &Body{pool: p}
 	}
@@ -93,6 +112,7 @@ type Body struct {
 
 	pool   *Pool
 	buf    []byte
+	took   int // from the budget: the size of buf
 	source bytes.Reader
 	gzip   gzip.Reader
 	zstd   *zstd.Decoder // nil until the first body of that coding
@@ -104,6 +124,9 @@ func (p *Pool) Inflate(c Coding, body []byte) (*Body, error) {
 	b := <-p.slots
 	p.kept.Add(-large(b.buf))
 	var err error
+	if !b.resize(cap(b.buf)) {
+		b.buf = nil // a smaller one may do
+	}
 	switch {
 	case len(body) == 0: // neither a member nor a frame
 		err = ErrCorrupt
@@ -114,7 +137,12 @@ func (p *Pool) Inflate(c Coding, body []byte) (*Body, error) {
 	case len(body) > p.limit:
 		err = ErrTooLarge
 	default:
-		b.buf = append(b.buf[:0], body...)
+		for b.buf = b.buf[:0]; cap(b.buf) < len(body) && err == nil; {
+			err = b.grow()
+		}
+		if err == nil {
+			b.buf = append(b.buf, body...)
+		}
 	}
 	b.source.Reset(nil)
 	b.Bytes = b.buf
@@ -128,6 +156,8 @@ func (p *Pool) Inflate(c Coding, body []byte) (*Body, error) {
 // Release gives the slot and its buffer back.
 func (b *Body) Release() {
 	b.Bytes = nil
+	b.pool.budget.Give(b.took)
+	b.took = 0
 	if n := large(b.buf); n > 0 && b.pool.kept.Add(n) > maxKept {
 		b.pool.kept.Add(-n)
 		b.buf = nil
@@ -155,7 +185,9 @@ func (b *Body) inflateGzip(body []byte) error {
 			if len(b.buf) > b.pool.limit {
 				return ErrTooLarge
 			}
-			b.grow()
+			if err := b.grow(); err != nil {
+				return err
+			}
 		}
 		n, err := b.gzip.Read(b.buf[len(b.buf):min(cap(b.buf), b.pool.limit+1)])
 		b.buf = b.buf[:len(b.buf)+n]
@@ -185,7 +217,9 @@ func (b *Body) inflateZstd(body []byte) error {
 	}
 	for {
 		if cap(b.buf) < firstSize {
-			b.grow()
+			if err := b.grow(); err != nil {
+				return err
+			}
 		}
 		out, err := b.zstd.DecodeAll(body, b.buf[:0])
 		switch {
@@ -202,7 +236,9 @@ func (b *Body) inflateZstd(body []byte) error {
 		case len(out)+maxBlock <= cap(b.buf) && !errors.Is(err, zstd.ErrDecoderSizeExceeded):
 			return ErrCorrupt
 		}
-		b.grow()
+		if err := b.grow(); err != nil {
+			return err
+		}
 	}
 }
 
@@ -210,8 +246,22 @@ func (b *Body) inflateZstd(body []byte) error {
 func (b *Body) most() int { return b.pool.limit + maxBlock }
 
 // grow makes room.
-func (b *Body) grow() {
-	buf := make([]byte, len(b.buf), min(max(firstSize, 4*cap(b.buf)), b.most()))
+func (b *Body) grow() error {
+	size := min(max(firstSize, 4*cap(b.buf)), b.most())
+	if !b.resize(size) {
+		return ErrNoRoom
+	}
+	buf := make([]byte, len(b.buf), size)
 	copy(buf, b.buf)
 	b.buf = buf
+	return nil
+}
+
+// resize has the body hold so many bytes of the budget, if there is room.
+func (b *Body) resize(size int) bool {
+	if size > b.took && !b.pool.budget.Take(size-b.took) {
+		return false
+	}
+	b.took = max(b.took, size)
+	return true
 }

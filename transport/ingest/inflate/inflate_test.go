@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/klauspost/compress/gzip"
@@ -53,6 +54,62 @@ func zstdAll(t testing.TB, body []byte) []byte {
 type zeros struct{}
 
 func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
+
+// A budget is so many bytes.
+type budget struct{ left atomic.Int64 }
+
+func (b *budget) Take(n int) bool {
+	if b.left.Add(-int64(n)) < 0 {
+		b.left.Add(int64(n))
+		return false
+	}
+	return true
+}
+
+func (b *budget) Give(n int) { b.left.Add(int64(n)) }
+
+func roomFor(bytes int) *budget {
+	b := &budget{}
+	b.left.Store(int64(bytes))
+	return b
+}
+
+func plenty() *budget { return roomFor(1 << 40) }
+
+func TestInflatedBodiesHaveABudget(t *testing.T) {
+	const limit, room = 1 << 20, 700 << 10
+	text := bytes.Repeat([]byte("x"), 600<<10)
+	for coding, body := range map[Coding][]byte{Gzip: gzipped(t, text), Zstd: zstdAll(t, text), Identity: text} {
+		rest := roomFor(room)
+		p := New(limit, rest)
+		if _, err := p.Inflate(coding, body); !errors.Is(err, ErrNoRoom) {
+			t.Errorf("Inflate(%v, %d bytes) with room for %d = %v; want %v", coding, len(text), room, err, ErrNoRoom)
+		}
+		if left := rest.left.Load(); left != room {
+			t.Errorf("%v: %d bytes of the budget left after a body for which there was no room; want %d", coding, left, room)
+		}
+		rest.Give(limit)
+		b, err := p.Inflate(coding, body)
+		if err != nil || !bytes.Equal(b.Bytes, text) {
+			t.Fatalf("Inflate(%v) with room = %v; want the body", coding, err)
+		}
+		if took := room + limit - int(rest.left.Load()); took < len(text) || took != cap(b.buf) {
+			t.Errorf("%v: a body of %d bytes took %d; want the %d of its buffer", coding, len(text), took, cap(b.buf))
+		}
+		b.Release()
+		// A small body is inflated where there is no room for the buffer of a large one.
+		rest.Take(limit)
+		small, err := p.Inflate(Gzip, gzipped(t, []byte("small")))
+		if err != nil {
+			t.Errorf("%v: Inflate(small) = %v; want nil", coding, err)
+		} else {
+			small.Release()
+		}
+		if left := rest.left.Load(); left != room {
+			t.Errorf("%v: %d bytes of the budget left in the end; want %d", coding, left, room)
+		}
+	}
+}
 
 func TestInflate(t *testing.T) {
 	const limit = 100_000
@@ -114,7 +171,7 @@ func TestInflate(t *testing.T) {
 		{"zstd, gzip in truth", Zstd, gz, nil, ErrCorrupt},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			p := New(limit)
+			p := New(limit, plenty())
 			for range 3 { // what came before does not matter
 				got, err := p.Inflate(tt.coding, tt.body)
 				if err != tt.err {
@@ -155,7 +212,7 @@ func TestParse(t *testing.T) {
 
 func TestLargeBuffersAreKeptWithinABudget(t *testing.T) {
 	const limit = 6 << 20
-	p := New(limit)
+	p := New(limit, plenty())
 	gz := gzipped(t, make([]byte, limit))
 	for len(p.slots) < 5 { // as if there were more processors
 		slots := make(chan *Body, 5)
@@ -191,7 +248,7 @@ func TestLargeBuffersAreKeptWithinABudget(t *testing.T) {
 }
 
 func TestManyInflateAtOnce(t *testing.T) {
-	p := New(1 << 20)
+	p := New(1<<20, plenty())
 	var all sync.WaitGroup
 	for i := range 8 {
 		all.Go(func() {
@@ -227,7 +284,7 @@ func FuzzInflate(f *testing.F) {
 	f.Add(uint8(Zstd), zstdAll(f, []byte("hello hello hello")))
 	f.Add(uint8(Zstd), zstded(f, strings.NewReader("hello hello hello")))
 	const limit = 5000
-	p := New(limit)
+	p := New(limit, plenty())
 	f.Fuzz(func(t *testing.T, coding uint8, body []byte) {
 		b, err := p.Inflate(Coding(coding%3), body)
 		if err != nil {

@@ -72,7 +72,7 @@ func TestZstdOfEveryLength(t *testing.T) {
 			lengths = append(lengths, r.IntN(len(all)))
 		}
 		for k, n := range lengths {
-			p := New(limit)
+			p := New(limit, plenty())
 			if k%2 == 0 { // a slot that has grown
 				if b, err := p.Inflate(Gzip, gzipped(t, all[:limit])); err != nil {
 					t.Fatal(err)
