@@ -3,19 +3,12 @@ package transport
 import (
 	"bufio"
 	"bytes"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/sha256"
 	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
 	"encoding/hex"
 	"encoding/json"
-	"encoding/pem"
 	"fmt"
 	"io"
-	"math/big"
 	"net"
 	"net/http"
 	"os"
@@ -28,6 +21,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"event-dispatcher/internal/testkit"
 	"event-dispatcher/transport/access"
 	"event-dispatcher/transport/screens"
 	"event-dispatcher/transport/subscribe"
@@ -455,34 +449,8 @@ func TestProbesAreAnsweredWhenAllConnectionsAreTaken(t *testing.T) {
 	}
 }
 
-// certificate writes a certificate for 127.0.0.1 that ends at a time of its own.
-func certificate(t testing.TB, dir string, expires time.Time) (cert, key string) {
-	t.Helper()
-	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(expires.UnixNano()), Subject: pkix.Name{CommonName: "test"},
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, NotBefore: time.Now().Add(-time.Hour), NotAfter: expires}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &private.PublicKey, private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	secret, err := x509.MarshalPKCS8PrivateKey(private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cert, key = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
-	for path, block := range map[string]*pem.Block{cert: {Type: "CERTIFICATE", Bytes: der}, key: {Type: "PRIVATE KEY", Bytes: secret}} {
-		if err := os.WriteFile(path, pem.EncodeToMemory(block), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return cert, key
-}
-
 func withTLS(t testing.TB, dir string, certificateOf **access.Certificate) func(*setup) {
-	cert, key := certificate(t, dir, time.Now().Add(time.Hour))
+	cert, key := testkit.Certificate(t, dir, time.Now().Add(time.Hour))
 	return func(o *setup) {
 		c, err := access.OpenCertificate(cert, key, nil)
 		if err != nil {
@@ -551,7 +519,7 @@ func TestEverythingGoesOverTLS(t *testing.T) {
 	}
 	for i := range renewals {
 		expires := time.Now().Add(time.Duration(2+i) * time.Hour).Truncate(time.Second)
-		certificate(t, dir, expires)
+		testkit.Certificate(t, dir, expires)
 		if err := c.Reload(); err != nil {
 			t.Fatal(err)
 		}

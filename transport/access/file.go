@@ -54,12 +54,6 @@ type fileIssuer struct {
 // maxFile is the largest access or key file that is read, in bytes: some 10,000 tokens.
 const maxFile = 4 << 20
 
-// Check reports what is wrong with an access file.
-func Check(path string, checkView func(view string) error) error {
-	_, _, err := load(path, checkView)
-	return err
-}
-
 // load reads an access file, and returns the files that it is made of. They are
 // also returned with an error, so that a mended one is noticed.
 func load(path string, checkView func(string) error) (*state, []string, error) {
@@ -138,7 +132,7 @@ func decodeTOML(raw []byte, into any) error {
 		return err
 	}
 	if unknown := meta.Undecoded(); len(unknown) > 0 {
-		return fmt.Errorf("unknown key %q", unknown[0].String())
+		return fmt.Errorf("unknown key %q: is it spelled right?", unknown[0].String())
 	}
 	return nil
 }
@@ -181,11 +175,11 @@ func (f *file) state(checkView func(string) error) (*state, error) {
 		h, ok := parseHash(t.SHA256)
 		switch {
 		case !ok:
-			return nil, fmt.Errorf("%s: sha256 must be 64 hexadecimal digits", t.Name)
+			return nil, fmt.Errorf("%s: sha256 must be 64 hexadecimal digits: 'event_dispatcher token' prints them", t.Name)
 		case s.tokens[h] != nil:
 			return nil, fmt.Errorf("%s and %s are the same token", s.tokens[h].Name, t.Name)
 		case rights == 0:
-			return nil, fmt.Errorf("%s: roles are missing", t.Name)
+			return nil, fmt.Errorf("%s: roles are missing: some of publish, consume, operate", t.Name)
 		case !(t.Rate >= 0):
 			return nil, fmt.Errorf("%s: rate must not be negative", t.Name)
 		}

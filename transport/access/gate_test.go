@@ -207,7 +207,7 @@ func TestBadFiles(t *testing.T) {
 		{"jwks is not there", "a.toml", "[[issuers]]\nname='i'\nissuer='x'\naudience='y'\nroles=['consume']\njwks='none.json'", "none.json"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			err := Check(fileWith(t, tt.file, tt.text), func(view string) error {
+			_, _, err := load(fileWith(t, tt.file, tt.text), func(view string) error {
 				if view == "bad" {
 					return fmt.Errorf("no such view")
 				}
@@ -215,13 +215,13 @@ func TestBadFiles(t *testing.T) {
 			})
 			switch {
 			case tt.want == "" && err != nil:
-				t.Errorf("Check() = %v", err)
+				t.Errorf("load() = %v", err)
 			case tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)):
-				t.Errorf("Check() = %v; want something with %q", err, tt.want)
+				t.Errorf("load() = %v; want something with %q", err, tt.want)
 			}
 		})
 	}
-	if err := Check(t.TempDir(), nil); err == nil {
+	if _, _, err := load(t.TempDir(), nil); err == nil {
 		t.Error("a folder was taken for a file")
 	}
 }

@@ -40,20 +40,18 @@ func OpenCertificate(certFile, keyFile string, log *zap.Logger) (*Certificate, e
 		return nil, err
 	}
 	c.now.Store(pair)
+	if expires := c.Expires(); time.Now().After(expires) {
+		log.Warn("the certificate has expired, clients will refuse it: renew it", zap.String("file", certFile), zap.Time("expired", expires))
+	}
 	go c.run()
 	return c, nil
-}
-
-// CheckCertificate reports what is wrong with a certificate and its key.
-func CheckCertificate(certFile, keyFile string) error {
-	_, err := loadPair(certFile, keyFile)
-	return err
 }
 
 func loadPair(certFile, keyFile string) (*tls.Certificate, error) {
 	pair, err := tls.LoadX509KeyPair(certFile, keyFile)
 	if err != nil {
-		return nil, fmt.Errorf("certificate %s with key %s: %w", certFile, keyFile, err)
+		return nil, fmt.Errorf("certificate %s with key %s: %w (the chain begins with the server's own certificate, and the key is that one's; both are PEM, the key without a password)",
+			certFile, keyFile, err)
 	}
 	return &pair, nil
 }

@@ -1,14 +1,7 @@
 package access
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
-	"math/big"
 	"os"
 	"path/filepath"
 	"testing"
@@ -16,37 +9,14 @@ import (
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
-)
 
-// pair writes a certificate and its key.
-func pair(t testing.TB, dir string, expires time.Time) (cert, key string) {
-	t.Helper()
-	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(expires.Unix()), Subject: pkix.Name{CommonName: "localhost"}, DNSNames: []string{"localhost"},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: expires,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &private.PublicKey, private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	secret, err := x509.MarshalPKCS8PrivateKey(private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cert, key = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
-	write(t, cert, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})))
-	write(t, key, string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: secret})))
-	return cert, key
-}
+	"event-dispatcher/internal/testkit"
+)
 
 func openCertificate(t *testing.T, expires time.Time) (c *Certificate, dir string, logs *observer.ObservedLogs) {
 	t.Helper()
 	dir = t.TempDir()
-	cert, key := pair(t, dir, expires)
+	cert, key := testkit.Certificate(t, dir, expires)
 	core, logs := observer.New(zap.DebugLevel)
 	c, err := OpenCertificate(cert, key, zap.New(core))
 	if err != nil {
@@ -98,7 +68,7 @@ func TestARenewedCertificateIsTaken(t *testing.T) {
 		t.Fatalf("Expires() = %v; want %v", c.Expires(), first)
 	}
 	second := first.Add(time.Hour)
-	pair(t, dir, second)
+	testkit.Certificate(t, dir, second)
 	eventually(t, "the renewed certificate is in use", func() bool { return c.Expires().Equal(second) })
 	state, err := handshake(t, c, tls.VersionTLS12, tls.VersionTLS13)
 	if err != nil || !state.PeerCertificates[0].NotAfter.Equal(second) {
@@ -110,7 +80,7 @@ func TestAKeyThatDoesNotMatchIsNotTaken(t *testing.T) {
 	first := time.Now().Add(time.Hour).Truncate(time.Second)
 	c, dir, logs := openCertificate(t, first)
 	other := t.TempDir()
-	pair(t, other, first.Add(time.Hour))
+	testkit.Certificate(t, other, first.Add(time.Hour))
 	raw, err := os.ReadFile(filepath.Join(other, "cert.pem"))
 	if err != nil {
 		t.Fatal(err)
@@ -123,8 +93,5 @@ func TestAKeyThatDoesNotMatchIsNotTaken(t *testing.T) {
 	}
 	if !c.Expires().Equal(first) || c.Failures() != 3 || logs.FilterMessageSnippet("cannot load").Len() != 3 {
 		t.Errorf("expires %v, %d failures, log %v", c.Expires(), c.Failures(), logs.All())
-	}
-	if CheckCertificate(filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")) == nil {
-		t.Error("CheckCertificate() = nil")
 	}
 }

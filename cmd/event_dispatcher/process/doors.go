@@ -28,35 +28,38 @@ type Files struct {
 }
 
 // OpenDoors reads the files, and reads them again when they change and at SIGHUP.
-func OpenDoors(f Files, checkView func(string) error, log *zap.Logger) (d *Doors, err error) {
-	d = &Doors{stop: func() {}}
-	defer func() {
-		if err != nil {
-			d.Close()
-		}
-	}()
+func OpenDoors(f Files, checkView func(string) error, log *zap.Logger) (*Doors, error) {
+	d := &Doors{stop: func() {}}
+	if err := d.open(f, checkView, log); err != nil {
+		d.Close()
+		return nil, err
+	}
+	d.stop = d.onHangup(log)
+	return d, nil
+}
+
+func (d *Doors) open(f Files, checkView func(string) error, log *zap.Logger) (err error) {
 	for _, pair := range [][3]string{{f.Cert, f.Key, "-tls"}, {f.AdminCert, f.AdminKey, "-admin-tls"}} {
 		if (pair[0] == "") != (pair[1] == "") {
-			return nil, fmt.Errorf("%s-cert and %s-key belong together: one is missing", pair[2], pair[2])
+			return fmt.Errorf("%s-cert and %s-key belong together: one is missing", pair[2], pair[2])
 		}
 	}
 	if f.Access != "" {
 		if d.Gate, err = access.Open(access.Options{Path: f.Access, CheckView: checkView, Log: log}); err != nil {
-			return nil, err
+			return fmt.Errorf("-access: %w", err)
 		}
 	}
 	if f.Cert != "" {
 		if d.Public, err = access.OpenCertificate(f.Cert, f.Key, log); err != nil {
-			return nil, err
+			return fmt.Errorf("-tls-cert, -tls-key: %w", err)
 		}
 	}
 	if f.AdminCert != "" {
 		if d.Admin, err = access.OpenCertificate(f.AdminCert, f.AdminKey, log); err != nil {
-			return nil, err
+			return fmt.Errorf("-admin-tls-cert, -admin-tls-key: %w", err)
 		}
 	}
-	d.stop = d.onHangup(log)
-	return d, nil
+	return nil
 }
 
 // onHangup has the files read again at SIGHUP, which would otherwise end the process
