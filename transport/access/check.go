@@ -2,7 +2,7 @@ package access
 
 import (
 	"bytes"
-	"crypto/subtle"
+	"encoding/binary"
 	"time"
 
 	"github.com/valyala/fasthttp"
@@ -71,7 +71,7 @@ func (g *Gate) who(ctx *fasthttp.RequestCtx, s *state, memo *Memo, need Right, n
 
 // whose is the grant of an Authorization header.
 func (s *state) whose(header []byte, memo *Memo, now time.Time) (*Grant, Refusal) {
-	if memo != nil && memo.last != nil && memo.last.under == s.number && subtle.ConstantTimeCompare(header, memo.last.header) == 1 {
+	if memo != nil && memo.last != nil && memo.last.under == s.number && sameSecret(header, memo.last.header) {
 		return memo.last.grant.unless(now)
 	}
 	credential, ok := bearer(header)
@@ -100,6 +100,23 @@ func (s *state) whose(header []byte, memo *Memo, now time.Time) (*Grant, Refusal
 		memo.last = k
 	}
 	return k.grant.unless(now)
+}
+
+// sameSecret reports whether two secrets are equal, in a time that depends on their
+// lengths only: a proxy may bring several clients by one connection. It looks at eight bytes
+// at once, where subtle.ConstantTimeCompare takes some 300 ns for a JWT.
+func sameSecret(a, b []byte) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	var differ uint64
+	for ; len(a) >= 8; a, b = a[8:], b[8:] {
+		differ |= binary.LittleEndian.Uint64(a) ^ binary.LittleEndian.Uint64(b)
+	}
+	for i := range a {
+		differ |= uint64(a[i] ^ b[i])
+	}
+	return differ == 0
 }
 
 // unless refuses a grant that has expired.

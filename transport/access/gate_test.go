@@ -178,6 +178,26 @@ func TestAMemoSeesTheExpiry(t *testing.T) {
 	}
 }
 
+func TestSameSecret(t *testing.T) {
+	secret := []byte("Bearer " + tool)
+	for length := range len(secret) + 1 {
+		a := secret[:length]
+		if !sameSecret(a, []byte(string(a))) {
+			t.Errorf("a secret of %d bytes is not the same as itself", length)
+		}
+		for i := range a { // each byte counts
+			b := []byte(string(a))
+			b[i] ^= 1
+			if sameSecret(a, b) {
+				t.Errorf("secrets of %d bytes are the same that differ in byte %d", length, i)
+			}
+		}
+		if length > 0 && (sameSecret(a, a[:length-1]) || sameSecret(a[:length-1], a)) {
+			t.Errorf("a secret of %d bytes is the same as its beginning", length)
+		}
+	}
+}
+
 func TestBadFiles(t *testing.T) {
 	h := hexHash(tool)
 	for _, tt := range []struct{ name, file, text, want string }{
