@@ -15,9 +15,9 @@ import (
 )
 
 // browse opens a page in Chromium; do is run in it.
-func browse(t testing.TB, page string) (do func(script string, result any)) {
+func browse(t testing.TB, page string, flags ...chromedp.ExecAllocatorOption) (do func(script string, result any)) {
 	t.Helper()
-	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.NoSandbox)
+	options := append(append(chromedp.DefaultExecAllocatorOptions[:], chromedp.NoSandbox), flags...)
 	allocator, stop := chromedp.NewExecAllocator(context.Background(), options...)
 	ctx, cancel := chromedp.NewContext(allocator)
 	timed, end := context.WithTimeout(ctx, patience)
