@@ -110,8 +110,10 @@ func (p *Program) Post(path, body string) (int, http.Header, error) {
 }
 
 // Get returns the status and the body, or 0 and the error.
-func (p *Program) Get(path string) (int, string) {
-	resp, err := client.Get(p.URL(path))
+func (p *Program) Get(path string) (int, string) { return get(p.URL(path)) }
+
+func get(url string) (int, string) {
+	resp, err := client.Get(url)
 	if err != nil {
 		return 0, err.Error()
 	}
@@ -123,7 +125,8 @@ func (p *Program) Get(path string) (int, string) {
 	return resp.StatusCode, string(body)
 }
 
-// Metric is the value of one time series; 0 if there is none.
+// Metric is the value of one time series; 0 if there is none. It asks the operators'
+// listener, if there is one.
 func (p *Program) Metric(series string) float64 {
 	return p.add(func(s string) bool { return s == series })
 }
@@ -134,7 +137,11 @@ func (p *Program) Sum(name, label string) float64 {
 }
 
 func (p *Program) add(counts func(series string) bool) (total float64) {
-	_, body := p.Get("/metrics")
+	url := p.URL("/metrics")
+	if p.Admin != "" {
+		url = "http://" + p.Admin + "/metrics"
+	}
+	_, body := get(url)
 	for line := range strings.Lines(body) {
 		if at := strings.LastIndexByte(line, ' '); at > 0 && counts(line[:at]) {
 			v, err := strconv.ParseFloat(strings.TrimSpace(line[at+1:]), 64)
