@@ -89,80 +89,137 @@ func (s *testServer) head(addr, request string) *http.Response {
 	return resp
 }
 
-// Every role on every path, by every wire. The table is printed with -v.
+// Every role on every path, by every wire, with operators on a listener of their own and
+// on the public one. The tables are printed with -v.
 func TestEveryRoleOnEveryPathAndWire(t *testing.T) {
 	t.Parallel()
-	_, change := withAccess(t, nil, "")
-	s := start(t, change, withSessions(t, screens.HubOptions{}), func(o *setup) { o.Admin = true })
-	ops := s.serveOn(loopback(t), s.ServeAdmin)
-	roles := []string{"nobody", "nonsense", "expired", "publish", "consume", "operate"}
-	var table strings.Builder
-	w := tabwriter.NewWriter(&table, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(w, "path\tmethod\twire\tneeds\t%s\n", strings.Join(roles, "\t"))
-	for _, r := range s.routes() {
-		addr := s.addr
-		if r.on&public == 0 {
-			addr = ops
-		}
-		body := "{}"
-		if strings.Contains(r.path, "submit") {
-			body = `{"username":"u","cardId":"c"}`
-		}
-		if strings.Contains(r.path, "cmcd") {
-			body = "e=ps,ts=1"
-		}
-		for method := range strings.SplitSeq(r.methods, ", ") {
-			wires := map[string][]string{"http": nil}
-			switch {
-			case method == "OPTIONS" || method == "":
-				continue
-			case r.is&becomesStream != 0:
-				wires = map[string][]string{"sse": nil, "ndjson": {"Accept: application/x-ndjson"}, "ws": {upgradeHeaders}}
-			case r.is&becomesSocket != 0:
-				wires = map[string][]string{"ws": {upgradeHeaders}}
-			case r.is&takesEvent != 0:
-				wires["expect"] = []string{"Expect: 100-continue"}
+	for _, own := range []bool{true, false} {
+		t.Run(fmt.Sprintf("admin listener=%v", own), func(t *testing.T) {
+			t.Parallel()
+			_, change := withAccess(t, nil, "")
+			s := start(t, change, withSessions(t, screens.HubOptions{}), func(o *setup) { o.Admin = own })
+			ops := s.addr
+			if own {
+				ops = s.serveOn(loopback(t), s.ServeAdmin)
 			}
-			for wire, headers := range wires {
-				fmt.Fprintf(w, "%s\t%s\t%s\t%s", r.path, method, wire, r.right)
-				for _, role := range roles {
-					h := append([]string(nil), headers...)
-					switch role {
-					case "nobody":
-					case "nonsense":
-						h = append(h, "Authorization: Bearer nonsense")
-					default:
-						h = append(h, bearer(role))
-					}
-					if method == "GET" || method == "HEAD" {
-						body = ""
-					}
-					resp := s.head(addr, request(method, r.sample(), body, h...))
-					want := 0 // let in
-					switch {
-					case r.right == access.None || role == r.right.String():
-					case role == "nobody" || role == "nonsense" || role == "expired":
-						want = 401
-					default:
-						want = 403
-					}
-					got := resp.StatusCode
-					challenge := resp.Header.Get("WWW-Authenticate")
-					if want == 0 && (got == 401 || got == 403) || want != 0 && got != want ||
-						strings.HasPrefix(challenge, "Bearer ") != (want != 0) || strings.Contains(challenge, "error=") != (want != 0 && role != "nobody") {
-						t.Errorf("%s %s over %s of %s = %d, WWW-Authenticate %q; want %d", method, r.path, wire, role, got, challenge, want)
-					}
-					if want != 0 && r.is&forPages != 0 && resp.Header.Get("Access-Control-Allow-Origin") == "" {
-						t.Errorf("%s %s of %s = %d without headers of CORS", method, r.path, role, got)
-					}
-					fmt.Fprintf(w, "\t%d", got)
+			var table strings.Builder
+			w := tabwriter.NewWriter(&table, 0, 0, 2, ' ', 0)
+			fmt.Fprintf(w, "path\tmethod\twire\tneeds\t%s\n", strings.Join(roles, "\t"))
+			for _, r := range s.routes() {
+				addr := s.addr
+				switch {
+				case r.on&operators != 0:
+					addr = ops
+				case r.on&public == 0 && !own:
+					continue // is nowhere
+				case r.on&public == 0:
+					addr = ops
+				case r.path == "/" && !own:
+					continue // the operators' stands before it
 				}
-				fmt.Fprintln(w)
+				lines := 0
+				for method := range strings.SplitSeq(r.methods, ", ") {
+					if method == "OPTIONS" {
+						continue // a preflight brings no credentials
+					}
+					if method == "" {
+						method = "GET" // for any
+					}
+					for _, c := range r.wires() {
+						fmt.Fprintf(w, "%s\t%s\t%s\t%s", r.path, method, c.wire, r.right)
+						for _, role := range roles {
+							fmt.Fprintf(w, "\t%d", s.tryRole(addr, r, method, c, role))
+						}
+						fmt.Fprintln(w)
+						lines++
+					}
+				}
+				if lines == 0 {
+					t.Errorf("%s %s is not in the table", r.methods, r.path)
+				}
 			}
-		}
+			w.Flush()
+			t.Log("\n" + table.String())
+		})
 	}
-	w.Flush()
-	t.Log("\n" + table.String())
+}
+
+// roles are who may ask: "ticket" brings one.
+var roles = []string{"nobody", "nonsense", "expired", "publish", "consume", "operate", "ticket"}
+
+// A crossing is a wire, and the headers that ask for it.
+type crossing struct {
+	wire    string
+	headers []string
+}
+
+// wires are those of a route.
+func (r route) wires() []crossing {
+	switch {
+	case r.is&becomesStream != 0:
+		return []crossing{{"sse", nil}, {"ndjson", []string{"Accept: application/x-ndjson"}}, {"ws", []string{upgradeHeaders}}}
+	case r.is&becomesSocket != 0:
+		return []crossing{{"ws", []string{upgradeHeaders}}}
+	case r.is&takesEvent != 0:
+		return []crossing{{"http", nil}, {"expect", []string{"Expect: 100-continue"}}}
+	}
+	return []crossing{{"http", nil}}
+}
+
+// tryRole has somebody ask for a route, and holds the answer to what it should be.
+func (s *testServer) tryRole(addr string, r route, method string, c crossing, role string) (status int) {
+	s.t.Helper()
+	path, headers := r.sample(), append([]string(nil), c.headers...)
+	switch role {
+	case "nobody":
+	case "nonsense":
+		headers = append(headers, "Authorization: Bearer nonsense")
+	case "ticket":
+		path += "?token=" + s.ticketOf("consume")
+	default:
+		headers = append(headers, bearer(role))
+	}
+	body := ""
+	switch {
+	case method == "GET" || method == "HEAD":
+	case strings.Contains(r.path, "submit"):
+		body = `{"username":"u","cardId":"c"}`
+	case strings.Contains(r.path, "cmcd"):
+		body = "e=ps,ts=1"
+	default:
+		body = "{}"
+	}
+	resp := s.head(addr, request(method, path, body, headers...))
+	want := 0 // let in
+	switch {
+	case r.right == access.None || role == r.right.String():
+	case role == "ticket" && r.right == access.Consume && r.path != "/tickets": // a ticket makes no tickets
+	case role == "publish" || role == "consume" || role == "operate":
+		want = 403
+	default:
+		want = 401
+	}
+	got := resp.StatusCode
+	challenge := resp.Header.Get("WWW-Authenticate")
+	if want == 0 && (got == 401 || got == 403) || want != 0 && got != want ||
+		strings.HasPrefix(challenge, "Bearer ") != (want != 0) || strings.Contains(challenge, "error=") != (want != 0 && role != "nobody") {
+		s.t.Errorf("%s %s over %s of %s = %d, WWW-Authenticate %q; want %d", method, r.path, c.wire, role, got, challenge, want)
+	}
+	if want != 0 && r.is&forPages != 0 && resp.Header.Get("Access-Control-Allow-Origin") == "" {
+		s.t.Errorf("%s %s of %s = %d without headers of CORS", method, r.path, role, got)
+	}
+	return got
+}
+
+// ticketOf is a new ticket of a token.
+func (s *testServer) ticketOf(name string) string {
+	s.t.Helper()
+	a := s.send(request("POST", "/tickets", "", bearer(name)))
+	var answer access.TicketAnswer
+	if err := json.Unmarshal([]byte(a.body), &answer); err != nil || a.status != 200 || answer.ExpiresIn != 30 || a.header.Get("Cache-Control") != "no-store" {
+		s.t.Fatalf("POST /tickets = %d %q, %v", a.status, a.body, err)
+	}
+	return answer.Ticket
 }
 
 func TestStreamsEndWhenTheirTokenIsRevoked(t *testing.T) {
@@ -214,15 +271,7 @@ func TestTicketsOpenOneStream(t *testing.T) {
 	t.Parallel()
 	_, change := withAccess(t, nil, "[anonymous]\nroles = [\"publish\"]")
 	s := start(t, change, withSessions(t, screens.HubOptions{}))
-	ticket := func() string {
-		t.Helper()
-		a := s.send(request("POST", "/tickets", "", bearer("consume")))
-		var answer access.TicketAnswer
-		if err := json.Unmarshal([]byte(a.body), &answer); err != nil || a.status != 200 || answer.ExpiresIn != 30 || a.header.Get("Cache-Control") != "no-store" {
-			t.Fatalf("POST /tickets = %d %q, %v", a.status, a.body, err)
-		}
-		return answer.Ticket
-	}
+	ticket := func() string { return s.ticketOf("consume") }
 	for name, make := range map[string]func(ticket string) string{
 		"sse":       func(k string) string { return request("GET", "/events?token="+k, "") },
 		"websocket": func(k string) string { return request("GET", "/events?token="+k, "", upgradeHeaders) },
