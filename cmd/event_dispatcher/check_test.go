@@ -74,8 +74,8 @@ func TestCheckReadsTheFilesAsAStartDoes(t *testing.T) {
 			limit.Stop()
 			code := cmd.ProcessState.ExitCode()
 			if tt.want == nil {
-				if code != 0 || !strings.Contains(stdout.String(), "all right") || !strings.Contains(stderr.String(), tt.warn) {
-					t.Errorf("%s: exit %d, stdout %q, stderr %q; want 0, all right, %q", tt.name, code, &stdout, &stderr, tt.warn)
+				if code != 0 || !strings.Contains(stdout.String(), "configuration OK") || !strings.Contains(stderr.String(), tt.warn) {
+					t.Errorf("%s: exit %d, stdout %q, stderr %q; want 0, configuration OK, %q", tt.name, code, &stdout, &stderr, tt.warn)
 				}
 				continue
 			}

@@ -312,6 +312,7 @@ func (s *sharing) drain(ctx context.Context, log *zap.Logger) {
 func limits(cfg *config.Config, memory, descriptors int) process.Limits {
 	return process.Limits{
 		{Of: "consumers", Max: cfg.Streams.MaxConsumers},
+		{Of: "views", Max: cfg.Streams.MaxViews},
 		{Of: "connections", Max: cfg.Transport.MaxConnections},
 		{Of: "client_connections", Max: cfg.Transport.ClientConnections},
 		{Of: "session_sockets", Max: cfg.Sockets.MaxSockets},

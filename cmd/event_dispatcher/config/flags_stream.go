@@ -19,6 +19,7 @@ func (c *Config) streams(t *table) {
 	o := &c.Streams
 	t.group("Streams")
 	t.count(&o.MaxConsumers, "max-consumers", 10_000, 1, many, "most streams at once")
+	t.count(&o.MaxViews, "max-views", 1024, 1, many, "most different views that consumers have at once, besides the default on each wire (503 beyond)")
 	t.durationOrOff(&o.KeepAlive, "keep-alive", 10*time.Second, 10*time.Millisecond, long, "longest silence of a stream; 0 turns keep-alives off")
 	t.duration(&o.Stall, "stall-timeout", 30*time.Second, 100*time.Millisecond, long, "a consumer that takes no byte for so long is dead")
 	t.count(&o.LagBytes, "lag-bytes", 64<<20, 1<<20, 1<<46, "memory for what consumers that are behind have taken a part of, in `bytes`; half as much for conflated views")
