@@ -5,7 +5,7 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZTIME   ?= 10s
 PLATFORMS   = linux/amd64 linux/arm64 darwin/arm64 windows/amd64
 
-.PHONY: help run build test needs unit race e2e lint cross fuzz bench bench-quick clean
+.PHONY: help run build test needs unit race e2e lint cross fuzz faults soak bench bench-quick clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /	/' | expand -t 14
@@ -48,6 +48,14 @@ cross: ## build for every platform, without cgo
 
 fuzz: ## every fuzz target for FUZZTIME
 	@sh scripts/fuzz.sh $(FUZZTIME)
+
+faults: ## inject all faults at full size, about 20 minutes, as root; writes docs/faults.md
+	$(GO) run ./internal/faults/run
+
+SOAK ?= 60
+
+soak: ## a load for SOAK minutes, and the slope of the program's memory
+	@sh scripts/soak.sh $(SOAK)
 
 bench: ## the whole benchmark run, about 20 minutes; results in bench/results
 	cd bench && $(GO) run ./run

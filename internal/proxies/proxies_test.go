@@ -145,7 +145,7 @@ func TestKeepAlivesComeThroughAndFindWhoLeft(t *testing.T) {
 			}
 		}
 		stream.Close()
-		testkit.Eventually(t, "the consumer is gone", func() bool { return s.Metric("dispatcher_consumers") == 0 })
+		testkit.Eventually(t, "the consumer is gone", func() bool { return s.Sum("dispatcher_consumers", "wire=") == 0 })
 	}, "-keep-alive", "50ms")
 }
 
@@ -296,7 +296,7 @@ func TestWebSocketsComeThrough(t *testing.T) {
 			}
 		}
 		testkit.Eventually(t, "the sockets are gone", func() bool {
-			return s.Metric("dispatcher_websocket_consumers") == 0 && s.Metric("dispatcher_session_sockets") == 0
+			return s.Sum("dispatcher_consumers", "websocket") == 0 && s.Metric("dispatcher_session_sockets") == 0
 		})
 	})
 }

@@ -124,3 +124,21 @@ func (o *Output) Addresses(message string) (addrs []string) {
 	}
 	return addrs
 }
+
+// Full reports whether faults are to be injected at full size and length, as in "make
+// faults". Elsewhere tests inject a smaller one of the same kind.
+func Full() bool { return os.Getenv("FAULTS") == "full" }
+
+// Sized is how much of something a test takes: in full, or otherwise.
+func Sized[T any](full, otherwise T) T {
+	if Full() {
+		return full
+	}
+	return otherwise
+}
+
+// Measured has "make faults" show a figure in its table.
+func Measured(tb testing.TB, format string, args ...any) {
+	tb.Helper()
+	tb.Logf("measured: "+format, args...)
+}
