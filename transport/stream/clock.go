@@ -97,7 +97,7 @@ func (l *loop) cutStalled(now time.Time) {
 		}
 		switch quiet := now.Sub(g.progress); {
 		case quiet >= limit:
-			l.close(c, ReasonStalled)
+			l.close(c, l.sockets.silence(c, quiet))
 		case quiet >= time.Second:
 			// A write can also fail for want of kernel memory, and then no
 			// event of the socket says when to try again.

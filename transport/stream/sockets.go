@@ -21,6 +21,8 @@ type sockets interface {
 	// backlog is how many bytes the peer has still to take; negative if wait
 	// tells when it takes none.
 	backlog(c *consumer) int
+	// silence is why a peer has taken nothing for so long: it has stalled or vanished.
+	silence(c *consumer, quiet time.Duration) Reason
 	// drop lets go of the connection: with a clean end if the consumer was drained.
 	drop(c *consumer, why Reason)
 	// wait calls l.onSocket for every socket with news. It returns after one

@@ -66,6 +66,14 @@ func (s *epollSockets) flushed(*consumer) bool { return true }
 
 func (s *epollSockets) backlog(c *consumer) int { return unacknowledged(int(c.fd)) }
 
+// silence: a peer whose window is shut answers the kernel's probes of it.
+func (s *epollSockets) silence(c *consumer, quiet time.Duration) Reason {
+	if answered(int(c.fd), quiet) {
+		return ReasonStalled
+	}
+	return ReasonVanished
+}
+
 func (s *epollSockets) drop(c *consumer, why Reason) {
 	if c.link != nil {
 		// Its reader keeps the socket open: closing our descriptor would tell

@@ -181,6 +181,9 @@ func (s *portableSockets) flushed(c *consumer) bool {
 // backlog: the writer sees for itself.
 func (s *portableSockets) backlog(*consumer) int { return -1 }
 
+// silence is not asked for, where the writer sees for itself.
+func (s *portableSockets) silence(*consumer, time.Duration) Reason { return ReasonStalled }
+
 func (s *portableSockets) drop(c *consumer, why Reason) {
 	k := c.port
 	k.mu.Lock()
