@@ -48,6 +48,10 @@ type Options struct {
 	// not counted. Zero means 8192.
 	MaxConnections int
 
+	// Descriptors is how many the process may have; a few of them are left to probes
+	// and operators. Zero: nobody knows.
+	Descriptors int
+
 	// ReadTimeout is how long a request may take to arrive. Zero means 10 s.
 	ReadTimeout time.Duration
 
@@ -166,7 +170,7 @@ func New(b *broker.Broker, p *stream.Pool, o Options) *Server {
 	outer, inner := &router{}, &router{}
 
 	hall := front.Options{
-		MaxBody: o.MaxBody, MaxBatch: o.MaxBatch, MaxConnections: o.MaxConnections, ReadTimeout: o.ReadTimeout, IdleTimeout: o.IdleTimeout,
+		MaxBody: o.MaxBody, MaxBatch: o.MaxBatch, MaxConnections: o.MaxConnections, Descriptors: o.Descriptors, ReadTimeout: o.ReadTimeout, IdleTimeout: o.IdleTimeout,
 		Refusals: s.refusals, Faults: faults, Log: o.Log,
 	}
 	hall.Bodies = front.NewBodies(o.BodiesBytes)

@@ -26,6 +26,7 @@ import (
 	"event-dispatcher/cmd/event_dispatcher/process"
 	"event-dispatcher/transport"
 	"event-dispatcher/transport/access"
+	"event-dispatcher/transport/front"
 	"event-dispatcher/transport/ingest"
 	"event-dispatcher/transport/metric"
 	"event-dispatcher/transport/screens"
@@ -117,6 +118,9 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 		defer runtime.GOMAXPROCS(before)
 	}
 	cfg.Streams.Log = log
+	if descriptors > 0 {
+		cfg.Streams.Descriptors = descriptors - front.ReservedDescriptors
+	}
 	pool, err := stream.New(b, cfg.Streams)
 	if err != nil {
 		return fmt.Errorf("start writer loops: %w", err)
@@ -136,7 +140,7 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 	shared := share(cfg, b, log, pool.Demand)
 	defer shared.close()
 	o := cfg.Transport
-	o.Version, o.Log = process.Version(), log
+	o.Version, o.Log, o.Descriptors = process.Version(), log, descriptors
 	o.Degraded = shared.degraded
 	o.Relay, o.Sessions, o.Screens, o.SessionStore = shared.relay, shared.sessions, shared.screens, shared.stats
 	o.Sources = []metric.Source{lines, limits(cfg, memory, descriptors)}

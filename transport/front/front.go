@@ -30,6 +30,10 @@ type Options struct {
 	// Uncapped lets everybody in: operators, when the service is full.
 	Uncapped bool
 
+	// Descriptors is how many the process may have, the public listeners together
+	// with everything else; a few are left to probes and operators. Zero: nobody knows.
+	Descriptors int
+
 	// Clients limits the connections of each client. Nil: no limit.
 	Clients *client.Connections
 
@@ -154,6 +158,9 @@ func (f *Front) listener(ln net.Listener) *listener {
 	}
 	if !f.options.Uncapped {
 		l.max = f.options.MaxConnections
+		if f.options.Descriptors > 0 {
+			l.scarce = f.options.Descriptors - ReservedDescriptors
+		}
 		l.slack = max(f.options.IdleTimeout/4, 2*time.Second)
 		l.clients = f.options.Clients
 		l.full = f.turnedAway(refusal.Connections)

@@ -26,6 +26,7 @@ type listener struct {
 	reserve  *reserve
 	tls      *tls.Config         // nil: plain
 	max      int                 // most open connections; 0 means no limit
+	scarce   int                 // descriptors from this one on are not for everybody; 0 means that all are
 	clients  *client.Connections // nil: no limit per client
 	slack    time.Duration       // see conn
 	full     turnedAway          // over max
@@ -56,7 +57,7 @@ func (l *listener) Accept() (net.Conn, error) {
 	for {
 		nc, err := l.Listener.Accept()
 		switch {
-		case err == nil && l.max > 0 && l.open.len() >= l.max:
+		case err == nil && (l.max > 0 && l.open.len() >= l.max || l.isScarce(nc)):
 			if place, ok := l.reserve.enter(nc); ok {
 				c := l.reserved.add(l.encrypt(nc), l.slack)
 				c.reserve, c.place, c.reserveEnd = l.reserve, place, time.Now().Add(reserveTime)
@@ -101,7 +102,7 @@ func (l *listener) refuse(nc net.Conn, why *turnedAway) {
 	}
 	// The socket buffer of a new connection is empty, so this does not wait.
 	nc.SetWriteDeadline(time.Now().Add(time.Second))
-	if _, err := nc.Write(why.answer.At(time.Now())); err != nil || l.refusing.len() >= maxRefusing {
+	if _, err := nc.Write(why.answer.At(time.Now())); err != nil || l.refusing.len() >= maxRefusing || l.isScarce(nc) {
 		nc.Close()
 		return
 	}

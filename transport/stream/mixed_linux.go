@@ -10,7 +10,7 @@ type mixedSockets struct {
 }
 
 func mixed(o *Options, stats *counters, p *poller) *mixedSockets {
-	s := &mixedSockets{&epollSockets{p, o.Stall}, newPortableSockets(o, stats)}
+	s := &mixedSockets{&epollSockets{p, o.Stall, o.Descriptors}, newPortableSockets(o, stats)}
 	s.tls.rouse = p.wake
 	return s
 }

@@ -46,6 +46,10 @@ type Options struct {
 	// for conflated views. Zero means 64 MiB.
 	LagBytes int
 
+	// Descriptors are those that consumers may have: from this number on they are
+	// for others. Zero means all.
+	Descriptors int
+
 	// Portable has goroutines read and write the sockets, as on systems without
 	// epoll, also where there is one.
 	Portable bool

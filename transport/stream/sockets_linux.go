@@ -10,6 +10,7 @@ import (
 type epollSockets struct {
 	*poller
 	stall time.Duration
+	most  int // see Options.Descriptors
 }
 
 func newSockets(o *Options, s *counters) (sockets, error) {
@@ -28,6 +29,10 @@ func newSockets(o *Options, s *counters) (sockets, error) {
 // non-blocking, and the runtime's poller, buffers and finalizers are gone.
 func (s *epollSockets) take(c *consumer) error {
 	fd, err := duplicate(c.conn)
+	if err == nil && s.most > 0 && fd >= s.most {
+		unix.Close(fd)
+		err = unix.EMFILE
+	}
 	if c.link == nil || err != nil { // a reader ends with it
 		c.conn.Close()
 	}

@@ -1,0 +1,30 @@
+package front
+
+import (
+	"net"
+	"syscall"
+)
+
+// ReservedDescriptors is how many the public listeners leave: for probes in the reserve,
+// for operators, whose listener takes any, and for calls to Redis or NATS. Who cannot be
+// asked whether he is well is taken for dead.
+const ReservedDescriptors = reservePlaces + 16
+
+// isScarce reports whether a connection has one of the last descriptors: the system gives
+// the lowest one that is free.
+func (l *listener) isScarce(nc net.Conn) bool {
+	if l.scarce <= 0 {
+		return false
+	}
+	sc, ok := nc.(syscall.Conn)
+	if !ok {
+		return false
+	}
+	raw, err := sc.SyscallConn()
+	if err != nil {
+		return false
+	}
+	scarce := false
+	err = raw.Control(func(fd uintptr) { scarce = int(fd) >= l.scarce })
+	return err == nil && scarce
+}
