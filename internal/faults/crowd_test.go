@@ -25,9 +25,10 @@ type consumer struct {
 	done chan struct{}
 
 	received, skipped, wrong, broken atomic.Int64
-	retry                            atomic.Int64 // milliseconds
-	last                             map[int]int64
-	ended                            time.Time // for the test once done
+	retry                            atomic.Int64  // milliseconds
+	last                             map[int]int64 // by player
+	place                            int64         // of the last id
+	ended                            time.Time     // for the test once done
 }
 
 // A pace is how fast a crowd reads: at will, so many bytes a second, or not at all.
@@ -83,7 +84,7 @@ func crowd(t testing.TB, addr string, n int, query string, p *pace, dial dialer)
 	t.Helper()
 	all := make([]*consumer, n)
 	for i := range all {
-		c := &consumer{pace: p, done: make(chan struct{}), last: map[int]int64{}}
+		c := &consumer{pace: p, done: make(chan struct{}), last: map[int]int64{}, place: -1}
 		conn, err := dial(addr)
 		if err != nil {
 			t.Fatal(err)
@@ -149,7 +150,14 @@ func (c *consumer) line(line []byte) {
 	} else if n, ok := bytes.CutPrefix(line, []byte("retry: ")); ok {
 		v, _ := strconv.ParseInt(string(bytes.TrimSpace(n)), 10, 64)
 		c.retry.Store(v)
-	} else if len(line) > 1 && line[0] != ':' && !bytes.HasPrefix(line, []byte("id: ")) {
+	} else if id, ok := bytes.CutPrefix(line, []byte("id: ")); ok {
+		_, place, _ := bytes.Cut(bytes.TrimSpace(id), []byte("."))
+		v, err := strconv.ParseInt(string(place), 10, 64)
+		if err != nil || v <= c.place {
+			c.wrong.Add(1)
+		}
+		c.place = v
+	} else if len(line) > 1 && line[0] != ':' {
 		c.broken.Add(1)
 	}
 }

@@ -78,7 +78,7 @@ func TestFault5ResetStorm(t *testing.T) {
 	if l.refused.Load() != 0 {
 		t.Errorf("%d events refused; want none", l.refused.Load())
 	}
-	testkit.Measured(t, "%d connections reset in %.0f s; %.1f s later %v goroutines (before %v), %d descriptors (before %d)",
+	testkit.Measured(t, "%d connections reset in %.1f s; %.1f s later %v goroutines (before %v), %d descriptors (before %d)",
 		n, ended.Sub(begun).Seconds(), back.Seconds(), g, goroutines, d, open)
 }
 
@@ -171,7 +171,9 @@ func TestFault7DeclaredBodies(t *testing.T) {
 	close(stop)
 	slow.Wait()
 	ended := time.Now()
-	testkit.Eventually(t, "the budget is paid back", func() bool { return p.Metric("dispatcher_bodies_bytes") == 0 && p.Metric("dispatcher_connections") < 20 })
+	testkit.Eventually(t, "the budget is paid back", func() bool {
+		return p.Metric("dispatcher_bodies_bytes") == 0 && p.Metric("dispatcher_connections") < 20
+	})
 	back := time.Since(ended)
 	l.stop()
 	now, _ := resident(t, p)

@@ -30,8 +30,9 @@ type loop struct {
 	waiter  *wake.Waiter
 	ended   chan struct{}
 
-	// moved is when the loop last swept or had nothing to sweep, as Unix
-	// nanoseconds. Written by the loop, read by health probes.
+	// moved is when the loop last swept or had nothing to sweep, in nanoseconds
+	// since the pool's start: a wall clock that jumps makes no loop look stuck.
+	// Written by the loop, read by health probes.
 	moved  atomic.Int64
 	asleep atomic.Bool // nobody to write to
 
@@ -96,7 +97,7 @@ func newLoop(p *Pool) (*loop, error) {
 		pieces:   map[pieceKey]*piece{},
 		keepMost: p.options.keepMost(),
 	}
-	l.moved.Store(time.Now().UnixNano())
+	l.moved.Store(p.age(time.Now()))
 	go l.run()
 	return l, nil
 }
@@ -162,7 +163,7 @@ func (l *loop) run() {
 			l.pace.sweep(events, start, now)
 		}
 		if swept || !l.live.behind(l.broker) {
-			l.moved.Store(now.UnixNano())
+			l.moved.Store(l.pool.age(now))
 		}
 		late := l.sweepDelayed(now)
 		l.letGo(now)
@@ -188,7 +189,7 @@ func (l *loop) wait(busy bool) {
 	if park && len(l.herds) == 0 { // no consumers, so events are no news
 		l.asleep.Store(true)
 		l.sockets.wait(l.sleep(), l)
-		l.moved.Store(time.Now().UnixNano())
+		l.moved.Store(l.pool.age(time.Now()))
 		l.asleep.Store(false)
 		return
 	}
@@ -228,7 +229,7 @@ func (l *loop) waiting() time.Duration {
 	if l.asleep.Load() {
 		return 0
 	}
-	return max(0, time.Since(time.Unix(0, l.moved.Load()))-l.pool.options.clockTick())
+	return max(0, time.Duration(l.pool.age(time.Now())-l.moved.Load())-l.pool.options.clockTick())
 }
 
 // sleep is how long nothing needs the clock.

@@ -123,6 +123,7 @@ type Pool struct {
 	// Fixed after New.
 	broker  *broker.Broker
 	options Options
+	began   time.Time
 	loops   []*loop
 
 	views     wantedViews
@@ -138,7 +139,7 @@ type Pool struct {
 // New starts the loops.
 func New(b *broker.Broker, o Options) (*Pool, error) {
 	o.setDefaults()
-	p := &Pool{broker: b, options: o}
+	p := &Pool{broker: b, options: o, began: time.Now()}
 	p.views = wantedViews{all: b.AllShards(), most: o.MaxViews, views: map[view.View]*wanted{}}
 	for range o.Loops {
 		l, err := newLoop(p)
@@ -150,6 +151,9 @@ func New(b *broker.Broker, o Options) (*Pool, error) {
 	}
 	return p, nil
 }
+
+// age is how long before a moment the pool began, in nanoseconds.
+func (p *Pool) age(at time.Time) int64 { return int64(at.Sub(p.began)) }
 
 // A Ticket is a place in the pool and the moment at which a stream opens. It
 // must be used once, by Serve or Forget.
