@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -254,4 +255,25 @@ func TestClientOfTheEcosystemReceivesEvents(t *testing.T) {
 	cancel()
 	<-ended
 	client.HTTPClient.CloseIdleConnections()
+}
+
+// What an EventSource was told at the end of an earlier stream holds until it is told
+// something else.
+func TestOpeningResetsTheReconnectionTime(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	c := s.listen("/events", "Accept: text/event-stream")
+	var after int
+	if _, err := fmt.Sscanf(c.block(), "retry: %d\n", &after); err != nil || after < 2000 || after > 4000 {
+		t.Errorf("the opening of an EventSource sets %d ms, %v; want 2,000 to 4,000", after, err)
+	}
+	s.post("/metrics", `{"a":1}`)
+	if got := c.event(); got != `{"a":1}` {
+		t.Errorf("the first event = %s", got)
+	}
+	other := s.listen("/events")
+	s.post("/metrics", "2")
+	if got := other.block(); got != "data: 2\n\n" {
+		t.Errorf("the block behind the opening of others = %q; want the event", got)
+	}
 }

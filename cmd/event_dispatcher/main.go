@@ -117,7 +117,7 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 		runtime.GOMAXPROCS(before + cfg.Streams.Loops)
 		defer runtime.GOMAXPROCS(before)
 	}
-	cfg.Streams.Log = log
+	cfg.Streams.Log, cfg.Streams.Elsewhere = log, cfg.Drain.Lead > 0
 	if descriptors > 0 {
 		cfg.Streams.Descriptors = descriptors - front.ReservedDescriptors
 	}

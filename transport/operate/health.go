@@ -17,6 +17,10 @@ import (
 // calls itself unhealthy.
 const wedgedAfter = 5 * time.Second
 
+// stuckAfter is how long events may wait until nobody believes any more that the loop
+// comes back: a new process is better then.
+const stuckAfter = time.Minute
+
 // A healthReport has exactly the keys of the original, and its types.
 type healthReport struct {
 	Message       string `json:"message"`
@@ -82,10 +86,16 @@ func (op *Operators) Health(ctx *fasthttp.RequestCtx) {
 	reply.JSON(ctx, op.vitals.report(time.Now()))
 }
 
-// Live serves /livez: the process turns, or there would be no answer.
+// Live serves /livez: the process turns, or there would be no answer. 503 asks for
+// another process, when a loop has been stuck for long.
 func (op *Operators) Live(ctx *fasthttp.RequestCtx) {
 	ctx.Response.Header.SetContentType("text/plain; charset=utf-8")
 	reply.NoStore.Set(&ctx.Response.Header)
+	if op.waiting() > stuckAfter {
+		ctx.SetStatusCode(fasthttp.StatusServiceUnavailable)
+		ctx.SetBodyString("a writer loop is stuck\n")
+		return
+	}
 	ctx.SetBodyString("ok\n")
 }
 

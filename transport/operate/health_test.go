@@ -19,12 +19,14 @@ func TestHealthTellsOfAPipelineThatDoesNotMove(t *testing.T) {
 	op := New(Options{Broker: b})
 	op.Started()
 	for _, tt := range []struct {
-		waiting       time.Duration
-		health, ready int
+		waiting             time.Duration
+		health, ready, live int
 	}{
-		{wedgedAfter, 200, 200},
-		{wedgedAfter + 1, 503, 503},
-		{0, 200, 200},
+		{wedgedAfter, 200, 200, 200},
+		{wedgedAfter + 1, 503, 503, 200},
+		{stuckAfter, 503, 503, 200},
+		{stuckAfter + 1, 503, 503, 503},
+		{0, 200, 200, 200},
 	} {
 		op.waiting = func() time.Duration { return tt.waiting }
 		var health, ready, live fasthttp.RequestCtx
@@ -41,8 +43,8 @@ func TestHealthTellsOfAPipelineThatDoesNotMove(t *testing.T) {
 			t.Errorf("Ready() with events waiting for %v = %d; want %d", tt.waiting, status, tt.ready)
 		}
 		op.Live(&live)
-		if status := live.Response.StatusCode(); status != 200 {
-			t.Errorf("Live() with events waiting for %v = %d; want 200", tt.waiting, status)
+		if status := live.Response.StatusCode(); status != tt.live {
+			t.Errorf("Live() with events waiting for %v = %d; want %d", tt.waiting, status, tt.live)
 		}
 	}
 }

@@ -109,7 +109,31 @@ func (d *drainer) farewell(l *loop, c *consumer) {
 	if c.lag != nil || !d.reached(c.herd) {
 		return
 	}
-	l.part(c, c.herd.format.AppendFarewell(nil, Jitter(minRetry, maxRetry)), ReasonDrained)
+	low, high := d.retry(l, time.Now())
+	l.part(c, c.herd.format.AppendFarewell(nil, Jitter(low, high)), ReasonDrained)
+}
+
+const (
+	// comeBacks is how many consumers may come back in a second, at another instance
+	// or at the one that follows.
+	comeBacks = 1000
+	// soon is how long who goes elsewhere waits at least, and follows how long, after
+	// the window, a process takes that follows this one.
+	soon    = 100 * time.Millisecond
+	follows = time.Second
+)
+
+// retry is the range of times after which a consumer that leaves now should come back.
+// Where another instance serves meanwhile, that is soon: the window has spread the ends
+// already, and what is published until then is missed. Where none does, the address stays
+// closed for the rest of the window.
+func (d *drainer) retry(l *loop, now time.Time) (low, high time.Duration) {
+	low = soon
+	if !l.pool.options.Elsewhere {
+		low = follows + max(0, d.from.Add(d.plan.window).Sub(now))
+	}
+	all := time.Duration(d.total * len(l.pool.loops))
+	return low, low + max(time.Second, all*time.Second/comeBacks-d.plan.window)
 }
 
 // part ends a member's stream with a last notice. What its socket does not take now is

@@ -68,7 +68,7 @@ func TestDrainKeepsSilenceFirst(t *testing.T) {
 		var want uint64
 		for _, c := range all {
 			c.wantEnd(t)
-			want += uint64(len(appendFrame(nil, event{size: 10})) + len(wire.Format{}.AppendEnd(wire.Format{}.AppendFarewell(nil, maxRetry))))
+			want += uint64(len(appendFrame(nil, event{size: 10})) + len(wire.Format{}.AppendEnd(wire.Format{}.AppendFarewell(nil, 10*time.Second))))
 		}
 		// One keep-alive each may have been on its way.
 		if got := r.pool.Stats().Bytes - before; got > want+uint64(len(all)*len(wire.Format{}.KeepAlive())) {
@@ -277,4 +277,33 @@ func TestDrainDoesNotWaitForAStalledConsumerToTheEnd(t *testing.T) {
 		}
 		stalled.resume()
 	})
+}
+
+// Who goes elsewhere comes back soon, others when the window is over; many take longer,
+// as far as the window has not spread them.
+func TestRetryAtADrain(t *testing.T) {
+	t.Parallel()
+	begun := time.Now()
+	for _, tt := range []struct {
+		name      string
+		elsewhere bool
+		window    time.Duration
+		consumers int
+		elapsed   time.Duration // since the ends began
+		low, high time.Duration
+	}{
+		{"elsewhere", true, 5 * time.Second, 200, 0, soon, soon + time.Second},
+		{"elsewhere, later", true, 5 * time.Second, 200, 4 * time.Second, soon, soon + time.Second},
+		{"elsewhere, many", true, 5 * time.Second, 10_000, 0, soon, soon + 5*time.Second},
+		{"elsewhere, no window", true, 0, 10_000, 0, soon, soon + 10*time.Second},
+		{"alone, the first", false, 5 * time.Second, 200, 0, 6 * time.Second, 7 * time.Second},
+		{"alone, the last", false, 5 * time.Second, 200, 5 * time.Second, time.Second, 2 * time.Second},
+		{"alone, a laggard", false, 5 * time.Second, 200, 9 * time.Second, time.Second, 2 * time.Second},
+	} {
+		l := &loop{pool: &Pool{options: Options{Elsewhere: tt.elsewhere}, loops: make([]*loop, 2)}}
+		d := &drainer{plan: drainPlan{window: tt.window}, from: begun, total: tt.consumers / 2}
+		if low, high := d.retry(l, begun.Add(tt.elapsed)); low != tt.low || high != tt.high {
+			t.Errorf("%s: retry after %v to %v; want %v to %v", tt.name, low, high, tt.low, tt.high)
+		}
+	}
 }

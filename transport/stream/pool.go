@@ -50,6 +50,10 @@ type Options struct {
 	// for others. Zero means all.
 	Descriptors int
 
+	// Elsewhere says that consumers that are sent away at the end find another instance
+	// at once. Otherwise they have to wait for the one that follows this one.
+	Elsewhere bool
+
 	// Portable has goroutines read and write the sockets, as on systems without
 	// epoll, also where there is one.
 	Portable bool
@@ -164,6 +168,14 @@ type Ticket struct {
 	gzip    *gzipped // nil: the stream is not compressed
 	then    func()   // see Then; may be nil
 	ender   *Ender   // nil: nobody ends it
+	retry   time.Duration
+}
+
+// Retrying is the ticket of an EventSource that is told when to come back after a stream
+// that ends by itself. What it was told at an earlier end holds no longer.
+func (t Ticket) Retrying(after time.Duration) Ticket {
+	t.retry = after
+	return t
 }
 
 // Then is the ticket of a consumer after whose end f is called, once. It must not
@@ -216,6 +228,9 @@ func (p *Pool) Resume(v view.View, id string) (Ticket, bool, error) {
 func (t Ticket) AppendOpening(dst []byte, text string) []byte {
 	f := t.want.view.Format
 	b := f.AppendOpening(nil, text)
+	if t.retry > 0 {
+		b = f.AppendReconnect(b, t.retry)
+	}
 	if f.IDs { // so that who gets no event can resume, too
 		b = f.AppendID(b, appendPlace(nil, t.pool.broker, t.cursors))
 	}
@@ -287,12 +302,6 @@ func (p *Pool) Inspect() []ConsumerInfo {
 	}
 	return list
 }
-
-// Range of the reconnection times that consumers are given at shutdown.
-const (
-	minRetry = 1 * time.Second
-	maxRetry = 10 * time.Second
-)
 
 // Waiting is how long the slowest loop has had events waiting without writing
 // any; 0 if none do. Seconds mean that the loop, or a publisher, is stuck.

@@ -116,8 +116,8 @@ func TestEveryReasonHasAName(t *testing.T) {
 func TestJitterStaysWithinItsRange(t *testing.T) {
 	t.Parallel()
 	for range 1000 {
-		if d := Jitter(minRetry, maxRetry); d < minRetry || d >= maxRetry {
-			t.Fatalf("Jitter(%v, %v) = %v; want it between them", minRetry, maxRetry, d)
+		if d := Jitter(soon, follows); d < soon || d >= follows {
+			t.Fatalf("Jitter(%v, %v) = %v; want it between them", soon, follows, d)
 		}
 	}
 }

@@ -57,6 +57,19 @@ const (
 	maxFullRetry = 60 * time.Second
 )
 
+// Range of the reconnection times given to browsers whose stream opens: what they take
+// by themselves.
+const (
+	minRetry = 2 * time.Second
+	maxRetry = 4 * time.Second
+)
+
+// wantsEvents reports whether a request says that it accepts event streams, as an
+// EventSource does.
+func wantsEvents(h *fasthttp.RequestHeader) bool {
+	return bytes.Contains(h.Peek(fasthttp.HeaderAccept), []byte("text/event-stream"))
+}
+
 // Stream serves GET /event-dispatcher and GET /events: it takes the connection
 // away from the HTTP server and gives it to the writer loops, the response head
 // and the opening with it.
@@ -104,6 +117,9 @@ func (c *Consumers) serve(ctx *fasthttp.RequestCtx, asked asked) {
 	watch, ticket, ok := c.watch(ctx, ticket)
 	if !ok {
 		return
+	}
+	if asked.view.Format.Kind == wire.SSE && wantsEvents(&ctx.Request.Header) {
+		ticket = ticket.Retrying(stream.Jitter(minRetry, maxRetry))
 	}
 	opening := ticket.AppendOpening(c.head(ctx, asked.view.Format), text)
 	forget := func() { watch.Stop(); ticket.Forget() }
@@ -245,7 +261,7 @@ func (c *Consumers) Refuse(ctx *fasthttp.RequestCtx, reason refusal.Reason) {
 // model"); one says that it accepts event streams. It gets a stream that only
 // tells it when to try again.
 func (c *Consumers) refuse(ctx *fasthttp.RequestCtx, f wire.Format, reason refusal.Reason) {
-	if f.Kind != wire.SSE || !bytes.Contains(ctx.Request.Header.Peek(fasthttp.HeaderAccept), []byte("text/event-stream")) {
+	if f.Kind != wire.SSE || !wantsEvents(&ctx.Request.Header) {
 		c.options.Refusals.Reject(ctx, reason)
 		return
 	}

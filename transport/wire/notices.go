@@ -159,7 +159,13 @@ func (f Format) AppendFarewell(dst []byte, retry time.Duration) []byte {
 	case NDJSON:
 		return f.close(append(appendMember(f.open(dst), "retry", strconv.FormatInt(retry.Milliseconds(), 10)), '\n'), at)
 	}
-	return f.close(AppendRetry(f.open(dst), retry), at)
+	return f.AppendReconnect(dst, retry)
+}
+
+// AppendReconnect appends what sets the reconnection time of an EventSource, which keeps
+// it until it is told another.
+func (f Format) AppendReconnect(dst []byte, after time.Duration) []byte {
+	return f.close(AppendRetry(f.open(dst), after), len(dst))
 }
 
 // AppendEnded appends what comes last on a stream that may not go on, with the
