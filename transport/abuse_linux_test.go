@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"event-dispatcher/broker/session"
+	"event-dispatcher/internal/testkit"
 	"event-dispatcher/transport/screens"
 )
 
@@ -192,7 +193,7 @@ func TestAbusiveConnectionsTakeLittleMemory(t *testing.T) {
 		more = memory() - before
 		return more <= most
 	})
-	t.Logf("%d bytes more per connection", more/connections)
+	testkit.Measured(t, "%d bytes more per abusive connection, both ends", more/connections)
 	for _, c := range conns {
 		c.Close()
 	}

@@ -132,7 +132,7 @@ func (p *pair) settled() {
 		}
 		received, skipped := side.at.books()
 		gaps, dropped := side.near.gaps(), side.far.dropped()
-		p.t.Logf("published %d, received %d, skipped %d; gaps %v, dropped by the other %v", total, received, skipped, gaps, dropped)
+		testkit.Measured(p.t, "over %s: published %d, received %d, skipped %d; gaps told %v, dropped by the other instance %v", p.kind, total, received, skipped, gaps, dropped)
 		if unsure := side.far.unanswered(); float64(skipped) != gaps || gaps < dropped-unsure {
 			p.t.Errorf("the consumer was told of %d skipped, gaps %v, dropped %v, %v of them unanswered; want the same, and at least what was surely dropped",
 				skipped, gaps, dropped, unsure)

@@ -327,7 +327,7 @@ func TestBalancerLooksElsewhereDuringTheLead(t *testing.T) {
 	staying := serve(t)
 	k := kinds[1]
 	two := "server one " + leaving.addr + " check"
-	p := k.in(t, leaving, [2]string{two, "timeout check 75s\ndefault-server inter 50ms\n" + two + "\nserver two " + staying.addr + " check"})
+	p := k.in(t, leaving, [2]string{"default-server inter 1s fall 2 rise 1", "timeout check 75s\ndefault-server inter 50ms"}, [2]string{two, two + "\nserver two " + staying.addr + " check"})
 	c := client(t)
 	play := func() {
 		t.Helper()

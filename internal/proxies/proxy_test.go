@@ -31,7 +31,7 @@ type kind struct {
 }
 
 var kinds = []kind{
-	{name: "nginx", listen: "listen 80;", server: "server 127.0.0.1:3569;", arguments: nginx,
+	{name: "nginx", listen: "listen 80;", server: "server 127.0.0.1:3569 max_fails=0;", arguments: nginx,
 		begin: "server {\n", end: "\n}\n", hurry: "client_header_timeout 200ms; client_body_timeout 200ms; keepalive_timeout 200ms;\n"},
 	{name: "haproxy", listen: "bind :80", server: "server one 127.0.0.1:3569 check", arguments: haproxy,
 		begin: "frontend players\n", end: "default_backend dispatcher\n", hurry: "timeout client 200ms\ntimeout http-request 200ms\ntimeout http-keep-alive 200ms\n"},
