@@ -24,6 +24,7 @@ need nginx nginx "tests behind nginx"
 need haproxy haproxy "tests behind haproxy"
 need promtool prometheus "tests of alerts and of the dashboard"
 need systemd-analyze systemd "tests of the systemd units"
+need ip iproute2 "the test of peers that vanish"
 [ -z "$missing" ] && exit 0
 if [ "$check" = "-check" ]; then
 	echo "'make needs' installs what is missing, 'make test' runs everything" >&2

@@ -1,13 +1,13 @@
 #!/bin/sh
 # Plays a mixed load for $1 minutes against the program, and says how its memory went:
-# the slope of a straight line through it, in MiB per hour, from half a minute on. Players
+# the slope of a straight line through it, in MiB per hour, from a minute on. Players
 # come, stay, and leave without an answer; consumers read at once, slowly, by pauses, with
 # views, compressed, and come and go. The books must balance at the end.
 # SOAK_SAMPLES names a file that keeps the samples: second, MiB, descriptors, goroutines.
 set -eu
 
 minutes="${1:-60}"
-warmup=30 # the ring, which keeps its memory, has filled
+warmup=60 # the ring, which keeps its memory, has filled
 go="${GO:-go}"
 dir="$(mktemp -d)"
 samples="${SOAK_SAMPLES:-$dir/samples}"

@@ -44,7 +44,9 @@ func (s *mixedSockets) flushed(c *consumer) bool { return s.of(c).flushed(c) }
 
 func (s *mixedSockets) backlog(c *consumer) int { return s.of(c).backlog(c) }
 
-func (s *mixedSockets) silence(c *consumer, quiet time.Duration) Reason { return s.of(c).silence(c, quiet) }
+func (s *mixedSockets) silence(c *consumer, quiet time.Duration) Reason {
+	return s.of(c).silence(c, quiet)
+}
 
 func (s *mixedSockets) drop(c *consumer, why Reason) { s.of(c).drop(c, why) }
 

@@ -270,7 +270,11 @@ func (c *Consumers) refuse(ctx *fasthttp.RequestCtx, f wire.Format, reason refus
 		h.Set(&ctx.Response.Header)
 	}
 	ctx.Response.Header.SetContentType(f.ContentType())
-	ctx.Response.SetBody(wire.AppendRetry(nil, stream.Jitter(minFullRetry, maxFullRetry)))
+	low, high := minFullRetry, maxFullRetry
+	if reason == refusal.Draining { // another instance has places
+		low, high = minRetry, maxRetry
+	}
+	ctx.Response.SetBody(wire.AppendRetry(nil, stream.Jitter(low, high)))
 }
 
 // reasonOf is why a pool has no place.
