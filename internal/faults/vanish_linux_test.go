@@ -15,7 +15,7 @@ import (
 	"event-dispatcher/internal/testkit"
 )
 
-// Half of the peers get events until the cable is pulled, so that bytes are under way;
+// Half of the peers get events until their host is gone, so that bytes are under way;
 // the others get nothing but keep-alives.
 func TestFault3PeersVanish(t *testing.T) {
 	limit := testkit.Sized(30*time.Second, 3*time.Second)
@@ -27,13 +27,13 @@ func TestFault3PeersVanish(t *testing.T) {
 	control := crowd(t, p.Addrs[0], 3, "", newPace(0), direct)
 	l := play(t, p.Addrs[0], 2, 200, 2000)
 	testkit.Eventually(t, "events flow", func() bool { return busy[n-1].received.Load() > 20 })
-	far.pull()
-	pulled := time.Now()
+	far.vanish()
+	began := time.Now()
 	left := func() float64 { return p.Sum("dispatcher_consumers", "wire=") - float64(len(control)) }
 	testkit.Eventually(t, "the first is closed", func() bool { return left() < float64(2*n) })
-	first := time.Since(pulled)
+	first := time.Since(began)
 	testkit.Eventually(t, "all are closed", func() bool { return left() == 0 })
-	last := time.Since(pulled)
+	last := time.Since(began)
 	l.stop()
 	wantBooks(t, control, l.accepted.Load())
 	vanished := p.Metric(`dispatcher_consumers_closed_total{reason="vanished"}`)
@@ -50,7 +50,9 @@ func TestFault3PeersVanish(t *testing.T) {
 type network struct {
 	t    *testing.T
 	name string
+	end  string // the interface at the other end
 	here string // our address
+	far  string // the other one
 	fd   int    // of the namespace
 }
 
@@ -61,17 +63,20 @@ func newNetwork(t *testing.T) *network {
 		testkit.NotRun(t, "makes a network namespace, as root")
 	}
 	id := os.Getpid() % 60_000
-	n := &network{t: t, name: fmt.Sprintf("fault%d", id), here: fmt.Sprintf("10.250.%d.%d", id>>6&0xff, id<<2&0xff|1)}
-	there := fmt.Sprintf("10.250.%d.%d", id>>6&0xff, id<<2&0xff|2)
-	near, end := fmt.Sprintf("fn%d", id), fmt.Sprintf("ff%d", id)
+	address := func(n int) string { return fmt.Sprintf("10.250.%d.%d", id>>6&0xff, id<<2&0xff|n) }
+	n := &network{t: t, name: fmt.Sprintf("fault%d", id), end: fmt.Sprintf("ff%d", id), here: address(1), far: address(2)}
+	near := fmt.Sprintf("fn%d", id)
+	const station = "02:00:00:00:00:02"
 	n.ip("netns", "add", n.name)
 	t.Cleanup(func() { n.ip("netns", "del", n.name) })
-	n.ip("link", "add", near, "type", "veth", "peer", "name", end, "netns", n.name)
+	n.ip("link", "add", near, "type", "veth", "peer", "name", n.end, "address", station, "netns", n.name)
 	t.Cleanup(func() { n.ip("link", "del", near) }) // connections keep a namespace
 	n.ip("addr", "add", n.here+"/30", "dev", near)
 	n.ip("link", "set", near, "up")
-	n.ip("-n", n.name, "addr", "add", there+"/30", "dev", end)
-	n.ip("-n", n.name, "link", "set", end, "up")
+	n.ip("-n", n.name, "addr", "add", n.far+"/30", "dev", n.end)
+	n.ip("-n", n.name, "link", "set", n.end, "up")
+	// As behind a router, nobody notices that the peer does not answer for its address.
+	n.ip("neigh", "replace", n.far, "lladdr", station, "dev", near, "nud", "permanent")
 	fd, err := unix.Open("/run/netns/"+n.name, unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -88,10 +93,8 @@ func (n *network) ip(args ...string) {
 	}
 }
 
-// pull has nothing arrive at either end any more.
-func (n *network) pull() {
-	n.ip("-n", n.name, "link", "set", fmt.Sprintf("ff%d", os.Getpid()%60_000), "down")
-}
+// vanish has what arrives there meet nobody, and nothing come back.
+func (n *network) vanish() { n.ip("-n", n.name, "addr", "del", n.far+"/30", "dev", n.end) }
 
 // dial connects from the other end. A socket stays in the namespace of the thread that
 // made it; a thread that cannot come back is given up.
