@@ -1,13 +1,16 @@
 #!/bin/sh
 # Plays a mixed load for $1 minutes against the program, and says how its memory went:
-# the slope of a straight line through it, in MiB per hour, from a minute on. Players
+# the slope of a straight line through it, in MiB per hour, after a warm-up of 1 to 5
+# minutes, and over the second half alone. Players
 # come, stay, and leave without an answer; consumers read at once, slowly, by pauses, with
 # views, compressed, and come and go. The books must balance at the end.
 # SOAK_SAMPLES names a file that keeps the samples: second, MiB, descriptors, goroutines.
 set -eu
 
 minutes="${1:-60}"
-warmup=60 # the ring, which keeps its memory, has filled
+warmup=$((minutes * 6)) # the ring, which keeps its memory, has filled
+[ "$warmup" -ge 60 ] || warmup=60
+[ "$warmup" -le 300 ] || warmup=300
 go="${GO:-go}"
 dir="$(mktemp -d)"
 samples="${SOAK_SAMPLES:-$dir/samples}"
@@ -50,12 +53,16 @@ grep -E '"level":"(warn|error)"' "$dir/log" | tail -5 || true
 
 # The load opens its streams, runs warm, and then measures.
 awk -v from="$((warmup + 5))" -v to="$((minutes * 60 + warmup))" '
-	$1 >= from && $1 <= to { n++; x += $1; y += $2; xx += $1 * $1; xy += $1 * $2; if (!first) first = $0; last = $0; if ($2 > most) most = $2 }
+	function slope(low,    i, n, x, y, xx, xy) {
+		for (i in mib) if (i + 0 >= low) { n++; x += i; y += mib[i]; xx += i * i; xy += i * mib[i] }
+		return (n * xy - x * y) / (n * xx - x * x) * 3600
+	}
+	$1 >= from && $1 <= to { mib[$1] = $2; count++; if (!first) first = $0; last = $0; if ($2 > most) most = $2 }
 	END {
-		if (n < 10) { print "soak: too few samples"; exit 1 }
-		slope = (n * xy - x * y) / (n * xx - x * x) * 3600
+		if (count < 10) { print "soak: too few samples"; exit 1 }
 		split(first, a, " "); split(last, b, " ")
-		printf "memory: %.1f MiB at first, %.1f at last, %.1f at most; slope %+.2f MiB/h over %d minutes\n", a[2], b[2], most, slope, (b[1] - a[1]) / 60 + 0.5
+		printf "memory: %.1f MiB at first, %.1f at last, %.1f at most\n", a[2], b[2], most
+		printf "slope: %+.2f MiB/h over %d minutes, %+.2f over the second half\n", slope(from), (b[1] - a[1]) / 60 + 0.5, slope((from + to) / 2)
 		printf "descriptors: %d at first, %d at last; goroutines: %s at first, %s at last\n", a[3], b[3], a[4], b[4]
 	}' "$samples"
 exit "$code"

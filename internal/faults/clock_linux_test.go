@@ -77,7 +77,11 @@ func ownClock(t *testing.T, args ...string) (*program.Program, *clock) {
 // movableClock writes the changes to the runtime, as "go build -overlay" takes them.
 func movableClock(t *testing.T, dir string) string {
 	t.Helper()
-	source := filepath.Join(runtime.GOROOT(), "src", "runtime")
+	root, err := exec.Command("go", "env", "GOROOT").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	source := filepath.Join(strings.TrimSpace(string(root)), "src", "runtime")
 	replace := map[string]string{}
 	change := func(file string, pairs ...string) {
 		text, err := os.ReadFile(filepath.Join(source, file))
