@@ -25,6 +25,7 @@ import (
 	"event-dispatcher/transport/access"
 	"event-dispatcher/transport/screens"
 	"event-dispatcher/transport/subscribe"
+	"event-dispatcher/transport/view"
 )
 
 // tokens of the test's access file, by what they may.
@@ -359,13 +360,13 @@ func TestAConsumerStaysWithinItsView(t *testing.T) {
 		t.Cleanup(g.Close)
 		o.Gate = g
 	})
-	check := subscribe.CheckView(s.broker)
-	for view, ok := range map[string]bool{
+	check := subscribe.CheckView(s.broker, view.Options{})
+	for query, ok := range map[string]bool{
 		"where=tenant=a": true, "shards=0&where=tenant=a": true, "members=a,b": true, "sample=0.5": true,
 		"shards=99": false, "where=": false, "wire=ws": false, "every=1s": false, "tenant=a": false, "token=x": false,
 	} {
-		if err := check(view); (err == nil) != ok {
-			t.Errorf("CheckView(%q) = %v; want ok %v", view, err, ok)
+		if err := check(query); (err == nil) != ok {
+			t.Errorf("CheckView(%q) = %v; want ok %v", query, err, ok)
 		}
 	}
 	for _, query := range []string{"", "?where=tenant", "?where=tenant!=b"} {

@@ -24,6 +24,7 @@ import (
 	"event-dispatcher/transport/screens"
 	"event-dispatcher/transport/stream"
 	"event-dispatcher/transport/subscribe"
+	"event-dispatcher/transport/view"
 )
 
 // Options tunes a [Server]. Zero values mean the defaults that each names.
@@ -77,6 +78,13 @@ type Options struct {
 
 	// TrustedProxies are those whose X-Forwarded-For is believed. Empty means all.
 	TrustedProxies []netip.Prefix
+
+	// CompressAuto has streams compressed for all who send Accept-Encoding: gzip, and
+	// not only for those whose query asks for it.
+	CompressAuto bool
+
+	// Views bounds what a consumer may ask for.
+	Views view.Options
 
 	// UserIP is what events say of their player's address. Zero means all.
 	UserIP access.UserIP
@@ -194,7 +202,8 @@ func New(b *broker.Broker, p *stream.Pool, o Options) *Server {
 	}
 	s.consumers = subscribe.New(subscribe.Options{
 		Await:  await,
-		Broker: b, Pool: p, Front: s.public, CORS: cors, Refusals: s.refusals, Gate: s.gate,
+		Broker: b, Pool: p, Front: s.public, CORS: cors, Refusals: s.refusals, Gate: s.gate, Addresses: addresses,
+		Views: view.NewRegistry(o.Views), CompressAuto: o.CompressAuto,
 	})
 	sources := []metric.Source{s.players, s.refusals, s.public, hall.Bodies, s.gate, o.Certificate, s.clients, faults, s.consumers}
 	if o.Sessions != nil {
@@ -205,8 +214,13 @@ func New(b *broker.Broker, p *stream.Pool, o Options) *Server {
 		sources = append(sources, s.screens)
 	}
 	sources = append(sources, o.Sources...)
+	var sockets func() any
+	if o.Screens != nil {
+		sockets = func() any { return o.Screens.Inspect() }
+	}
 	s.operate = operate.New(operate.Options{
-		Broker: b, Relay: o.Relay, Pool: p, Degraded: o.Degraded, Sources: sources, Version: o.Version,
+		Sockets: sockets,
+		Broker:  b, Relay: o.Relay, Pool: p, Degraded: o.Degraded, Sources: sources, Version: o.Version,
 		Received: s.players.Received, Refusals: s.refusals, ConsoleOff: o.ConsoleOff,
 	})
 

@@ -6,10 +6,14 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/netip"
+	"net/url"
 	"strings"
 	"testing"
 
+	"event-dispatcher/transport/screens"
 	"event-dispatcher/transport/stream"
+	"event-dispatcher/transport/view"
 )
 
 // Each wire that a request asks for, by its query or its headers, carries the
@@ -75,7 +79,10 @@ func TestWebSocketCarriesAView(t *testing.T) {
 
 func TestViewThatCannotBeServedIsRefused(t *testing.T) {
 	t.Parallel()
-	s := start(t, func(o *setup) { o.pool = stream.Options{MaxViews: 1} })
+	s := start(t, func(o *setup) {
+		o.pool = stream.Options{MaxViews: 1}
+		o.Views = view.Options{MaxConditions: 2, MaxMembers: 3, MaxQuery: 100}
+	})
 	for _, tt := range []struct {
 		target, reason, says string
 		headers              []string
@@ -86,6 +93,10 @@ func TestViewThatCannotBeServedIsRefused(t *testing.T) {
 		{"/events?sample=2", "parameter", "sample", nil},
 		{"/events?wire=x", "parameter", "wire", []string{upgradeHeaders}},
 		{"/events?shards=9", "shards", "shards", nil},
+		{"/events?where=a&where=b&where=c", "view_too_large", "where", nil},
+		{"/events?members=a,b,c,d", "view_too_large", "members", nil},
+		{"/events?where=a.b.c.d.e.f.g.h.i", "view_too_large", "where", nil},
+		{"/events?x=" + strings.Repeat("y", 100), "query", "100", nil},
 	} {
 		a := s.send(request("GET", tt.target, "", tt.headers...))
 		if a.status != 400 || a.reason() != tt.reason || !strings.Contains(a.body, tt.says) {
@@ -121,4 +132,43 @@ func TestConsumersAreListedWithTheirView(t *testing.T) {
 		}
 		return false
 	})
+}
+
+// What strangers say of themselves is bounded and cannot be mistaken for something else.
+func TestConsumersAreListedWithWhoTheyAre(t *testing.T) {
+	t.Parallel()
+	proxies := []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+	s := start(t, withSessions(t, screens.HubOptions{}), func(o *setup) { o.TrustedProxies = proxies })
+	operators := s.serveOn(loopback(t), s.ServeAdmin)
+	long := strings.Repeat("\u00e9", 100)
+	for _, tt := range []struct {
+		target              string
+		headers             []string
+		name, agent, client string
+	}{
+		{"/events?name=dashboard+1", []string{"User-Agent: curl/8", "X-Forwarded-For: 6.6.6.6, 192.0.2.7"}, "dashboard 1", "curl/8", "192.0.2.7"},
+		{"/events", nil, "", "", "127.0.0.1"},
+		{"/events?name=%00%1b%5b2J%0a%ff%e2%80%ae%22", []string{"User-Agent: \xff\"</script>"}, "??[2J???\"", "?\"</script>", "127.0.0.1"},
+		{"/events?name=" + url.QueryEscape(long), []string{"User-Agent: " + long}, long[:64], long[:128], "127.0.0.1"},
+	} {
+		s.listen(tt.target, tt.headers...)
+		eventually(t, "it is listed with who it is", func() bool {
+			for _, in := range s.pool.Inspect() {
+				if in.Name == tt.name && in.Agent == tt.agent && in.Client.String() == tt.client && in.Addr.Addr().String() == "127.0.0.1" {
+					return true
+				}
+			}
+			return false
+		})
+	}
+	s.upgrade("/events?name=socket", "User-Agent: ws")
+	s.upgrade("/ws/p/alice")
+	a, _ := sendTo(t, operators, request("GET", "/consumers", ""))
+	for want, is := range map[string]bool{
+		`"name":"socket","user_agent":"ws"`: true, `"practice":"p","user":"alice"`: true, "</script>": false, `"name":"` + long[:66]: false,
+	} {
+		if strings.Contains(a.body, want) != is {
+			t.Errorf("GET /consumers = %s; want %s in it: %v", a.body, want, is)
+		}
+	}
 }

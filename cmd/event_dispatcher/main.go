@@ -126,7 +126,7 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 		return fmt.Errorf("start writer loops: %w", err)
 	}
 	defer pool.Close()
-	doors, err := process.OpenDoors(cfg.Files, subscribe.CheckView(b), log)
+	doors, err := process.OpenDoors(cfg.Files, subscribe.CheckView(b, cfg.Transport.Views), log)
 	if err != nil {
 		return fmt.Errorf("%w: %w", config.ErrUsage, err)
 	}
@@ -317,6 +317,11 @@ func limits(cfg *config.Config, memory, descriptors int) process.Limits {
 	return process.Limits{
 		{Of: "consumers", Max: cfg.Streams.MaxConsumers},
 		{Of: "views", Max: cfg.Streams.MaxViews},
+		{Of: "general_views", Max: cfg.Transport.Views.MaxGeneral},
+		{Of: "compressed_views", Max: cfg.Streams.MaxCompressed},
+		{Of: "view_conditions", Max: cfg.Transport.Views.MaxConditions},
+		{Of: "view_members", Max: cfg.Transport.Views.MaxMembers},
+		{Of: "query_bytes", Max: cfg.Transport.Views.MaxQuery},
 		{Of: "connections", Max: cfg.Transport.MaxConnections},
 		{Of: "client_connections", Max: cfg.Transport.ClientConnections},
 		{Of: "session_sockets", Max: cfg.Sockets.MaxSockets},

@@ -22,6 +22,9 @@ type Options struct {
 
 	Pool *stream.Pool
 
+	// Sockets lists users' screens, in a form that encodes. Nil: there are none.
+	Sockets func() any
+
 	// Degraded lists what does not work although the service does. Nil: whether
 	// the relay is up.
 	Degraded func() []string

@@ -23,6 +23,8 @@ const (
 	NotFound
 	Shards
 	Parameter
+	ViewTooLarge
+	Query
 	Views
 	Malformed
 	Incomplete
@@ -88,6 +90,8 @@ var table = [Count]struct {
 	NotFound:          {"not_found", 404, "no such path"},
 	Shards:            {"shards", 400, "the query parameter shards must list existing shards, such as 0,2"},
 	Parameter:         {"parameter", 400, "a query parameter has a value that cannot be served"},
+	ViewTooLarge:      {"view_too_large", 400, "a query parameter asks for more conditions, members, values or names than a view can have"},
+	Query:             {"query", 400, "the query parameters are longer than the limit"},
 	Views:             {"views", 503, "too many different views are in use; ask for one that others use, or try again later"},
 	Malformed:         {"malformed", 400, "the request is not well-formed HTTP/1.1"},
 	Incomplete:        {"incomplete", 400, "the connection ended before the request did"},

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"slices"
 	"time"
+	"unique"
 
 	"event-dispatcher/broker"
 )
@@ -19,6 +20,7 @@ type consumer struct {
 	joined uint64  // sum of the cursors' sequences when the stream opened
 	link   *Link   // nil: nobody reads it
 	then   func()  // what follows its end; may be nil
+	who    unique.Handle[Who]
 
 	// Owned by the loop's sockets.
 	conn net.Conn        // nil once they hold what they need of it
@@ -78,6 +80,7 @@ func (c *consumer) info(heads []broker.Cursor) ConsumerInfo {
 		ID: c.id, Addr: c.addr, Since: time.Unix(0, c.since), Skipped: c.skipped, Delivered: c.delivered,
 		Wire: c.want.view.Format.Kind.String(), View: c.want.view, Shards: slices.Clone(c.want.shards), Herd: c.lag == nil,
 	}
+	in.describe(c)
 	partial := false
 	var cursors []broker.Cursor
 	if c.lag == nil {

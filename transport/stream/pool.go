@@ -9,6 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+	"unique"
 
 	"go.uber.org/zap"
 
@@ -37,6 +38,10 @@ type Options struct {
 	// MaxViews is how many different views consumers may have at once, besides
 	// those that differ from the default in their wire only. Zero means 1,024.
 	MaxViews int
+
+	// MaxCompressed is how many different compressed streams there may be at once: each
+	// costs every loop a compressor, of about 1 MiB with what it keeps. Zero means 64.
+	MaxCompressed int
 
 	// MaxConsumers is how many consumers there may be at once. Zero means 10,000.
 	MaxConsumers int
@@ -84,6 +89,9 @@ func (o *Options) setDefaults() {
 	}
 	if o.MaxViews == 0 {
 		o.MaxViews = 1024
+	}
+	if o.MaxCompressed == 0 {
+		o.MaxCompressed = 64
 	}
 	if o.MaxConsumers == 0 {
 		o.MaxConsumers = 10_000
@@ -144,7 +152,7 @@ type Pool struct {
 func New(b *broker.Broker, o Options) (*Pool, error) {
 	o.setDefaults()
 	p := &Pool{broker: b, options: o, began: time.Now()}
-	p.views = wantedViews{all: b.AllShards(), most: o.MaxViews, views: map[view.View]*wanted{}}
+	p.views = wantedViews{all: b.AllShards(), most: o.MaxViews, dense: o.MaxCompressed, views: map[view.View]*wanted{}}
 	for range o.Loops {
 		l, err := newLoop(p)
 		if err != nil {
@@ -169,6 +177,7 @@ type Ticket struct {
 	then    func()   // see Then; may be nil
 	ender   *Ender   // nil: nobody ends it
 	retry   time.Duration
+	who     unique.Handle[Who]
 }
 
 // Retrying is the ticket of an EventSource that is told when to come back after a stream
@@ -267,6 +276,7 @@ func (t Ticket) consumer(conn net.Conn) (*consumer, *loop) {
 		gzip:  t.gzip,
 		conn:  conn,
 		then:  t.then,
+		who:   t.who,
 	}
 	if a, ok := conn.RemoteAddr().(*net.TCPAddr); ok {
 		c.addr = netip.AddrPortFrom(a.AddrPort().Addr().Unmap(), uint16(a.Port))
@@ -282,7 +292,10 @@ func (t Ticket) consumer(conn net.Conn) (*consumer, *loop) {
 // over and lag are what was published since it came.
 type ConsumerInfo struct {
 	ID         uint64         `json:"id"`
-	Addr       netip.AddrPort `json:"address"`
+	Addr       netip.AddrPort `json:"address"` // of the connection
+	Client     netip.Addr     `json:"client"`  // the same, or behind a proxy
+	Name       string         `json:"name"`    // that it gives itself
+	Agent      string         `json:"user_agent"`
 	Since      time.Time      `json:"since"`
 	Wire       string         `json:"wire"`
 	Shards     []int          `json:"shards"`

@@ -127,6 +127,7 @@ type Stats struct {
 	Sweeps     uint64
 	Views      int   // different ones that consumers have
 	Kept       int64 // bytes that are kept for laggards and conflated views
+	Compressed int   // of these, compressed ones
 	Closed     [reasons]uint64
 	Latency    Histogram // seconds from publish to the end of the write
 	Lag        Histogram // events behind, at each write
@@ -145,7 +146,8 @@ func (p *Pool) Consumers() int64 { return p.consumers.Load() }
 
 // Stats sums over the loops.
 func (p *Pool) Stats() Stats {
-	st := Stats{Consumers: p.consumers.Load(), Views: p.views.len()}
+	st := Stats{Consumers: p.consumers.Load()}
+	st.Views, st.Compressed = p.views.len()
 	for i := range p.closed {
 		st.Closed[i] = p.closed[i].Load()
 	}

@@ -11,10 +11,6 @@ import (
 	"event-dispatcher/transport/wire"
 )
 
-// maxPacked is how many different compressed streams there may be: each costs every
-// loop a compressor, of about 1 MiB with what it keeps.
-const maxPacked = 64
-
 // A wanted view is one that consumers have, the same for all of them.
 type wanted struct {
 	view   view.View // fixed
@@ -39,7 +35,8 @@ func (w *wanted) delay() time.Duration {
 // count.
 type wantedViews struct {
 	all    broker.ShardSet
-	most   int
+	most   int        // views that count
+	dense  int        // compressed ones
 	mu     sync.Mutex // guards what follows
 	views  map[view.View]*wanted
 	chosen int // views that count
@@ -83,7 +80,7 @@ func (w *wantedViews) use(v view.View) (*wanted, bool) {
 			w.chosen++
 		}
 		if v.Format.Encoding != wire.Identity {
-			if w.packed == maxPacked {
+			if w.packed == w.dense {
 				if w.counts(v) {
 					w.chosen--
 				}
@@ -116,8 +113,9 @@ func (w *wantedViews) release(want *wanted) {
 	}
 }
 
-func (w *wantedViews) len() int {
+// len is how many views there are, and how many of them are compressed.
+func (w *wantedViews) len() (all, packed int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return len(w.views)
+	return len(w.views), w.packed
 }

@@ -21,6 +21,14 @@ func (c *Consumers) Collect(to metric.Emitter) {
 	to.Gauge("consumers_lagging", "Open streams that are not up to date.", float64(p.Lagging))
 	to.Gauge("lag_bytes", "Memory for what consumers that are behind have taken a part of, and for conflated views.", float64(p.Kept))
 	to.Gauge("views", "Different views that consumers have.", float64(p.Views))
+	to.Gauge("views_compressed", "Different views that consumers have and that are compressed.", float64(p.Compressed))
+	parts := c.options.Views.InUse()
+	for _, of := range []struct {
+		part string
+		n    int
+	}{{"equality", parts.Selects}, {"general", parts.General}, {"members", parts.Shapes}, {"latest", parts.Latest}} {
+		to.Gauge("view_parts", "Different selections with an equality and without (general), members and latest, that consumers ask for or asked for lately.", float64(of.n), "part", of.part)
+	}
 	for _, why := range stream.Reasons() {
 		to.Counter("consumers_closed_total", "Streams closed, by reason.", p.Closed[why], "reason", why.String())
 	}

@@ -15,8 +15,8 @@ import (
 
 // CheckView reports what is wrong with the view of a grant. A parameter that would
 // not confine anybody is an error: the one who wrote it believes that it does.
-func CheckView(b *broker.Broker) func(query string) error {
-	views := view.NewRegistry(view.Options{})
+func CheckView(b *broker.Broker, o view.Options) func(query string) error {
+	views := view.NewRegistry(o)
 	return func(query string) error {
 		var args fasthttp.Args
 		args.Parse(query)

@@ -35,6 +35,14 @@ type Options struct {
 	// Await waits until this instance hears the others about all that consumers want.
 	// Nil: there are no others.
 	Await func(context.Context)
+
+	// Addresses finds those of clients behind proxies. Nil: they are believed to be the
+	// first that X-Forwarded-For names.
+	Addresses *client.Addresses
+
+	// CompressAuto has streams compressed also for those who only say, by
+	// Accept-Encoding, that they take it.
+	CompressAuto bool
 }
 
 // Consumers has the handler of streams. Its methods may be called by any goroutine.
@@ -47,6 +55,9 @@ type Consumers struct {
 func New(o Options) *Consumers {
 	if o.Views == nil {
 		o.Views = view.NewRegistry(view.Options{})
+	}
+	if o.Addresses == nil {
+		o.Addresses = &client.Addresses{}
 	}
 	return &Consumers{options: o}
 }
@@ -78,7 +89,7 @@ func (c *Consumers) Stream(ctx *fasthttp.RequestCtx) {
 		c.upgrade(ctx)
 		return
 	}
-	asked, ok := c.ask(ctx, preferred(&ctx.Request.Header))
+	asked, ok := c.ask(ctx, c.preferred(&ctx.Request.Header))
 	if !ok {
 		return
 	}
@@ -92,7 +103,7 @@ func (c *Consumers) Stream(ctx *fasthttp.RequestCtx) {
 // Head serves HEAD where Stream serves GET: the same head, and then the end. Nobody
 // becomes a consumer, so it is no reason to refuse that there are too many.
 func (c *Consumers) Head(ctx *fasthttp.RequestCtx) {
-	asked, ok := c.ask(ctx, preferred(&ctx.Request.Header))
+	asked, ok := c.ask(ctx, c.preferred(&ctx.Request.Header))
 	if !ok {
 		return
 	}
@@ -109,12 +120,16 @@ func (c *Consumers) serve(ctx *fasthttp.RequestCtx, asked asked) {
 	// The cursor is taken here, before the consumer can see its stream open:
 	// from the answer on it gets everything.
 	ticket, text, err := c.admit(asked)
+	if errors.Is(err, stream.ErrViews) && chosenByHeader(ctx, asked.view) {
+		asked.view.Format.Encoding = wire.Identity // there is no place for one more that is compressed
+		ticket, text, err = c.admit(asked)
+	}
 	c.await(ctx, err)
 	if err != nil {
 		c.refuse(ctx, asked.view.Format, reasonOf(err))
 		return
 	}
-	watch, ticket, ok := c.watch(ctx, ticket)
+	watch, ticket, ok := c.watch(ctx, ticket.By(c.who(ctx)))
 	if !ok {
 		return
 	}
@@ -137,8 +152,8 @@ func (c *Consumers) await(ctx context.Context, admitted error) {
 }
 
 // preferred is the format that a request's headers ask for.
-func preferred(h *fasthttp.RequestHeader) wire.Format {
-	f := wire.Format{Unchunked: !h.IsHTTP11()}
+func (c *Consumers) preferred(h *fasthttp.RequestHeader) wire.Format {
+	f := wire.Format{Unchunked: !h.IsHTTP11(), Encoding: c.offered(h)}
 	if bytes.Contains(h.Peek(fasthttp.HeaderAccept), []byte("application/x-ndjson")) {
 		f.Kind = wire.NDJSON
 	}
@@ -147,24 +162,25 @@ func preferred(h *fasthttp.RequestHeader) wire.Format {
 
 // asked is what a consumer asked for.
 type asked struct {
-	view  view.View
-	after string // id of the place to resume from; empty: now
-	text  string // of the opening
+	view    view.View
+	after   string   // id of the place to resume from; empty: now
+	unknown []string // parameters that mean nothing here
 }
 
 // admit finds a place for a consumer, and the text of its opening.
 func (c *Consumers) admit(asked asked) (stream.Ticket, string, error) {
+	opening := c.opening(asked.view, asked.unknown)
 	if asked.after == "" {
 		ticket, err := c.options.Pool.Admit(asked.view)
-		return ticket, asked.text, err
+		return ticket, opening, err
 	}
 	ticket, resumed, err := c.options.Pool.Resume(asked.view, asked.after)
 	text := "resumed"
 	if !resumed {
 		text = "cannot resume: what was published before is not known here"
 	}
-	if asked.text != "" {
-		text += "; " + asked.text
+	if opening != "" {
+		text += "; " + opening
 	}
 	return ticket, text, err
 }
@@ -179,7 +195,7 @@ func (c *Consumers) ask(ctx *fasthttp.RequestCtx, format wire.Format) (asked, bo
 	case errors.As(err, &param) && param.Param == "shards":
 		c.options.Refusals.Reject(ctx, refusal.Shards)
 	case errors.As(err, &param):
-		c.options.Refusals.Explain(ctx, refusal.Parameter, param.Error())
+		c.options.Refusals.Explain(ctx, reasonOfParam(param), param.Error())
 	default:
 		c.options.Refusals.Reject(ctx, refusal.Views)
 	}
@@ -202,7 +218,18 @@ func (c *Consumers) ask(ctx *fasthttp.RequestCtx, format wire.Format) (asked, bo
 		c.options.Refusals.Explain(ctx, refusal.Parameter, reason)
 		return asked{}, false
 	}
-	return asked{v, from, c.opening(v, unknown)}, true
+	return asked{v, from, unknown}, true
+}
+
+// reasonOfParam is why a parameter is refused.
+func reasonOfParam(e *view.ParamError) refusal.Reason {
+	switch {
+	case !e.TooMuch:
+		return refusal.Parameter
+	case e.Param == "query":
+		return refusal.Query
+	}
+	return refusal.ViewTooLarge
 }
 
 // cannotMix names what the writer loops cannot do together.
@@ -241,6 +268,9 @@ func (c *Consumers) head(ctx *fasthttp.RequestCtx, f wire.Format) []byte {
 	if f.Encoding != wire.Identity {
 		b = append(append(append(b, "Content-Encoding: "...), f.Encoding.String()...), "\r\n"...)
 	}
+	if c.options.CompressAuto {
+		b = append(b, "Vary: Accept-Encoding\r\n"...)
+	}
 	b = append(append(b, "Content-Type: "...), f.ContentType()...)
 	b = append(fasthttp.AppendHTTPDate(append(b, "\r\nDate: "...), ctx.Time()), "\r\n"...)
 	for _, list := range [][]reply.Header{streamHeaders, c.options.CORS.Headers(&ctx.Request.Header)} {
@@ -253,7 +283,7 @@ func (c *Consumers) head(ctx *fasthttp.RequestCtx, f wire.Format) []byte {
 
 // Refuse answers a consumer that finds no place, and says no more than that.
 func (c *Consumers) Refuse(ctx *fasthttp.RequestCtx, reason refusal.Reason) {
-	c.refuse(ctx, preferred(&ctx.Request.Header), reason)
+	c.refuse(ctx, c.preferred(&ctx.Request.Header), reason)
 }
 
 // refuse answers a consumer that finds no place. An EventSource never

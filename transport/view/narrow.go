@@ -18,11 +18,11 @@ import (
 func (r *Registry) Narrow(v, grant View) (View, error) {
 	if grant.Shape != nil {
 		if param := v.outside(grant.Shape.paths); param != "" {
-			return View{}, &ParamError{param, "about a member that the grant does not include"}
+			return View{}, &ParamError{Param: param, Reason: "about a member that the grant does not include"}
 		}
 	}
 	if v.Shards &= grant.Shards; v.Shards == broker.ShardSet(0) {
-		return View{}, &ParamError{"shards", "none of them is granted"}
+		return View{}, &ParamError{Param: "shards", Reason: "none of them is granted"}
 	}
 	var err error
 	if v.Select, err = both(v.Select, grant.Select); err != nil {
@@ -33,7 +33,7 @@ func (r *Registry) Narrow(v, grant View) (View, error) {
 	} else if grant.Shape != nil {
 		v.Shape = newShape(common(v.Shape.paths, grant.Shape.paths)).build()
 		if len(v.Shape.paths) == 0 {
-			return View{}, &ParamError{"members", "none of them is granted"}
+			return View{}, &ParamError{Param: "members", Reason: "none of them is granted"}
 		}
 	}
 	return r.intern(v)
@@ -81,7 +81,7 @@ func both(a, b *Select) (*Select, error) {
 		s = b.sample
 	case b.sample.share == 0:
 	case !slices.Equal(s.by, b.sample.by):
-		return nil, &ParamError{"sample", "what is granted is sampled by another member"}
+		return nil, &ParamError{Param: "sample", Reason: "what is granted is sampled by another member"}
 	case b.sample.share < s.share:
 		s = b.sample // the smaller share is a part of the larger one
 	}

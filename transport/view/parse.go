@@ -52,7 +52,7 @@ func (r *Registry) Check(format wire.Format, b Shards, args iter.Seq2[[]byte, []
 			continue
 		}
 		if length += len(key) + len(value); length > r.options.MaxQuery {
-			return View{}, nil, &ParamError{"query", fmt.Sprintf("longer than %d bytes", r.options.MaxQuery)}
+			return View{}, nil, &ParamError{Param: "query", Reason: fmt.Sprintf("longer than %d bytes", r.options.MaxQuery), TooMuch: true}
 		}
 		if err := d.parameter(string(key), string(value)); err != nil {
 			return View{}, nil, err
@@ -102,7 +102,7 @@ func (d *draft) parameter(name, value string) error {
 		d.other(name, value)
 		return nil
 	}
-	fail := func(reason string) error { return &ParamError{name, reason} }
+	fail := func(reason string) error { return &ParamError{Param: name, Reason: reason} }
 	if name != "where" {
 		if slices.Contains(d.given, name) {
 			return fail("given more than once")
@@ -113,7 +113,8 @@ func (d *draft) parameter(name, value string) error {
 		return fail(errUTF8.Error())
 	}
 	if err := read(d, value); err != nil {
-		return fail(strings.TrimPrefix(err.Error(), name+": "))
+		_, much := err.(tooMuch)
+		return &ParamError{Param: name, Reason: strings.TrimPrefix(err.Error(), name+": "), TooMuch: much}
 	}
 	return nil
 }
@@ -157,22 +158,30 @@ func (d *draft) readWhere(value string) error {
 		return err
 	}
 	if len(d.conditions) == d.options.MaxConditions {
-		return fmt.Errorf("more than %d of them", d.options.MaxConditions)
+		return tooMuch{d.options.MaxConditions, "of them"}
 	}
 	if len(c.values) > d.options.MaxValues {
-		return fmt.Errorf("more than %d values", d.options.MaxValues)
+		return tooMuch{d.options.MaxValues, "values"}
 	}
 	d.conditions = append(d.conditions, c)
 	return d.path(c.path)
 }
 
+// tooMuch is more of something than a view can have.
+type tooMuch struct {
+	most int
+	what string
+}
+
+func (e tooMuch) Error() string { return fmt.Sprintf("more than %d %s", e.most, e.what) }
+
 // path holds a path to the bounds.
 func (d *draft) path(names []string) error {
 	if len(names) > d.options.MaxDepth {
-		return fmt.Errorf("a path of more than %d names", d.options.MaxDepth)
+		return tooMuch{d.options.MaxDepth, "names in a path"}
 	}
 	if d.names += len(names); d.names > maxNames {
-		return fmt.Errorf("more than %d names in all paths together", maxNames)
+		return tooMuch{maxNames, "names in all paths together"}
 	}
 	return nil
 }
@@ -206,7 +215,7 @@ func (d *draft) readMembers(value string) error {
 			return err
 		}
 		if len(d.members) == d.options.MaxMembers {
-			return fmt.Errorf("more than %d of them", d.options.MaxMembers)
+			return tooMuch{d.options.MaxMembers, "of them"}
 		}
 		if err := d.path(names); err != nil {
 			return err
@@ -294,24 +303,24 @@ func (d *draft) finish() (err error) {
 	v := &d.view
 	switch {
 	case d.by != nil && d.share == 0:
-		return &ParamError{"by", "says by what to sample; sample is missing"}
+		return &ParamError{Param: "by", Reason: "says by what to sample; sample is missing"}
 	case v.Pace.Latest != nil && v.Pace.Every == 0:
-		return &ParamError{"latest", "needs every, the interval of which it is the latest"}
+		return &ParamError{Param: "latest", Reason: "needs every, the interval of which it is the latest"}
 	case v.Pace.Every != 0 && v.Pace.Latest == nil:
-		return &ParamError{"every", "needs latest, the member of which each value passes once in it"}
+		return &ParamError{Param: "every", Reason: "needs latest, the member of which each value passes once in it"}
 	}
-	if v.Format.Kind == wire.WebSocket && v.Format.Encoding != wire.Identity {
-		if d.encoding {
-			return &ParamError{"encoding", "a WebSocket is not compressed; leave it out, or ask for another wire"}
-		}
-		v.Format.Encoding = wire.Identity
+	if v.Format.Kind == wire.WebSocket && v.Format.Encoding != wire.Identity && d.encoding {
+		return &ParamError{Param: "encoding", Reason: "a WebSocket is not compressed; leave it out, or ask for another wire"}
+	}
+	if !d.encoding && (v.Format.Kind == wire.WebSocket || v.Pace.Every > 0) {
+		v.Format.Encoding = wire.Identity // whatever a header offered
 	}
 	if v.Format.Kind == wire.NDJSON {
 		v.Format.Notices = false // they are lines there, whatever is asked for
 	}
 	if v.Shards == 0 {
 		if v.Shards, err = d.shards.ParseShards(""); err != nil {
-			return &ParamError{"shards", err.Error()}
+			return &ParamError{Param: "shards", Reason: err.Error()}
 		}
 	}
 	if d.share == 1 && d.by == nil {

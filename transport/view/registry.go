@@ -23,13 +23,14 @@ type Options struct {
 	MaxGeneral int
 
 	// MaxConditions is how many where parameters a view can have. Zero means
-	// 16.
+	// 16; more than 64 means 64.
 	MaxConditions int
 
 	// MaxValues is how many values a condition can have. Zero means 64.
 	MaxValues int
 
-	// MaxMembers is how many paths the members parameter can have. Zero means 32.
+	// MaxMembers is how many paths the members parameter can have. Zero means 32; more
+	// than 64 means 64.
 	MaxMembers int
 
 	// MaxDepth is how many names a path can have: it is how deep a pass goes
@@ -51,6 +52,7 @@ func (o Options) withDefaults() Options {
 		}
 	}
 	o.MaxDepth = min(o.MaxDepth, 16)
+	o.MaxConditions, o.MaxMembers = min(o.MaxConditions, 64), min(o.MaxMembers, 64)
 	return o
 }
 
@@ -175,8 +177,9 @@ func (s *interned[T]) sweep() int {
 // A ParamError says which parameter cannot be served, and why. It has nothing in
 // it of what the client sent.
 type ParamError struct {
-	Param  string
-	Reason string
+	Param   string
+	Reason  string
+	TooMuch bool // a view cannot have so many; Param "query" is the length of all
 }
 
 func (e *ParamError) Error() string { return strings.TrimSuffix(e.Param+": "+e.Reason, ": ") }

@@ -88,6 +88,7 @@ func Parse(args []string, getenv func(string) string, help io.Writer) (*Config, 
 	c.access(t)
 	c.ingest(t)
 	c.streams(t)
+	c.views(t)
 	c.sessions(t)
 	c.instances(t)
 	c.drain(t)

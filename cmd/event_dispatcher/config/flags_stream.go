@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"time"
 
 	"event-dispatcher/broker/wake"
@@ -31,4 +32,30 @@ func (c *Config) streams(t *table) {
 		c.Sockets.Stall = o.Stall
 		return nil
 	})
+}
+
+// views declares the flags of what a consumer may ask for.
+func (c *Config) views(t *table) {
+	o, v := &c.Streams, &c.Transport.Views
+	t.group("Views")
+	t.read("compress", "ask", "`who` gets a compressed stream: ask, who asks for it by encoding=gzip; auto, also who sends Accept-Encoding: gzip", c.compress)
+	t.count(&o.MaxViews, "max-views", 1024, 1, 1<<16, "most different views at once (503 beyond)")
+	t.count(&v.MaxGeneral, "max-general-views", 256, 1, 1<<16, "most of them without an equality, which are tried for every event (503 beyond)")
+	t.count(&o.MaxCompressed, "max-compressed-views", 64, 1, 4096, "most of them that are compressed, 1 MiB each for every loop (503 beyond)")
+	t.count(&v.MaxConditions, "max-conditions", 16, 1, 64, "most conditions (where) of a view (400 beyond)")
+	t.count(&v.MaxMembers, "max-members", 32, 1, 64, "most paths that the members of a view list (400 beyond)")
+	t.count(&v.MaxQuery, "max-query", 4<<10, 64, 12<<10, "longest query of a stream, in `bytes` when decoded (400 beyond)")
+
+	t.then(func() error {
+		v.MaxDistinct = 4 * o.MaxViews // those that were looked at, too, until they are collected
+		return nil
+	})
+}
+
+func (c *Config) compress(text string) error {
+	if text != "ask" && text != "auto" {
+		return errors.New("must be ask or auto")
+	}
+	c.Transport.CompressAuto = text == "auto"
+	return nil
 }
