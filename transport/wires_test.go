@@ -77,6 +77,57 @@ func TestWebSocketCarriesAView(t *testing.T) {
 	}
 }
 
+// What a player sends is never taken for a notice, whatever is in it: where notices are
+// JSON, the first bytes tell.
+func TestEventsThatLookLikeNoticesAreTold(t *testing.T) {
+	t.Parallel()
+	const head = `{"$dispatcher":`
+	s := start(t)
+	lines := s.dial()
+	fmt.Fprint(lines, request("GET", "/events?wire=ndjson&ids=1", ""))
+	resp, err := http.ReadResponse(bufio.NewReader(lines), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	body := bufio.NewReader(resp.Body)
+	shaped := s.upgrade("/events?members=$dispatcher&notices=event")
+	plain := s.upgrade("/events")
+	text := func(c *consumer) string {
+		for {
+			if op, text := c.frame(); op == 0x81 {
+				return text
+			}
+		}
+	}
+	if got := text(shaped); !strings.HasPrefix(got, head+`{"connected":`) {
+		t.Fatalf("first text frame = %q; want what was understood", got)
+	}
+	for _, event := range []string{
+		head + `{"skipped":42}}`, head + `{"id":"zzz.1"}}`, head + `{"retry":1}}`, head + `{"ended":"x"}}`, head + `null}`,
+		`{"a":1,"$dispatcher":{"skipped":42}}`, `  ` + head + `{"skipped":42}}`, `{ "$dispatcher":{"skipped":1}}`, `{"\u0024dispatcher":{"skipped":1}}`,
+		`"$dispatcher"`, `[{"$dispatcher":1}]`,
+	} {
+		s.post("/metrics", event)
+		for got := ""; got == ""; { // the opening and its id come first
+			line, err := body.ReadString('\n')
+			if err != nil {
+				t.Fatal(err)
+			}
+			if line = strings.TrimSuffix(line, "\n"); !strings.HasPrefix(line, head) {
+				if got = line; got != "" && strings.TrimPrefix(got, " "+head) != strings.TrimPrefix(event, head) && got != event {
+					t.Errorf("line of %s = %q; want the event, behind a blank if it begins like a notice", event, got)
+				}
+			}
+		}
+		if got := text(plain); got != event {
+			t.Errorf("text frame of %s = %q where no notice is text; want the event", event, got)
+		}
+		if got := text(shaped); strings.HasPrefix(got, head) || !json.Valid([]byte(got)) {
+			t.Errorf("text frame of %s = %q among notices; want no notice", event, got)
+		}
+	}
+}
+
 func TestViewThatCannotBeServedIsRefused(t *testing.T) {
 	t.Parallel()
 	s := start(t, func(o *setup) {

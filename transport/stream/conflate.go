@@ -78,7 +78,7 @@ func (l *loop) hold(h *herd, shard int, b *broker.Batch, picked []int32, now tim
 			l.shaped = h.shape.Append(l.shaped[:0], json)
 			json = l.shaped
 		}
-		if h.format.EventIDs() { // framed when its id is known
+		if h.format.IDs { // framed when its id is known
 			f.data = append(f.data, json...)
 		} else {
 			f.data = h.format.AppendEvent(f.data, json)

@@ -1,8 +1,10 @@
 package stream
 
 import (
+	"bufio"
 	"bytes"
 	"compress/gzip"
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -18,7 +20,7 @@ import (
 )
 
 // readCut reads at most n bytes of a stream with ids, then cuts it off. It returns the
-// events of the blocks that were whole and the last id, as an EventSource takes them.
+// events whose ids came, and the last id: an EventSource takes them so.
 func (r *rig) readCut(v view.View, lastID string, n int64, until func(events []string) bool) (events []string, id string, err error) {
 	ticket, ok, err := r.pool.Resume(v, lastID)
 	if err != nil || !ok && lastID != "" {
@@ -28,12 +30,20 @@ func (r *rig) readCut(v view.View, lastID string, n int64, until func(events []s
 	defer near.Close()
 	ticket.Serve(far, ticket.AppendOpening(nil, ""))
 	id = lastID
+	if v.Format.Kind == wire.WebSocket {
+		events, id = readFrames(io.LimitReader(near, n), id, until)
+		return events, id, nil
+	}
 	var block []byte
 	body := httputil.NewChunkedReader(io.LimitReader(near, n))
 	if v.Format.Encoding == wire.Gzip {
 		if body, err = gzip.NewReader(body); err != nil {
 			return nil, id, nil // cut in the head
 		}
+	}
+	if v.Format.Kind == wire.NDJSON {
+		events, id = readLines(body, id, until)
+		return events, id, nil
 	}
 	for buf := make([]byte, 1); until == nil || !until(events); {
 		if _, err := io.ReadFull(body, buf); err != nil {
@@ -56,6 +66,65 @@ func (r *rig) readCut(v view.View, lastID string, n int64, until func(events []s
 	return events, id, nil
 }
 
+// readLines is readCut for NDJSON.
+func readLines(body io.Reader, id string, until func(events []string) bool) ([]string, string) {
+	var taken taken
+	taken.id = id
+	for in := bufio.NewReader(body); until == nil || !until(taken.events); {
+		line, err := in.ReadString('\n')
+		if err != nil {
+			break
+		}
+		taken.text(strings.TrimSuffix(line, "\n"))
+	}
+	return taken.events, taken.id
+}
+
+// readFrames is readCut for WebSocket.
+func readFrames(body io.Reader, id string, until func(events []string) bool) ([]string, string) {
+	var taken taken
+	taken.id = id
+	for until == nil || !until(taken.events) {
+		var head [4]byte
+		if _, err := io.ReadFull(body, head[:2]); err != nil {
+			break
+		}
+		size := int(head[1])
+		if size == 126 {
+			if _, err := io.ReadFull(body, head[2:]); err != nil {
+				break
+			}
+			size = int(binary.BigEndian.Uint16(head[2:]))
+		}
+		text := make([]byte, size)
+		if _, err := io.ReadFull(body, text); err != nil {
+			break
+		}
+		if head[0] == 0x81 {
+			taken.text(string(text))
+		}
+	}
+	return taken.events, taken.id
+}
+
+// A taken is what a consumer has of a stream on which ids follow their events.
+type taken struct {
+	events  []string
+	waiting []string // for their id
+	id      string
+}
+
+func (t *taken) text(line string) {
+	id, ok := strings.CutPrefix(line, `{"$dispatcher":{"id":"`)
+	switch {
+	case ok:
+		t.id = strings.TrimSuffix(id, `"}}`)
+		t.events, t.waiting = append(t.events, t.waiting...), nil
+	case line != "" && !strings.HasPrefix(line, `{"$dispatcher":`):
+		t.waiting = append(t.waiting, line)
+	}
+}
+
 // Consumers that are cut at random bytes and resume get each event once, in the order of
 // its shard, whatever their view.
 func TestResumeAfterACutAnywhereNeitherLosesNorDoubles(t *testing.T) {
@@ -71,6 +140,8 @@ func TestResumeAfterACutAnywhereNeitherLosesNorDoubles(t *testing.T) {
 		}{
 			{"ids=1", false}, {"ids=1&members=shard,number", false}, {"ids=1&where=size>=70", true}, {"ids=1&max_delay=5ms", false},
 			{"ids=1&encoding=gzip", false}, {"ids=1&encoding=gzip&where=size>=70", true},
+			{"ids=1&wire=ndjson", false}, {"ids=1&wire=ndjson&encoding=gzip&where=size>=70", true},
+			{"ids=1&wire=ws", false}, {"ids=1&wire=ws&members=shard,number&where=size>=70", true},
 		}
 		for shard := range 3 {
 			for n := range perShard {
@@ -146,7 +217,8 @@ func TestResumePlaceMovesWithoutEvents(t *testing.T) {
 		r := newRig(t, roomy(2), o)
 		views := newViews(t, r.broker)
 		var clients []*client
-		for _, query := range []string{"ids=1&where=size>=1000", "ids=1&where=size>=1000&encoding=gzip", "ids=1&where=size>=1000&every=10ms&latest=shard"} {
+		for _, query := range []string{"ids=1&where=size>=1000", "ids=1&where=size>=1000&encoding=gzip", "ids=1&where=size>=1000&every=10ms&latest=shard",
+			"ids=1&where=size>=1000&wire=ndjson", "ids=1&where=size>=1000&wire=ws"} {
 			clients = append(clients, r.join(joinOptions{view: views.of(query)}))
 		}
 		for range 5 {
@@ -172,25 +244,32 @@ func TestResumePlaceMovesWithoutEvents(t *testing.T) {
 func TestResumeOfAConflatedViewNeitherLosesNorDoubles(t *testing.T) {
 	eachEngine(t, func(t *testing.T, o Options) {
 		r := newRig(t, roomy(2), o)
-		v := newViews(t, r.broker).of("ids=1&every=10ms&latest=pad")
-		id := string(appendPlace(nil, r.broker, r.broker.Head(v.Shards)))
-		for i := range 20 { // each event with a value of its own
-			r.publish(0, 1+i)
-			r.publish(1, 101+i)
-		}
-		random, got := rand.New(rand.NewPCG(3, 3)), map[string]int{}
-		for len(got) < 40 {
-			left := 40 - len(got)
-			events, last, err := r.readCut(v, id, int64(1+random.IntN(1500)), func(events []string) bool { return len(events) >= left })
-			if err != nil {
-				t.Fatal(err)
-			}
-			id = last
-			for _, e := range events {
-				if got[e]++; got[e] > 1 {
-					t.Fatalf("event %s came twice", e)
-				}
-			}
+		for _, wire := range []string{"sse", "ndjson", "ws"} {
+			r.resumesConflated(t, newViews(t, r.broker).of("ids=1&every=10ms&latest=pad&wire="+wire))
 		}
 	})
+}
+
+// resumesConflated publishes events that each have a value of their own, and has a
+// consumer be cut until it has them.
+func (r *rig) resumesConflated(t *testing.T, v view.View) {
+	id := string(appendPlace(nil, r.broker, r.broker.Head(v.Shards)))
+	for i := range 20 {
+		r.publish(0, 1+i)
+		r.publish(1, 101+i)
+	}
+	random, got := rand.New(rand.NewPCG(3, 3)), map[string]int{}
+	for len(got) < 40 {
+		left := 40 - len(got)
+		events, last, err := r.readCut(v, id, int64(1+random.IntN(1500)), func(events []string) bool { return len(events) >= left })
+		if err != nil {
+			t.Fatal(err)
+		}
+		id = last
+		for _, e := range events {
+			if got[e]++; got[e] > 1 {
+				t.Fatalf("event %s came twice", e)
+			}
+		}
+	}
 }

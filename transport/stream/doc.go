@@ -61,12 +61,12 @@
 //
 // # Places to resume from
 //
-// An id is the broker's epoch and a sequence per shard. On Server-Sent Events with ids
-// each event has its own, in the same block, so whoever is cut anywhere and resumes gets
-// no event twice and lacks none. Of the event's shard it has the sequence behind the
-// event, of the others where the reader stands: the fronts for a herd, its own cursors
-// for a laggard. A keep-alive carries a newer place, for views that little passes. On the
-// other wires an id follows each batch: what came behind the last one comes again.
+// An id is the broker's epoch and a sequence per shard. With ids each event has its own:
+// in the same block of Server-Sent Events, so whoever is cut anywhere and resumes gets no
+// event twice and lacks none; right behind it on the other wires, where the same holds
+// for who counts an event when its id has come. Of the event's shard it has the sequence
+// behind the event, of the others where the reader stands: the fronts for a herd, its own
+// cursors for a laggard. A keep-alive carries a newer place, for views that little passes.
 //
 // # Wires
 //

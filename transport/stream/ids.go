@@ -37,7 +37,7 @@ func (l *loop) appendEventID(f wire.Format, dst, json []byte) []byte {
 // view that nothing passes for long, the last event's id grows old.
 func (l *loop) appendKeepAlive(h *herd, dst []byte) []byte {
 	dst = append(dst, l.pool.options.keepAlive(h.format)...)
-	if h.format.EventIDs() && (h.conflation == nil || len(h.conflation.held) == 0) {
+	if h.format.IDs && (h.conflation == nil || len(h.conflation.held) == 0) {
 		dst = l.appendID(h.format, dst, h.cursors())
 	}
 	return dst

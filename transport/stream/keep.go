@@ -40,7 +40,7 @@ func (h *herd) eventKey(shard int, b *broker.Batch, first, events int) pieceKey 
 
 // ownKey is eventKey for a laggard. Its ids have its own places in other shards.
 func (h *herd) ownKey(shard int, b *broker.Batch, first, events int) pieceKey {
-	if h.format.EventIDs() && len(h.want.shards) > 1 {
+	if h.format.IDs && len(h.want.shards) > 1 {
 		return pieceKey{}
 	}
 	return h.eventKey(shard, b, first, events)

@@ -36,7 +36,7 @@ func (l *loop) shareOf(h *herd, from []uint64) *share {
 	start := 0
 	for _, e := range f.held {
 		if !e.over && (from == nil || int64(e.seq-from[h.want.place(e.shard)]) >= 0) {
-			if h.format.EventIDs() {
+			if h.format.IDs {
 				l.place[h.want.place(e.shard)] = e.seq + 1
 				s.bytes = l.appendEventID(h.format, s.bytes, f.data[start:e.end])
 			} else {
@@ -47,16 +47,13 @@ func (l *loop) shareOf(h *herd, from []uint64) *share {
 		}
 		start = e.end
 	}
-	if h.format.IDs && !h.format.EventIDs() && len(s.ends) > 0 {
-		s.bytes = l.appendID(h.format, s.bytes, h.cursors())
-	}
 	return s
 }
 
 // sharesAll reports whether a member that came when it had read up to from gets the same
 // bytes as those that have been there for longer.
 func (f *conflation) sharesAll(h *herd, from []uint64) bool {
-	if h.format.EventIDs() && len(from) > 1 {
+	if h.format.IDs && len(from) > 1 {
 		return false
 	}
 	for _, e := range f.held {
@@ -171,10 +168,6 @@ func (l *loop) cutShare(c *consumer) {
 	of := g.piece
 	l.giveBack(c)
 	g.share = nil
-	if left == 0 { // only the place to resume from is cut
-		g.rest = append([]byte(nil), g.rest...)
-		return
-	}
 	start := 0
 	if s.taken > 0 {
 		start = s.ends[s.taken-1]

@@ -40,7 +40,7 @@ func (l *loop) build(h *herd, shard int, b *broker.Batch, picked []int32, cursor
 		cursors = h.cursors()
 	}
 	own := 0 // place of the shard in l.place
-	if h.format.EventIDs() {
+	if h.format.IDs {
 		l.placeAt(cursors)
 		own = h.want.place(shard)
 	}
@@ -54,16 +54,13 @@ func (l *loop) build(h *herd, shard int, b *broker.Batch, picked []int32, cursor
 		switch {
 		case h.raw:
 			bytes = append(bytes, event...)
-		case h.format.EventIDs():
+		case h.format.IDs:
 			l.place[own] = b.Cursor(t.index(i) + 1).Sequence()
 			bytes = l.appendEventID(h.format, bytes, json)
 		default:
 			bytes = h.format.AppendEvent(bytes, json)
 		}
 		ends = append(ends, len(bytes))
-	}
-	if h.format.IDs && !h.format.EventIDs() && t.events > 0 {
-		bytes = l.appendID(h.format, bytes, cursors)
 	}
 	l.scratch, l.ends = bytes, ends
 	t.bytes, t.ends = bytes, ends
@@ -105,9 +102,6 @@ type cut struct {
 // cut tells where the first n bytes of a take end.
 func (t *take) cut(b *broker.Batch, n int) cut {
 	k, partial := t.find(b, n)
-	if k == t.events { // what follows the events was cut
-		return cut{delivered: k, passed: b.Events, whole: t.bytes[n:]}
-	}
 	i := t.index(k)
 	if partial == 0 {
 		return cut{delivered: k, passed: i}

@@ -22,5 +22,7 @@
 // a notice is a comment of one line without an empty line behind it, because some
 // clients show every empty line as a message. A browser takes a retry field when
 // its line ends, so that needs no empty line either. On NDJSON notices are lines
-// with the only member "$dispatcher"; on WebSocket they are control frames.
+// with the only member "$dispatcher"; on WebSocket they are control frames, and text
+// frames like those lines for who asks for them. An event that begins like such a notice
+// is written behind a blank, so the first bytes of a line or frame tell.
 package wire

@@ -14,8 +14,8 @@ type Format struct {
 	// Notices are sent as events named "skipped", besides comments.
 	Notices bool
 
-	// IDs has a consumer told the places to resume from. On Server-Sent Events each
-	// event has its own; on the others a notice follows each batch.
+	// IDs has a consumer told the places to resume from: each event has its own, in its
+	// block of Server-Sent Events, or in a notice right behind it.
 	IDs bool
 }
 

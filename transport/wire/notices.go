@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"bytes"
 	"strconv"
 	"strings"
 	"time"
@@ -9,9 +10,6 @@ import (
 // InRing reports whether events have on this format the bytes that they have in
 // the ring.
 func (f Format) InRing() bool { return f.Kind == SSE && f.chunked() && !f.IDs }
-
-// EventIDs reports whether each event is appended with its id, by AppendEventID.
-func (f Format) EventIDs() bool { return f.IDs && f.Kind == SSE }
 
 // chunked reports whether what this format appends is in chunks. Of a compressed
 // body the blocks are.
@@ -48,20 +46,48 @@ func (f Format) AppendEvent(dst, json []byte) []byte {
 	at := len(dst)
 	switch f.Kind {
 	case WebSocket:
-		return append(AppendTextHeader(dst, len(json)), json...)
+		return f.appendText(dst, json)
 	case NDJSON:
-		return f.close(append(append(f.open(dst), json...), '\n'), at)
+		return f.close(appendLine(f.open(dst), json), at)
 	}
 	return f.close(append(append(append(f.open(dst), dataField...), json...), blankLine...), at)
 }
 
-// AppendEventID appends an event and the place behind it, in one block of
-// Server-Sent Events: an EventSource takes both or, if its connection ends inside
-// the block, none.
+// AppendEventID appends an event and the place behind it. On Server-Sent Events they are
+// one block: an EventSource takes both or, if its connection ends inside the block, none.
+// On the others the place follows, and who takes an event for received when that has come
+// gets it once, too.
 func (f Format) AppendEventID(dst, id, json []byte) []byte {
 	at := len(dst)
+	switch f.Kind {
+	case WebSocket:
+		return f.AppendID(f.appendText(dst, json), id)
+	case NDJSON:
+		dst = appendLine(f.open(dst), json)
+		return f.close(append(appendMember(dst, "id", strconv.Quote(string(id))), '\n'), at)
+	}
 	dst = append(append(append(f.open(dst), "id: "...), id...), '\n')
 	return f.close(append(append(append(dst, dataField...), json...), blankLine...), at)
+}
+
+// noticeHead begins what we say ourselves where events are bare JSON, and no event does.
+const noticeHead = `{"$dispatcher":`
+
+// appendLine appends an event as a line of NDJSON. Behind a blank it is the same JSON and
+// no notice.
+func appendLine(dst, json []byte) []byte {
+	if bytes.HasPrefix(json, []byte(noticeHead)) {
+		dst = append(dst, ' ')
+	}
+	return append(append(dst, json...), '\n')
+}
+
+// appendText appends an event as a text frame: as a line, if some frames are notices.
+func (f Format) appendText(dst, json []byte) []byte {
+	if (f.Notices || f.IDs) && bytes.HasPrefix(json, []byte(noticeHead)) {
+		return append(append(AppendTextHeader(dst, 1+len(json)), ' '), json...)
+	}
+	return append(AppendTextHeader(dst, len(json)), json...)
 }
 
 // AppendOpening appends what a stream begins with, so that it is seen to be open
@@ -214,7 +240,7 @@ func AppendRetry(dst []byte, after time.Duration) []byte {
 
 // appendMember appends a notice as JSON.
 func appendMember(dst []byte, name, value string) []byte {
-	dst = append(append(dst, `{"$dispatcher":{"`...), name...)
+	dst = append(append(append(dst, noticeHead...), `{"`...), name...)
 	dst = append(append(dst, `":`...), value...)
 	return append(dst, "}}"...)
 }
