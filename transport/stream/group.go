@@ -17,6 +17,7 @@ type group struct {
 	ahead   []*consumer   // laggards that wait for a front; of a group that may be late
 	fronts  []front       // by shard
 	herds   []*herd
+	hasty   int          // of them, those that are not patient
 	matcher view.Matcher // of the herds that select
 	byID    []*herd      // by the id of their selection
 	ids     []int32      // of the herds that an event is for
@@ -60,6 +61,9 @@ func (g *group) follow(want *wanted, cursors []broker.Cursor, now time.Time) *he
 	if h.conflation != nil {
 		h.conflation.since = h.cursors()
 	}
+	if !h.patient() {
+		g.hasty++
+	}
 	g.herds = append(g.herds, h)
 	return h
 }
@@ -81,6 +85,9 @@ func (g *group) forget(h *herd) {
 	if h.sel != nil {
 		g.matcher.Remove(h.id)
 		g.byID[h.id] = nil
+	}
+	if !h.patient() {
+		g.hasty--
 	}
 	g.herds = slices.DeleteFunc(g.herds, is)
 }

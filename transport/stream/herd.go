@@ -42,6 +42,9 @@ func newHerd(g *group, want *wanted, now time.Time) *herd {
 	return h
 }
 
+// patient reports whether an event is seldom written to the members at once.
+func (h *herd) patient() bool { return h.sel != nil || h.conflation != nil || h.packer != nil }
+
 // join makes c, a laggard, a member.
 func (h *herd) join(c *consumer) {
 	if len(h.members) == 0 { // what was swept meanwhile, c was written in its own turns

@@ -150,7 +150,7 @@ func (l *loop) run() {
 	defer l.waiter.Leave()
 	swept, more := false, false // by the last turn; laggards with more to write
 	for !l.stopped {
-		if pause := l.pace.pause(); pause > 0 && swept && !more {
+		if pause := l.pace.pause(l.live.hasty == 0); pause > 0 && swept && !more {
 			l.sockets.pause(pause) // not parked: publishers need not wake us
 		}
 		l.wait(swept || more)
