@@ -35,7 +35,7 @@ func (l *loop) keepAlive(now time.Time) {
 		h.written = now
 		if h.packer != nil {
 			if len(h.members) > 0 {
-				h.packer.write(l.appendKeepAlive(h, nil), now)
+				h.packer.take(l.appendKeepAlive(h, nil), now)
 				l.closeBlock(h, now)
 			}
 			l.enterWaiting(h.packer) // they may need one of their own

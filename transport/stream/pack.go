@@ -3,8 +3,6 @@ package stream
 import (
 	"time"
 
-	"github.com/klauspost/compress/flate"
-
 	"event-dispatcher/broker"
 )
 
@@ -18,9 +16,6 @@ const (
 	packedBytes = 2 << 20
 	// packedRead is how much a consumer reads alone at once.
 	packedRead = 32 << 10
-	// packLevel is the fastest: the window, which goes on from block to block, gives
-	// most of what there is to gain.
-	packLevel = flate.BestSpeed
 )
 
 // A packer compresses what a herd gets, once for all its members. It has one window,
@@ -34,8 +29,7 @@ const (
 // until it is up to date. A laggard goes on with the blocks that it lacks while they are
 // kept.
 type packer struct {
-	w     *flate.Writer
-	out   sink
+	*compressor
 	clean bool // the next block is a keyframe
 	delay time.Duration
 
@@ -78,27 +72,18 @@ type tickRun struct {
 	n  int
 }
 
-type sink struct{ bytes []byte }
-
-func (s *sink) Write(p []byte) (int, error) {
-	s.bytes = append(s.bytes, p...)
-	return len(p), nil
-}
-
 func newPacker(h *herd) *packer {
-	p := &packer{clean: true, delay: max(packDelay, h.want.view.Pace.MaxDelay)}
-	p.w, _ = flate.NewWriter(&p.out, packLevel) // fails for levels that there are not
-	return p
+	return &packer{compressor: newCompressor(), clean: true, delay: max(packDelay, h.want.view.Pace.MaxDelay)}
 }
 
-func (p *packer) write(b []byte, now time.Time) {
+func (p *packer) take(b []byte, now time.Time) {
 	if p.plain == 0 {
 		p.due = now.Add(p.delay)
 	}
 	p.plain += len(b)
 	p.clean = false
 	p.sum.write(b)
-	_, _ = p.w.Write(b) // a sink takes everything
+	p.write(b)
 }
 
 // pack takes what a herd gets of a batch of a shard into its compressor.
@@ -111,7 +96,7 @@ func (l *loop) pack(h *herd, shard int, b *broker.Batch, picked []int32, now tim
 	if t.events == 0 {
 		return
 	}
-	p.write(t.bytes, now)
+	p.take(t.bytes, now)
 	p.events += t.events
 	p.runs = append(p.runs, tickRun{b.At(t.index(0)), t.events})
 	if p.plain >= packBytes {
@@ -125,7 +110,7 @@ func (l *loop) packSkipped(h *herd, skipped uint64, now time.Time) {
 	if len(h.members) == 0 && p.lagging == 0 {
 		return
 	}
-	p.write(h.format.AppendSkipped(nil, skipped), now)
+	p.take(h.format.AppendSkipped(nil, skipped), now)
 	p.skipped += skipped
 }
 
@@ -153,13 +138,11 @@ func (l *loop) passOver(h *herd) {
 // closeBlock ends a block, and writes it to the members.
 func (l *loop) closeBlock(h *herd, now time.Time) {
 	p := h.packer
-	_ = p.w.Flush()
 	passed := h.passed()
 	b := &block{
-		bytes: frameBlock(nil, h.format, p.out.bytes), events: p.events, skipped: p.skipped, passed: passed, sum: p.sum, runs: p.runs,
+		bytes: frameBlock(nil, h.format, p.block(p.events)), events: p.events, skipped: p.skipped, passed: passed, sum: p.sum, runs: p.runs,
 		over: passed - p.passed - uint64(p.events) - p.skipped,
 	}
-	p.out.bytes = p.out.bytes[:0]
 	p.closed = p.sum
 	p.next++
 	whole := 0
@@ -245,7 +228,7 @@ func (l *loop) enter(c *consumer) bool {
 		return false
 	}
 	if !p.clean {
-		p.w.Reset(&p.out)
+		p.forget()
 		p.clean = true
 	}
 	l.passOver(h)

@@ -1,5 +1,7 @@
 package wire
 
+import "strconv"
+
 const (
 	sizeDigits = 6
 	chunkHead  = "000000\r\n"
@@ -43,15 +45,14 @@ func putSize(p []byte, n int) {
 	}
 }
 
-// AppendChunk appends body as one chunk, unless it is empty: an empty one would
-// end the stream.
+// AppendChunk appends body as one chunk of no more bytes than it needs, unless it is
+// empty: an empty one would end the stream.
 func AppendChunk(dst, body []byte) []byte {
 	if len(body) == 0 {
 		return dst
 	}
-	at := len(dst)
-	dst = append(append(dst, chunkHead...), body...)
-	return closeChunk(dst, at)
+	dst = append(strconv.AppendUint(dst, uint64(len(body)), 16), "\r\n"...)
+	return append(append(dst, body...), chunkTail...)
 }
 
 // closeChunk ends the chunk whose head begins at a place in dst.

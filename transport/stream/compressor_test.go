@@ -1,0 +1,112 @@
+package stream
+
+import (
+	"bytes"
+	"compress/flate"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"testing"
+
+	"event-dispatcher/transport/wire"
+)
+
+// A heartbeat is about what a player sends: half of it words that repeat, half digits
+// and names that do not.
+func heartbeat(random *rand.Rand, n int) []byte {
+	return fmt.Appendf(nil, `data: {"event_name":"HEARTBEAT","session_id":"00000000-0000-4000-a000-%012d","timestamp":%d,"version":1,"data":{"platform":%q,"position":%d,`+
+		`"buffered_duration":%06d,"bitrate":%06d,"frame_drops":%06d,"bandwidth":%06d,"playback_duration":%06d,"url":"https://media.example/assets/%06d/master.m3u8",`+
+		`"stall":{"count":%d,"duration":%06d},"player":{"name":"player","platform":"Web","version":"1.2.%d"},"screen":{"width":1920,"height":1080}}}`+"\n\n",
+		random.IntN(200), 1764752400000+n*20, []string{"Web", "Apple", "Android"}[random.IntN(3)], n,
+		random.IntN(1e6), random.IntN(1e6), random.IntN(1e6), random.IntN(1e6), random.IntN(1e6), random.IntN(1e6),
+		random.IntN(9), random.IntN(1e6), random.IntN(99))
+}
+
+// However many events there are in a block, now few and then many, the blocks are one
+// stream, and each can be read to its end when it comes.
+func TestWindowGoesOnFromLevelToLevel(t *testing.T) {
+	t.Parallel()
+	random := rand.New(rand.NewPCG(1, 2))
+	z := newCompressor()
+	var plain, packed []byte
+	var ends [][2]int // of the blocks, in both
+	levels, before := 0, z.level
+	for block := range 600 {
+		events := 1
+		if block/100%2 == 1 {
+			events = 20
+		}
+		for range events {
+			b := heartbeat(random, block)
+			z.write(b)
+			plain = append(plain, b...)
+		}
+		packed = append(packed, z.block(events)...)
+		ends = append(ends, [2]int{len(plain), len(packed)})
+		if z.level != before {
+			levels, before = levels+1, z.level
+		}
+		if block == 400 {
+			z.forget()
+		}
+	}
+	if levels < 5 {
+		t.Errorf("the level changed %d times; want it to follow the events", levels)
+	}
+	for _, end := range ends {
+		got := make([]byte, end[0])
+		if _, err := io.ReadFull(flate.NewReader(bytes.NewReader(packed[:end[1]])), got); err != nil || !bytes.Equal(got, plain[:end[0]]) {
+			t.Fatalf("the first %d bytes are not %d bytes of the stream: %v", end[1], end[0], err)
+		}
+	}
+	// Behind an empty window somebody may enter.
+	from := ends[400]
+	got, err := io.ReadAll(flate.NewReader(bytes.NewReader(packed[from[1]:])))
+	if err != io.ErrUnexpectedEOF || !bytes.Equal(got, plain[from[0]:]) {
+		t.Errorf("from the keyframe on: %d bytes, %v; want %d and no end", len(got), err, len(plain)-from[0])
+	}
+}
+
+// A block an event, which is what 50 events a second are, takes a quarter of the bytes,
+// and full blocks a sixth.
+func TestCompressionSavesWhatItPromises(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ events, ratio int }{{1, 4}, {40, 6}} {
+		random := rand.New(rand.NewPCG(3, 4))
+		z := newCompressor()
+		plain, packed := 0, 0
+		for n := range 100 * tt.events {
+			b := heartbeat(random, n)
+			z.write(b)
+			plain += len(frameBlock(nil, wire.Format{}, b))
+			if n%tt.events == tt.events-1 {
+				packed += len(frameBlock(nil, wire.Format{}, z.block(tt.events)))
+			}
+		}
+		if got := float64(plain) / float64(packed); got < float64(tt.ratio) {
+			t.Errorf("%d events in a block: %.2f times fewer bytes; want %d", tt.events, got, tt.ratio)
+		}
+	}
+}
+
+func BenchmarkCompress(b *testing.B) {
+	for _, events := range []int{1, 4, 16, 40} {
+		b.Run(fmt.Sprintf("events=%d", events), func(b *testing.B) {
+			random := rand.New(rand.NewPCG(3, 4))
+			var all [][]byte
+			for n := range 4096 {
+				all = append(all, heartbeat(random, n))
+			}
+			z := newCompressor()
+			plain, packed, n := 0, 0, 0
+			for b.Loop() {
+				z.write(all[n%len(all)])
+				plain += len(all[n%len(all)])
+				if n++; n%events == 0 {
+					packed += len(z.block(events))
+				}
+			}
+			b.ReportMetric(float64(plain)/float64(max(packed, 1)), "times-fewer")
+		})
+	}
+}
