@@ -116,16 +116,16 @@ func TestEveryDeliveryIsAccountedFor(t *testing.T) {
 			return r.Sockets.Ended == 0 && r.Sockets.Messages > 0
 		}},
 		{"event_dispatcher", "-consumers 10 -wire ws -rate 300", nil},
-		{"event_dispatcher", "-consumers 2 -rate 300 -varied 50 -crowd 2:sse:where=event_name=ERROR,STOP -crowd 2:ndjson:where=session_id={n} -crowd 2:sse:members=session_id,data.position -crowd 2:ws:where=data.platform=Web -crowd 1:sse:sample=0.5&by=session_id", func(r report.Report) bool {
-			return len(r.Crowd) == 5 && r.Crowd[0].Received > 0 && r.Crowd[0].PassedOver > r.Crowd[0].Received
+		{"event_dispatcher", "-consumers 2 -rate 300 -varied 50 -crowd 2:sse:where=event_name=ERROR,STOP -crowd 2:ndjson:where=session_id={n} -crowd 2:sse:members=session_id,data.position -crowd 2:ws:where=data.platform=Web -crowd 1:sse:sample=0.5&by=session_id -crowd 2:sse:every=200ms&latest=session_id -crowd 2:ndjson:encoding=gzip -crowd 1:sse+stall: -crowd-stall 300ms", func(r report.Report) bool {
+			return len(r.Crowd) == 8 && r.Crowd[0].Received > 0 && r.Crowd[0].PassedOver > r.Crowd[0].Received
 		}},
-		{"event_dispatcher", "-consumers 0 -rate 500 -varied 50 -crowd 10:sse+resume:ids=1 -crowd 5:sse+resume:ids=1&where=event_name=HEARTBEAT -crowd 5:sse+resume:ids=1&encoding=gzip -crowd-stay 200ms", func(r report.Report) bool {
+		{"event_dispatcher", "-consumers 0 -rate 500 -varied 50 -crowd 10:sse+resume:ids=1 -crowd 5:sse+resume:ids=1&where=event_name=HEARTBEAT -crowd 5:sse+resume:ids=1&encoding=gzip -crowd 5:ndjson+resume:ids=1 -crowd 5:ws+resume:ids=1&where=event_name=HEARTBEAT -crowd-stay 200ms", func(r report.Report) bool {
 			for _, a := range r.Crowd {
 				if a.Returns == 0 || a.Received == 0 || a.Repeated+a.Doubled+a.Unexplained+a.Strangers+a.Disorder > 0 {
 					return false
 				}
 			}
-			return len(r.Crowd) == 3
+			return len(r.Crowd) == 5
 		}},
 		{"chanhub", "-consumers 6 -slow 2 -rate 400", nil},
 		{"chanhub", "-consumers 6 -reconnect 2 -reconnect-every 100ms -rate 400", func(r report.Report) bool { return r.Deliveries.Returns > 0 && r.Ledger.Streams > 6 }},

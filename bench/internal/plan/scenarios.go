@@ -89,7 +89,8 @@ func general(n int) string {
 const mixed = "-crowd 10:sse -crowd 10:sse:where=event_name=ERROR,STOP -crowd 10:ndjson:where=session_id={n} " +
 	"-crowd 5:sse:sample=0.3&by=session_id -crowd 5:sse:members=event_name,session_id,data.position " +
 	"-crowd 5:sse:every=500ms&latest=session_id -crowd 5:sse:max_delay=200ms -crowd 5:sse:encoding=gzip -crowd 5:ndjson:encoding=gzip " +
-	"-crowd 10:ws -crowd 5:ws:where=data.platform=Web&where=event_name!=ERROR -crowd 5:ndjson -crowd 5:sse+stall -crowd 20:sse+resume:ids=1"
+	"-crowd 10:ws -crowd 5:ws:where=data.platform=Web&where=event_name!=ERROR -crowd 5:ndjson -crowd 5:sse+stall -crowd 20:sse+resume:ids=1 " +
+	"-crowd 5:ndjson+resume:ids=1 -crowd 5:ws+resume:ids=1"
 
 func flags(s string) []string { return strings.Fields(s) }
 

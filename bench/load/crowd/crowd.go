@@ -52,6 +52,7 @@ type consumer struct {
 	was       bool // opened once
 	rested    bool
 	lastID    string
+	waiting   []byte // event whose id has not come, on the wires on which it follows
 	hasID     atomic.Bool
 	started   time.Time
 	repeated  uint64
@@ -126,6 +127,7 @@ func (c *consumer) live(ctx context.Context) {
 			return
 		}
 		c.returns++
+		c.waiting = c.waiting[:0]
 		// Where it comes back to is its last id; what came behind that comes again.
 		c.uncovered = make(map[uint64]bool)
 		for _, position := range c.sinceID {

@@ -76,9 +76,7 @@ func (c *consumer) events(in *bufio.Reader) error {
 				c.event(data)
 			}
 			if hasID {
-				c.lastID = id
-				c.hasID.Store(true)
-				c.sinceID = c.sinceID[:0]
+				c.remember(id)
 			}
 			data, name, hasID = nil, "", false
 		case line[0] == ':':
@@ -109,16 +107,40 @@ func (c *consumer) lines(in *bufio.Reader) error {
 // text takes a line or a text frame: an event, or a notice as JSON.
 func (c *consumer) text(b []byte) {
 	if !bytes.HasPrefix(b, []byte(`{"$dispatcher":`)) {
-		c.event(b)
+		if c.spec.Resumes { // it counts when its id has come
+			c.waiting = append(c.waiting[:0], b...)
+		} else {
+			c.event(b)
+		}
 		return
 	}
 	var notice struct {
-		Dispatcher struct{ Skipped *uint64 } `json:"$dispatcher"`
+		Dispatcher struct {
+			Skipped       *uint64
+			ID, Connected string
+		} `json:"$dispatcher"`
 	}
-	// Over WebSocket the ping has said it already.
-	if json.Unmarshal(b, &notice) == nil && notice.Dispatcher.Skipped != nil && c.spec.Wire == "ndjson" {
+	switch err := json.Unmarshal(b, &notice); {
+	case err != nil:
+		c.wrong++
+	case notice.Dispatcher.Skipped != nil && c.spec.Wire == "ndjson": // over WebSocket the ping has said it already
 		c.skipped += *notice.Dispatcher.Skipped
+	case notice.Dispatcher.ID != "" && c.spec.Resumes:
+		if len(c.waiting) > 0 {
+			c.event(c.waiting)
+			c.waiting = c.waiting[:0]
+		}
+		c.remember(notice.Dispatcher.ID)
+	default:
+		c.notice(notice.Dispatcher.Connected)
 	}
+}
+
+// remember takes the place to come back to.
+func (c *consumer) remember(id string) {
+	c.lastID = id
+	c.hasID.Store(true)
+	c.sinceID = c.sinceID[:0]
 }
 
 func (c *consumer) notice(text string) {
@@ -133,8 +155,13 @@ func (c *consumer) notice(text string) {
 }
 
 func (c *consumer) socket(ctx context.Context, target string) error {
+	header := http.Header{}
+	if c.lastID != "" {
+		header.Set("Last-Event-ID", c.lastID)
+	}
 	conn, resp, err := websocket.Dial(ctx, strings.Replace(target, "http:", "ws:", 1), &websocket.DialOptions{
 		HTTPClient: c.crowd.client,
+		HTTPHeader: header,
 		OnPingReceived: func(_ context.Context, payload []byte) bool {
 			c.notice(string(payload))
 			return true

@@ -57,8 +57,8 @@ func Parse(text string) (*Spec, error) {
 	if len(parts) == 3 {
 		s.Query = parts[2]
 	}
-	if s.Resumes && (wire != "sse" || !strings.Contains(s.Query, "ids=1")) {
-		return nil, fmt.Errorf("%q: who resumes needs the wire sse and ids=1", text)
+	if s.Resumes && !strings.Contains(s.Query, "ids=1") {
+		return nil, fmt.Errorf("%q: who resumes needs ids=1", text)
 	}
 	return s, s.query()
 }
