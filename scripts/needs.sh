@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs what the tests run besides Go: a real Redis, real proxies, a real browser,
-# Node.js and curl. Says what it installs; fails if it cannot. With -check it installs
+# Node.js, Java and curl. Says what it installs; fails if it cannot. With -check it installs
 # nothing, and says which tests were not run for want of what.
 set -eu
 
@@ -20,6 +20,9 @@ need chromium chromium "tests with a browser"
 need node nodejs "tests with Node.js"
 need npm npm "tests with Node.js"
 need curl curl "tests with curl"
+need jq jq "the recipe for jq"
+need javac default-jdk-headless "the recipe for Java"
+python3 -c "import requests" >/dev/null 2>&1 || need requests python3-requests "the recipe for Python"
 need nginx nginx "tests behind nginx"
 need haproxy haproxy "tests behind haproxy"
 need promtool prometheus "tests of alerts and of the dashboard"
