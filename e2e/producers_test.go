@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"path"
 	"reflect"
 	"regexp"
 	"slices"
@@ -68,7 +69,13 @@ func elsewhere(t testing.TB, dir string) string {
 		fmt.Fprint(w, "<!doctype html><p>elsewhere")
 	})
 	mux.Handle("/files/", http.StripPrefix("/files/", http.FileServer(http.Dir(dir))))
-	mux.Handle("/npm/", http.StripPrefix("/npm/", http.FileServer(http.Dir("node_modules"))))
+	npm := http.StripPrefix("/npm/", http.FileServer(http.Dir("node_modules")))
+	mux.HandleFunc("/npm/", func(w http.ResponseWriter, r *http.Request) {
+		if path.Ext(r.URL.Path) == "" { // as bundlers have it
+			r.URL.Path += ".js"
+		}
+		npm.ServeHTTP(w, r)
+	})
 	s := httptest.NewServer(mux)
 	t.Cleanup(s.Close)
 	return s.URL

@@ -25,13 +25,13 @@ const patience = 90 * time.Second
 var binary string
 
 func TestMain(m *testing.M) {
-	for _, command := range []string{"redis-server", "chromium", "node", "curl"} {
+	for _, command := range []string{"redis-server", "redis-cli", "chromium", "node", "curl", "jq", "bash", "openssl", "java"} {
 		if _, err := exec.LookPath(command); err != nil {
 			fmt.Fprintf(os.Stderr, "%s is not installed: sh e2e/run.sh installs what these tests need\n", command)
 			os.Exit(1)
 		}
 	}
-	for _, name := range []string{"ws", "hls.js", "@svta/cml-cmcd"} {
+	for _, name := range []string{"ws", "hls.js", "@svta/cml-cmcd", "@srgssr/pillarbox-web", "undici"} {
 		if _, err := os.Stat("node_modules/" + name); err != nil {
 			fmt.Fprintln(os.Stderr, "the npm packages are not installed: sh e2e/run.sh installs what these tests need")
 			os.Exit(1)

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Installs what the tests run besides Go: a real Redis, real proxies, a real browser,
-# Node.js, Java and curl. Says what it installs; fails if it cannot. With -check it installs
+# Installs what the tests run besides Go: a real Redis, NATS and Prometheus, real proxies,
+# a real browser, Node.js, Python, Java and curl. Says what it installs; fails if it cannot. With -check it installs
 # nothing, and says which tests were not run for want of what.
 set -eu
 
@@ -9,6 +9,13 @@ need() { # command, Debian package, tests
 	command -v "$1" >/dev/null 2>&1 && return
 	missing="$missing $2"
 	[ "$check" = "" ] || echo "NOT RUN: $3, for want of $1" >&2
+}
+module() { # of Python: any that is found, or Debian's
+	for python in python3 /usr/bin/python3; do
+		"$python" -c "import $1" >/dev/null 2>&1 && return
+	done
+	missing="$missing python3 python3-$1"
+	[ "$check" = "" ] || echo "NOT RUN: clients in Python, for want of $1" >&2
 }
 check="${1:-}"
 
@@ -20,9 +27,12 @@ need chromium chromium "tests with a browser"
 need node nodejs "tests with Node.js"
 need npm npm "tests with Node.js"
 need curl curl "tests with curl"
-need jq jq "the recipe for jq"
-need javac default-jdk-headless "the recipe for Java"
-python3 -c "import requests" >/dev/null 2>&1 || need requests python3-requests "the recipe for Python"
+need jq jq "commands of the documents"
+need openssl openssl "commands of the documents"
+need javac default-jdk-headless "the recipe for Java, and a client in Java"
+module requests
+module aiohttp
+module websockets
 need nginx nginx "tests behind nginx"
 need haproxy haproxy "tests behind haproxy"
 need promtool prometheus "tests of alerts and of the dashboard"
