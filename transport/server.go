@@ -107,7 +107,7 @@ type Options struct {
 	Gate *access.Gate
 
 	// Degraded lists what does not work although the service does, for
-	// /readyz. Nil means Redis, if there is a relay and it is not up.
+	// /readyz. Nil means what the relay says, if there is one.
 	Degraded func() []string
 
 	// Relay takes accepted events to other instances. Nil: there are none.

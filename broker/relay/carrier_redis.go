@@ -57,9 +57,13 @@ func (o *redisOut) Publish(parcels []Parcel) {
 			commands[i] = o.client.B().Publish().Channel(name).Message(text).Build()
 		}
 	}
+	cluster := o.client.Mode() == rueidis.ClientModeCluster
 	for i, r := range o.client.DoMulti(context.Background(), commands...) {
 		heard, err := r.AsInt64()
 		parcels[i].Heard, parcels[i].Err = int(heard), err
+		if cluster && (!o.sharded || parcels[i].Channel.Original) {
+			parcels[i].Heard = Unheard // it counts those at one node
+		}
 	}
 }
 

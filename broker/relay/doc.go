@@ -65,6 +65,9 @@
 // before they are back is lost for them. NATS does not say how many listen: they get
 // settle.
 //
+// An instance that ends says farewell. One that is silent without having done that was
+// killed, or talks to another server: [Relay.Degraded] tells of it for a minute.
+//
 // A Redis that has become a replica answers as before, and nobody hears what is
 // published there. The publisher asks for the role every second, and connects again.
 //

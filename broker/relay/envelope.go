@@ -13,7 +13,8 @@ import (
 //	0       4          "evd2": the format and its version
 //	4       16         origin: the instance's random id
 //	20      8          sequence of the first event, within its origin and shard
-//	28      4          count of events n; 0 only tells the sequence
+//	28      4          count of events n; 0 only tells the sequence, and the largest one that the
+//	                   instance ends
 //	32      1          shard at the origin
 //	33      4 × n      their lengths, each at least 1
 //	33+4n   the rest   the events, JSON, back to back
@@ -66,6 +67,14 @@ type envelope struct {
 	lengths []byte
 	events  []byte
 }
+
+// farewell is the sequence of the last message of an instance, which has no events.
+const farewell = 1<<64 - 1
+
+// appendFarewell makes that message.
+func appendFarewell(to []byte, origin Origin) []byte { return appendHeader(to, origin, 0, farewell, 0) }
+
+func (e *envelope) isFarewell() bool { return e.first == farewell && e.count == 0 }
 
 // decode checks the message's framing; whether the events are JSON is another matter.
 func decode(m []byte) (envelope, error) {

@@ -50,6 +50,7 @@ type publisher struct {
 	channel  func(shard int) Channel
 	pack     func(shard int, first uint64, b *ring.Batch) []message // in order, all of the batch
 	silence  func(shard int, next uint64) []byte                    // the empty message, or nil if the channel has none
+	farewell *Parcel                                                // tells the others not to wait for this instance, or nil
 	presence *Parcel                                                // tells how many shards there are, or nil if one channel has all
 	now      func() ring.Tick
 	maxAge   time.Duration
@@ -90,6 +91,7 @@ func (p *publisher) isUp() bool {
 
 // begin takes the publisher's place before the first event is offered.
 func (p *publisher) begin() {
+	p.receivers.Store(Unheard) // so far
 	p.feeds = make([]feed, len(p.outbox.logs))
 	for i := range p.feeds {
 		p.feeds[i].cursor = p.outbox.logs[i].ring.Head()
@@ -110,6 +112,7 @@ func (p *publisher) run(ctx context.Context) {
 	}
 	p.idle.Store(false)
 	defer p.out.Close()
+	defer p.leave()
 	p.complain(ctx, nil)
 
 	timer := time.NewTimer(announce)
@@ -148,6 +151,13 @@ func (p *publisher) run(ctx context.Context) {
 			p.silent(ctx)
 		}
 		p.idle.Store(false)
+	}
+}
+
+// leave says that this instance ends, if it can be said.
+func (p *publisher) leave() {
+	if p.farewell != nil && p.isUp() {
+		p.out.Publish([]Parcel{*p.farewell})
 	}
 }
 
@@ -194,6 +204,7 @@ func (p *publisher) silent(ctx context.Context) {
 			p.feeds[shard].note(parcel)
 			if parcel.Err == nil {
 				p.receivers.Store(int64(parcel.Heard))
+				p.delay.Store(0) // nothing waits
 			}
 		}
 	}

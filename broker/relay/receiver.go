@@ -40,6 +40,7 @@ const (
 type origin struct {
 	places map[int]place // by its shard
 	seen   time.Time
+	gone   bool // it said farewell
 }
 
 // A place is where a receiver stands in one shard of an origin.
@@ -75,7 +76,7 @@ type receiver struct {
 var GapReasons = [...]string{"lost", "invalid", "refused"}
 
 const (
-	gapLost    = iota // on the way: dropped by the origin, by Redis or by us
+	gapLost    = iota // on the way: dropped by the origin, by the carrier or by us
 	gapInvalid        // not JSON
 	gapRefused        // by the sink
 )
@@ -119,12 +120,13 @@ func (r *receiver) run(ctx context.Context) {
 // nobody is silent.
 func (r *receiver) longestSilence(now time.Time) (longest time.Duration) {
 	const gone = time.Minute
-	if r.from.standing() == 0 {
+	since, heard := r.from.standsSince()
+	if !heard {
 		return 0
 	}
 	for _, o := range r.origins {
-		if silent := now.Sub(o.seen); silent < gone {
-			longest = max(longest, silent)
+		if silent := now.Sub(o.seen); silent < gone && !o.gone {
+			longest = max(longest, min(silent, now.Sub(since)))
 		}
 	}
 	return longest
@@ -158,6 +160,13 @@ func (r *receiver) receive(a arrival) {
 		return
 	}
 	if e.origin == r.self {
+		return
+	}
+	if e.isFarewell() {
+		if o := r.origins[e.origin]; o != nil {
+			o.gone = true
+			r.count()
+		}
 		return
 	}
 	o := r.origin(e.origin)
@@ -239,16 +248,30 @@ func (r *receiver) lose(reason, shard int, n uint64) {
 func (r *receiver) origin(id Origin) *origin {
 	now := time.Now()
 	o := r.origins[id]
+	anew := o == nil || o.gone
 	if o == nil {
 		if len(r.origins) >= maxOrigins {
 			r.forget(now)
 		}
 		o = &origin{places: make(map[int]place)}
 		r.origins[id] = o
-		r.known.Store(int64(len(r.origins)))
 	}
-	o.seen = now
+	o.seen, o.gone = now, false
+	if anew {
+		r.count()
+	}
 	return o
+}
+
+// count counts the origins that have not said farewell.
+func (r *receiver) count() {
+	n := 0
+	for _, o := range r.origins {
+		if !o.gone {
+			n++
+		}
+	}
+	r.known.Store(int64(n))
 }
 
 // forget makes room: the silent ones go, or else the one silent for longest.

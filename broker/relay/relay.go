@@ -2,7 +2,6 @@ package relay
 
 import (
 	"context"
-	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -141,6 +140,7 @@ func New(o Options) *Relay {
 	r.firehose.init(r, "firehose", o.Carrier, Channel{Name: o.Channel}, newOutbox(o.Shards, o.OutboxBytes, o.MaxEvent))
 	r.firehose.publisher.pack = r.pack
 	r.firehose.publisher.silence = func(shard int, next uint64) []byte { return appendHeader(nil, r.origin, shard, next, 0) }
+	r.firehose.publisher.farewell = &Parcel{Channel: Channel{Name: o.Channel}, Text: appendFarewell(nil, r.origin)}
 	r.firehose.subscriber.shards, r.firehose.subscriber.linger = o.Shards, o.Linger
 	if o.Shards > 1 {
 		channels := make([]Channel, o.Shards)
@@ -267,22 +267,6 @@ func (r *Relay) pack(shard int, first uint64, b *ring.Batch) []message {
 	return []message{{text, shard, first, b.Events, b.At(0)}}
 }
 
-// Up reports whether this instance publishes, and hears what it wants of the others.
-func (r *Relay) Up() bool { return r.firehose.up() && (r.options.Sessions == nil || r.sessions.up()) }
-
-// Degraded are the kinds of the carriers that do not do what Up says.
-func (r *Relay) Degraded() (kinds []string) {
-	if !r.firehose.up() {
-		kinds = append(kinds, r.firehose.carrier.Kind())
-	}
-	if r.options.Sessions != nil && !r.sessions.up() && !slices.Contains(kinds, r.sessions.carrier.Kind()) {
-		kinds = append(kinds, r.sessions.carrier.Kind())
-	}
-	return kinds
-}
-
-func (l *lane) up() bool { return l.publisher.isUp() && l.subscriber.well() }
-
 // Drain waits until all that was offered has been published, or ctx is done. The
 // caller has stopped offering.
 func (r *Relay) Drain(ctx context.Context) error {
@@ -307,7 +291,7 @@ func (l *lane) drained() bool {
 	return p.outbox.queued() == 0 && p.idle.Load()
 }
 
-// Close stops and waits for the relay's goroutines. What waits for Redis is
+// Close stops and waits for the relay's goroutines. What waits for a carrier is
 // lost: Drain first.
 func (r *Relay) Close() {
 	r.cancel()

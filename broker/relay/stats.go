@@ -5,7 +5,7 @@ import "time"
 // Stats is a snapshot of a [Relay]; under load its fields may be a few events apart.
 type Stats struct {
 	Up       bool
-	Origins  int // other instances heard of
+	Origins  int // other instances heard of that have not said farewell
 	Firehose LaneStats
 	Sessions LaneStats
 

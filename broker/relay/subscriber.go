@@ -54,10 +54,10 @@ type ear struct {
 	done chan struct{}
 
 	// Guarded by the subscriber's mu.
-	over   bool // stop was called
-	stands bool // the subscription does
-	stood  bool // it did before
-	since  time.Time
+	over   bool      // stop was called
+	stands bool      // the subscription does
+	stood  bool      // it did before
+	since  time.Time // of the first attempt, or of the subscription that stands
 }
 
 // opening is how long the first attempt to subscribe may take before it is worth
@@ -239,6 +239,9 @@ func (s *subscriber) set(e *ear, stands bool) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	before := e.stands
+	if stands && !before {
+		e.since = time.Now()
+	}
 	e.stands, e.stood = stands, e.stood || stands
 	return before != stands
 }
@@ -248,7 +251,20 @@ func (s *subscriber) subscribed() bool {
 	return s.all(func(e *ear) bool { return e != nil && e.stands })
 }
 
-// well reports the same, but gives a subscription that was just begun its time.
+// hearsAll reports whether all channels that there are have been heard for so long.
+func (s *subscriber) hearsAll(long time.Duration) bool {
+	now := time.Now()
+	return s.everything() && s.all(func(e *ear) bool { return e != nil && e.stands && now.Sub(e.since) > long })
+}
+
+// everything reports whether every shard is wanted.
+func (s *subscriber) everything() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.shards == 0 || s.wanted == 1<<s.shards-1
+}
+
+// well reports the same as subscribed, but gives a subscription that was just begun its time.
 func (s *subscriber) well() bool {
 	now := time.Now()
 	return s.all(func(e *ear) bool {
@@ -286,6 +302,17 @@ func (s *subscriber) standing() (n int) {
 		}
 	}
 	return n
+}
+
+// standsSince is from when on the channel of the name itself is heard, if it is.
+func (s *subscriber) standsSince() (since time.Time, stands bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e := s.hearing[""]
+	if e == nil || !e.stands {
+		return time.Time{}, false
+	}
+	return e.since, true
 }
 
 // thrownAway is how many messages came faster than they could be taken.

@@ -88,6 +88,9 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 	if len(cfg.Idle) > 0 {
 		log.Warn("flags ignored: they need -redis", zap.Strings("flags", cfg.Idle))
 	}
+	if cfg.Mixes != "" {
+		log.Warn("deployments may mix: " + cfg.Mixes)
+	}
 	if names := cfg.Lookalikes(os.Environ()); len(names) > 0 {
 		log.Warn("unknown environment variables", zap.Strings("variables", names))
 	}

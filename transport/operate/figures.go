@@ -59,7 +59,7 @@ type window struct {
 }
 
 type otherInstances struct {
-	Carrier   string `json:"carrier"`
+	Carrier   string `json:"carrier"` // redis or nats
 	Up        bool   `json:"up"`
 	Origins   int    `json:"origins"`
 	Published uint64 `json:"published"`
@@ -119,7 +119,7 @@ func (op *Operators) figures(now time.Time) figures {
 	if op.options.Relay != nil {
 		s := op.options.Relay.Stats()
 		f.Relay = &otherInstances{
-			Carrier: "Redis", Up: s.Firehose.Up, Origins: s.Origins,
+			Carrier: op.options.Relay.Carrier(), Up: s.Firehose.Up, Origins: s.Origins,
 			Published: s.Firehose.Published, Received: s.Firehose.Received, Gaps: total(s.Gaps), Dropped: total(s.Firehose.Dropped),
 		}
 	}

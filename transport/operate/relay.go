@@ -12,7 +12,7 @@ type relayed struct{ relay *relay.Relay }
 // Collect implements [metric.Source].
 func (r relayed) Collect(to metric.Emitter) {
 	s := r.relay.Stats()
-	to.Gauge("relay_origins", "Other instances heard of.", float64(s.Origins))
+	to.Gauge("relay_origins", "Other instances heard of that did not end.", float64(s.Origins))
 	to.Gauge("relay_origin_silence_seconds", "For how long another instance that was heard in the last minute has said nothing, the longest.", s.Silence.Seconds())
 	to.Counter("relay_session_gap_events_total", "Session events of other instances that never came here.", s.SessionGaps)
 	to.Counter("relay_duplicate_events_total", "Events of other instances that came again and were passed over.", s.Duplicates)

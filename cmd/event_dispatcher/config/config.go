@@ -53,6 +53,7 @@ type Config struct {
 	Relay       relay.Options
 	given       map[string]bool // flags that somebody chose, by argument or environment
 	Idle        []string        // flags that were given and mean nothing without Redis
+	Mixes       string          // why two deployments would get each other's events, or nothing
 
 	Drain Drain
 

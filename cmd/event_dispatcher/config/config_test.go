@@ -292,6 +292,23 @@ func TestFlagsThatNeedRedisAreNotedWithoutIt(t *testing.T) {
 	}
 }
 
+// A subject of NATS has no prefix and no number of a database.
+func TestDeploymentsThatWouldMixAreTold(t *testing.T) {
+	t.Parallel()
+	for args, want := range map[string]bool{
+		"-redis redis://h":                                       false,
+		"-redis redis://h/1 -redis-prefix a:":                    false,
+		"-relay nats://h -redis redis://h":                       false,
+		"-relay nats://h -redis redis://h/1":                     true,
+		"-relay nats://h -redis redis://h -redis-prefix a:":      true,
+		"-relay nats://h -redis redis://h/1 -redis-channel mine": false,
+	} {
+		if got := parse(t, strings.Fields(args), nil).Mixes; (got != "") != want {
+			t.Errorf("%s: %q; want a warning: %v", args, got, want)
+		}
+	}
+}
+
 // Pub/Sub knows no databases and no prefixes: the channels' names keep deployments apart
 // that share a Redis. Names that are given, and those without either, stay.
 func TestChannelsTellDeploymentsApart(t *testing.T) {

@@ -31,6 +31,9 @@ func (c *Config) instances(t *table) {
 		case c.NATS != nil && !relay.ValidSubject(o.Channel):
 			return errors.New("-redis-channel: in NATS a subject has no blanks, no * and no >, and no empty part between its dots")
 		}
+		if c.NATS != nil && c.Redis != nil && !t.given("redis-channel") && (c.RedisPrefix != "" || c.Redis.Database() > 0) {
+			c.Mixes = "-redis-prefix and the number of the database keep deployments apart in Redis, not in NATS: give each its -redis-channel, or players' events of all come to all"
+		}
 		if c.Redis == nil {
 			t.flags.Visit(func(f *flag.Flag) { // those that were given in vain
 				ours := c.NATS != nil && (f.Name == "redis-channel" || f.Name == "redis-outbox-bytes")
@@ -50,10 +53,8 @@ func (c *Config) nameChannels(t *table) {
 	if c.Redis == nil {
 		return
 	}
-	given := map[string]bool{}
-	t.flags.Visit(func(f *flag.Flag) { given[f.Name] = true })
 	for name, channel := range map[string]*string{"redis-channel": &c.Relay.Channel, "redis-session-channel": &c.Relay.SessionChannel} {
-		if given[name] || name == "redis-channel" && c.NATS != nil {
+		if t.given(name) || name == "redis-channel" && c.NATS != nil {
 			continue
 		}
 		*channel = c.RedisPrefix + *channel

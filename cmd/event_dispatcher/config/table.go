@@ -195,3 +195,9 @@ Every flag is also an environment variable (-max-body: MAX_BODY) and a line of t
 		fs.PrintDefaults()
 	}
 }
+
+// given reports whether somebody chose the flag's value.
+func (t *table) given(name string) (given bool) {
+	t.flags.Visit(func(f *flag.Flag) { given = given || f.Name == name })
+	return given
+}
