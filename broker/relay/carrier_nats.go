@@ -124,7 +124,7 @@ func (o *natsOut) MaxMessage() int { return int(o.nc.MaxPayload()) }
 func (o *natsOut) Close() { o.nc.Close() }
 
 func (n *overNATS) In(ctx context.Context, failed func(error)) (In, error) {
-	i := &natsIn{heard: make(map[*nats.Subscription]struct{}), gone: make(chan struct{})}
+	i := &natsIn{heard: make(map[*nats.Subscription]uint64), gone: make(chan struct{})}
 	var err error
 	i.nc, err = n.connect(ctx, failed,
 		nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}), // a slow consumer's count is with its subscription
@@ -141,11 +141,11 @@ func (n *overNATS) In(ctx context.Context, failed func(error)) (In, error) {
 type natsIn struct {
 	nc *nats.Conn
 
-	mu       sync.Mutex // guards what follows
-	heard    map[*nats.Subscription]struct{}
-	overflow uint64        // of subscriptions that have ended
-	gone     chan struct{} // closed when the connection is lost, then a new one
-	why      error         // it was lost last time
+	mu       sync.Mutex                    // guards what follows
+	heard    map[*nats.Subscription]uint64 // what each has thrown away, when it was last asked
+	overflow uint64                        // of subscriptions that have ended
+	gone     chan struct{}                 // closed when the connection is lost, then a new one
+	why      error                         // it was lost last time
 }
 
 // lost ends all that is heard. The library subscribes again by itself when it finds
@@ -176,7 +176,7 @@ func (i *natsIn) Hear(ctx context.Context, c Channel, began func(), put func(tex
 		return err
 	}
 	i.mu.Lock()
-	i.heard[sub] = struct{}{}
+	i.heard[sub] = 0
 	i.mu.Unlock()
 	if err := i.nc.FlushTimeout(natsTimeout); err != nil {
 		return err
@@ -197,14 +197,20 @@ func (i *natsIn) Hear(ctx context.Context, c Channel, began func(), put func(tex
 }
 
 func (i *natsIn) forget(sub *nats.Subscription) {
-	dropped, _ := sub.Dropped()
-	_ = sub.Unsubscribe() // fails without a connection, which has no subscriptions either
 	i.mu.Lock()
-	defer i.mu.Unlock()
-	if _, ok := i.heard[sub]; ok {
-		delete(i.heard, sub)
-		i.overflow += uint64(max(dropped, 0))
+	i.overflow += i.askLocked(sub)
+	delete(i.heard, sub)
+	i.mu.Unlock()
+	_ = sub.Unsubscribe() // fails without a connection, which has no subscriptions either
+}
+
+// askLocked asks a subscription how many messages it has thrown away. It does not say so any
+// more when the connection is closed.
+func (i *natsIn) askLocked(sub *nats.Subscription) uint64 {
+	if n, err := sub.Dropped(); err == nil && n > 0 {
+		i.heard[sub] = uint64(n)
 	}
+	return i.heard[sub]
 }
 
 func (i *natsIn) Overflows() uint64 {
@@ -212,14 +218,13 @@ func (i *natsIn) Overflows() uint64 {
 	defer i.mu.Unlock()
 	n := i.overflow
 	for sub := range i.heard {
-		if dropped, err := sub.Dropped(); err == nil {
-			n += uint64(dropped)
-		}
+		n += i.askLocked(sub)
 	}
 	return n
 }
 
 func (i *natsIn) Close() {
+	i.Overflows() // asks for the last time
 	i.nc.Close()
 	i.lost(nats.ErrConnectionClosed) // the library calls nobody after this
 }

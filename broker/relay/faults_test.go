@@ -247,9 +247,10 @@ func testARestartedInstanceIsANewOrigin(t *testing.T, server engine) {
 	o.settled(t)
 	skipped, received := o.b.skipped.Load(), o.b.received.Load()
 	o.a.relay.Close()
+	eventually(t, "gone", func() bool { return o.b.relay.Stats().Origins == 0 })
 	again := newInstance(t, server.URL(), Options{}, nil)
 	eventually(t, "up", again.relay.Up)
-	eventually(t, "heard of", func() bool { return o.b.relay.Stats().Origins == 2 })
+	eventually(t, "heard of", func() bool { return o.b.relay.Stats().Origins == 1 })
 	again.post(event(o.posted+1, 100))
 	eventually(t, "its event", func() bool { return o.b.received.Load() == received+1 })
 	if s := o.b.skipped.Load(); s != skipped {
