@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"event-dispatcher/internal/natstest"
+	"event-dispatcher/internal/testkit"
 )
 
 func TestNATSClusterLosesServersAndTheBooksBalance(t *testing.T) {
@@ -27,7 +28,7 @@ func TestNATSClusterLosesServersAndTheBooksBalance(t *testing.T) {
 }
 
 func TestNATSAbsentAtStart(t *testing.T) {
-	addr := natstest.FreeAddr(t)
+	addr := testkit.FreeAddr(t)
 	a, b := newInstance(t, "nats://"+addr, Options{}, nil), newInstance(t, "nats://"+addr, Options{}, nil)
 	a.post(event(1, 100))
 	eventually(t, "local delivery", func() bool { return a.received.Load() == 1 })

@@ -44,7 +44,7 @@ func Start(tb testing.TB, args ...string) *Server {
 	return startAnywhere(tb, func() []string { return args })
 }
 
-// StartAt is Start at an address that [FreeAddr] gave.
+// StartAt is Start at an address that [testkit.FreeAddr] gave.
 func StartAt(tb testing.TB, addr string, args ...string) *Server {
 	tb.Helper()
 	s, err := start(tb, addr, args)
@@ -69,7 +69,7 @@ func StartCluster(tb testing.TB, n int) []*Server {
 	tb.Helper()
 	routes := make([]string, n)
 	for k := range routes {
-		routes[k] = "nats://" + FreeAddr(tb)
+		routes[k] = "nats://" + testkit.FreeAddr(tb)
 	}
 	all := make([]*Server, n)
 	for k := range all {
@@ -78,7 +78,7 @@ func StartCluster(tb testing.TB, n int) []*Server {
 		})
 	}
 	for _, s := range all {
-		s.waitFor("the servers know each other", func() bool { return s.number("/routez", "num_routes") >= n-1 })
+		testkit.Eventually(tb, "the servers know each other", func() bool { return s.number("/routez", "num_routes") >= n-1 })
 	}
 	return all
 }
@@ -95,23 +95,12 @@ func URL(servers ...*Server) string {
 // URL is the server's address as a URL.
 func (s *Server) URL() string { return URL(s) }
 
-// FreeAddr is a loopback address where nobody listens.
-func FreeAddr(tb testing.TB) string {
-	tb.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		tb.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
-
 // startAnywhere is start on a free port. Somebody may have taken it in between, so it
 // is tried again with others.
 func startAnywhere(tb testing.TB, args func() []string) *Server {
 	tb.Helper()
 	for try := 1; ; try++ {
-		s, err := start(tb, FreeAddr(tb), args())
+		s, err := start(tb, testkit.FreeAddr(tb), args())
 		if err == nil {
 			return s
 		}
@@ -123,7 +112,7 @@ func startAnywhere(tb testing.TB, args func() []string) *Server {
 
 func start(tb testing.TB, addr string, args []string) (*Server, error) {
 	tb.Helper()
-	s := &Server{tb: tb, Addr: addr, monitor: FreeAddr(tb)}
+	s := &Server{tb: tb, Addr: addr, monitor: testkit.FreeAddr(tb)}
 	_, port, _ := net.SplitHostPort(addr)
 	_, monitor, _ := net.SplitHostPort(s.monitor)
 	s.args = slices.Concat([]string{testkit.Daemon(tb, "nats-server"), "--addr", "127.0.0.1", "--port", port, "--http_port", monitor}, args)
@@ -139,7 +128,7 @@ func (s *Server) launch() error {
 	s.out = new(bytes.Buffer)
 	s.cmd = exec.Command(s.args[0], s.args[1:]...)
 	s.cmd.Stdout, s.cmd.Stderr = s.out, s.out
-	s.cmd.SysProcAttr = dieWithParent()
+	s.cmd.SysProcAttr = testkit.DieWithParent()
 	if err := s.cmd.Start(); err != nil {
 		return err
 	}
@@ -228,15 +217,4 @@ func (s *Server) page(page string) map[string]any {
 		s.tb.Fatalf("%s: %v in %q", page, err, text)
 	}
 	return values
-}
-
-// waitFor waits, with long patience: machines are slow.
-func (s *Server) waitFor(what string, ok func() bool) {
-	s.tb.Helper()
-	const patience = 90 * time.Second
-	for end := time.Now().Add(patience); !ok(); time.Sleep(20 * time.Millisecond) {
-		if time.Now().After(end) {
-			s.tb.Fatalf("still not so after %v: %s", patience, what)
-		}
-	}
 }

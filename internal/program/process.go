@@ -29,7 +29,7 @@ func Launch(tb testing.TB, cmd *exec.Cmd) *Process {
 	if cmd.Stderr == nil {
 		cmd.Stderr = p.Log
 	}
-	cmd.SysProcAttr = dieWithParent()
+	cmd.SysProcAttr = testkit.DieWithParent()
 	if err := cmd.Start(); err != nil {
 		tb.Fatal(err)
 	}

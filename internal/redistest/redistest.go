@@ -64,12 +64,7 @@ var inMemory = []string{"--save", "", "--appendonly", "no"}
 // FreeAddr is a loopback address where nobody listens, for a Redis that is absent.
 func FreeAddr(tb testing.TB) string {
 	tb.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		tb.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
+	return testkit.FreeAddr(tb)
 }
 
 // startAnywhere is start on a free port. Somebody may have taken it, or a port
@@ -108,7 +103,7 @@ func (s *Server) launch() error {
 	s.out = new(bytes.Buffer)
 	s.cmd = exec.Command(s.path, slices.Concat(s.mode, base, s.args)...)
 	s.cmd.Stdout, s.cmd.Stderr = s.out, s.out
-	s.cmd.SysProcAttr = dieWithParent()
+	s.cmd.SysProcAttr = testkit.DieWithParent()
 	if err := s.cmd.Start(); err != nil {
 		return err
 	}

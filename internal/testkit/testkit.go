@@ -74,6 +74,17 @@ func NotRun(tb testing.TB, why string) {
 	end("NOT RUN: " + why)
 }
 
+// FreeAddr is a loopback address where nobody listens.
+func FreeAddr(tb testing.TB) string {
+	tb.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
 // Reset closes a TCP connection with RST, as a peer does that has crashed.
 func Reset(conn net.Conn) error {
 	if tcp, ok := conn.(*net.TCPConn); ok {

@@ -1,8 +1,0 @@
-package redistest
-
-import "syscall"
-
-// dieWithParent keeps no server behind when the test binary is killed.
-func dieWithParent() *syscall.SysProcAttr {
-	return &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-}
