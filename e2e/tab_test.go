@@ -21,8 +21,9 @@ import (
 // A tab is a page in Chromium of which everything is known: what it asked for, what
 // went wrong in it, and how long it was busy without a pause.
 type tab struct {
-	t   testing.TB
-	ctx context.Context
+	t     testing.TB
+	ctx   context.Context
+	close func() // ends its Chromium
 
 	mu     sync.Mutex
 	asked  []string // addresses
@@ -42,8 +43,8 @@ func visit(t testing.TB, address string, width, height int64) *tab {
 	allocator, stop := chromedp.NewExecAllocator(context.Background(), options...)
 	ctx, cancel := chromedp.NewContext(allocator)
 	timed, end := context.WithTimeout(ctx, 4*patience)
-	t.Cleanup(func() { end(); cancel(); stop() })
-	b := &tab{t: t, ctx: timed}
+	b := &tab{t: t, ctx: timed, close: sync.OnceFunc(func() { end(); cancel(); stop() })}
+	t.Cleanup(b.close)
 	if err := chromedp.Listen(timed, b.note); err != nil {
 		t.Fatal(err)
 	}

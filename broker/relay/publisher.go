@@ -194,6 +194,7 @@ func (p *publisher) check(ctx context.Context) bool {
 // silent sends the sequences when there is nothing else to send.
 func (p *publisher) silent(ctx context.Context) {
 	var err error
+	p.delay.Store(0) // nothing waits
 	if p.silence != nil {
 		p.parcels = p.parcels[:0]
 		for shard := range p.feeds {
@@ -204,7 +205,6 @@ func (p *publisher) silent(ctx context.Context) {
 			p.feeds[shard].note(parcel)
 			if parcel.Err == nil {
 				p.receivers.Store(int64(parcel.Heard))
-				p.delay.Store(0) // nothing waits
 			}
 		}
 	}

@@ -137,9 +137,10 @@ func (p *pair) settled() {
 			p.t.Errorf("the consumer was told of %d skipped, gaps %v, dropped %v, %v of them unanswered; want the same, and at least what was surely dropped",
 				skipped, gaps, dropped, unsure)
 		}
-		if status, body := side.near.Get("/readyz"); status != 200 || strings.Contains(body, "degraded") {
-			p.t.Errorf("GET /readyz = %d %s; want ready", status, body)
-		}
+		testkit.Eventually(p.t, "the instance is ready, and not degraded", func() bool {
+			status, body := side.near.Get("/readyz")
+			return status == 200 && !strings.Contains(body, "degraded")
+		})
 	}
 	for _, s := range []*socket{p.alice, p.bob} {
 		s.wantNoneTwice()
