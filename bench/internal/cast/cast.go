@@ -26,7 +26,8 @@ type Cast []*Actor
 type Actor struct {
 	*process.Server
 	Name    string
-	Product bool // is ready at some time, and has metrics
+	Ends    string // how it may end, besides status 0
+	Product bool   // is ready at some time, and has metrics
 
 	probes string // address that says whether it is ready
 }
@@ -71,7 +72,7 @@ func Start(ctx context.Context, bin string, subject plan.Subject, more []string,
 
 // enter starts one process, and adds it.
 func (c *Cast) enter(ctx context.Context, bin string, part plan.Companion, more []string, reserved int) error {
-	a := &Actor{Name: part.Name, Product: part.Program == plan.ProductProgram || part.Program == plan.BeforeProgram}
+	a := &Actor{Name: part.Name, Ends: part.Ends, Product: part.Program == plan.ProductProgram || part.Program == plan.BeforeProgram}
 	args, program := part.Args, part.Program
 	if a.Product {
 		args = slices.Concat(args, more)

@@ -28,6 +28,7 @@ type Companion struct {
 	Program   string
 	Installed bool     // the system's program, not one in bench/bin
 	Args      []string // {port} stands for the port, {NAME} for that of an earlier one
+	Ends      string   // how it ends when it is asked to, if not with status 0
 	Frozen    bool     // stands still from when all are ready, and answers nothing
 }
 

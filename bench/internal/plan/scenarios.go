@@ -24,6 +24,7 @@ var (
 	writeEach   = &Subject{Name: "write per event", Program: "writeloop", Args: []string{"-port", "{port}", "-per-event"}}
 	netHub      = Subject{Name: "nethub", Program: "nethub", Args: []string{"-port", "{port}"}}
 	chanHub     = Subject{Name: "chanhub", Program: "chanhub", Args: []string{"-port", "{port}"}}
+	goSSE       = Subject{Name: "tmaxmax/go-sse", Program: "gosse", Args: []string{"-port", "{port}"}}
 )
 
 // with returns the product started with more flags.
@@ -38,6 +39,7 @@ const PeerName = "peer"
 
 var (
 	redis = Companion{Name: "redis", Program: "redis-server", Installed: true, Args: []string{"--port", "{port}", "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"}}
+	nats  = Companion{Name: "nats", Program: "nats-server", Installed: true, Args: []string{"--addr", "127.0.0.1", "--port", "{port}"}, Ends: "exit status 1"}
 	peer  = Companion{Name: PeerName, Program: product.Program, Args: shared().Args}
 )
 
@@ -54,6 +56,21 @@ func relayed(args ...string) Subject {
 	s.Args = append(s.Args, args...)
 	s.Load = flags("-listen http://127.0.0.1:{peer}")
 	return s
+}
+
+// overNATS is relayed with a NATS in Redis' place.
+func overNATS(args ...string) Subject {
+	s := with("-relay", "nats://127.0.0.1:{nats}")
+	s.Beside = []Companion{nats, {Name: PeerName, Program: product.Program, Args: slices.Clone(s.Args)}}
+	s.Args = append(s.Args, args...)
+	s.Load = flags("-listen http://127.0.0.1:{peer}")
+	return s
+}
+
+// renamed returns the subject under another name.
+func renamed(name string, s Subject) *Subject {
+	s.Name = name
+	return &s
 }
 
 // named returns the subject under another name, with nothing of its own in the load.
@@ -180,7 +197,7 @@ func Scenarios() []Scenario {
 			Load:    flags("-consumers 100 -sample 2 -rate 1000 -size 512"),
 			Compare: &Compare{Pairs: 6, Warmup: 1 * s, Duration: 2500 * ms},
 			Warmup:  1 * s, Duration: 4 * s, Repetitions: 3,
-			Product: product, Rivals: []Subject{chanHub, netHub},
+			Product: product, Rivals: []Subject{chanHub, netHub, goSSE},
 			Quick: &Quick{Repetitions: 1, Warmup: 1 * s, Duration: 1500 * ms},
 		},
 		{
@@ -327,6 +344,27 @@ func Scenarios() []Scenario {
 			Load:   flags("-consumers 2 -sample 1 -conns 32 -rate 5000 -size 512"),
 			Warmup: 1 * s, Duration: 3 * s, Repetitions: 5,
 			Ceiling: named("consumers near", relayed()), Product: relayed(),
+		},
+		{
+			Name: "nats-max", Title: "two instances and a NATS, POST as fast as 32 connections go, 2 consumers at the other instance, beside the same over Redis",
+			Note:   "The ceiling is the product itself over Redis. CPU time is that of both instances and the server between them.",
+			Load:   flags("-consumers 2 -sample 1 -conns 32 -rate max -size 512"),
+			Warmup: 1500 * ms, Duration: 2500 * ms, Repetitions: 3,
+			Ceiling: renamed("over Redis", relayed()), Product: overNATS(),
+		},
+		{
+			Name: "nats-overload", Title: "the same with an outbox of 256 KiB and 16 events under way on each connection: more than can be carried",
+			Note:   "Both consumers read everything: where there are many gaps, one that only counts cannot tell their notices from events.",
+			Load:   flags("-consumers 2 -sample 2 -conns 32 -pipeline 16 -rate max -size 512"),
+			Warmup: 1500 * ms, Duration: 2 * s, Repetitions: 1,
+			Ceiling: renamed("over Redis", relayed("-redis-outbox-bytes", "262144", "-max-body", "4096")),
+			Product: overNATS("-redis-outbox-bytes", "262144", "-max-body", "4096"),
+		},
+		{
+			Name: "nats-latency", Title: "two instances and a NATS, 5,000 events/s (open loop), 2 consumers at the other instance, beside the same over Redis",
+			Load:   flags("-consumers 2 -sample 1 -conns 32 -rate 5000 -size 512"),
+			Warmup: 1 * s, Duration: 2 * s, Repetitions: 3,
+			Ceiling: renamed("over Redis", relayed()), Product: overNATS(),
 		},
 		{
 			Name: "redis-stopped", Title: "10,000 POST/s and 2 consumers, with a Redis that answers nothing",

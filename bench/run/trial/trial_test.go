@@ -150,6 +150,17 @@ func TestCompanionsOfTheProductArePlayedAndKept(t *testing.T) {
 			}
 		}
 	})
+	t.Run("over NATS", func(t *testing.T) {
+		t.Parallel()
+		e := env(t)
+		r := e.Run(context.Background(), scenario("-consumers 2 -sample 1 -conns 1 -rate max"), product("nats-max"), Product, 1)
+		if r.Failed() || len(r.Beside) != 2 || r.Companion("nats") == nil {
+			t.Fatalf("errors %q, beside the server %+v", r.Errors, r.Beside)
+		}
+		if received := r.Companion(plan.PeerName).Scraped(ScrapeAfter)[`dispatcher_relay_received_events_total{events="firehose"}`]; received == 0 {
+			t.Error("the peer received nothing")
+		}
+	})
 	t.Run("stopped", func(t *testing.T) {
 		t.Parallel()
 		e := env(t)
