@@ -25,6 +25,8 @@ var (
 	netHub      = Subject{Name: "nethub", Program: "nethub", Args: []string{"-port", "{port}"}}
 	chanHub     = Subject{Name: "chanhub", Program: "chanhub", Args: []string{"-port", "{port}"}}
 	goSSE       = Subject{Name: "tmaxmax/go-sse", Program: "gosse", Args: []string{"-port", "{port}"}}
+	r3labs      = Subject{Name: "r3labs/sse", Program: "r3labs", Args: []string{"-port", "{port}"}, Load: flags("-foreign -sample -1")}
+	nchan       = Subject{Name: "nchan", Program: "nchan", Args: []string{"-port", "{port}"}, Load: flags("-foreign -sample -1")}
 )
 
 // with returns the product started with more flags.
@@ -197,7 +199,7 @@ func Scenarios() []Scenario {
 			Load:    flags("-consumers 100 -sample 2 -rate 1000 -size 512"),
 			Compare: &Compare{Pairs: 6, Warmup: 1 * s, Duration: 2500 * ms},
 			Warmup:  1 * s, Duration: 4 * s, Repetitions: 3,
-			Product: product, Rivals: []Subject{chanHub, netHub, goSSE},
+			Product: product, Rivals: []Subject{chanHub, netHub, goSSE, r3labs, nchan},
 			Quick: &Quick{Repetitions: 1, Warmup: 1 * s, Duration: 1500 * ms},
 		},
 		{

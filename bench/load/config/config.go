@@ -30,6 +30,7 @@ type Config struct {
 	// Listen is where consumers are, when it is not URL: another instance.
 	Query        string    `json:"query,omitempty"`
 	Opaque       bool      `json:"opaque,omitempty"`
+	Foreign      bool      `json:"foreign,omitempty"`
 	Wire         string    `json:"wire,omitempty"`
 	Listen       string    `json:"listen,omitempty"`
 	ListenTarget sock.Addr `json:"-"`
@@ -198,6 +199,7 @@ func Parse(args []string, stderr io.Writer) (*Config, error) {
 	f.StringVar(&c.Stream, "stream", "/event-dispatcher", "path that consumers GET")
 	f.StringVar(&c.Query, "query", "", "what consumers ask for; all events must pass")
 	f.BoolVar(&c.Opaque, "opaque", false, "consumers count bytes only, and are left out of the ledger: for compressed streams")
+	f.BoolVar(&c.Foreign, "foreign", false, "the server is another one, which writes ids unasked and answers POSTs with any 2xx; sample all, because frames differ in length")
 	f.StringVar(&c.Wire, "wire", "sse", "wire of consumers: sse or ws; -crowd has more")
 	f.StringVar(&c.Listen, "listen", "", "where consumers listen, if not at -url: another instance of the server")
 	f.Var(&c.PIDs, "pid", "`processes` of the server, comma-separated, for their CPU time and memory in sum")

@@ -31,6 +31,7 @@ type Options struct {
 	Host    string
 	Path    string
 	Wire    string    // sse, or ws
+	Foreign bool      // the server writes ids unasked
 	Sources [][4]byte // addresses to connect from, in turn
 	Roles   []Role    // one per consumer, in the order of joining
 	Threads int       // loops for counting streams
@@ -150,7 +151,7 @@ func (c *Consumers) Join(patience time.Duration, stop <-chan struct{}) error {
 // join opens one stream on l.
 func (c *Consumers) join(l *loop, role Role) error {
 	n := int(c.joined.Add(1)) - 1
-	s := &stream{role: role, frames: c.opt.Wire == "ws", last: c.opt.Clock.Now()}
+	s := &stream{role: role, parser: parser{foreign: c.opt.Foreign}, frames: c.opt.Wire == "ws", last: c.opt.Clock.Now()}
 	s.entry.Dialled = c.opt.Book.Totals()
 	fd, err := sock.Dial(c.opt.Target, c.opt.Sources[n%len(c.opt.Sources)], 5*time.Second)
 	if err != nil {

@@ -136,3 +136,13 @@ func TestParseHead(t *testing.T) {
 		}
 	}
 }
+
+// Ids that another server writes unasked are passed over, where that is asked for.
+func TestForeignIDsArePassedOver(t *testing.T) {
+	const stream = "id: 4\ndata: 1\n\nid: \ndata: 2\n\n"
+	var tr transcript
+	p := parser{foreign: true}
+	if used, err := p.parse([]byte(stream), &tr); err != nil || used != len(stream) || strings.Join(tr.lines, " ") != "1/9 2/9" {
+		t.Errorf("parse(%q) = %d, %v, %q; want both events", stream, used, err, tr.lines)
+	}
+}

@@ -32,6 +32,7 @@ type Options struct {
 	Host     string // header
 	Path     string
 	Sources  [][4]byte // addresses to connect from, in turn
+	Foreign  bool      // the server is another one
 	Conns    int
 	Depth    int     // events under way per connection
 	Threads  int     // loops; at most Conns

@@ -128,7 +128,7 @@ func (r *run) join(ctx context.Context) error {
 		}
 	}
 	c, err := consumer.New(&consumer.Options{
-		Target: cfg.ListenTarget, Host: cfg.ListenHost, Path: path, Wire: cfg.Wire,
+		Target: cfg.ListenTarget, Host: cfg.ListenHost, Path: path, Wire: cfg.Wire, Foreign: cfg.Foreign,
 		Sources:  sources(cfg.Consumers/1000 + 1),
 		Roles:    roles,
 		Threads:  cfg.ConsumerThreads,
@@ -210,7 +210,7 @@ func (r *run) startPlayers() error {
 	var err error
 	r.players, err = player.Start(&player.Options{
 		Target: cfg.Target, Host: cfg.Host, Path: cfg.Post, Sources: sources(from),
-		Conns: cfg.Conns, Depth: cfg.Pipeline, Threads: cfg.PlayerThreads,
+		Foreign: cfg.Foreign, Conns: cfg.Conns, Depth: cfg.Pipeline, Threads: cfg.PlayerThreads,
 		Rate: cfg.Rate.PerSecond, PerEvent: cfg.PerEvent, Unload: cfg.Unload,
 		Grace: 5 * time.Second,
 		Run:   r.id, Clock: r.clock, Begin: r.begin, Window: r.window, Book: &r.book,
