@@ -351,7 +351,7 @@ func Scenarios() []Scenario {
 			Name: "nats-max", Title: "two instances and a NATS, POST as fast as 32 connections go, 2 consumers at the other instance, beside the same over Redis",
 			Note:   "The ceiling is the product itself over Redis. CPU time is that of both instances and the server between them.",
 			Load:   flags("-consumers 2 -sample 1 -conns 32 -rate max -size 512"),
-			Warmup: 1500 * ms, Duration: 2 * s, Repetitions: 3,
+			Warmup: 1 * s, Duration: 2 * s, Repetitions: 3,
 			Ceiling: renamed("over Redis", relayed()), Product: overNATS(),
 		},
 		{
