@@ -30,7 +30,7 @@ func TestCompressedConsumerThatStallsIsCutAndItsBlocksAreLetGo(t *testing.T) {
 		}
 		eventually(t, func() string {
 			for range 20 {
-				r.publishNoise(0, random) // of what cannot be compressed well
+				r.publishNoise(0, random, 4000) // of what cannot be compressed well
 			}
 			if kept, lagging := packer(); kept == 0 || lagging == 0 {
 				return "no block is kept for a consumer that stalls"
