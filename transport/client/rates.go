@@ -50,46 +50,44 @@ func (l *Rates) Any() bool { return l.total != nil || l.perClient > 0 || l.own !
 
 // Allow counts the event of a request against the rates of its client and of all.
 func (l *Rates) Allow(ctx *fasthttp.RequestCtx) (refusal.Reason, bool) {
-	_, reason, ok := l.AllowN(ctx, 1)
-	return reason, ok
+	m, reason := l.AllowN(ctx, 1)
+	return reason, m > 0
 }
 
 // AllowN counts n events of a request, all or none, so that a client which is told
 // to wait can send the same again. Only of more than a whole second's events, which
-// could never come in, the first ones are let in: m says how many.
-func (l *Rates) AllowN(ctx *fasthttp.RequestCtx, n int) (m int, r refusal.Reason, ok bool) {
+// could never come in, the first ones are let in. m says how many are; rest, if that is
+// less than n, why the others are not.
+func (l *Rates) AllowN(ctx *fasthttp.RequestCtx, n int) (m int, rest refusal.Reason) {
 	now := time.Now() // ctx has none yet while the body is expected
 	m = n
+	most := func(burst int, r refusal.Reason) {
+		if burst < m {
+			m, rest = burst, r
+		}
+	}
 	var own *rate.Limiter
 	if l.own != nil {
 		own = l.own(ctx)
 	}
 	if own != nil {
-		m = min(m, own.Burst())
+		most(own.Burst(), refusal.ClientLimit)
 		if !own.AllowN(now, m) {
-			return 0, refusal.ClientLimit, false
+			return 0, refusal.ClientLimit
 		}
 	} else if l.perClient > 0 {
-		m = min(m, l.burst)
+		most(l.burst, refusal.ClientLimit)
 		if !l.allowClient(l.addresses.Of(ctx), now, m) {
-			return 0, refusal.ClientLimit, false
+			return 0, refusal.ClientLimit
 		}
 	}
 	if l.total != nil {
-		m = min(m, l.total.Burst())
+		most(l.total.Burst(), refusal.Overloaded)
 		if !l.total.AllowN(now, m) {
-			return 0, refusal.Overloaded, false
+			return 0, refusal.Overloaded
 		}
 	}
-	return m, 0, true
-}
-
-// Beyond is why events are not let in of which AllowN let in the first m only.
-func (l *Rates) Beyond(m int) refusal.Reason {
-	if l.perClient > 0 && m == l.burst {
-		return refusal.ClientLimit
-	}
-	return refusal.Overloaded
+	return m, rest
 }
 
 // allowClient counts n events of the client.

@@ -16,10 +16,11 @@ type batch struct {
 	// Of the request.
 	players *Players
 	ctx     *fasthttp.RequestCtx
-	objects bool        // events must be objects, which get the address
-	names   event.Names // of the members that are added
-	may     int         // how many events the rates let in
-	seen    int         // events so far
+	objects bool           // events must be objects, which get the address
+	names   event.Names    // of the members that are added
+	may     int            // how many events the rates let in
+	rest    refusal.Reason // why the others are not
+	seen    int            // events so far
 
 	run     run
 	scratch []byte // members that are added, and reports as JSON
@@ -44,22 +45,8 @@ func (b *batch) release() {
 // postBatch takes a batch. Each event is judged by itself, and those that are fine
 // are published in order.
 func (p *Players) postBatch(ctx *fasthttp.RequestCtx, f form, objects bool) {
-	coding, reason, ok := p.admit(ctx)
-	if ok && f == reports && p.options.StopReports != nil && p.options.StopReports(ctx) {
-		reason, ok = refusal.ReportsStopped, false
-	}
+	t, ok := p.receive(ctx, f)
 	if !ok {
-		p.received.Add(1)
-		p.options.Refusals.Reject(ctx, reason)
-		return
-	}
-	body, ok := p.read(ctx, p.options.MaxBatch)
-	if !ok {
-		return
-	}
-	t, ok := p.inflate(ctx, body, coding, p.batches, p.options.MaxBatch)
-	if !ok {
-		p.received.Add(1)
 		return
 	}
 	defer t.Release()
@@ -129,16 +116,15 @@ func (b *batch) admit(f form, body []byte, events event.Batch) bool {
 	if n <= 0 {
 		return true
 	}
-	may, reason, ok := b.players.options.Rates.AllowN(b.ctx, n)
-	if !ok {
+	may, rest := b.players.options.Rates.AllowN(b.ctx, n)
+	switch {
+	case may == 0:
 		b.players.received.Add(uint64(n))
-		b.players.options.Refusals.Reject(b.ctx, reason)
-		return false
+		b.players.options.Refusals.Reject(b.ctx, rest)
+	case may < n:
+		b.may, b.rest = may, rest
 	}
-	if may < n {
-		b.may = may
-	}
-	return true
+	return may > 0
 }
 
 // takeEvents takes JSON values.
@@ -166,7 +152,7 @@ func (b *batch) next() bool {
 	if b.seen <= b.may {
 		return true
 	}
-	b.reject(b.players.options.Rates.Beyond(b.may))
+	b.reject(b.rest)
 	return false
 }
 
@@ -215,7 +201,7 @@ func (b *batch) takeReports(body []byte) {
 			b.reject(refusal.TooLarge)
 			continue
 		case err != nil:
-			b.rejectAt(refusal.Report, offset, "")
+			b.rejectAt(b.seen-1, refusal.Report, offset, "")
 			continue
 		}
 		object := b.names.Cut(out[from:]) // e and ts stay
@@ -240,14 +226,15 @@ func (b *batch) rejectFault(body []byte, fault event.Fault) {
 		b.reject(faults[fault])
 		return
 	}
-	b.rejectAt(faults[fault], offset, hint.String())
+	b.rejectAt(b.seen-1, faults[fault], offset, hint.String())
 }
 
 // reject refuses the event that was seen last.
-func (b *batch) reject(r refusal.Reason) { b.rejectAt(r, -1, "") }
+func (b *batch) reject(r refusal.Reason) { b.rejectAt(b.seen-1, r, -1, "") }
 
-func (b *batch) rejectAt(r refusal.Reason, offset int, hint string) {
-	b.verdict.reject(b.seen-1, r, offset, hint)
+// rejectAt refuses the event with the index; see verdict.reject.
+func (b *batch) rejectAt(index int, r refusal.Reason, offset int, hint string) {
+	b.verdict.reject(index, r, offset, hint)
 	b.players.counts.rejected[r].Add(1)
 }
 
@@ -258,20 +245,16 @@ func (b *batch) answer(f form) {
 		ctx.SetStatusCode(fasthttp.StatusNoContent)
 		return
 	}
-	ctx.Response.Header.SetContentTypeBytes(jsonType)
+	b.scratch = v.appendJSON(b.scratch[:0])
 	if v.accepted == 0 {
 		reason := refusal.EmptyBody
 		if v.rejected > 0 {
 			reason = v.worst
 		}
-		b.players.options.Refusals.Note(ctx, reason)
-		ctx.SetStatusCode(fasthttp.StatusBadRequest)
-		if s := reason.Status(); s == fasthttp.StatusTooManyRequests || s == fasthttp.StatusServiceUnavailable {
-			ctx.SetStatusCode(s)
-			refusal.RetryLater(ctx, reason)
-		}
+		b.players.options.Refusals.RejectBatch(ctx, reason, b.scratch)
+		return
 	}
-	b.scratch = v.appendJSON(b.scratch[:0])
+	ctx.Response.Header.SetContentTypeBytes(jsonType)
 	ctx.SetBody(b.scratch)
 }
 

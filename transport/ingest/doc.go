@@ -1,4 +1,5 @@
-// Package ingest takes what players post. A body is checked (event.go), made one
-// line and put into the broker in one go; nothing is decoded and nothing of the
+// Package ingest takes what players post: one event (take.go, ingest.go) or a batch of
+// them (batch.go, run.go). An event is checked by package event, made one line and put
+// into the broker with its frame (frame.go); nothing is decoded and nothing of the
 // request is kept. Events of other instances come in by relayed.go.
 package ingest

@@ -17,7 +17,6 @@ import (
 	"event-dispatcher/transport/ingest/inflate"
 	"event-dispatcher/transport/refusal"
 	"event-dispatcher/transport/reply"
-	"event-dispatcher/transport/wire"
 )
 
 // Options is what [Players] work with.
@@ -184,19 +183,31 @@ var plain = reply.NewHeader(fasthttp.HeaderContentType, "text/plain; charset=utf
 func (p *Players) publish(ctx *fasthttp.RequestCtx, shard int, head, member, tail []byte) {
 	b := p.options.Broker
 	at := b.Tick(ctx.Time())
-	size := len(head) + len(member) + len(tail)
-	var space [wire.PrefixLen]byte
-	err := b.Publish(shard, at, wire.AppendPrefix(space[:0], size), head, member, tail, wire.Suffix)
-	switch {
-	case err == nil:
-		p.Accepted(size)
-		if r := p.options.Relay; r != nil { // a concrete type, so that the parts do not escape
-			r.Offer(shard, at, head, member, tail)
+	if err := publishFramed(b, shard, at, head, member, tail); err != nil {
+		if reason := reasonOf(err); reason == refusal.TooLarge {
+			p.tooLarge(ctx, p.options.MaxBody)
+		} else {
+			p.options.Refusals.Reject(ctx, reason)
 		}
-		ctx.Response.Header.SetContentTypeBytes(plain.Value)
-	case errors.Is(err, broker.ErrTooLarge):
-		p.tooLarge(ctx, p.options.MaxBody)
-	default:
-		p.options.Refusals.Reject(ctx, refusal.Overloaded)
+		return
 	}
+	p.Accepted(p.offer(shard, at, head, member, tail))
+	ctx.Response.Header.SetContentTypeBytes(plain.Value)
+}
+
+// offer offers an event in three parts that is in the ring to the other instances, and
+// returns its size.
+func (p *Players) offer(shard int, at broker.Tick, head, member, tail []byte) int {
+	if r := p.options.Relay; r != nil { // a concrete type, so that the parts do not escape
+		r.Offer(shard, at, head, member, tail)
+	}
+	return len(head) + len(member) + len(tail)
+}
+
+// reasonOf is why the broker does not take an event.
+func reasonOf(err error) refusal.Reason {
+	if errors.Is(err, broker.ErrTooLarge) {
+		return refusal.TooLarge
+	}
+	return refusal.Overloaded
 }

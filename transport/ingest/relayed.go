@@ -4,7 +4,6 @@ import (
 	"time"
 
 	"event-dispatcher/broker"
-	"event-dispatcher/transport/wire"
 )
 
 // Relayed puts events of other instances into the broker, framed like those that
@@ -15,9 +14,7 @@ type Relayed struct{ Broker *broker.Broker }
 // is a shard key and the instances differ in their number of shards.
 func (r Relayed) Deliver(shard int, event []byte) error {
 	b := r.Broker
-	var space [wire.PrefixLen]byte
-	prefix := wire.AppendPrefix(space[:0], len(event))
-	return b.Publish(b.Pick(event, uint64(shard)), b.Tick(time.Now()), prefix, event, wire.Suffix)
+	return publishFramed(b, b.Pick(event, uint64(shard)), b.Tick(time.Now()), event, nil, nil)
 }
 
 // Skip tells the consumers of a shard of n events that were lost between instances.

@@ -1,12 +1,6 @@
 package ingest
 
-import (
-	"errors"
-
-	"event-dispatcher/broker"
-	"event-dispatcher/transport/refusal"
-	"event-dispatcher/transport/wire"
-)
+import "event-dispatcher/broker"
 
 // A run is consecutive events of a batch for one shard. They are published
 // together, with as few reservations in the ring as can be. It is a [broker.Run].
@@ -74,12 +68,7 @@ func (r *run) flush() {
 		n, err := p.options.Broker.PublishRun(r.shard, at, r)
 		r.published(at, n)
 		if err != nil { // the next one did not go in
-			reason := refusal.Overloaded
-			if errors.Is(err, broker.ErrTooLarge) {
-				reason = refusal.TooLarge
-			}
-			b.verdict.reject(r.events[r.next].index, reason, -1, "")
-			p.counts.rejected[reason].Add(1)
+			b.rejectAt(r.events[r.next].index, reasonOf(err), -1, "")
 			r.next++
 		}
 	}
@@ -94,10 +83,7 @@ func (r *run) published(at broker.Tick, n int) {
 	bytes := 0
 	for range n {
 		head, member, tail := r.parts(&r.events[r.next])
-		bytes += len(head) + len(member) + len(tail)
-		if relay := p.options.Relay; relay != nil {
-			relay.Offer(r.shard, at, head, member, tail)
-		}
+		bytes += p.offer(r.shard, at, head, member, tail)
 		r.next++
 	}
 	p.Accepted(bytes)
@@ -110,7 +96,7 @@ func (r *run) Len() int { return len(r.events) - r.next }
 // Size implements [broker.Run].
 func (r *run) Size(i int) int {
 	e := &r.events[r.next+i]
-	return wire.PrefixLen + len(e.head) + e.to - e.from + len(e.tail) + wire.SuffixLen
+	return framed(len(e.head) + e.to - e.from + len(e.tail))
 }
 
 // Put implements [broker.Run].

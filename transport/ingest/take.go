@@ -36,25 +36,11 @@ var faults = [...]refusal.Reason{
 // Take checks a request and its body, one event, and makes it one line. It answers
 // and reports false if the event is refused.
 func (p *Players) Take(ctx *fasthttp.RequestCtx) (Taken, bool) {
-	coding, reason, ok := p.admit(ctx)
-	// A request that expects to be asked for its body was counted before it was.
-	if ok && p.options.Rates.Any() && !ctx.Request.MayContinue() {
-		reason, ok = p.options.Rates.Allow(ctx)
-	}
-	if !ok {
-		p.received.Add(1)
-		p.options.Refusals.Reject(ctx, reason)
-		return Taken{}, false
-	}
-	body, ok := p.read(ctx, p.options.MaxBody)
+	t, ok := p.receive(ctx, single)
 	if !ok {
 		return Taken{}, false
 	}
 	p.received.Add(1)
-	t, ok := p.inflate(ctx, body, coding, p.events, p.options.MaxBody)
-	if !ok {
-		return Taken{}, false
-	}
 	if fault := event.Check(t.Body); fault != event.None {
 		p.options.Refusals.Explain(ctx, faults[fault], explain(t.Body, fault))
 		t.Release()
@@ -80,6 +66,38 @@ func explain(body []byte, fault event.Fault) string {
 		return hint.String()
 	}
 	return text + "; " + hint.String()
+}
+
+// receive is the body of a request with events of a form, without its content coding. It
+// answers, counts one event and reports false if the request is refused as a whole.
+func (p *Players) receive(ctx *fasthttp.RequestCtx, f form) (Taken, bool) {
+	limit, pool := p.options.MaxBatch, p.batches
+	if f == single {
+		limit, pool = p.options.MaxBody, p.events
+	}
+	coding, reason, ok := p.admit(ctx)
+	switch {
+	case !ok:
+	// A request that expects to be asked for its body was counted before it was.
+	case f == single && p.options.Rates.Any() && !ctx.Request.MayContinue():
+		reason, ok = p.options.Rates.Allow(ctx)
+	case f == reports && p.options.StopReports != nil && p.options.StopReports(ctx):
+		reason, ok = refusal.ReportsStopped, false
+	}
+	if !ok {
+		p.received.Add(1)
+		p.options.Refusals.Reject(ctx, reason)
+		return Taken{}, false
+	}
+	body, ok := p.read(ctx, limit)
+	if !ok {
+		return Taken{}, false
+	}
+	t, ok := p.inflate(ctx, body, coding, pool, limit)
+	if !ok {
+		p.received.Add(1)
+	}
+	return t, ok
 }
 
 // read is the body of a request as it comes. It answers and reports false if it does

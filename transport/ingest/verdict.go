@@ -26,7 +26,7 @@ func (v *verdict) full() bool { return v.rejected >= maxListed }
 // reject adds the event with the index. offset says at which of its bytes it goes
 // wrong; -1 if that means nothing. hint may be empty.
 func (v *verdict) reject(index int, r refusal.Reason, offset int, hint string) {
-	if v.rejected == 0 || v.worst.Status() < 429 && r.Status() >= 429 {
+	if v.rejected == 0 || !v.worst.Passes() && r.Passes() {
 		v.worst = r
 	}
 	if v.rejected++; v.rejected > maxListed {

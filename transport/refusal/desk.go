@@ -79,12 +79,26 @@ func (d *Desk) Explain(ctx *fasthttp.RequestCtx, r Reason, details string) {
 		ctx.Response.Header.Set(fasthttp.HeaderUpgrade, "websocket")
 		ctx.Response.Header.Set(fasthttp.HeaderConnection, fasthttp.HeaderUpgrade)
 	}
-	RetryLater(ctx, r)
+	retryLater(ctx, r)
 }
 
-// RetryLater says when to come again, if the reason is one that passes.
-func RetryLater(ctx *fasthttp.RequestCtx, r Reason) {
-	if status := table[r].status; status == fasthttp.StatusTooManyRequests || status == fasthttp.StatusServiceUnavailable {
+// RejectBatch answers a batch of which no event came in. list is JSON that says why for
+// each, and is copied. The status is that of r if r passes with time, else 400: the
+// sender is not told to try the same again. It counts r.
+func (d *Desk) RejectBatch(ctx *fasthttp.RequestCtx, r Reason, list []byte) {
+	d.Note(ctx, r)
+	ctx.SetStatusCode(fasthttp.StatusBadRequest)
+	if r.Passes() {
+		ctx.SetStatusCode(r.Status())
+	}
+	ctx.Response.Header.SetContentType("application/json")
+	ctx.SetBody(list)
+	retryLater(ctx, r)
+}
+
+// retryLater says when to come again, if the reason is one that passes.
+func retryLater(ctx *fasthttp.RequestCtx, r Reason) {
+	if r.Passes() {
 		ctx.Response.Header.Set(fasthttp.HeaderRetryAfter, retryAfter)
 		exposeRetryAfter.Set(&ctx.Response.Header)
 	}
@@ -99,7 +113,7 @@ func (d *Desk) RejectMethod(ctx *fasthttp.RequestCtx, allow string) {
 	d.Reject(ctx, Method)
 }
 
-// Note counts a request that is refused with another answer than Reject's.
+// Note counts a request that is refused with an answer of its own.
 func (d *Desk) Note(ctx *fasthttp.RequestCtx, r Reason) {
 	d.count(ctx, r, d.find(ctx.URI().PathOriginal()).Index)
 }

@@ -1,6 +1,10 @@
 package refusal
 
-import "strconv"
+import (
+	"strconv"
+
+	"github.com/valyala/fasthttp"
+)
 
 // A Reason says why a request was refused. It is a metric label and a log field.
 type Reason uint8
@@ -83,13 +87,13 @@ var table = [Count]struct {
 	BatchForm:         {"batch", 400, "the query parameter batch must be array or lines"},
 	TooLarge:          {"too_large", 413, "the body is larger than the limit"},
 	Encoding:          {"content_encoding", 415, "the body may be compressed once, in a coding that Accept-Encoding names, or not at all"},
-	Corrupt:           {"content_corrupt", 400, "the body is not complete and valid in its Content-Encoding"},
+	Corrupt:           {"content_corrupt", 400, "the compressed body is damaged or cut off"},
 	Report:            {"cmcd", 400, "a CMCD report must be a dictionary of Structured Fields with the keys e and ts"},
 	ReportsStopped:    {"cmcd_stopped", 410, "send no more CMCD reports in this session"},
 	Method:            {"method", 405, "method not allowed, see Allow"},
 	NotFound:          {"not_found", 404, "no such path"},
 	Shards:            {"shards", 400, "the query parameter shards must list existing shards, such as 0,2"},
-	Parameter:         {"parameter", 400, "a query parameter has a value that cannot be served"},
+	Parameter:         {"parameter", 400, "a query parameter is invalid"},
 	ViewTooLarge:      {"view_too_large", 400, "a query parameter asks for more conditions, members, values or names than a view can have"},
 	Query:             {"query", 400, "the query parameters are longer than the limit"},
 	Views:             {"views", 503, "too many different views are in use; ask for one that others use, or try again later"},
@@ -97,9 +101,9 @@ var table = [Count]struct {
 	Incomplete:        {"incomplete", 400, "the connection ended before the request did"},
 	HeadersTooLarge:   {"headers_too_large", 431, "the request headers are larger than the limit"},
 	TargetTooLong:     {"target_too_long", 414, "the request target is larger than the limit"},
-	Coding:            {"transfer_coding", 501, "no transfer coding but chunked is understood here"},
+	Coding:            {"transfer_coding", 501, "use Transfer-Encoding: chunked"},
 	Timeout:           {"timeout", 408, "the request did not arrive in time"},
-	Version:           {"http_version", 505, "only HTTP/1.0 and HTTP/1.1 are spoken here"},
+	Version:           {"http_version", 505, "use HTTP/1.0 or 1.1"},
 	ClientLimit:       {"client_limit", 429, "this client sends more events than it may"},
 	ClientConnections: {"client_connections", 429, "this client holds as many connections as it may"},
 	Overloaded:        {"overloaded", 503, "more events arrive than the service may take"},
@@ -121,7 +125,7 @@ var table = [Count]struct {
 	CredentialMissing: {"credential_missing", 401, "this needs a token: send it as Authorization: Bearer"},
 	Credential:        {"credential", 401, "the credentials are not known here, or were sent in more than one place"},
 	CredentialExpired: {"credential_expired", 401, "the token has expired: ask for a new one"},
-	Ticket:            {"ticket", 401, "the ticket was used, is too old, or is not for this: ask for a new one"},
+	Ticket:            {"ticket", 401, "the ticket is used, expired or for something else: get a new one"},
 	Role:              {"role", 403, "this token may not do that"},
 	Subject:           {"subject", 403, "this token may not speak for that user"},
 	View:              {"view", 403, "this token may not see any of what is asked for"},
@@ -139,6 +143,12 @@ func (r Reason) String() string { return table[r].label }
 
 // Status is the HTTP status of the answer.
 func (r Reason) Status() int { return table[r].status }
+
+// Passes reports whether the same request may be accepted later: what refused it is a
+// rate or a limit that was reached, or a shutdown. The answer says when to come again.
+func (r Reason) Passes() bool {
+	return r.Status() == fasthttp.StatusTooManyRequests || r.Status() == fasthttp.StatusServiceUnavailable
+}
 
 // Text says what the client can do.
 func (r Reason) Text() string { return table[r].text }

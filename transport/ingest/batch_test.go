@@ -1,0 +1,147 @@
+package ingest
+
+import (
+	"fmt"
+	"net"
+	"strings"
+	"testing"
+
+	"github.com/valyala/fasthttp"
+	"golang.org/x/time/rate"
+
+	"event-dispatcher/broker"
+	"event-dispatcher/transport/client"
+	"event-dispatcher/transport/refusal"
+)
+
+// limited is players, and a limit of so many events that does not grow again while a
+// test runs.
+func limited(t *testing.T, events int) *Players {
+	t.Helper()
+	players := newPlayers(newLog(t, broker.Options{}))
+	limit := rate.NewLimiter(1e-9, events)
+	players.options.Rates = client.NewRates(0, 0, players.options.Addresses, func(*fasthttp.RequestCtx) *rate.Limiter { return limit })
+	return players
+}
+
+func newLog(t *testing.T, o broker.Options) *broker.Broker {
+	t.Helper()
+	log, err := broker.New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return log
+}
+
+const ndjson = "Content-Type: application/x-ndjson"
+
+// A client that asks before it sends its batch is not counted twice.
+func TestTheEventThatWasCountedBeforeTheBodyIsNotCountedAgain(t *testing.T) {
+	t.Parallel()
+	players := limited(t, 5)
+	request := newPost("/metrics", strings.Repeat("{}\n", 5), ndjson, "Expect: 100-continue")
+	if reason, ok := players.BeforeBody(&request.ctx); !ok {
+		t.Fatalf("BeforeBody = %v; want that the body may come", reason)
+	}
+	if status := request.to(players.PostAny); status != 200 {
+		t.Errorf("a batch of 5 with a limit of 5 is answered %d %s; want 200", status, request.ctx.Response.Body())
+	}
+}
+
+// If nothing came in and trying again helps, the answer says when.
+func TestABatchBeyondTheRateIsToldWhenToComeAgain(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name, body string
+		status     int
+		retryAfter string
+		want       string
+	}{
+		{"some come in", strings.Repeat("{}\n", 10), 200, "", `{"accepted":5,"rejected":[{"index":5,"reason":"client_limit"}`},
+		{"none does, and the rest may later", strings.Repeat("x\n", 5) + strings.Repeat("{}\n", 5), 429, "1", `{"accepted":0,"rejected":[{"index":0,"reason":"invalid_json"`},
+		{"none ever will", strings.Repeat("x\n", 5), 400, "", `{"accepted":0,"rejected":[{"index":0,"reason":"invalid_json"`},
+	} {
+		request := newPost("/metrics", tt.body, ndjson)
+		status := request.to(limited(t, 5).PostAny)
+		resp := &request.ctx.Response
+		if got := string(resp.Header.Peek("Retry-After")); status != tt.status || got != tt.retryAfter || !strings.HasPrefix(string(resp.Body()), tt.want) {
+			t.Errorf("%s: %d, Retry-After %q, %s; want %d, %q, %s...", tt.name, status, got, resp.Body(), tt.status, tt.retryAfter, tt.want)
+		}
+	}
+}
+
+// A sender that has a rate of its own is told that this is the one.
+func TestABatchBeyondTheRateOfItsTokenSaysSo(t *testing.T) {
+	t.Parallel()
+	request := newPost("/metrics", strings.Repeat("{}\n", 10), ndjson)
+	request.to(limited(t, 5).PostAny)
+	body := string(request.ctx.Response.Body())
+	if n := strings.Count(body, `"reason":"client_limit"`); n != 5 {
+		t.Errorf("a batch of 10 with a limit of 5 is answered %s; want 5 times client_limit", body)
+	}
+}
+
+// What the ring does not take is counted like what was refused before.
+func TestAnEventThatTheRingDoesNotTakeIsCounted(t *testing.T) {
+	t.Parallel()
+	players := newPlayers(newLog(t, broker.Options{MaxEvent: 4096}))
+	request := newPost("/metrics", fmt.Sprintf("{}\n%q\n{}\n", strings.Repeat("x", 8000)), ndjson)
+	status := request.to(players.PostAny)
+	const want = `{"accepted":2,"rejected":[{"index":1,"reason":"too_large"}],"rejected_count":1}` + "\n"
+	if got := string(request.ctx.Response.Body()); status != 200 || got != want {
+		t.Fatalf("%d %s; want 200 %s", status, got, want)
+	}
+	if n := players.counts.rejected[refusal.TooLarge].Load(); n != 1 {
+		t.Errorf("rejected for their size: %d; want 1", n)
+	}
+}
+
+// A run ends after so many events or bytes, so that the first events of a large batch
+// can be read before its last is looked at.
+func TestARunIsBoundedInEventsAndBytes(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name   string
+		size   int
+		events int // with the last of which the run is published
+	}{
+		{"events", 16, maxRunEvents},
+		{"bytes", 10 << 10, maxRunBytes/(10<<10) + 1},
+	} {
+		log := newLog(t, broker.Options{})
+		var ctx fasthttp.RequestCtx
+		ctx.Init(new(fasthttp.Request), &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1}, nil)
+		b := new(batch)
+		b.begin(newPlayers(log), &ctx, false)
+		event := []byte(`"` + strings.Repeat("x", tt.size-2) + `"`)
+		for n := 1; n <= tt.events; n++ {
+			if got := log.Stats().Published; got != 0 {
+				t.Errorf("%s: %d events are published before the run of %d is full", tt.name, got, tt.events)
+			}
+			b.next()
+			b.take(event)
+		}
+		if got := log.Stats().Published; got != uint64(tt.events) {
+			t.Errorf("%s: %d events are published by a run of %d; want all", tt.name, got, tt.events)
+		}
+	}
+}
+
+// The worst is what passes with time; an answer for it tells the sender to try again.
+func TestTheWorstOfABatchIsWhatPasses(t *testing.T) {
+	t.Parallel()
+	for r := range refusal.Count {
+		for _, first := range []refusal.Reason{refusal.InvalidJSON, refusal.ClientLimit, refusal.Overloaded} {
+			var v verdict
+			v.reject(0, first, -1, "")
+			v.reject(1, r, -1, "")
+			want := first
+			if !first.Passes() && r.Passes() {
+				want = r
+			}
+			if v.worst != want {
+				t.Errorf("the worst of %v and %v is %v; want %v", first, r, v.worst, want)
+			}
+		}
+	}
+}
