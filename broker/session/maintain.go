@@ -38,15 +38,21 @@ func (s *Redis) maintain(ctx context.Context) {
 	tick := time.NewTicker(s.options.Lease / 3)
 	defer tick.Stop()
 	for {
-		back := false
+		back, due := false, true
 		select {
 		case <-ctx.Done():
 			return
 		case <-s.cameUp:
 			back = true
+		case <-s.evicted:
+			due = false
 		case <-tick.C:
 		}
 		if !s.guard.Up() {
+			continue
+		}
+		s.unstoreExtra()
+		if !due {
 			continue
 		}
 		if back {

@@ -59,6 +59,7 @@ type Redis struct {
 	cancel  context.CancelFunc
 	running sync.WaitGroup // keepLeases and maintain
 	cameUp  chan struct{}  // Redis is back: maintain now
+	evicted chan struct{}  // there is something to unstore
 
 	refuses  atomic.Bool  // the last write
 	upSince  atomic.Int64 // Unix ns; 0 while it cannot be reached
@@ -73,6 +74,7 @@ type Redis struct {
 	mu     sync.Mutex
 	missed map[entryKey]struct{} // in the mirror, not on the server
 	left   map[member]departure  // gone from here, but the server has not confirmed it
+	extra  []removal             // given up by the mirror, and perhaps still on the server
 }
 
 // NewRedis returns at once; the server may come later.
@@ -97,6 +99,7 @@ func NewRedis(o RedisOptions) *Redis {
 		seed:    maphash.MakeSeed(),
 		cancel:  cancel,
 		cameUp:  make(chan struct{}, 1),
+		evicted: make(chan struct{}, 1),
 		missed:  make(map[entryKey]struct{}),
 		left:    make(map[member]departure),
 	}
@@ -144,11 +147,11 @@ func (s *Redis) Put(e Event) {
 	e.Origin = ""
 	up := s.mirror.put(e, false)
 	s.store(s.options.key(e))
-	s.unstore(up)
+	s.keepExtra(s.unstore(s.removals(up)))
 }
 
 // Observe tells the mirror what another instance published, so that it can
-// answer while the server cannot be reached.
+// answer while the server cannot be reached. It does not wait for the server.
 func (s *Redis) Observe(e Event) {
 	if e.At == 0 {
 		e.At = time.Now().UnixMilli()
@@ -158,14 +161,14 @@ func (s *Redis) Observe(e Event) {
 		s.mirror.forgetGone(s.options.member(e.Practice, e.Source))
 		return
 	}
-	s.unstore(s.mirror.put(e, true))
+	s.unstoreLater(s.mirror.put(e, true))
 }
 
 // Missed shows what other instances stored of the active users of practices and this
 // one was not told of, oldest first. The mirror, which knows what was shown here, has it
 // from then on. turn is held from the look at the mirror until the event is shown, so
 // that an event that comes meanwhile is shown either before, and seen in the mirror, or
-// after.
+// after; no call to the server is made with it held.
 func (s *Redis) Missed(practices []string, turn sync.Locker, show func(Event)) {
 	for _, practice := range practices {
 		users, err := s.activeIn(s.options.member(practice, "").practice)
@@ -181,7 +184,7 @@ func (s *Redis) Missed(practices []string, turn sync.Locker, show func(Event)) {
 		for _, e := range events {
 			turn.Lock()
 			if mine, _, ok := s.mirror.get(s.options.key(e)); !ok || mine.ID != e.ID && mine.At <= e.At {
-				s.unstore(s.mirror.put(e, true))
+				s.unstoreLater(s.mirror.put(e, true))
 				show(e)
 			}
 			turn.Unlock()

@@ -782,6 +782,51 @@ func TestRedisOfUsersWithoutASocketIsBounded(t *testing.T) {
 	expect(t, "the newest", b.Latest("p", fmt.Sprint("u", users-1)), strings.Repeat("x", size))
 }
 
+// The relay's goroutine brings events of other instances, and must not wait for Redis,
+// whatever the mirror gives up for them.
+func TestDeliverSessionDoesNotWaitForRedis(t *testing.T) {
+	server := redistest.Start(t)
+	const own = 5
+	store := newRedisAt(t, server.URL()+"?write_timeout=1h", RedisOptions{ // it takes no silence for an end
+		Options: Options{MaxAbsentBytes: own * (2<<10 + entryOverhead + 100)}, Timeout: time.Hour,
+	})
+	eventually(t, "store up", store.Up)
+	s, w := newService(t, ServiceOptions{}, store)
+	t.Cleanup(server.Continue) // before the store is closed
+	text := strings.Repeat("x", 2<<10)
+	for n := range own {
+		s.Submit(stored("", fmt.Sprint("own", n), Updating, text))
+	}
+	keys := func() int { return len(strings.Fields(server.Do("KEYS", "own*:UPDATING_CARD"))) }
+	if n := keys(); n != own {
+		t.Fatalf("%d events are in Redis; want %d", n, own)
+	}
+	server.Stop()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for n := range 2 * own {
+			s.DeliverSession(stored("", fmt.Sprint("other", n), Updating, text))
+		}
+	}()
+	eventually(t, "all shown while Redis is stopped", func() bool {
+		select {
+		case <-done:
+			return true
+		default:
+			return false
+		}
+	})
+	w.mu.Lock()
+	shown := len(w.told)
+	w.mu.Unlock()
+	if shown != 3*own {
+		t.Errorf("%d events are shown; want %d", shown, 3*own)
+	}
+	server.Continue()
+	eventually(t, "what was given up is removed from Redis", func() bool { return keys() == 0 })
+}
+
 // What another instance wrote in the place of what was given up stays.
 func TestWhatWasReplacedElsewhereIsNotRemoved(t *testing.T) {
 	server := redistest.Start(t)

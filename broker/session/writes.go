@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/sha1"
 	"encoding/hex"
-	"slices"
 	"strconv"
 
 	"event-dispatcher/broker/redis"
@@ -103,38 +102,87 @@ func (s *Redis) set(c rueidis.Client, w write, script string) rueidis.Completed 
 	return c.B().Set().Key(name).Value(w.text).Build()
 }
 
-// unstore removes from the server what the mirror gave up, unless somebody has replaced
-// it, or the user has a socket at another instance.
-func (s *Redis) unstore(events []Event) {
-	for some := range slices.Chunk(events, batch) {
+// A removal is of an event that the mirror gave up.
+type removal struct {
+	key  entryKey
+	mark string // tells the event from what has taken its place; see scriptMark
+}
+
+func (s *Redis) removals(events []Event) []removal {
+	all := make([]removal, len(events))
+	for i, e := range events {
+		mark := sha1.Sum(e.JSON())
+		all[i] = removal{s.options.key(e), hex.EncodeToString(mark[:])}
+	}
+	return all
+}
+
+// unstoreLater has maintain call unstore.
+func (s *Redis) unstoreLater(events []Event) {
+	if len(events) == 0 {
+		return
+	}
+	s.keepExtra(s.removals(events))
+	select {
+	case s.evicted <- struct{}{}:
+	default:
+	}
+}
+
+// keepExtra has unstoreExtra remove events. Beyond a bound they stay on the server until
+// their time is over.
+func (s *Redis) keepExtra(all []removal) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.extra = append(s.extra, all[:min(len(all), max(s.options.MaxEvents-len(s.extra), 0))]...)
+}
+
+// unstoreExtra removes what was kept for it.
+func (s *Redis) unstoreExtra() {
+	s.mu.Lock()
+	extra := s.extra
+	s.extra = nil
+	s.mu.Unlock()
+	s.keepExtra(s.unstore(extra))
+}
+
+// unstore removes events from the server, unless somebody has replaced them, or the user
+// has a socket at another instance. It returns those for which there was no answer.
+func (s *Redis) unstore(all []removal) []removal {
+	for len(all) > 0 {
+		some := all[:min(len(all), batch)]
 		_, err := redis.Do(s.guard, func(ctx context.Context, c rueidis.Client) (struct{}, error) {
 			leases := make(rueidis.Commands, len(some))
-			for i, e := range some {
-				leases[i] = c.B().Exists().Key(s.keys.sockets(s.options.key(e).member)).Build()
+			for i, r := range some {
+				leases[i] = c.B().Exists().Key(s.keys.sockets(r.key.member)).Build()
 			}
-			var removals rueidis.Commands
+			var commands rueidis.Commands
 			for i, reply := range c.DoMulti(ctx, leases...) {
 				n, err := reply.AsInt64()
 				if err != nil {
 					return struct{}{}, err
 				}
-				key := s.options.key(some[i])
 				if n > 0 {
 					continue
 				}
-				mark := sha1.Sum(some[i].JSON())
-				removals = append(removals, c.B().Eval().Script(scriptRemove).Numkeys(1).Key(s.keys.event(key.member, key.action)).
-					Arg(hex.EncodeToString(mark[:])).Build())
+				key := some[i].key
+				commands = append(commands, c.B().Eval().Script(scriptRemove).Numkeys(1).Key(s.keys.event(key.member, key.action)).
+					Arg(some[i].mark).Build())
 				if key.practice != s.options.folded && len(s.mirror.of(key.member)) == 0 {
-					removals = append(removals, c.B().Srem().Key(s.keys.practices(key.user)).Member(key.practice).Build())
+					commands = append(commands, c.B().Srem().Key(s.keys.practices(key.user)).Member(key.practice).Build())
 				}
 			}
-			return struct{}{}, firstError(c.DoMulti(ctx, removals...))
+			return struct{}{}, firstError(c.DoMulti(ctx, commands...))
 		})
 		if err != nil {
 			s.failed("remove events", s.keys.all("*_CARD"), err)
+			if _, answered := rueidis.IsRedisErr(err); !answered {
+				return all
+			}
 		}
+		all = all[len(some):]
 	}
+	return nil
 }
 
 // settle notes whether the server has what the mirror has.
