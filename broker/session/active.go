@@ -8,7 +8,7 @@ type presence struct {
 
 // Join implements [Store].
 func (m *Memory) Join(practice, user string) bool {
-	m.join(m.options.member(practice, user), practice)
+	m.join(m.practices.member(practice, user), practice)
 	return false
 }
 
@@ -23,7 +23,7 @@ func (m *Memory) join(who member, practice string) bool {
 	}
 	p := users[who.user]
 	if p.sockets == 0 {
-		p.practice = m.options.written(who, practice)
+		p.practice = m.practices.written(who, practice)
 	}
 	p.sockets++
 	users[who.user] = p
@@ -35,7 +35,7 @@ func (m *Memory) join(who member, practice string) bool {
 
 // Leave implements [Store].
 func (m *Memory) Leave(practice, user string, keep bool) bool {
-	who := m.options.member(practice, user)
+	who := m.practices.member(practice, user)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	last := m.leaveLocked(who)
@@ -116,7 +116,7 @@ func (m *Memory) isHere(who member) bool {
 func (m *Memory) written(who member) string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.options.written(who, m.active[who.practice][who.user].practice)
+	return m.practices.written(who, m.active[who.practice][who.user].practice)
 }
 
 func (m *Memory) usersLocked() (n int) {

@@ -56,9 +56,9 @@ func FuzzNames(f *testing.F) {
 		if !ValidName(u1) || !ValidName(u2) {
 			return
 		}
-		o := Options{}.withDefaults()
-		k := keys{"", o.DefaultPractice}
-		a, b := o.member(p1, u1), o.member(p2, u2)
+		p := NewPractices("")
+		k := keys{"", p.folded}
+		a, b := p.member(p1, u1), p.member(p2, u2)
 		if got, ok := k.parse(k.name(a)); !ok || got != a {
 			t.Errorf("parse(name(%q)) = %q, %v", a, got, ok)
 		}

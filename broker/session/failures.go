@@ -54,15 +54,28 @@ func reasonOf(err error) int {
 	return len(Reasons) - 1
 }
 
-// failed counts what the server did not do, and logs it unless that is old news. keys is a
+// failed counts a failed call, and logs it unless Redis is known to be down. keys is a
 // pattern of the keys that it was about: names of users are not logged.
-func (s *Redis) failed(what, keys string, err error) {
+func (s *Redis) failed(call, keys string, err error) {
 	reason := reasonOf(err)
 	s.failures[reason].Add(1)
 	if errors.Is(err, redis.ErrDown) {
 		return
 	}
-	s.log.Warn("sessions: redis did not "+what, zap.String("reason", Reasons[reason]), zap.String("keys", keys), redis.Error(err))
+	s.logOf(failure{call, Reasons[reason]}).Warn("sessions: Redis call failed", zap.String("keys", keys), redis.Error(err))
+}
+
+// A failure is one kind of line in the log.
+type failure struct{ call, reason string }
+
+// logOf is the log of one kind. Each has a rhythm of its own, so that what happens often
+// does not hide the rest.
+func (s *Redis) logOf(f failure) *zap.Logger {
+	log, ok := s.logs.Load(f)
+	if !ok {
+		log, _ = s.logs.LoadOrStore(f, redis.Logger(s.options.Log, s.options.Server).With(zap.String("call", f.call), zap.String("reason", f.reason)))
+	}
+	return log.(*zap.Logger)
 }
 
 // noteWrite remembers whether the server takes writes.

@@ -36,7 +36,7 @@ func (k keys) parse(name string) (member, bool) {
 	if !found {
 		p = k.defaultPractice
 	}
-	return member{Fold(p), u}, true
+	return member{fold(p), u}, true
 }
 
 func (k keys) event(who member, action string) string { return k.prefix + k.name(who) + ":" + action }

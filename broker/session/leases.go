@@ -52,7 +52,7 @@ func (s *Redis) enter(c rueidis.Client, who []member) (commands rueidis.Commands
 	for _, w := range who {
 		name := s.keys.name(w)
 		names = append(names, name)
-		if w.practice != s.options.folded {
+		if w.practice != s.practices.folded {
 			indexes[w.practice] = append(indexes[w.practice], name)
 		}
 	}

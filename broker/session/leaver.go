@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// A stay is of a user who has sockets here, or had some until a moment ago.
+// A stay is a user with sockets here, or within the grace period.
 type stay struct {
 	who      member
 	practice string    // as the first of its sockets wrote it
@@ -171,8 +171,7 @@ func (s *Service) nextLeave(now time.Time) (*stay, time.Duration) {
 	return nil, -1
 }
 
-// leave tells the store of a user's closed sockets, and everybody of a user who is gone
-// by that.
+// leave reports closed sockets to the store, and logs the user out if none is left.
 func (s *Service) leave(st *stay) {
 	s.mu.Lock()
 	n, keep := st.closed, !st.acted

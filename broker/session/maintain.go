@@ -128,7 +128,7 @@ func (s *Redis) endAll(ctx context.Context, all []departure) {
 	close(gone)
 	for d := range gone {
 		if s.options.Lost != nil {
-			s.options.Lost(s.options.written(d.member, d.practice), d.user)
+			s.options.Lost(s.practices.written(d.member, d.practice), d.user)
 		}
 	}
 }
@@ -163,7 +163,7 @@ func (s *Redis) reap(ctx context.Context) {
 // reindex enters users of other instances in the indexes of their practices: instances
 // of an earlier version do not.
 func (s *Redis) reindex(users []member) {
-	users = slices.DeleteFunc(slices.Clone(users), func(who member) bool { return who.practice == s.options.folded })
+	users = slices.DeleteFunc(slices.Clone(users), func(who member) bool { return who.practice == s.practices.folded })
 	_, err := redis.Do(s.guard, func(ctx context.Context, c rueidis.Client) (struct{}, error) {
 		return struct{}{}, firstError(c.DoMulti(ctx, s.enter(c, users)...))
 	})

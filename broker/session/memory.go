@@ -8,7 +8,8 @@ import (
 
 // Memory is a Store within one process.
 type Memory struct {
-	options Options
+	options   Options
+	practices Practices
 
 	mu      sync.Mutex // guards what follows
 	entries map[entryKey]*entry
@@ -44,7 +45,7 @@ func (e *entry) size() int {
 // NewMemory returns an empty store.
 func NewMemory(o Options) *Memory {
 	return &Memory{
-		options: o.withDefaults(),
+		options: o.withDefaults(), practices: NewPractices(o.DefaultPractice),
 		entries: make(map[entryKey]*entry),
 		present: aged{list: list.New()},
 		absent:  aged{list: list.New()},
@@ -52,6 +53,9 @@ func NewMemory(o Options) *Memory {
 		stored:  make(map[string]map[member]struct{}),
 	}
 }
+
+// Practices implements [Store].
+func (m *Memory) Practices() Practices { return m.practices }
 
 // Put implements [Store].
 func (m *Memory) Put(e Event) { m.put(e, false) }
@@ -62,7 +66,7 @@ func (m *Memory) put(e Event, heard bool) (up []Event) {
 	if !e.Stored() {
 		return nil
 	}
-	key := m.options.key(e)
+	key := m.practices.key(e)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if old := m.entries[key]; old != nil {
@@ -208,14 +212,14 @@ func (m *Memory) Latest(practice, user string) []Event {
 			found = m.latestLocked(found, who)
 		}
 	} else {
-		found = m.latestLocked(nil, m.options.member(practice, user))
+		found = m.latestLocked(nil, m.practices.member(practice, user))
 	}
 	return newest(inOrder(found))
 }
 
 // Replay implements [Store].
 func (m *Memory) Replay(practice string) []Event {
-	practice = m.options.member(practice, "").practice
+	practice = m.practices.Fold(practice)
 	events := inOrder(m.ofActive(practice))
 	sortByAge(events)
 	return events
@@ -258,7 +262,7 @@ func (m *Memory) forget(events []Event) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, e := range events {
-		if old := m.entries[m.options.key(e)]; old != nil && old.event == e {
+		if old := m.entries[m.practices.key(e)]; old != nil && old.event == e {
 			m.removeLocked(old)
 		}
 	}

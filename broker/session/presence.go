@@ -13,7 +13,7 @@ import (
 
 // Join implements [Store].
 func (s *Redis) Join(practice, user string) (elsewhere bool) {
-	who := s.options.member(practice, user)
+	who := s.practices.member(practice, user)
 	lock := s.lockOf(who)
 	lock.Lock()
 	defer lock.Unlock()
@@ -26,7 +26,7 @@ func (s *Redis) Join(practice, user string) (elsewhere bool) {
 // Leave implements [Store]. It reports true only if the server has confirmed that it was
 // the last one. What the server does not answer now, Lost hears of once it does.
 func (s *Redis) Leave(practice, user string, keep bool) bool {
-	who := s.options.member(practice, user)
+	who := s.practices.member(practice, user)
 	lock := s.lockOf(who)
 	lock.Lock()
 	defer lock.Unlock()
@@ -59,8 +59,8 @@ var errEarly = errors.New("too early to tell")
 //
 //  1. our lease stands until all else is done, so that after any failure this instance,
 //     or another one when the lease is over, can do it again;
-//  2. no event is deleted but one that was there before the member had no lease, so that
-//     nothing is lost of a member who comes back meanwhile;
+//  2. only events that existed before the lease ended are deleted, so that nothing is
+//     lost of a member who comes back meanwhile;
 //  3. the lease is ended last, and who finds no other then is the only one to know.
 //
 // With the member's lock held.
@@ -144,7 +144,7 @@ func (s *Redis) remove(who member, marks []string) error {
 			}
 		}
 		commands = append(commands, c.B().Srem().Key(s.keys.users()).Member(s.keys.name(who)).Build())
-		if who.practice != s.options.folded {
+		if who.practice != s.practices.folded {
 			commands = append(commands, c.B().Srem().Key(s.keys.members(who.practice)).Member(s.keys.name(who)).Build())
 		}
 		return struct{}{}, firstError(c.DoMulti(ctx, commands...))
@@ -163,7 +163,7 @@ func (s *Redis) endLease(who member, keep bool) (last bool, err error) {
 			// The member is back. The other instance has written its lease before
 			// its SADD, so either its SADD came after our SREM or we find its lease.
 			return false, firstError(c.DoMulti(ctx, s.enter(c, []member{who})...))
-		case who.practice != s.options.folded && !keep:
+		case who.practice != s.practices.folded && !keep:
 			c.Do(ctx, c.B().Srem().Key(s.keys.practices(who.user)).Member(who.practice).Build()) // else it expires
 		}
 		return true, nil

@@ -81,8 +81,8 @@ func (s *Redis) fetch(ctx context.Context, c rueidis.Client, who []member) ([]Ev
 			s.failed("read an event", s.keys.all(action), corrupt{err})
 			continue
 		}
-		if Fold(e.Practice) != w.practice { // the original writes none
-			e.Practice = s.options.written(w, "")
+		if fold(e.Practice) != w.practice { // the original writes none
+			e.Practice = s.practices.written(w, "")
 		}
 		if mine, _, ok := s.mirror.get(entryKey{w, e.Action}); ok && mine == e {
 			e = mine // one copy in memory, however many sockets it waits for
@@ -104,7 +104,7 @@ func (s *Redis) active() ([]member, error) { return s.roll(s.keys.users()) }
 // activeIn reads the active users of one practice. Those of the default one are only
 // in the set that is the original's, and so are mixed with others.
 func (s *Redis) activeIn(practice string) ([]member, error) {
-	if practice != s.options.folded {
+	if practice != s.practices.folded {
 		return s.roll(s.keys.members(practice))
 	}
 	all, err := s.active()

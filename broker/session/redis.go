@@ -49,21 +49,23 @@ type RedisOptions struct {
 // Redis is a Store that instances share; see the package comment.
 type Redis struct {
 	// Fixed after NewRedis.
-	options RedisOptions
-	keys    keys
-	own     string // the begin of the names of this instance's leases
-	mirror  *Memory
-	guard   *redis.Guard
-	log     *zap.Logger
-	seed    maphash.Seed
-	cancel  context.CancelFunc
-	running sync.WaitGroup // keepLeases and maintain
-	cameUp  chan struct{}  // Redis is back: maintain now
-	evicted chan struct{}  // there is something to unstore
+	options       RedisOptions
+	practices     Practices
+	keys          keys
+	own           string // the begin of the names of this instance's leases
+	mirror        *Memory
+	guard         *redis.Guard
+	log, refusals *zap.Logger // of Redis coming and going, and of why it refuses us
+	seed          maphash.Seed
+	cancel        context.CancelFunc
+	running       sync.WaitGroup // keepLeases and maintain
+	cameUp        chan struct{}  // Redis is back: maintain now
+	evicted       chan struct{}  // there is something to unstore
 
 	refuses  atomic.Bool  // the last write
 	upSince  atomic.Int64 // Unix ns; 0 while it cannot be reached
 	failures [len(Reasons)]atomic.Uint64
+	logs     sync.Map // of *zap.Logger, by failure
 
 	// A member's Join and Leave reach the server in the order of the counts.
 	serial [64]sync.Mutex
@@ -90,18 +92,21 @@ func NewRedis(o RedisOptions) *Redis {
 		o.Instance = NewID()
 	}
 	ctx, cancel := context.WithCancel(context.Background())
+	practices := NewPractices(o.DefaultPractice)
 	s := &Redis{
-		options: o,
-		keys:    keys{o.Prefix, o.folded},
-		own:     escape(o.Instance) + "/",
-		mirror:  NewMemory(o.Options),
-		log:     redis.Logger(o.Log, o.Server),
-		seed:    maphash.MakeSeed(),
-		cancel:  cancel,
-		cameUp:  make(chan struct{}, 1),
-		evicted: make(chan struct{}, 1),
-		missed:  make(map[entryKey]struct{}),
-		left:    make(map[member]departure),
+		options:   o,
+		practices: practices,
+		keys:      keys{o.Prefix, practices.folded},
+		own:       escape(o.Instance) + "/",
+		mirror:    NewMemory(o.Options),
+		log:       redis.Logger(o.Log, o.Server),
+		refusals:  redis.Logger(o.Log, o.Server),
+		seed:      maphash.MakeSeed(),
+		cancel:    cancel,
+		cameUp:    make(chan struct{}, 1),
+		evicted:   make(chan struct{}, 1),
+		missed:    make(map[entryKey]struct{}),
+		left:      make(map[member]departure),
 	}
 	s.guard = redis.NewGuard(o.Server, o.Timeout, s.changed)
 	s.running.Go(func() { s.keepLeases(ctx) })
@@ -113,15 +118,15 @@ func NewRedis(o RedisOptions) *Redis {
 func (s *Redis) changed(up bool, err error) {
 	if !up {
 		s.upSince.Store(0)
-		state := "cannot reach redis"
+		log := s.log
 		if redis.Refused(err) {
-			state = "redis refuses"
+			log = s.refusals // not hidden by a line that said that it cannot be reached
 		}
-		s.log.Warn("sessions: "+state+"; this instance goes on alone", redis.Error(err))
+		log.Warn("sessions: cannot use Redis; continuing with this instance's memory", redis.Error(err))
 		return
 	}
 	s.upSince.Store(time.Now().UnixNano())
-	s.log.Info("sessions: redis is here")
+	s.log.Info("sessions: connected to Redis")
 	select {
 	case s.cameUp <- struct{}{}:
 	default:
@@ -139,6 +144,9 @@ func (s *Redis) Close() {
 	s.guard.Close()
 }
 
+// Practices implements [Store].
+func (s *Redis) Practices() Practices { return s.practices }
+
 // Put implements [Store].
 func (s *Redis) Put(e Event) {
 	if !e.Stored() {
@@ -146,7 +154,7 @@ func (s *Redis) Put(e Event) {
 	}
 	e.Origin = ""
 	up := s.mirror.put(e, false)
-	s.store(s.options.key(e))
+	s.store(s.practices.key(e))
 	s.keepExtra(s.unstore(s.removals(up)))
 }
 
@@ -158,7 +166,7 @@ func (s *Redis) Observe(e Event) {
 	}
 	e.Origin = ""
 	if e.Action == Logout {
-		s.mirror.forgetGone(s.options.member(e.Practice, e.Source))
+		s.mirror.forgetGone(s.practices.member(e.Practice, e.Source))
 		return
 	}
 	s.unstoreLater(s.mirror.put(e, true))
@@ -171,7 +179,7 @@ func (s *Redis) Observe(e Event) {
 // after; no call to the server is made with it held.
 func (s *Redis) Missed(practices []string, turn sync.Locker, show func(Event)) {
 	for _, practice := range practices {
-		users, err := s.activeIn(s.options.member(practice, "").practice)
+		users, err := s.activeIn(s.practices.Fold(practice))
 		var events []Event
 		if err == nil {
 			events, err = s.fetchAll(users)
@@ -183,7 +191,7 @@ func (s *Redis) Missed(practices []string, turn sync.Locker, show func(Event)) {
 		sortByAge(events)
 		for _, e := range events {
 			turn.Lock()
-			if mine, _, ok := s.mirror.get(s.options.key(e)); !ok || mine.ID != e.ID && mine.At <= e.At {
+			if mine, _, ok := s.mirror.get(s.practices.key(e)); !ok || mine.ID != e.ID && mine.At <= e.At {
 				s.unstoreLater(s.mirror.put(e, true))
 				show(e)
 			}
@@ -194,10 +202,10 @@ func (s *Redis) Missed(practices []string, turn sync.Locker, show func(Event)) {
 
 // Latest implements [Store].
 func (s *Redis) Latest(practice, user string) []Event {
-	who := s.options.member(practice, user)
+	who := s.practices.member(practice, user)
 	anywhere := practice == AnyPractice
 	if anywhere {
-		who.practice = s.options.folded
+		who.practice = s.practices.folded
 	}
 	found, err := redis.Do(s.guard, func(ctx context.Context, c rueidis.Client) ([]Event, error) {
 		places := []member{who}
@@ -223,8 +231,8 @@ func (s *Redis) Latest(practice, user string) []Event {
 	if anywhere {
 		// The latest of all: what the server missed takes part like the rest.
 		for _, e := range s.mirror.Latest(practice, user) {
-			key := s.options.key(e)
-			stored := slices.ContainsFunc(found, func(o Event) bool { return s.options.key(o) == key })
+			key := s.practices.key(e)
+			stored := slices.ContainsFunc(found, func(o Event) bool { return s.practices.key(o) == key })
 			if _, ok := s.unstored(key, stored); ok {
 				found = append(found, e)
 			}
@@ -236,8 +244,8 @@ func (s *Redis) Latest(practice, user string) []Event {
 
 // Replay implements [Store].
 func (s *Redis) Replay(practice string) []Event {
-	practice = s.options.member(practice, "").practice
-	here := s.mirror.hereIn(practice) // word of these may not have reached the server
+	practice = s.practices.Fold(practice)
+	here := s.mirror.hereIn(practice) // Redis may not know these yet
 	all, err := s.activeIn(practice)
 	var users []member
 	var events []Event
@@ -264,7 +272,7 @@ func (s *Redis) Replay(practice string) []Event {
 func (s *Redis) overlay(events []Event, users []member) []Event {
 	latest := make(map[entryKey]Event, len(events))
 	for _, e := range events {
-		latest[s.options.key(e)] = e
+		latest[s.practices.key(e)] = e
 	}
 	for _, who := range users {
 		for _, action := range actions {
@@ -278,10 +286,9 @@ func (s *Redis) overlay(events []Event, users []member) []Event {
 	return slices.Collect(maps.Values(latest))
 }
 
-// unstored is what the server should have and has not: what it missed from us, or from
-// another instance, which we were told of. That is so if what the server has is older.
-// If it has none, it may have been removed while we could not hear of that, so that
-// what we were told of before the server was here does not count.
+// unstored is the mirror's event if it is newer than Redis', or if Redis missed it. If
+// Redis has none, it may have been removed while we could not hear of that: then what we
+// were told of before the connection was there does not count.
 func (s *Redis) unstored(key entryKey, stored bool) (Event, bool) {
 	e, put, ok := s.mirror.getPut(key)
 	if !ok {

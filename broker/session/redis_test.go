@@ -283,10 +283,11 @@ func TestReplaysThatAreSharedAreNotOld(t *testing.T) {
 // A Redis that is there and refuses is not told from one that cannot be reached by its state alone.
 func TestRefusingRedisIsCalledSo(t *testing.T) {
 	server := redistest.Start(t, "--user", "reader", "on", ">secret", "~*", "+@connection", "+get")
+	const cannot, failed = "sessions: cannot use Redis; continuing with this instance's memory", "sessions: Redis call failed"
 	for _, c := range []struct{ url, message string }{
-		{"redis://reader:wrong@" + server.Addr, "sessions: redis refuses; this instance goes on alone"},
-		{"redis://" + server.Addr + "/4711", "sessions: redis refuses; this instance goes on alone"},
-		{"redis://reader:secret@" + server.Addr, "sessions: redis did not store an event"},
+		{"redis://reader:wrong@" + server.Addr, cannot},
+		{"redis://" + server.Addr + "/4711", cannot},
+		{"redis://reader:secret@" + server.Addr, failed},
 	} {
 		core, lines := observer.New(zapcore.WarnLevel)
 		s := newRedisAt(t, c.url, RedisOptions{Log: zap.New(core)})
@@ -296,6 +297,9 @@ func TestRefusingRedisIsCalledSo(t *testing.T) {
 		})
 		if line := lines.FilterMessage(c.message).All()[0]; line.ContextMap()["check"] == nil {
 			t.Errorf("%q has the fields %v; want one that says what to check", c.message, line.ContextMap())
+		}
+		if line := lines.FilterMessage(failed).FilterField(zap.String("call", "store an event")); c.message == failed && line.Len() == 0 {
+			t.Errorf("%q does not say which call: %v", failed, lines.All())
 		}
 		before := s.Stats().Failures["denied"]
 		s.Put(stored("", "alice", Updating, "x"))
@@ -393,7 +397,7 @@ func TestStrangeLeasesEnd(t *testing.T) {
 	for range len(want) {
 		e := <-lost
 		name := e[1]
-		if Fold(e[0]) == "other" {
+		if fold(e[0]) == "other" {
 			name = "other/" + name
 		}
 		if want[name] != e[0] {
@@ -603,7 +607,7 @@ func TestWhatWasMissedDoesNotReplaceWhatIsNewer(t *testing.T) {
 	server.Do("LPUSH", "p/u2:UPDATING_CARD", "no string")
 	for _, e := range old {
 		s.mirror.Put(e)
-		s.settle(s.options.key(e), false)
+		s.settle(s.practices.key(e), false)
 	}
 	if n := s.Stats().Missed; n != users {
 		t.Fatalf("%d missed; want %d", n, users)
@@ -963,7 +967,7 @@ func TestUserWhoIsBackIsNotEndedAgain(t *testing.T) {
 	server := redistest.Start(t)
 	s := newRedis(t, server, RedisOptions{Lost: func(_, user string) { t.Errorf("lost %q", user) }})
 	s.Join("", "alice")
-	s.noteLeft(departure{member{s.options.folded, "alice"}, "", false})
+	s.noteLeft(departure{member{s.practices.folded, "alice"}, "", false})
 	s.endAgain(t.Context())
 	if n := server.Do("ZCARD", "alice:SOCKETS"); n != "1" {
 		t.Errorf("%s leases; want 1", n)

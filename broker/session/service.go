@@ -19,10 +19,6 @@ type Screens interface {
 
 // ServiceOptions tunes a [Service]. The zero value is what production runs.
 type ServiceOptions struct {
-	// DefaultPractice is the practice of events that name none. Empty means
-	// "myPracticeId".
-	DefaultPractice string
-
 	// Grace is how long after its last socket closed a user is logged out.
 	// Zero means 5 s, negative at once.
 	Grace time.Duration
@@ -45,7 +41,7 @@ type Service struct {
 
 	ties  atomic.Pointer[ties]
 	seed  maphash.Seed
-	turns [256]sync.Mutex // a user's, and few others'; see turn
+	turns [256]sync.Mutex // one lock per user, by hash
 
 	mu      sync.Mutex // guards what follows; taken within a turn
 	stays   map[member]*stay
@@ -59,11 +55,11 @@ type Service struct {
 	shown   map[string]time.Time // by id: shown from the store, and perhaps still on their way
 }
 
-// onItsWay is how long after it was stored an event may still come from another
+// OnItsWay is how long after it was stored an event may still come from another
 // instance.
-const onItsWay = 10 * time.Second
+const OnItsWay = 10 * time.Second
 
-// ties are what a Service works with, known only after it: they need it, too.
+// ties are set after construction, because they need the Service.
 type ties struct {
 	store   Store
 	screens Screens
@@ -76,9 +72,6 @@ func (nobody) Deliver(Event) {}
 
 // NewService starts a service. Before Tie it stores in a memory that Tie lets go of.
 func NewService(o ServiceOptions) *Service {
-	if o.DefaultPractice == "" {
-		o.DefaultPractice = Options{}.withDefaults().DefaultPractice
-	}
 	if o.Grace == 0 {
 		o.Grace = 5 * time.Second
 	}
@@ -88,7 +81,7 @@ func NewService(o ServiceOptions) *Service {
 	ctx, stop := context.WithCancel(context.Background())
 	s := &Service{options: o, stop: stop, seed: maphash.MakeSeed(), stays: make(map[member]*stay), leaving: list.New(), shown: make(map[string]time.Time),
 		wake: make(chan struct{}, 1)}
-	s.Tie(NewMemory(Options{DefaultPractice: o.DefaultPractice}), nobody{}, func(Event) {})
+	s.Tie(NewMemory(Options{}), nobody{}, func(Event) {})
 	s.running.Go(func() { s.leaver(ctx) })
 	return s
 }
@@ -110,9 +103,7 @@ func (s *Service) Close() {
 // instances.
 func (s *Service) Submit(e Event) {
 	t := s.ties.Load()
-	if e.Practice == "" {
-		e.Practice = s.options.DefaultPractice
-	}
+	e.Practice = t.store.Practices().Named(e.Practice)
 	who := s.member(e.Practice, e.Source)
 	turn := s.turn(who)
 	turn.Lock()
@@ -158,7 +149,7 @@ func (s *Service) Resubscribed() {
 	s.mu.Unlock()
 	now := time.Now()
 	s.showing.Lock()
-	maps.DeleteFunc(s.shown, func(_ string, at time.Time) bool { return now.Sub(at) > onItsWay })
+	maps.DeleteFunc(s.shown, func(_ string, at time.Time) bool { return now.Sub(at) > OnItsWay })
 	s.showing.Unlock()
 	shared.Missed(slices.Sorted(maps.Keys(here)), &s.showing, func(e Event) {
 		s.shown[e.ID] = now
@@ -216,9 +207,7 @@ func (s *Service) turn(who member) *sync.Mutex {
 	return &s.turns[maphash.Comparable(s.seed, who)%uint64(len(s.turns))]
 }
 
-func (s *Service) member(practice, user string) member {
-	if practice == "" {
-		practice = s.options.DefaultPractice
-	}
-	return member{Fold(practice), user}
-}
+// Practices is the store's.
+func (s *Service) Practices() Practices { return s.ties.Load().store.Practices() }
+
+func (s *Service) member(practice, user string) member { return s.Practices().member(practice, user) }

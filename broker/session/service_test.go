@@ -196,6 +196,19 @@ func (e *elsewhere) Join(practice, user string) bool {
 }
 
 // Users whose grace ends at a shutdown are not logged out either.
+// The store alone says which practice is the default one.
+func TestEventsWithoutAPracticeAreOfTheDefaultOne(t *testing.T) {
+	s, w := newService(t, ServiceOptions{}, NewMemory(Options{DefaultPractice: "Home"}))
+	s.Submit(stored("", "alice", Updating, "x"))
+	if got := w.told[0].Practice; got != "Home" {
+		t.Errorf("an event without a practice is shown as of %q; want Home", got)
+	}
+	s.Join("HOME", "alice")
+	if got := s.Replay(""); len(got) != 1 || got[0].Practice != "Home" {
+		t.Errorf("Replay of the default practice = %v; want the event of alice, who is in HOME", got)
+	}
+}
+
 func TestNobodyLeavesOnceKept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := &slowStore{Store: NewMemory(Options{})}

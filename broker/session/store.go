@@ -6,6 +6,9 @@ import "time"
 // regard to case, and an empty one is the default. Methods may be called by any
 // goroutine; none fails, see the package comment.
 type Store interface {
+	// Practices says which practice is the default one.
+	Practices() Practices
+
 	// Put makes the event the latest of its practice, user and action. Events
 	// that are not [Event.Stored] are ignored.
 	Put(Event)
@@ -41,16 +44,14 @@ type Options struct {
 	MaxEvents int
 	MaxBytes  int
 
-	// MaxAbsentBytes bounds what of that is of users without a socket here, and what
-	// Redis keeps for this instance of users without a socket anywhere; their oldest
-	// go first. Zero means 16 MiB.
+	// MaxAbsentBytes bounds events of users without a socket here, and what Redis
+	// keeps for this instance of users without a socket anywhere; their oldest go
+	// first. Zero means 16 MiB.
 	MaxAbsentBytes int
 
 	// DefaultPractice is the practice of events and users that name none.
 	// Empty means "myPracticeId".
 	DefaultPractice string
-
-	folded string // DefaultPractice as it is compared; by withDefaults
 }
 
 func (o Options) withDefaults() Options {
@@ -66,42 +67,8 @@ func (o Options) withDefaults() Options {
 	if o.MaxAbsentBytes == 0 {
 		o.MaxAbsentBytes = 16 << 20
 	}
-	if o.DefaultPractice == "" {
-		o.DefaultPractice = "myPracticeId"
-	}
-	o.folded = Fold(o.DefaultPractice)
 	return o
 }
-
-// A member is one user in one practice, folded.
-type member struct{ practice, user string }
-
-func (o Options) member(practice, user string) member {
-	if practice == "" {
-		return member{o.folded, user}
-	}
-	return member{Fold(practice), user}
-}
-
-// written is a member's practice as somebody wrote it, if that is known: pages compare
-// what they are told with their own. What Redis says may be anything.
-func (o Options) written(who member, practice string) string {
-	switch {
-	case practice != "" && len(practice) <= MaxName && Fold(practice) == who.practice:
-		return practice
-	case who.practice == o.folded:
-		return o.DefaultPractice
-	}
-	return who.practice
-}
-
-// An entryKey names one stored event.
-type entryKey struct {
-	member
-	action string
-}
-
-func (o Options) key(e Event) entryKey { return entryKey{o.member(e.Practice, e.Source), e.Action} }
 
 // actions are the ones whose events are stored.
 var actions = [...]string{Viewing, Updating}

@@ -49,7 +49,7 @@ func (s *Redis) writeAll(writes []write, script string) {
 		var of []int // the write that a command is of
 		for i, w := range writes {
 			commands = append(commands, s.set(c, w, script))
-			if w.key.practice != s.options.folded {
+			if w.key.practice != s.practices.folded {
 				practices := s.keys.practices(w.key.user)
 				commands = append(commands, c.B().Sadd().Key(practices).Member(w.key.practice).Build())
 				if w.ttl > 0 {
@@ -112,7 +112,7 @@ func (s *Redis) removals(events []Event) []removal {
 	all := make([]removal, len(events))
 	for i, e := range events {
 		mark := sha1.Sum(e.JSON())
-		all[i] = removal{s.options.key(e), hex.EncodeToString(mark[:])}
+		all[i] = removal{s.practices.key(e), hex.EncodeToString(mark[:])}
 	}
 	return all
 }
@@ -168,7 +168,7 @@ func (s *Redis) unstore(all []removal) []removal {
 				key := some[i].key
 				commands = append(commands, c.B().Eval().Script(scriptRemove).Numkeys(1).Key(s.keys.event(key.member, key.action)).
 					Arg(some[i].mark).Build())
-				if key.practice != s.options.folded && len(s.mirror.of(key.member)) == 0 {
+				if key.practice != s.practices.folded && len(s.mirror.of(key.member)) == 0 {
 					commands = append(commands, c.B().Srem().Key(s.keys.practices(key.user)).Member(key.practice).Build())
 				}
 			}

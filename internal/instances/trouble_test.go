@@ -36,7 +36,7 @@ func TestRedisThatComesLateIsFound(t *testing.T) {
 		i.wantLog(`"relay: cannot publish"`, `"events":"firehose"`, `"redis":"`+addr+`"`, "connection refused")
 		i.wantLog(`"relay: cannot publish"`, `"events":"sessions"`, `"redis":"`+addr+`"`, "connection refused")
 		i.wantLog(`"relay: cannot subscribe"`, `"redis":"`+addr+`"`)
-		i.wantLog(`"sessions: cannot reach redis; this instance goes on alone"`, `"redis":"`+addr+`"`)
+		i.wantLog(`"sessions: cannot use Redis; continuing with this instance's memory"`, `"redis":"`+addr+`"`)
 	}
 	redistest.StartAt(t, addr, "--user", "user", "on", ">hunter2", "~*", "&*", "+@all")
 	together(t, a, b)
@@ -59,7 +59,7 @@ func TestLogNamesAllAddressesAndNoPassword(t *testing.T) {
 		"redis-sentinel://user:hunter2@" + hosts + "/main?sentinel_password=hunter2",
 	} {
 		i := start(t, "-redis", url)
-		for _, message := range []string{"relay: cannot publish", "relay: cannot subscribe", "sessions: cannot reach redis; this instance goes on alone"} {
+		for _, message := range []string{"relay: cannot publish", "relay: cannot subscribe", "sessions: cannot use Redis; continuing with this instance's memory"} {
 			i.wantLog(message, `"redis":"`+hosts+`"`)
 		}
 		if strings.Contains(i.Log.String(), "hunter2") {
@@ -96,7 +96,7 @@ func TestWrongPasswordIsLoggedAndHeals(t *testing.T) {
 	near.wantBooks(1)
 	wrong.wantLog(`"relay: cannot publish"`, `"redis":"`+server.Addr+`"`, "WRONGPASS")
 	wrong.wantLog(`"relay: cannot subscribe"`, "WRONGPASS")
-	wrong.wantLog(`"sessions: redis refuses; this instance goes on alone"`, "WRONGPASS")
+	wrong.wantLog(`"sessions: cannot use Redis; continuing with this instance's memory"`, "WRONGPASS")
 	if strings.Contains(wrong.Log.String(), "hunter2") {
 		t.Error("the log has the password")
 	}
@@ -150,7 +150,7 @@ func TestFullRedisLosesNothing(t *testing.T) {
 		t.Errorf("store failures for lack of memory = %v; want 5 or more", n)
 	}
 	p.away(p.a) // degraded, although it answers
-	p.a.wantLog(`"sessions: redis did not store an event"`, `"reason":"full"`, `"redis":"`+server.Addr+`"`)
+	p.a.wantLog(`"sessions: Redis call failed"`, `"call":"store an event"`, `"reason":"full"`, `"redis":"`+server.Addr+`"`)
 	if got := server.Do("GET", "p/carol:UPDATING_CARD"); got != "" {
 		t.Errorf("stored %q in a Redis without memory", got)
 	}
@@ -185,7 +185,7 @@ func TestWrongTypesInRedisHurtNobodyElse(t *testing.T) {
 		if n := a.Metric(`dispatcher_session_store_failures_total{reason="` + reason + `"}`); n == 0 {
 			t.Errorf("no failure counted as %s", reason)
 		}
-		a.wantLog(`"sessions: redis did not `, `"redis":"`+server.Addr+`"`)
+		a.wantLog(`"sessions: Redis call failed"`, `"reason":"`+reason+`"`, `"redis":"`+server.Addr+`"`)
 	}
 	status, header, _ := a.Post("/poc/submit_update_event", `{"username":"eve","cardId":"c","practiceId":"p"}`)
 	if status != 200 {

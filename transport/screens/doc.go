@@ -40,7 +40,7 @@
 // in its queue. What is in both is recognized by its eventId, and keeps its place in
 // the queue. An event may be on its way from another instance for a while longer,
 // and come after a later one was replayed in its place: so what was replayed is
-// remembered for inFlight, and the same is passed over. What looks older waits for up
+// remembered for session.OnItsWay, and the same is passed over. What looks older waits for up
 // to two seconds: if it was overtaken, the replayed event comes behind it, and both are
 // passed over; if only the clocks of two instances differ, none does, and it is sent.
 //

@@ -41,7 +41,7 @@ type host struct {
 
 func newHost(t testing.TB, o HubOptions, grace ...time.Duration) *host {
 	t.Helper()
-	so := session.ServiceOptions{DefaultPractice: o.DefaultPractice}
+	var so session.ServiceOptions
 	if len(grace) > 0 {
 		so.Grace = grace[0]
 	}
@@ -95,7 +95,7 @@ func (s *countingStore) count(practice, user string, n int) {
 	if s.sockets == nil {
 		s.sockets = map[string]int{}
 	}
-	s.sockets[session.Fold(practice)+"/"+user] += n
+	s.sockets[s.Practices().Fold(practice)+"/"+user] += n
 }
 
 func (s *countingStore) Join(practice, user string) bool {
@@ -113,7 +113,7 @@ func (h *host) counted(practice, user string) int {
 	s := h.store.(*countingStore)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.sockets[session.Fold(practice)+"/"+user]
+	return s.sockets[s.Practices().Fold(practice)+"/"+user]
 }
 
 // tie gives the host's service another store, and other instances.

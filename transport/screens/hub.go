@@ -18,10 +18,6 @@ import (
 
 // HubOptions tunes a [Hub]. The zero value is what production runs.
 type HubOptions struct {
-	// DefaultPractice is the practice of events that name none. Empty means
-	// "myPracticeId".
-	DefaultPractice string
-
 	// MaxSockets is how many there may be at once. Zero means 10,000.
 	MaxSockets int
 
@@ -44,9 +40,6 @@ type HubOptions struct {
 }
 
 func (o *HubOptions) setDefaults() {
-	if o.DefaultPractice == "" {
-		o.DefaultPractice = "myPracticeId"
-	}
 	if o.MaxSockets == 0 {
 		o.MaxSockets = 10_000
 	}
@@ -64,10 +57,6 @@ func (o *HubOptions) setDefaults() {
 	}
 }
 
-// inFlight is how long after it was stored an event may still come from another
-// instance.
-const inFlight = 10 * time.Second
-
 // maxReaders is how many practices are read from the store for replays at once.
 const maxReaders = 4
 
@@ -79,6 +68,9 @@ var (
 
 // Sessions is told of users' sockets, and knows what is shown to those who open.
 type Sessions interface {
+	// Practices says which names are of one practice.
+	Practices() session.Practices
+
 	Join(practice, user string)
 	Leave(practice, user string)
 
@@ -130,12 +122,7 @@ func NewHub(o HubOptions, sessions Sessions) *Hub {
 }
 
 // fold is the practice in the form that is compared.
-func (h *Hub) fold(practice string) string {
-	if practice == "" {
-		practice = h.options.DefaultPractice
-	}
-	return session.Fold(practice)
-}
+func (h *Hub) fold(practice string) string { return h.sessions.Practices().Fold(practice) }
 
 // A Ticket is a place for a socket. It must be used once, by Serve or Forget.
 type Ticket struct {

@@ -102,7 +102,8 @@ func TestClientThatReconnectsOnEveryEventComesToRest(t *testing.T) {
 
 func TestEventsGoToTheirPracticeAndUser(t *testing.T) {
 	t.Parallel()
-	h := newHost(t, HubOptions{DefaultPractice: "Home"})
+	h := newHost(t, HubOptions{})
+	h.tie(session.NewMemory(session.Options{DefaultPractice: "Home"}), h.note)
 	other, bob, bob2, carol := h.dial("other/bob"), h.dial("HOME/bob"), h.dial("home/bob"), h.dial("Home/carol")
 	h.eventually("all are there", func() bool { return h.Stats().Sockets == 4 && h.Stats().Users == 3 })
 	h.submit("", "x", "to all at home")

@@ -148,7 +148,7 @@ func (r *room) emptyLocked() bool { return len(r.users) == 0 && r.latest == nil 
 func (r *room) tidy(now time.Time) (list []*socket, empty bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.latest != nil && now.Sub(r.latestAt) > inFlight {
+	if r.latest != nil && now.Sub(r.latestAt) > session.OnItsWay {
 		r.latest.release()
 		r.latest = nil
 	}

@@ -7,6 +7,7 @@ import (
 	"syscall"
 	"time"
 
+	"event-dispatcher/broker/session"
 	"event-dispatcher/transport/websocket"
 	"event-dispatcher/transport/wire"
 )
@@ -177,7 +178,7 @@ func (s *socket) tidy(now time.Time) {
 		s.early = nil
 	}
 	s.purgeLocked()
-	if s.open && now.Sub(s.opened) > inFlight && !s.replayingLocked() {
+	if s.open && now.Sub(s.opened) > session.OnItsWay && !s.replayingLocked() {
 		s.forgetReplayLocked()
 	}
 	s.writeLocked()

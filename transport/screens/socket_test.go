@@ -46,10 +46,10 @@ func TestOlderThanItsReplayIsPassedOver(t *testing.T) {
 	if got := queued(s); got != "third" {
 		t.Errorf("waiting %q; want third", got)
 	}
-	s.tidy(time.Now().Add(inFlight + time.Second))
+	s.tidy(time.Now().Add(session.OnItsWay + time.Second))
 	give(s, update("first", 1))
 	if got := queued(s); got != "third first" {
-		t.Errorf("waiting %q after %v; want third first", got, inFlight)
+		t.Errorf("waiting %q after %v; want third first", got, session.OnItsWay)
 	}
 	if n := h.Stats().Duplicates; n != 2 {
 		t.Errorf("%d passed over; want first and second", n)

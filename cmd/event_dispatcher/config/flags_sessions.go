@@ -26,6 +26,6 @@ func (c *Config) practice(name string) error {
 	if !session.ValidName(name) {
 		return fmt.Errorf("must have from 1 to %d bytes of UTF-8", session.MaxName)
 	}
-	c.Sessions.DefaultPractice, c.Service.DefaultPractice, c.Sockets.DefaultPractice = name, name, name
+	c.Sessions.DefaultPractice = name
 	return nil
 }
