@@ -16,15 +16,17 @@
 //
 // The way of an event:
 //
-//	Service.Submit ─▶ store ─▶ Deliver ─▶ queue of each socket ─▶ flush ─▶ connection
+//	Service.Submit ─▶ store ─▶ Deliver ─▶ queue of each socket ─▶ write ─▶ connection
 //	                              ▲ └─▶ other instances
 //	Service.DeliverSession ───────┘
 //
 // # A socket
 //
 // An idle socket has no goroutine: what peers send is read for all of them by
-// [websocket.Readers]. What goes out is written by flush, which runs while there is
-// something: one at a time per socket, whole frames only.
+// [websocket.Readers]. What goes out is written by write, a turn of one of the writer
+// loops, which the socket's outbox asks for when there is something. If the connection
+// does not take everything at once, flush continues in a goroutine of its own, until
+// nothing is left. Whole frames only.
 //
 // # Memory
 //
@@ -51,11 +53,12 @@
 //
 // # Invariants
 //
-//  1. At most one flush runs per socket: writing is set before it starts, under
-//     the socket's lock, and it clears it, under that lock, when it finds nothing.
+//  1. One at a time writes to a socket, write or the flush that continues it: writing
+//     is set before write is asked for, under the socket's lock, and whoever finds
+//     nothing more to write clears it, under that lock.
 //  2. A frame's bytes are never modified.
 //  3. The close frame is the last frame: after closed nothing is taken to be written.
-//  4. Locks are taken in the order hub, room, socket, then lately or budget; nobody
-//     calls the store, the relay or the network with one of them held.
+//  4. Locks are taken in the order hub, room, socket, then lately, budget or outbox;
+//     nobody calls the store, the relay or the network with one of them held.
 //  5. A socket that the sessions were told of is told to have left once.
 package screens

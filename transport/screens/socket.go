@@ -23,8 +23,8 @@ const (
 	closeWait = 2 * time.Second // for the peer's close frame
 )
 
-// A socket is one screen. The hub's readers read it; a goroutine writes while there is
-// something to write.
+// A socket is one screen. The hub's readers read it, and its loop writes; a goroutine
+// goes on where the connection does not take its bytes at once.
 type socket struct {
 	// Fixed after enterLocked.
 	hub  *Hub
@@ -42,7 +42,7 @@ type socket struct {
 	open     bool               // the replay is decided; until then live frames wait
 	replayed share              // until it is written, and nothing older can come any more
 	next     int32              // the first event of it that is not written
-	passed   map[int32]struct{} // its events that something later was sent in the place of
+	passed   map[int32]struct{} // replayed events that were superseded by a live one
 	early    []early            // oldest first
 	opened   time.Time
 	queue    []*frame
@@ -54,14 +54,14 @@ type socket struct {
 	closed   bool              // the close frame is written, or cannot be
 	closeBy  time.Time         // when the peer must have answered it
 	reader   *websocket.Reader // nil until there is one
-	writing  bool              // flush runs
+	writing  bool              // write or flush runs, or write is asked for
 	armed    bool              // the connection has a write deadline
 	waits    bool              // until others are done; see budget
 	ending   bool              // the reader has ended
 	endBy    time.Time         // when ending: nothing is written later
 	why      websocket.Reason  // of the end, if it is ours
 	ours     bool
-	flushed  chan struct{} // closed by flush when ending
+	flushed  chan struct{} // closed when ending, by the last write
 }
 
 // upgrade lets frames out.
