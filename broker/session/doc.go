@@ -31,6 +31,10 @@
 // that a method does can fail for its caller: errors are counted by reason and
 // logged by the store.
 //
+// Redis has three parts, each of which uses the server in its way: writes, from the
+// mirror to the server; reads, back; and attendance, which tells the server who has
+// sockets here, by leases.
+//
 // # Who is active
 //
 // A user is active while one of its sockets is open, at any instance. An

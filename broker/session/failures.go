@@ -56,7 +56,7 @@ func reasonOf(err error) int {
 
 // failed counts a failed call, and logs it unless Redis is known to be down. keys is a
 // pattern of the keys that it was about: names of users are not logged.
-func (s *Redis) failed(call, keys string, err error) {
+func (s *server) failed(call, keys string, err error) {
 	reason := reasonOf(err)
 	s.failures[reason].Add(1)
 	if errors.Is(err, redis.ErrDown) {
@@ -70,52 +70,10 @@ type failure struct{ call, reason string }
 
 // logOf is the log of one kind. Each has a rhythm of its own, so that what happens often
 // does not hide the rest.
-func (s *Redis) logOf(f failure) *zap.Logger {
+func (s *server) logOf(f failure) *zap.Logger {
 	log, ok := s.logs.Load(f)
 	if !ok {
 		log, _ = s.logs.LoadOrStore(f, redis.Logger(s.options.Log, s.options.Server).With(zap.String("call", f.call), zap.String("reason", f.reason)))
 	}
 	return log.(*zap.Logger)
-}
-
-// noteWrite remembers whether the server takes writes.
-func (s *Redis) noteWrite(err error) {
-	if err == nil {
-		s.refuses.Store(false)
-		return
-	}
-	if word := Reasons[reasonOf(err)]; word == "full" || word == "readonly" {
-		s.refuses.Store(true)
-	}
-}
-
-// Refuses reports whether the server answers and did not take the last write, for want
-// of memory or because it takes none at all, so that events wait for it.
-func (s *Redis) Refuses() bool {
-	if !s.refuses.Load() {
-		return false
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return len(s.missed) > 0
-}
-
-// RedisStats is a snapshot of a [Redis].
-type RedisStats struct {
-	Up       bool
-	Missed   int // events that wait for the server
-	Mirror   MemoryStats
-	Failures map[string]uint64 // by reason, all of Reasons
-}
-
-// Stats takes a snapshot.
-func (s *Redis) Stats() RedisStats {
-	st := RedisStats{Up: s.Up(), Mirror: s.mirror.Stats(), Failures: make(map[string]uint64, len(Reasons))}
-	for i, reason := range Reasons {
-		st.Failures[reason] = s.failures[i].Load()
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	st.Missed = len(s.missed)
-	return st
 }

@@ -3,18 +3,25 @@ package session
 import (
 	"cmp"
 	"context"
+	"errors"
 	"slices"
 	"strconv"
-	"time"
 
 	"event-dispatcher/broker/redis"
 
 	"github.com/redis/rueidis"
 )
 
+// leases are what the server knows of who is active: a lease per member and instance, and
+// the sets of members. What they change, and in which order, is attendance's to say.
+type leases struct {
+	*server
+	own string // the begin of the names of this instance's leases
+}
+
 // renew says that the members have sockets here, and reports whether one of them has
 // some elsewhere. With their locks held.
-func (s *Redis) renew(who []member) (elsewhere bool) {
+func (s *leases) renew(who []member) (elsewhere bool) {
 	elsewhere, err := redis.Do(s.guard, func(ctx context.Context, c rueidis.Client) (bool, error) {
 		lease := s.lease()
 		calls := make([]rueidis.LuaExec, len(who))
@@ -43,7 +50,7 @@ func (s *Redis) renew(who []member) (elsewhere bool) {
 
 // enter notes members as active. The index of a practice goes when nobody has renewed
 // anything in it for long, with what is left in it of a race.
-func (s *Redis) enter(c rueidis.Client, who []member) (commands rueidis.Commands) {
+func (s *leases) enter(c rueidis.Client, who []member) (commands rueidis.Commands) {
 	if len(who) == 0 {
 		return nil
 	}
@@ -69,40 +76,131 @@ func (s *Redis) enter(c rueidis.Client, who []member) (commands rueidis.Commands
 const indexLeases = 20
 
 // lease is how long one stands, in ms.
-func (s *Redis) lease() string { return strconv.FormatInt(s.options.Lease.Milliseconds(), 10) }
+func (s *leases) lease() string { return strconv.FormatInt(s.options.Lease.Milliseconds(), 10) }
 
-// keepLeases repeats this instance's word for its users before it runs out. It has
-// a goroutine of its own: what maintain does may take longer than a lease.
-func (s *Redis) keepLeases(ctx context.Context) {
-	tick := time.NewTicker(s.options.Lease / 3)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-			s.renewAll(ctx)
+// errEarly says that instances which were cut off may not have repeated their word yet.
+var errEarly = errors.New("too early to tell")
+
+// marks tells apart what is stored of a member now from what will be.
+func (s *leases) marks(who member) ([]string, error) {
+	return redis.Do(s.guard, func(ctx context.Context, c rueidis.Client) ([]string, error) {
+		var commands rueidis.Commands
+		for _, action := range actions {
+			commands = append(commands, c.B().Eval().Script(scriptMark).Numkeys(1).Key(s.keys.event(who, action)).Build())
 		}
+		var marks []string
+		for _, reply := range c.DoMulti(ctx, commands...) {
+			mark, err := reply.ToString()
+			if err != nil {
+				return nil, err
+			}
+			marks = append(marks, mark)
+		}
+		return marks, nil
+	})
+}
+
+// claim makes sure that no other instance has the member.
+func (s *leases) claim(d departure) (bool, error) {
+	sure := ""
+	if s.upForALease() {
+		sure = "sure"
+	}
+	n, err := redis.Do(s.guard, func(ctx context.Context, c rueidis.Client) (int64, error) {
+		key := s.keys.sockets(d.member)
+		n, err := scriptClaim.Exec(ctx, c, []string{key}, []string{s.own, sure, s.own + d.practice, s.lease()}).AsInt64()
+		return n, s.cleared(ctx, c, key, err)
+	})
+	if err == nil && n == 2 {
+		err = errEarly
+	}
+	return n == 1, err
+}
+
+// cleared deletes what has taken the place of a member's leases, if that is why a
+// call failed.
+func (s *leases) cleared(ctx context.Context, c rueidis.Client, key string, err error) error {
+	if err != nil && Reasons[reasonOf(err)] == "wrong_type" {
+		c.Do(ctx, c.B().Del().Key(key).Build()) // if it fails, so will the next call
+	}
+	return err
+}
+
+// remove deletes what the server has of a member, but not what is newer than its marks.
+func (s *leases) remove(who member, marks []string) error {
+	_, err := redis.Do(s.guard, func(ctx context.Context, c rueidis.Client) (struct{}, error) {
+		var commands rueidis.Commands
+		for i, mark := range marks {
+			if mark != "" {
+				commands = append(commands, c.B().Eval().Script(scriptRemove).Numkeys(1).Key(s.keys.event(who, actions[i])).Arg(mark).Build())
+			}
+		}
+		commands = append(commands, c.B().Srem().Key(s.keys.users()).Member(s.keys.name(who)).Build())
+		if who.practice != s.practices.folded {
+			commands = append(commands, c.B().Srem().Key(s.keys.members(who.practice)).Member(s.keys.name(who)).Build())
+		}
+		return struct{}{}, firstError(c.DoMulti(ctx, commands...))
+	})
+	return err
+}
+
+// endLease reports whether ours was the member's last lease.
+func (s *leases) endLease(who member, keep bool) (last bool, err error) {
+	return redis.Do(s.guard, func(ctx context.Context, c rueidis.Client) (bool, error) {
+		n, err := scriptLeave.Exec(ctx, c, []string{s.keys.sockets(who)}, []string{s.own}).AsInt64()
+		switch {
+		case err != nil:
+			return false, err
+		case n == 0:
+			// The member is back. The other instance has written its lease before
+			// its SADD, so either its SADD came after our SREM or we find its lease.
+			return false, firstError(c.DoMulti(ctx, s.enter(c, []member{who})...))
+		case who.practice != s.practices.folded && !keep:
+			c.Do(ctx, c.B().Srem().Key(s.keys.practices(who.user)).Member(who.practice).Build()) // else it expires
+		}
+		return true, nil
+	})
+}
+
+// take takes over those of the members whose leases have all ended.
+func (s *leases) take(who []member) ([]departure, error) {
+	return redis.Do(s.guard, func(ctx context.Context, c rueidis.Client) ([]departure, error) {
+		calls := make([]rueidis.LuaExec, len(who))
+		for i, w := range who {
+			calls[i] = rueidis.LuaExec{Keys: []string{s.keys.sockets(w)}, Args: []string{"", s.own, s.lease()}}
+		}
+		var taken []departure
+		for i, reply := range scriptTake.ExecMulti(ctx, c, calls...) {
+			practice, err := reply.ToString()
+			switch {
+			case rueidis.IsRedisNil(err): // it has one, or never had
+			case err != nil:
+				s.failed("clear up after an instance", s.keys.all("SOCKETS"), err)
+			default:
+				taken = append(taken, departure{who[i], practice, false})
+			}
+		}
+		return taken, nil
+	})
+}
+
+// reindex enters users of other instances in the indexes of their practices: instances
+// of an earlier version do not.
+func (s *leases) reindex(users []member) {
+	users = slices.DeleteFunc(slices.Clone(users), func(who member) bool { return who.practice == s.practices.folded })
+	_, err := redis.Do(s.guard, func(ctx context.Context, c rueidis.Client) (struct{}, error) {
+		return struct{}{}, firstError(c.DoMulti(ctx, s.enter(c, users)...))
+	})
+	if err != nil {
+		s.failed("note the users of practices", s.keys.all("USERS"), err)
 	}
 }
 
-// renewAll takes the members by their locks, so that none leaves under its hands.
-func (s *Redis) renewAll(ctx context.Context) {
-	places := make([][]member, len(s.serial))
-	for _, who := range s.mirror.here() {
-		k := s.placeOf(who)
-		places[k] = append(places[k], who)
+func firstError(replies []rueidis.RedisResult) error {
+	for _, r := range replies {
+		if err := r.Error(); err != nil {
+			return err
+		}
 	}
-	each(ctx, s, places, func(all []member) {
-		if len(all) == 0 {
-			return
-		}
-		lock := s.lockOf(all[0])
-		lock.Lock()
-		defer lock.Unlock()
-		all = slices.DeleteFunc(all, func(who member) bool { return !s.mirror.isHere(who) })
-		for some := range slices.Chunk(all, batch) {
-			s.renew(some)
-		}
-	})
+	return nil
 }

@@ -25,8 +25,17 @@ const (
 	scanCount  = 2000    // names that a part of a set should bring
 )
 
+// reads are what comes from the server. An error means that the server did not answer;
+// other failures are counted, and what they are about is passed over.
+type reads struct {
+	*server
+
+	// Many sockets open at once when an instance has gone.
+	rolls Sharing[string, roll] // of active users, by set
+}
+
 // fetchAll reads the events of members, a part at a time.
-func (s *Redis) fetchAll(who []member) ([]Event, error) {
+func (s *reads) fetchAll(who []member) ([]Event, error) {
 	var all []Event
 	for n := fetchFirst; len(who) > 0; {
 		some := who[:min(n, len(who))]
@@ -49,7 +58,7 @@ func (s *Redis) fetchAll(who []member) ([]Event, error) {
 
 // fetch reads the events of members. A key with something else in it counts as
 // a failure and is passed over; an error means that the server did not answer.
-func (s *Redis) fetch(ctx context.Context, c rueidis.Client, who []member) ([]Event, error) {
+func (s *reads) fetch(ctx context.Context, c rueidis.Client, who []member) ([]Event, error) {
 	if len(who) == 0 {
 		return nil, nil
 	}
@@ -99,11 +108,11 @@ type roll struct {
 }
 
 // active reads the active users of all practices. The slice is shared.
-func (s *Redis) active() ([]member, error) { return s.roll(s.keys.users()) }
+func (s *reads) active() ([]member, error) { return s.roll(s.keys.users()) }
 
 // activeIn reads the active users of one practice. Those of the default one are only
 // in the set that is the original's, and so are mixed with others.
-func (s *Redis) activeIn(practice string) ([]member, error) {
+func (s *reads) activeIn(practice string) ([]member, error) {
 	if practice != s.practices.folded {
 		return s.roll(s.keys.members(practice))
 	}
@@ -112,7 +121,7 @@ func (s *Redis) activeIn(practice string) ([]member, error) {
 }
 
 // roll reads the names in a set. Those who ask at the same time share the slice.
-func (s *Redis) roll(set string) ([]member, error) {
+func (s *reads) roll(set string) ([]member, error) {
 	r := s.rolls.Do(set, func() (r roll) {
 		r.users, r.err = s.scan(set)
 		return r
@@ -124,7 +133,7 @@ func (s *Redis) roll(set string) ([]member, error) {
 var errTooMany = errors.New("too many active users; the rest is passed over")
 
 // scan reads a set, a part at a time; names that no store made are passed over.
-func (s *Redis) scan(set string) ([]member, error) {
+func (s *reads) scan(set string) ([]member, error) {
 	var all []member
 	for cursor := uint64(0); ; {
 		page, err := redis.Do(s.guard, func(ctx context.Context, c rueidis.Client) (rueidis.ScanEntry, error) {

@@ -2,11 +2,9 @@ package session
 
 import (
 	"context"
-	"hash/maphash"
 	"maps"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"event-dispatcher/broker/redis"
@@ -48,35 +46,14 @@ type RedisOptions struct {
 
 // Redis is a Store that instances share; see the package comment.
 type Redis struct {
-	// Fixed after NewRedis.
-	options       RedisOptions
-	practices     Practices
-	keys          keys
-	own           string // the begin of the names of this instance's leases
-	mirror        *Memory
-	guard         *redis.Guard
+	*server
+	reads         *reads
+	writes        *writes
+	attendance    *attendance
 	log, refusals *zap.Logger // of Redis coming and going, and of why it refuses us
-	seed          maphash.Seed
 	cancel        context.CancelFunc
 	running       sync.WaitGroup // keepLeases and maintain
 	cameUp        chan struct{}  // Redis is back: maintain now
-	evicted       chan struct{}  // there is something to unstore
-
-	refuses  atomic.Bool  // the last write
-	upSince  atomic.Int64 // Unix ns; 0 while it cannot be reached
-	failures [len(Reasons)]atomic.Uint64
-	logs     sync.Map // of *zap.Logger, by failure
-
-	// A member's Join and Leave reach the server in the order of the counts.
-	serial [64]sync.Mutex
-
-	// Many sockets open at once when an instance has gone.
-	rolls Sharing[string, roll] // of active users, by set
-
-	mu     sync.Mutex
-	missed map[entryKey]struct{} // in the mirror, not on the server
-	left   map[member]departure  // gone from here, but the server has not confirmed it
-	extra  []removal             // given up by the mirror, and perhaps still on the server
 }
 
 // NewRedis returns at once; the server may come later.
@@ -93,23 +70,19 @@ func NewRedis(o RedisOptions) *Redis {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	practices := NewPractices(o.DefaultPractice)
+	common := &server{options: o, practices: practices, keys: keys{o.Prefix, practices.folded}, mirror: NewMemory(o.Options)}
 	s := &Redis{
-		options:   o,
-		practices: practices,
-		keys:      keys{o.Prefix, practices.folded},
-		own:       escape(o.Instance) + "/",
-		mirror:    NewMemory(o.Options),
-		log:       redis.Logger(o.Log, o.Server),
-		refusals:  redis.Logger(o.Log, o.Server),
-		seed:      maphash.MakeSeed(),
-		cancel:    cancel,
-		cameUp:    make(chan struct{}, 1),
-		evicted:   make(chan struct{}, 1),
-		missed:    make(map[entryKey]struct{}),
-		left:      make(map[member]departure),
+		server:   common,
+		reads:    &reads{server: common},
+		writes:   newWrites(common),
+		log:      redis.Logger(o.Log, o.Server),
+		refusals: redis.Logger(o.Log, o.Server),
+		cancel:   cancel,
+		cameUp:   make(chan struct{}, 1),
 	}
-	s.guard = redis.NewGuard(o.Server, o.Timeout, s.changed)
-	s.running.Go(func() { s.keepLeases(ctx) })
+	s.attendance = newAttendance(&leases{common, escape(o.Instance) + "/"}, s.reads)
+	common.guard = redis.NewGuard(o.Server, o.Timeout, s.changed)
+	s.running.Go(func() { s.attendance.keepLeases(ctx) })
 	s.running.Go(func() { s.maintain(ctx) })
 	return s
 }
@@ -136,6 +109,10 @@ func (s *Redis) changed(up bool, err error) {
 // Up reports whether the server answers.
 func (s *Redis) Up() bool { return s.guard.Up() }
 
+// Refuses reports whether the server answers and did not take the last write, for want
+// of memory or because it takes none at all, so that events wait for it.
+func (s *Redis) Refuses() bool { return s.writes.refused() }
+
 // Close lets go of the server. Sockets that are still counted keep their lease
 // until it ends: Leave first.
 func (s *Redis) Close() {
@@ -154,8 +131,8 @@ func (s *Redis) Put(e Event) {
 	}
 	e.Origin = ""
 	up := s.mirror.put(e, false)
-	s.store(s.practices.key(e))
-	s.keepExtra(s.unstore(s.removals(up)))
+	s.writes.store(s.practices.key(e))
+	s.writes.keepExtra(s.writes.unstore(s.writes.removals(up)))
 }
 
 // Observe tells the mirror what another instance published, so that it can
@@ -169,7 +146,7 @@ func (s *Redis) Observe(e Event) {
 		s.mirror.forgetGone(s.practices.member(e.Practice, e.Source))
 		return
 	}
-	s.unstoreLater(s.mirror.put(e, true))
+	s.writes.unstoreLater(s.mirror.put(e, true))
 }
 
 // Missed shows what other instances stored of the active users of practices and this
@@ -179,10 +156,10 @@ func (s *Redis) Observe(e Event) {
 // after; no call to the server is made with it held.
 func (s *Redis) Missed(practices []string, turn sync.Locker, show func(Event)) {
 	for _, practice := range practices {
-		users, err := s.activeIn(s.practices.Fold(practice))
+		users, err := s.reads.activeIn(s.practices.Fold(practice))
 		var events []Event
 		if err == nil {
-			events, err = s.fetchAll(users)
+			events, err = s.reads.fetchAll(users)
 		}
 		if err != nil {
 			s.failed("read what was missed", s.keys.all("*_CARD"), err)
@@ -192,12 +169,23 @@ func (s *Redis) Missed(practices []string, turn sync.Locker, show func(Event)) {
 		for _, e := range events {
 			turn.Lock()
 			if mine, _, ok := s.mirror.get(s.practices.key(e)); !ok || mine.ID != e.ID && mine.At <= e.At {
-				s.unstoreLater(s.mirror.put(e, true))
+				s.writes.unstoreLater(s.mirror.put(e, true))
 				show(e)
 			}
 			turn.Unlock()
 		}
 	}
+}
+
+// Join implements [Store].
+func (s *Redis) Join(practice, user string) (elsewhere bool) {
+	return s.attendance.join(practice, user)
+}
+
+// Leave implements [Store]. It reports true only if the server has confirmed that it was
+// the last one. What the server does not answer now, Lost hears of once it does.
+func (s *Redis) Leave(practice, user string, keep bool) bool {
+	return s.attendance.leave(practice, user, keep)
 }
 
 // Latest implements [Store].
@@ -222,7 +210,7 @@ func (s *Redis) Latest(practice, user string) []Event {
 				places = append(places, member{p, user})
 			}
 		}
-		return s.fetch(ctx, c, places)
+		return s.reads.fetch(ctx, c, places)
 	})
 	if err != nil {
 		s.failed("read a user's events", s.keys.all("*_CARD"), err)
@@ -246,7 +234,7 @@ func (s *Redis) Latest(practice, user string) []Event {
 func (s *Redis) Replay(practice string) []Event {
 	practice = s.practices.Fold(practice)
 	here := s.mirror.hereIn(practice) // Redis may not know these yet
-	all, err := s.activeIn(practice)
+	all, err := s.reads.activeIn(practice)
 	var users []member
 	var events []Event
 	if err == nil {
@@ -257,7 +245,7 @@ func (s *Redis) Replay(practice string) []Event {
 				users = append(users, who)
 			}
 		}
-		events, err = s.fetchAll(users)
+		events, err = s.reads.fetchAll(users)
 	}
 	if err != nil {
 		s.failed("read a practice's events", s.keys.all("*_CARD"), err)
@@ -296,12 +284,5 @@ func (s *Redis) unstored(key entryKey, stored bool) (Event, bool) {
 	}
 	since := s.upSince.Load()
 	heard := stored || since != 0 && put.UnixNano() >= since
-	return e, heard || s.isMissed(key)
-}
-
-func (s *Redis) isMissed(key entryKey) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	_, missed := s.missed[key]
-	return missed
+	return e, heard || s.writes.isMissed(key)
 }

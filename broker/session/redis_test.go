@@ -346,9 +346,9 @@ func TestUserWhoWasRemovedByHalfIsRemovedLater(t *testing.T) {
 	}
 	eventually(t, "nothing is left", func() bool { return server.Do("DBSIZE") == "0" })
 	eventually(t, "nothing is remembered", func() bool {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		return len(s.left) == 0
+		s.attendance.mu.Lock()
+		defer s.attendance.mu.Unlock()
+		return len(s.attendance.left) == 0
 	})
 }
 
@@ -417,7 +417,7 @@ func TestUserWhoWasTakenOverIsTakenOverAgain(t *testing.T) {
 	second := newRedis(t, server, RedisOptions{Lease: lease})
 	alice := member{"other", "alice"}
 	eventually(t, "taken over", func() bool {
-		taken, err := second.take([]member{alice})
+		taken, err := second.attendance.take([]member{alice})
 		return err == nil && len(taken) == 1
 	})
 	second.Close()
@@ -459,7 +459,9 @@ func TestUserOfADeadInstanceWhoWasRemovedByHalfIsRemovedLater(t *testing.T) {
 	dead.Close()
 	server.Do("ACL", "SETUSER", "default", "-del")
 	heir := newRedis(t, server, RedisOptions{Lease: lease, Lost: func(_, user string) { lost <- user }})
-	eventually(t, "taken over", func() bool { return strings.Contains(server.Do("ZRANGE", "p/alice:SOCKETS", "0", "-1"), heir.own) })
+	eventually(t, "taken over", func() bool {
+		return strings.Contains(server.Do("ZRANGE", "p/alice:SOCKETS", "0", "-1"), heir.attendance.own)
+	})
 	server.Do("ACL", "SETUSER", "default", "+del")
 	if user := <-lost; user != "alice" {
 		t.Errorf("lost %q; want alice", user)
@@ -493,9 +495,9 @@ func TestNobodyIsLoggedOutBecauseRedisIsSlow(t *testing.T) {
 		t.Errorf("lost %q; want bob, who has no socket anywhere", user)
 	}
 	eventually(t, "all settled", func() bool {
-		here.mu.Lock()
-		defer here.mu.Unlock()
-		return len(here.left) == 0
+		here.attendance.mu.Lock()
+		defer here.attendance.mu.Unlock()
+		return len(here.attendance.left) == 0
 	})
 	if len(lost) > 0 {
 		t.Errorf("lost %q, too", <-lost)
@@ -545,19 +547,19 @@ func TestUserWhoComesBackWhileBeingRemoved(t *testing.T) {
 
 	// The steps of leave, with a return after the second.
 	here.mirror.leave(alice.member)
-	marks, err := here.marks(alice.member)
+	marks, err := here.attendance.marks(alice.member)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if claimed, err := here.claim(alice); err != nil || !claimed {
+	if claimed, err := here.attendance.claim(alice); err != nil || !claimed {
 		t.Fatalf("claim = %v, %v", claimed, err)
 	}
 	there.Join("p", "alice")
 	there.Put(stored("p", "alice", Updating, "new"))
-	if err := here.remove(alice.member, marks); err != nil {
+	if err := here.attendance.remove(alice.member, marks); err != nil {
 		t.Fatal(err)
 	}
-	if last, err := here.endLease(alice.member, false); err != nil || last {
+	if last, err := here.attendance.endLease(alice.member, false); err != nil || last {
 		t.Errorf("last = %v, %v; want false, she is back", last, err)
 	}
 	expect(t, "Replay", there.Replay("p"), "new")
@@ -607,12 +609,12 @@ func TestWhatWasMissedDoesNotReplaceWhatIsNewer(t *testing.T) {
 	server.Do("LPUSH", "p/u2:UPDATING_CARD", "no string")
 	for _, e := range old {
 		s.mirror.Put(e)
-		s.settle(s.practices.key(e), false)
+		s.writes.settle(s.practices.key(e), false)
 	}
 	if n := s.Stats().Missed; n != users {
 		t.Fatalf("%d missed; want %d", n, users)
 	}
-	s.catchUp(t.Context())
+	s.writes.catchUp(t.Context())
 	if n := s.Stats().Missed; n != 0 {
 		t.Errorf("%d still missed", n)
 	}
@@ -951,12 +953,12 @@ func TestNobodyIsTakenOverRightAfterRedisCame(t *testing.T) {
 	server.Do("SADD", "users", "alice")
 	server.Do("ZADD", "alice:SOCKETS", "1", "cut-off/")
 	s := newRedis(t, server, RedisOptions{Lease: time.Hour})
-	s.reap(t.Context())
+	s.attendance.reap(t.Context())
 	if leases := server.Do("ZRANGE", "alice:SOCKETS", "0", "-1"); leases != "cut-off/" {
 		t.Errorf("leases = %q; want the old one only", leases)
 	}
 	s.upSince.Store(time.Now().Add(-time.Hour).UnixNano())
-	s.reap(t.Context())
+	s.attendance.reap(t.Context())
 	if left := server.Do("KEYS", "*"); left != "" {
 		t.Errorf("%q is left; want nothing after an hour", left)
 	}
@@ -967,12 +969,12 @@ func TestUserWhoIsBackIsNotEndedAgain(t *testing.T) {
 	server := redistest.Start(t)
 	s := newRedis(t, server, RedisOptions{Lost: func(_, user string) { t.Errorf("lost %q", user) }})
 	s.Join("", "alice")
-	s.noteLeft(departure{member{s.practices.folded, "alice"}, "", false})
-	s.endAgain(t.Context())
+	s.attendance.noteLeft(departure{member{s.practices.folded, "alice"}, "", false})
+	s.attendance.endAgain(t.Context())
 	if n := server.Do("ZCARD", "alice:SOCKETS"); n != "1" {
 		t.Errorf("%s leases; want 1", n)
 	}
-	if len(s.left) != 0 {
+	if len(s.attendance.left) != 0 {
 		t.Error("alice is noted still")
 	}
 }

@@ -5,15 +5,34 @@ import (
 	"context"
 	"crypto/sha1"
 	"encoding/hex"
+	"maps"
+	"slices"
 	"strconv"
+	"sync"
+	"sync/atomic"
 
 	"event-dispatcher/broker/redis"
 
 	"github.com/redis/rueidis"
 )
 
+// writes are what goes from the mirror to the server.
+type writes struct {
+	*server
+	evicted chan struct{} // there is something to unstore
+	refuses atomic.Bool   // the server, the last write
+
+	mu     sync.Mutex            // guards what follows
+	missed map[entryKey]struct{} // in the mirror, not on the server
+	extra  []removal             // given up by the mirror, and perhaps still on the server
+}
+
+func newWrites(s *server) *writes {
+	return &writes{server: s, evicted: make(chan struct{}, 1), missed: make(map[entryKey]struct{})}
+}
+
 // store writes a mirrored event to the server, and notes whether that worked.
-func (s *Redis) store(key entryKey) {
+func (s *writes) store(key entryKey) {
 	if w, ok := s.writeOf(key); ok {
 		s.writeAll([]write{w}, "")
 	}
@@ -29,7 +48,7 @@ type write struct {
 }
 
 // writeOf is the write of what is mirrored; if there is nothing, the server misses nothing.
-func (s *Redis) writeOf(key entryKey) (w write, ok bool) {
+func (s *writes) writeOf(key entryKey) (w write, ok bool) {
 	e, ttl, ok := s.mirror.get(key)
 	if !ok {
 		s.settle(key, true)
@@ -43,7 +62,7 @@ func (s *Redis) writeOf(key entryKey) (w write, ok bool) {
 }
 
 // writeAll makes writes in one call, by a script if there is one, and notes which worked.
-func (s *Redis) writeAll(writes []write, script string) {
+func (s *writes) writeAll(writes []write, script string) {
 	errs, err := redis.Do(s.guard, func(ctx context.Context, c rueidis.Client) ([]error, error) {
 		var commands rueidis.Commands
 		var of []int // the write that a command is of
@@ -87,7 +106,7 @@ func (s *Redis) writeAll(writes []write, script string) {
 }
 
 // set is the command of one write.
-func (s *Redis) set(c rueidis.Client, w write, script string) rueidis.Completed {
+func (s *writes) set(c rueidis.Client, w write, script string) rueidis.Completed {
 	name := s.keys.event(w.key.member, w.key.action)
 	switch {
 	case script != "":
@@ -108,7 +127,7 @@ type removal struct {
 	mark string // tells the event from what has taken its place; see scriptMark
 }
 
-func (s *Redis) removals(events []Event) []removal {
+func (s *writes) removals(events []Event) []removal {
 	all := make([]removal, len(events))
 	for i, e := range events {
 		mark := sha1.Sum(e.JSON())
@@ -118,7 +137,7 @@ func (s *Redis) removals(events []Event) []removal {
 }
 
 // unstoreLater has maintain call unstore.
-func (s *Redis) unstoreLater(events []Event) {
+func (s *writes) unstoreLater(events []Event) {
 	if len(events) == 0 {
 		return
 	}
@@ -131,14 +150,14 @@ func (s *Redis) unstoreLater(events []Event) {
 
 // keepExtra has unstoreExtra remove events. Beyond a bound they stay on the server until
 // their time is over.
-func (s *Redis) keepExtra(all []removal) {
+func (s *writes) keepExtra(all []removal) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.extra = append(s.extra, all[:min(len(all), max(s.options.MaxEvents-len(s.extra), 0))]...)
 }
 
 // unstoreExtra removes what was kept for it.
-func (s *Redis) unstoreExtra() {
+func (s *writes) unstoreExtra() {
 	s.mu.Lock()
 	extra := s.extra
 	s.extra = nil
@@ -148,7 +167,7 @@ func (s *Redis) unstoreExtra() {
 
 // unstore removes events from the server, unless somebody has replaced them, or the user
 // has a socket at another instance. It returns those for which there was no answer.
-func (s *Redis) unstore(all []removal) []removal {
+func (s *writes) unstore(all []removal) []removal {
 	for len(all) > 0 {
 		some := all[:min(len(all), batch)]
 		_, err := redis.Do(s.guard, func(ctx context.Context, c rueidis.Client) (struct{}, error) {
@@ -186,7 +205,7 @@ func (s *Redis) unstore(all []removal) []removal {
 }
 
 // settle notes whether the server has what the mirror has.
-func (s *Redis) settle(key entryKey, done bool) {
+func (s *writes) settle(key entryKey, done bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if done {
@@ -194,4 +213,50 @@ func (s *Redis) settle(key entryKey, done bool) {
 	} else if len(s.missed) < s.options.MaxEvents {
 		s.missed[key] = struct{}{}
 	}
+}
+
+func (s *writes) isMissed(key entryKey) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, missed := s.missed[key]
+	return missed
+}
+
+// catchUp writes what the server missed, unless it has something newer.
+func (s *writes) catchUp(ctx context.Context) {
+	s.mu.Lock()
+	missed := slices.Collect(maps.Keys(s.missed))
+	s.mu.Unlock()
+	for len(missed) > 0 && ctx.Err() == nil && s.guard.Up() {
+		var writes []write
+		for size := 0; len(missed) > 0 && len(writes) < batch && size < batchBytes; missed = missed[1:] {
+			if w, ok := s.writeOf(missed[0]); ok {
+				writes = append(writes, w)
+				size += len(w.text)
+			}
+		}
+		s.writeAll(writes, scriptSetUnlessNewer)
+	}
+}
+
+// noteWrite remembers whether the server takes writes.
+func (s *writes) noteWrite(err error) {
+	if err == nil {
+		s.refuses.Store(false)
+		return
+	}
+	if word := Reasons[reasonOf(err)]; word == "full" || word == "readonly" {
+		s.refuses.Store(true)
+	}
+}
+
+// refused reports whether the server answers and did not take the last write, for want
+// of memory or because it takes none at all, so that events wait for it.
+func (s *writes) refused() bool {
+	if !s.refuses.Load() {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.missed) > 0
 }

@@ -1,0 +1,217 @@
+package session
+
+import (
+	"context"
+	"hash/maphash"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+)
+
+// attendance is who has sockets here, as the server is to know it: it joins and leaves, and
+// takes over the members of instances that died.
+type attendance struct {
+	*leases
+	reads *reads
+	seed  maphash.Seed
+
+	// A member's Join and Leave reach the server in the order of the counts.
+	serial [64]sync.Mutex
+
+	mu   sync.Mutex           // guards left
+	left map[member]departure // gone from here, but the server has not confirmed it
+}
+
+func newAttendance(l *leases, r *reads) *attendance {
+	return &attendance{leases: l, reads: r, seed: maphash.MakeSeed(), left: make(map[member]departure)}
+}
+
+// join counts a socket; see [Store].
+func (s *attendance) join(practice, user string) (elsewhere bool) {
+	who := s.practices.member(practice, user)
+	lock := s.lockOf(who)
+	lock.Lock()
+	defer lock.Unlock()
+	if s.mirror.join(who, practice) {
+		elsewhere = s.renew([]member{who}) // if it fails, maintain repeats it
+	}
+	return elsewhere
+}
+
+// leave counts one less.
+func (s *attendance) leave(practice, user string, keep bool) bool {
+	who := s.practices.member(practice, user)
+	lock := s.lockOf(who)
+	lock.Lock()
+	defer lock.Unlock()
+	d := departure{who, s.mirror.written(who), keep}
+	return s.mirror.leave(who) && s.end(d)
+}
+
+// A departure is of a member without sockets here.
+type departure struct {
+	member
+	practice string // as it was written
+	keep     bool   // what is stored
+}
+
+// end reports whether it is certain that the member has no socket anywhere, or sees to
+// it that endAgain asks later. With the member's lock held.
+func (s *attendance) end(d departure) (last bool) {
+	last, err := s.depart(d)
+	if err != nil {
+		s.noteLeft(d)
+	}
+	return last
+}
+
+// depart tells the server that the member has no socket here, and removes the member if
+// that was the last. In its steps,
+//
+//  1. our lease stands until all else is done, so that after any failure this instance,
+//     or another one when the lease is over, can do it again;
+//  2. only events that existed before the lease ended are deleted, so that nothing is
+//     lost of a member who comes back meanwhile;
+//  3. the lease is ended last, and who finds no other then is the only one to know.
+//
+// With the member's lock held.
+func (s *attendance) depart(d departure) (last bool, err error) {
+	var mine []Event
+	var marks []string
+	if !d.keep {
+		mine = s.mirror.of(d.member)
+		marks, err = s.marks(d.member)
+	}
+	claimed := false
+	if err == nil {
+		claimed, err = s.claim(d)
+	}
+	if claimed {
+		if err = s.remove(d.member, marks); err == nil {
+			last, err = s.endLease(d.member, d.keep)
+		}
+	}
+	if last {
+		s.mirror.forget(mine)
+	}
+	if err != nil && err != errEarly {
+		s.failed("remove a user", s.keys.all("*"), err)
+	}
+	return last, err
+}
+
+func (s *attendance) lockOf(who member) *sync.Mutex { return &s.serial[s.placeOf(who)] }
+
+func (s *attendance) placeOf(who member) int {
+	return int(maphash.Comparable(s.seed, who) % uint64(len(s.serial)))
+}
+
+// keepLeases repeats this instance's word for its users before it runs out. It has
+// a goroutine of its own: what maintain does may take longer than a lease.
+func (s *attendance) keepLeases(ctx context.Context) {
+	tick := time.NewTicker(s.options.Lease / 3)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			s.renewAll(ctx)
+		}
+	}
+}
+
+// renewAll takes the members by their locks, so that none leaves under its hands.
+func (s *attendance) renewAll(ctx context.Context) {
+	places := make([][]member, len(s.serial))
+	for _, who := range s.mirror.here() {
+		k := s.placeOf(who)
+		places[k] = append(places[k], who)
+	}
+	each(ctx, s.guard, places, func(all []member) {
+		if len(all) == 0 {
+			return
+		}
+		lock := s.lockOf(all[0])
+		lock.Lock()
+		defer lock.Unlock()
+		all = slices.DeleteFunc(all, func(who member) bool { return !s.mirror.isHere(who) })
+		for some := range slices.Chunk(all, batch) {
+			s.renew(some)
+		}
+	})
+}
+
+// noteLeft has endAgain ask the server about the member.
+func (s *attendance) noteLeft(d departure) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.left) < s.options.MaxEvents {
+		s.left[d.member] = d
+	}
+}
+
+// endAgain repeats what the server did not answer.
+func (s *attendance) endAgain(ctx context.Context) {
+	s.mu.Lock()
+	left := slices.Collect(maps.Values(s.left))
+	s.mu.Unlock()
+	s.endAll(ctx, left)
+}
+
+// endAll ends members that are not back, and tells Lost of those who are gone.
+func (s *attendance) endAll(ctx context.Context, all []departure) {
+	gone := make(chan departure, len(all))
+	each(ctx, s.guard, all, func(d departure) {
+		lock := s.lockOf(d.member)
+		lock.Lock()
+		defer lock.Unlock()
+		if !s.mirror.isHere(d.member) {
+			last, err := s.depart(d)
+			if err != nil {
+				s.noteLeft(d)
+				return
+			}
+			if last && !d.keep {
+				gone <- d
+			}
+		}
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		delete(s.left, d.member)
+	})
+	close(gone)
+	for d := range gone {
+		if s.options.Lost != nil {
+			s.options.Lost(s.practices.written(d.member, d.practice), d.user)
+		}
+	}
+}
+
+// reap removes the users of instances that died: it takes them over and lets them leave.
+// If that fails half-way, the lease that it took ends like any other, and somebody
+// begins again.
+func (s *attendance) reap(ctx context.Context) {
+	if !s.upForALease() {
+		return
+	}
+	all, err := s.reads.active()
+	if err != nil {
+		s.failed("list the active users", s.keys.users(), err)
+		return
+	}
+	users := slices.DeleteFunc(slices.Clone(all), s.mirror.isHere)
+	for chunk := range slices.Chunk(users, batch) {
+		if ctx.Err() != nil {
+			return
+		}
+		s.reindex(chunk)
+		taken, err := s.take(chunk)
+		if err != nil {
+			s.failed("clear up after an instance", s.keys.all("SOCKETS"), err)
+			return
+		}
+		s.endAll(ctx, taken)
+	}
+}
