@@ -17,8 +17,8 @@ func TestOverTheBudgetTheOldestFramesAreGivenUp(t *testing.T) {
 	for _, data := range []string{"a", "b", "c", "d"} {
 		give(s, session.Event{Data: data})
 	}
-	if got := queued(s); got != "c d" || s.skipped != 2 || h.budget.held.Load() != s.queued {
-		t.Errorf("waiting %q, skipped %d, held %d of %d bytes; want c d, 2, the same", got, s.skipped, h.budget.held.Load(), s.queued)
+	if got := queued(s); got != "c d" || s.skipped != 2 || h.budget.held.Load() != s.queue.bytes {
+		t.Errorf("waiting %q, skipped %d, held %d of %d bytes; want c d, 2, the same", got, s.skipped, h.budget.held.Load(), s.queue.bytes)
 	}
 }
 
@@ -46,8 +46,8 @@ func TestHeldBackEventsLeaveOtherSocketsTheirShare(t *testing.T) {
 		t.Errorf("%d bytes are held; want %d at most", n, 64<<10)
 	}
 	held.tidy(time.Now().Add(time.Hour))
-	if held.skipped == 0 || len(held.early) != 0 {
-		t.Errorf("%d skipped and %d held back in the end; want some, none", held.skipped, len(held.early))
+	if held.skipped == 0 || len(held.replayed.early) != 0 {
+		t.Errorf("%d skipped and %d held back in the end; want some, none", held.skipped, len(held.replayed.early))
 	}
 }
 
@@ -58,7 +58,7 @@ func TestHeldBackEventsOfOneSocketAreBounded(t *testing.T) {
 	s.begin(h.budget.newReplay([]session.Event{{ID: "ahead", Source: "alice", Action: session.Updating, Type: session.UserSession, At: 5000}}, nil))
 	for n := range 100 {
 		give(s, session.Event{ID: fmt.Sprint(n), Data: strings.Repeat("x", 100<<10), Source: "alice", Action: session.Updating, Type: session.UserSession, At: 4})
-		if got := s.waitingLocked(); got > maxQueueBytes+101<<10 {
+		if got := s.queue.bytes + s.replayed.held(); got > maxQueueBytes+101<<10 {
 			t.Fatalf("%d bytes wait for one socket after %d events; want about %d", got, n+1, maxQueueBytes)
 		}
 	}

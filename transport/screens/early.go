@@ -31,11 +31,11 @@ func (s *socket) dueLocked(f *frame, now time.Time) bool {
 		return true
 	}
 	r := s.replayed.events[i]
-	_, passed := s.passed[i]
+	_, passed := s.replayed.passed[i]
 	switch {
 	case r.id == f.id:
 		s.hub.counters.duplicates.Add(1)
-		s.early = slices.DeleteFunc(s.early, func(e early) bool {
+		s.replayed.early = slices.DeleteFunc(s.replayed.early, func(e early) bool {
 			if e.index == i {
 				s.hub.counters.duplicates.Add(1)
 				e.release()
@@ -44,43 +44,26 @@ func (s *socket) dueLocked(f *frame, now time.Time) bool {
 		})
 		return false
 	case f.at < r.at && !passed:
-		if len(s.early) == maxEarly || s.waitingLocked()+f.size > maxQueueBytes {
+		if len(s.replayed.early) == maxEarly || s.queue.bytes+s.replayed.held()+f.size > maxQueueBytes {
 			s.showLocked(func(early) bool { return true })
 		}
-		s.early = append(s.early, early{f.share(), i, now})
+		s.replayed.early = append(s.replayed.early, early{f.share(), i, now})
 		return false
 	}
 	s.showLocked(func(e early) bool { return e.index == i })
-	s.passLocked(i)
+	s.replayed.pass(i)
 	return true
 }
 
 // showLocked sends those early events of which it is true.
 func (s *socket) showLocked(these func(early) bool) {
-	s.early = slices.DeleteFunc(s.early, func(e early) bool {
+	s.replayed.early = slices.DeleteFunc(s.replayed.early, func(e early) bool {
 		if !these(e) {
 			return false
 		}
-		s.passLocked(e.index)
-		s.queueLocked(e.frame)
+		s.replayed.pass(e.index)
+		s.skipLocked(s.queue.put(e.frame))
 		e.release()
 		return true
 	})
-}
-
-// passLocked notes that the age of a replayed event does not count any more.
-func (s *socket) passLocked(i int32) {
-	if s.passed == nil {
-		s.passed = map[int32]struct{}{}
-	}
-	s.passed[i] = struct{}{}
-}
-
-// waitingLocked is the bytes of what waits, held back or not.
-func (s *socket) waitingLocked() int64 {
-	sum := s.queued
-	for _, e := range s.early {
-		sum += e.size
-	}
-	return sum
 }

@@ -12,12 +12,6 @@ import (
 	"event-dispatcher/transport/wire"
 )
 
-// Bounds of a socket's queue. A socket that takes its frames keeps it empty.
-const (
-	maxQueue      = 1024    // frames
-	maxQueueBytes = 1 << 20 // but one frame may be larger
-)
-
 // Patience at the end of a connection.
 const (
 	closeWait = 2 * time.Second // for the peer's close frame
@@ -37,16 +31,12 @@ type socket struct {
 	missed  atomic.Int32 // pings since something was heard
 	pingDue time.Time    // owned by the hub's clock
 
-	mu       sync.Mutex         // guards what follows
-	upgraded bool               // the handshake is answered
-	open     bool               // the replay is decided; until then live frames wait
-	replayed share              // until it is written, and nothing older can come any more
-	next     int32              // the first event of it that is not written
-	passed   map[int32]struct{} // replayed events that were superseded by a live one
-	early    []early            // oldest first
+	mu       sync.Mutex // guards what follows
+	upgraded bool       // the handshake is answered
+	open     bool       // the replay is decided; until then live frames wait
+	replayed playback   // until it is written, and nothing older can come any more
 	opened   time.Time
-	queue    []*frame
-	queued   int64  // bytes of the queue
+	queue    queue
 	skipped  uint64 // events that the socket was not told yet it missed
 	pong     []byte // answer to the latest ping (RFC 6455, section 5.5.3)
 	ping     bool
@@ -80,43 +70,14 @@ func (s *socket) push(f *frame) {
 	if s.ending || s.last != nil || !s.dueLocked(f, time.Now()) {
 		return
 	}
-	s.queueLocked(f)
+	s.skipLocked(s.queue.put(f))
 	s.writeLocked()
 }
 
-// queueLocked puts a frame behind those that wait.
-func (s *socket) queueLocked(f *frame) {
-	s.queue = append(s.queue, f.share())
-	s.queued += f.size
-	for len(s.queue) > 1 && (len(s.queue) > maxQueue || s.queued > maxQueueBytes) {
-		s.dropLocked()
-	}
-	s.purgeLocked()
-}
-
-// purgeLocked skips the frames that are given up: those are the oldest.
-func (s *socket) purgeLocked() {
-	for len(s.queue) > 0 && s.queue[0].lost() {
-		s.dropLocked()
-	}
-}
-
-// dropLocked skips the oldest frame.
-func (s *socket) dropLocked() {
-	s.takeLocked().release()
-	s.skipped++
-	s.hub.counters.skipped.Add(1)
-}
-
-// takeLocked takes the oldest frame out.
-func (s *socket) takeLocked() *frame {
-	f := s.queue[0]
-	s.queue[0] = nil
-	if s.queue = s.queue[1:]; len(s.queue) == 0 {
-		s.queue = nil // idle sockets keep no array
-	}
-	s.queued -= f.size
-	return f
+// skipLocked counts events that the socket does not get.
+func (s *socket) skipLocked(n int) {
+	s.skipped += uint64(n)
+	s.hub.counters.skipped.Add(uint64(n))
 }
 
 // begin ends the wait for the replay, and takes the reference: its events go out, then those that came
@@ -131,13 +92,13 @@ func (s *socket) begin(r *replay) {
 		s.writeLocked()
 		return
 	}
-	s.replayed = share{r, s.leftOutLocked(r, now)}
-	s.next = s.replayed.from(0, s.user.name)
-	waiting := s.queue
-	s.queue, s.queued = nil, 0
+	s.replayed.share = share{r, s.leftOutLocked(r, now)}
+	s.replayed.next = s.replayed.from(0, s.user.name)
+	waiting := s.queue.frames
+	s.queue = queue{}
 	for _, f := range waiting {
 		if s.dueLocked(f, now) {
-			s.queueLocked(f)
+			s.skipLocked(s.queue.put(f))
 		}
 		f.release()
 	}
@@ -156,7 +117,7 @@ func (s *socket) leftOutLocked(r *replay, now time.Time) map[int32]struct{} {
 			}
 		}
 	}
-	for _, f := range s.queue {
+	for _, f := range s.queue.frames {
 		if i, ok := r.find(f.slot); ok && r.events[i].id == f.id {
 			out[i] = struct{}{}
 		}
@@ -171,26 +132,18 @@ func (s *socket) tidy(now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.showLocked(func(e early) bool {
-		_, passed := s.passed[e.index] // those of a slot keep their order
+		_, passed := s.replayed.passed[e.index] // those of a slot keep their order
 		return passed || now.Sub(e.since) >= doubt
 	})
-	if len(s.early) == 0 {
-		s.early = nil
+	if len(s.replayed.early) == 0 {
+		s.replayed.early = nil
 	}
-	s.purgeLocked()
-	if s.open && now.Sub(s.opened) > session.OnItsWay && !s.replayingLocked() {
-		s.forgetReplayLocked()
+	s.skipLocked(s.queue.purge())
+	if s.open && now.Sub(s.opened) > session.OnItsWay && !s.replayed.more() {
+		s.replayed.forget()
 	}
 	s.writeLocked()
 }
-
-func (s *socket) forgetReplayLocked() {
-	s.replayed.release()
-	s.replayed, s.next, s.passed = share{}, 0, nil
-}
-
-// replayingLocked reports whether some of the replay is not written yet.
-func (s *socket) replayingLocked() bool { return int(s.next) < s.replayed.len() }
 
 // Heard implements [websocket.Peer].
 func (s *socket) Heard() { s.missed.Store(0) }
@@ -261,14 +214,8 @@ func (s *socket) endLocked(frame []byte, now bool) {
 }
 
 func (s *socket) clearLocked() {
-	for len(s.queue) > 0 {
-		s.takeLocked().release()
-	}
-	for _, e := range s.early {
-		e.release()
-	}
-	s.early = nil
-	s.forgetReplayLocked()
+	s.queue.clear()
+	s.replayed.clear()
 }
 
 // finish closes the connection after its reader has ended, and returns why.

@@ -11,7 +11,7 @@ import (
 // queued is the data of what waits for a socket.
 func queued(s *socket) string {
 	var all []string
-	for _, f := range s.queue {
+	for _, f := range s.queue.frames {
 		_, data, _ := strings.Cut(string(f.bytes), `"data":"`)
 		data, _, _ = strings.Cut(data, `"`)
 		all = append(all, data)
@@ -76,8 +76,8 @@ func TestWhatOnlyLooksOlderThanTheReplayIsSent(t *testing.T) {
 	if got, want := queued(s), "came before the replay behind further"; got != want {
 		t.Errorf("waiting %q; want %q", got, want)
 	}
-	if len(s.early) != 0 {
-		t.Errorf("%d events are held back", len(s.early))
+	if len(s.replayed.early) != 0 {
+		t.Errorf("%d events are held back", len(s.replayed.early))
 	}
 }
 

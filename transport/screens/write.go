@@ -7,13 +7,11 @@ import (
 	"time"
 
 	"event-dispatcher/transport/websocket"
-	"event-dispatcher/transport/wire"
 )
 
 const (
-	batchBytes = 16 << 10 // of frames that go out at once; but one may be larger
-	writeStep  = time.Second
-	hurry      = 2 * time.Second // patience while others wait to begin
+	writeStep = time.Second
+	hurry     = 2 * time.Second // patience while others wait to begin
 )
 
 // writeLocked has the loop write if there is anything for it.
@@ -29,7 +27,7 @@ func (s *socket) writeLocked() {
 
 // moreLocked reports whether anything but a control frame waits.
 func (s *socket) moreLocked() bool {
-	return s.replayingLocked() || s.queue != nil || s.last != nil || s.skipped > 0
+	return s.replayed.more() || s.queue.frames != nil || s.last != nil || s.skipped > 0
 }
 
 // retry begins again after others had to be done first.
@@ -110,135 +108,6 @@ func (s *socket) failed(err error) {
 	s.stopReading(why)
 }
 
-// A batch goes out at once.
-type batch struct {
-	bytes  net.Buffers
-	whole  net.Buffers // bytes before some of them went out
-	frames []*frame    // each with a reference, and being written
-	size   int64       // of the frames
-
-	// Of a part of the replay.
-	share      share
-	first, end int32
-
-	closing bool
-
-	attempt // on systems that have one
-}
-
-// reset empties the batch, but keeps its memory.
-func (b *batch) reset() {
-	clear(b.whole)
-	clear(b.frames)
-	*b = batch{bytes: b.whole[:0], frames: b.frames[:0], attempt: b.attempt}
-}
-
-// add adds bytes that are no frame's.
-func (b *batch) add(p []byte) bool {
-	b.bytes = append(b.bytes, p)
-	b.whole = b.bytes
-	return true
-}
-
-// nextLocked takes what goes out next. It reports false if nothing does.
-func (s *socket) nextLocked(b *batch) bool {
-	switch {
-	case s.closed:
-		return false
-	case s.pong != nil:
-		p := s.pong
-		s.pong = nil
-		return b.add(p)
-	case s.ping:
-		s.ping = false
-		s.missed.Add(1) // now, not when it was due: a slow socket is not a dead one
-		return b.add(pingFrame)
-	case s.waits:
-		return false
-	case !s.open: // and so ended before its replay
-		s.clearLocked()
-		return s.closeLocked(b)
-	}
-	if s.skipped == 0 && (s.replayLocked(b) || s.liveLocked(b)) {
-		return true
-	}
-	if s.waits {
-		return false
-	}
-	switch {
-	case s.skipped > 0: // at its place: before what comes behind it
-		p := wire.Format{Kind: wire.WebSocket}.AppendSkipped(nil, s.skipped)
-		s.skipped = 0
-		return b.add(p)
-	case s.last != nil:
-		return s.closeLocked(b)
-	}
-	return false
-}
-
-// takeFrame adds a frame to a batch. It reports whether the frame is dealt with, because
-// it is in the batch or because it is given up.
-func (s *socket) takeFrame(b *batch, f *frame) bool {
-	switch f.begin() {
-	case begun:
-		b.frames, b.size = append(b.frames, f.share()), b.size+f.size
-		b.add(f.bytes)
-	case later:
-		s.waits = len(b.frames) == 0
-		return false
-	default:
-		s.skipped++
-		s.hub.counters.skipped.Add(1)
-	}
-	return true
-}
-
-// full reports whether nothing more goes into a batch: it is large enough, or the next
-// thing is to say what was skipped.
-func (s *socket) full(b *batch) bool {
-	return b.size >= batchBytes || s.skipped > 0 && len(b.frames) > 0
-}
-
-// replayLocked takes a part of the replay.
-func (s *socket) replayLocked(b *batch) bool {
-	if !s.replayingLocked() {
-		return false
-	}
-	b.share, b.first = s.replayed, s.next
-	for s.replayingLocked() && !s.full(b) {
-		f := s.replayed.events[s.next]
-		if f.lost() && len(b.frames) > 0 || !s.takeFrame(b, f) {
-			break
-		}
-		s.next = s.replayed.from(s.next+1, s.user.name)
-	}
-	b.end = s.next
-	return len(b.frames) > 0
-}
-
-// liveLocked takes a part of the queue.
-func (s *socket) liveLocked(b *batch) bool {
-	if s.queue == nil || s.replayingLocked() {
-		return false
-	}
-	b.share, b.first, b.end = share{}, 0, 0
-	for s.queue != nil && !s.full(b) {
-		f := s.queue[0]
-		if f.lost() && len(b.frames) > 0 || !s.takeFrame(b, f) {
-			break
-		}
-		s.takeLocked().release()
-	}
-	return len(b.frames) > 0
-}
-
-// closeLocked takes the close frame. The peer answers with its own; then, or if it
-// does not, reading ends.
-func (s *socket) closeLocked(b *batch) bool {
-	s.closed, b.closing = true, true
-	return b.add(s.last)
-}
-
 // wrote notes what became of a batch, of which n bytes went out at last.
 func (s *socket) wrote(b *batch, n int64, err error) {
 	now := time.Now()
@@ -265,8 +134,6 @@ func (s *socket) wrote(b *batch, n int64, err error) {
 		s.failed(err)
 	}
 }
-
-var pingFrame = wire.AppendPing(nil, "")
 
 // writeAll hands p to the connection, however long it takes as long as it makes
 // progress.

@@ -1,0 +1,43 @@
+package screens
+
+// A playback is a socket's way through a replay. The socket's lock guards it.
+type playback struct {
+	share
+	next   int32              // the first event that is not written
+	passed map[int32]struct{} // replayed events that were superseded by a live one
+	early  []early            // live events that look older than the replay, oldest first
+}
+
+// more reports whether some of the replay is not written yet.
+func (p *playback) more() bool { return int(p.next) < p.len() }
+
+// pass notes that the age of a replayed event does not count any more.
+func (p *playback) pass(i int32) {
+	if p.passed == nil {
+		p.passed = map[int32]struct{}{}
+	}
+	p.passed[i] = struct{}{}
+}
+
+// held is the bytes of the early events.
+func (p *playback) held() (sum int64) {
+	for _, e := range p.early {
+		sum += e.size
+	}
+	return sum
+}
+
+// forget lets go of the replay, and keeps the early events.
+func (p *playback) forget() {
+	p.release()
+	p.share, p.next, p.passed = share{}, 0, nil
+}
+
+// clear lets go of all.
+func (p *playback) clear() {
+	for _, e := range p.early {
+		e.release()
+	}
+	p.early = nil
+	p.forget()
+}
