@@ -58,17 +58,8 @@ func (l *lines) String() string {
 	return l.buf.String()
 }
 
-func publish(t testing.TB, addr, event string) {
-	t.Helper()
-	resp, err := http.Post("http://"+addr+"/metrics", "application/json", strings.NewReader(event))
-	if err != nil || resp.StatusCode != 200 {
-		t.Fatalf("POST %s = %v, %v; want 200", event, resp, err)
-	}
-	resp.Body.Close()
-}
-
-// listens waits until a service has so many consumers.
-func listens(t testing.TB, addr, wire string, n int) {
+// awaitConsumers waits until a service has so many consumers.
+func awaitConsumers(t testing.TB, addr, wire string, n int) {
 	t.Helper()
 	eventually(t, "consumers listen over "+wire, func() bool {
 		return strings.Contains(get(t, addr, "/metrics"), fmt.Sprintf("\ndispatcher_consumers{wire=%q} %d\n", wire, n))
@@ -122,9 +113,9 @@ func TestRecipesShowEachEventAsItComes(t *testing.T) {
 				var out lines
 				command := append(tt.command, write(t, tt.file, tt.program(text)))
 				group(t, run(t, &out, &out, "setsid", command...))
-				listens(t, addr, wire, 1)
+				awaitConsumers(t, addr, wire, 1)
 				for n := range 3 {
-					publish(t, addr, fmt.Sprintf(`{"n":%d}`, n))
+					publish(t, addr, []string{fmt.Sprintf(`{"n":%d}`, n)})
 					eventually(t, "the recipe shows the event", func() bool {
 						return strings.Contains(out.String(), strings.Replace(tt.want, "1", fmt.Sprint(n), 1))
 					})
@@ -156,21 +147,21 @@ func TestFileOfDaysHasEachEventOnce(t *testing.T) {
 		}
 	}
 	for _, event := range []string{`{"n":1}`, `{"n":2}`, `{"n":3}`} {
-		publish(t, addr, event) // nobody listens, but for the first time
+		publish(t, addr, []string{event}) // nobody listens, but for the first time
 		cmd := exec.Command("setsid", "bash", script)
 		cmd.Dir = filepath.Dir(script)
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
 		group(t, cmd)
-		listens(t, addr, "ndjson", 1)
+		awaitConsumers(t, addr, "ndjson", 1)
 		if event == `{"n":1}` {
-			publish(t, addr, event)
+			publish(t, addr, []string{event})
 		}
 		eventually(t, "the file has the event and its id", has(event))
 		syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
 		cmd.Wait()
-		listens(t, addr, "ndjson", 0)
+		awaitConsumers(t, addr, "ndjson", 0)
 		f, err := os.OpenFile(file, os.O_APPEND|os.O_WRONLY, 0)
 		if err != nil {
 			t.Fatal(err)
@@ -212,9 +203,9 @@ func TestBrowserReadsCompressedStreams(t *testing.T) {
 			source = new EventSource("/events%[1]s"); source.onmessage = e => got.push(e.data + " " + (e.lastEventId !== ""));
 			fetch("/events%[1]s").then(async r => { coding = r.headers.get("content-encoding") || "none";
 				for await (const text of r.body.pipeThrough(new TextDecoderStream())) read += text; }); 0`, tt.query), nil)
-		listens(t, addr, "sse", 2)
+		awaitConsumers(t, addr, "sse", 2)
 		for n := range 3 {
-			publish(t, addr, fmt.Sprintf(`{"n":%d}`, n))
+			publish(t, addr, []string{fmt.Sprintf(`{"n":%d}`, n)})
 			eventually(t, "the page has the event", func() bool {
 				var both bool
 				do(fmt.Sprintf(`got.length == %d && got[%d] == '{"n":%d} true' && read.includes('{"n":%d}\n\n')`, n+1, n, n, n), &both)
@@ -237,8 +228,8 @@ func TestRecipesForPages(t *testing.T) {
 	do("got = []; shown = []; show = d => shown.push(d); console.log = x => got.push(x); 0", nil)
 	do("{"+recipe(t, "### A browser", "js", addr)+"} 0", nil)
 	do("{"+recipe(t, "**Several tabs.**", "js", addr)+"} 0", nil)
-	listens(t, addr, "sse", 2)
-	publish(t, addr, `{"n":1}`)
+	awaitConsumers(t, addr, "sse", 2)
+	publish(t, addr, []string{`{"n":1}`})
 	eventually(t, "both recipes show the event", func() bool {
 		var both bool
 		do(`got.length == 1 && got[0].n == 1 && shown.length == 1 && shown[0] == '{"n":1}'`, &both)

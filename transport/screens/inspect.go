@@ -26,6 +26,6 @@ func (s *socket) info() SocketInfo {
 	defer s.mu.Unlock()
 	return SocketInfo{
 		Addr: s.conn.RemoteAddr().String(), Practice: s.user.practice, User: s.user.name,
-		Since: s.opened, Waiting: len(s.queue), Bytes: s.queued,
+		Since: s.opened, Waiting: len(s.queue.frames), Bytes: s.queue.bytes,
 	}
 }

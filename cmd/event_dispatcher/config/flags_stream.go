@@ -20,7 +20,6 @@ func (c *Config) streams(t *table) {
 	o := &c.Streams
 	t.group("Streams")
 	t.count(&o.MaxConsumers, "max-consumers", 10_000, 1, many, "most streams at once")
-	t.count(&o.MaxViews, "max-views", 1024, 1, many, "most different views that consumers have at once, besides the default on each wire (503 beyond)")
 	t.durationOrOff(&o.KeepAlive, "keep-alive", 10*time.Second, 10*time.Millisecond, long, "longest silence of a stream; 0 turns keep-alives off")
 	t.duration(&o.Stall, "stall-timeout", 30*time.Second, 100*time.Millisecond, long, "a consumer that takes no byte for so long is dead")
 	t.count(&o.LagBytes, "lag-bytes", 64<<20, 1<<20, 1<<46, "memory for what consumers that are behind have taken a part of, in `bytes`; half as much for conflated views")
@@ -39,7 +38,7 @@ func (c *Config) views(t *table) {
 	o, v := &c.Streams, &c.Transport.Views
 	t.group("Views")
 	t.read("compress", "ask", "`who` gets a compressed stream: ask, who asks for it by encoding=gzip; auto, also who sends Accept-Encoding: gzip", c.compress)
-	t.count(&o.MaxViews, "max-views", 1024, 1, 1<<16, "most different views at once (503 beyond)")
+	t.count(&o.MaxViews, "max-views", 1024, 1, 1<<16, "most different views that consumers have at once, besides the default on each wire (503 beyond)")
 	t.count(&v.MaxGeneral, "max-general-views", 256, 1, 1<<16, "most of them without an equality, which are tried for every event (503 beyond)")
 	t.count(&o.MaxCompressed, "max-compressed-views", 64, 1, 4096, "most of them that are compressed, 1 MiB each for every loop (503 beyond)")
 	t.count(&v.MaxConditions, "max-conditions", 16, 1, 64, "most conditions (where) of a view (400 beyond)")
