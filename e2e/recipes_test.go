@@ -52,12 +52,6 @@ func write(t testing.TB, name, text string) string {
 	return path
 }
 
-func (l *lines) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.String()
-}
-
 // awaitConsumers waits until a service has so many consumers.
 func awaitConsumers(t testing.TB, addr, wire string, n int) {
 	t.Helper()
