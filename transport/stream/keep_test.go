@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"event-dispatcher/broker"
+	"event-dispatcher/transport/wire"
 )
 
 const largeEvent = 260 << 10
@@ -185,6 +186,69 @@ func TestConflatedViewsAreBounded(t *testing.T) {
 			c.conn.Close()
 		}
 		r.wantConsumers(0)
+		r.wantKept(0, 0)
+	})
+}
+
+// Where little may be kept, consumers of every kind of view account for every event, but
+// for those that are closed for it.
+func TestEveryViewAccountsForEveryEventWhereLittleIsKept(t *testing.T) {
+	eachEngine(t, func(t *testing.T, o Options) {
+		o.Stall, o.LagBytes = time.Hour, 256<<10
+		r := newRig(t, spacious(2), o)
+		v := newViews(t, r.broker)
+		var all, stalled []*client
+		for i, query := range queries {
+			for _, j := range []joinOptions{{}, {buffer: 16 << 10, chunk: 3000}, {buffer: 16 << 10, chunk: 4 << 10, stalled: true}} {
+				j.view = v.of(query)
+				if i%2 == 0 && j.view.Format.Kind != wire.WebSocket {
+					j.view = unchunked(j.view)
+				}
+				j.shards = j.view.Shards
+				c := r.join(j)
+				if all = append(all, c); j.stalled {
+					stalled = append(stalled, c)
+				}
+			}
+		}
+		for i := range 60 {
+			r.publish(i%2, 20+i*5%7*6000) // up to 36 KB
+		}
+		for _, c := range stalled {
+			c.resume()
+		}
+		for i := range 20 {
+			r.publish(i%2, 20+i%5*6000)
+		}
+		var staying []*client
+		for _, c := range all {
+			eventually(t, func() string { // it comes to rest, or is closed
+				in, ok := r.inspect(c)
+				if !ok {
+					<-c.done
+					return ""
+				}
+				if in.Lag > 0 || !in.Herd {
+					return fmt.Sprintf("Inspect() = %+v; want it up to date", in)
+				}
+				return ""
+			})
+			select {
+			case <-c.done:
+				if wrong := c.books().wrong; wrong != "" {
+					t.Errorf("client that was closed: %s", wrong)
+				}
+			default:
+				staying = append(staying, c)
+			}
+		}
+		r.settleViews(staying...)
+		st := r.pool.Stats()
+		t.Logf("%d of %d stay, %d closed for memory, %d events skipped", len(staying), len(all), st.Closed[ReasonMemory], st.Skipped)
+		if gone := len(all) - len(staying); uint64(gone) != st.Closed[ReasonMemory] || len(staying) == 0 || gone == 0 && st.Skipped == 0 {
+			t.Errorf("%d of %d are gone, %v closed, %d events skipped; want all that are gone closed for memory, some to stay, some gone or skipped",
+				gone, len(all), st.Closed, st.Skipped)
+		}
 		r.wantKept(0, 0)
 	})
 }
