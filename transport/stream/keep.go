@@ -68,6 +68,7 @@ func (l *loop) keep(c *consumer, key pieceKey, n int, whole, tail []byte) {
 func (l *loop) lend(c *consumer, p *piece, n int) {
 	if p.keepers == 0 {
 		l.stats.kept.Add(int64(len(p.bytes)))
+		l.keptMore()
 	}
 	p.keepers++
 	c.lag.piece, c.lag.rest = p, p.bytes[n:len(p.bytes):len(p.bytes)]
@@ -89,6 +90,7 @@ func (l *loop) giveBack(c *consumer) {
 		if p.key.events > 0 {
 			delete(l.pieces, p.key)
 		}
+		l.keptLess()
 	}
 }
 

@@ -56,6 +56,7 @@ type loop struct {
 	stopped   bool
 	pieces    map[pieceKey]*piece
 	keepMost  int64 // bytes of pieces
+	peak      int64 // bytes of pieces and of conflated herds, since memory was given back
 
 	// For one batch, or one notice.
 	batch   broker.Batch
@@ -306,6 +307,7 @@ func (l *loop) forgetHerds() {
 			delete(l.herds, want)
 			if i := slices.Index(l.conflated, h); i >= 0 {
 				l.stats.held.Add(-int64(h.conflation.counted))
+				l.keptLess()
 				l.conflated = slices.Delete(l.conflated, i, i+1)
 			}
 			if i := slices.Index(l.packed, h); i >= 0 {

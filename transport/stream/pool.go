@@ -138,6 +138,7 @@ type Pool struct {
 	began   time.Time
 	loops   []*loop
 
+	tidier    tidier
 	views     wantedViews
 	ids       atomic.Uint64
 	turn      atomic.Uint64       // picks the loop of the next consumer
@@ -359,6 +360,7 @@ func (p *Pool) Close() {
 	for _, l := range p.loops {
 		l.stop()
 	}
+	p.tidier.stop()
 }
 
 // gone counts a closed consumer.

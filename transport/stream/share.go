@@ -114,6 +114,7 @@ func (l *loop) countHeld(f *conflation) {
 	if size != f.counted {
 		l.stats.held.Add(int64(size - f.counted))
 		f.counted = size
+		l.keptMore()
 	}
 }
 
