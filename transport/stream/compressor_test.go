@@ -53,7 +53,10 @@ func TestWindowGoesOnFromLevelToLevel(t *testing.T) {
 	if levels < 5 {
 		t.Errorf("the level changed %d times; want it to follow the events", levels)
 	}
-	for _, end := range ends {
+	for i, end := range ends {
+		if i%60 != 59 { // each look reads all from the beginning
+			continue
+		}
 		got := make([]byte, end[0])
 		if _, err := io.ReadFull(flate.NewReader(bytes.NewReader(packed[:end[1]])), got); err != nil || !bytes.Equal(got, plain[:end[0]]) {
 			t.Fatalf("the first %d bytes are not %d bytes of the stream: %v", end[1], end[0], err)
