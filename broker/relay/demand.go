@@ -23,7 +23,7 @@ func (r *Relay) followDemand(ctx context.Context) {
 }
 
 func (r *Relay) lookAtDemand() {
-	if !r.receiver.hushed.Load() {
+	if r.options.Demand != nil && !r.receiver.hushed.Load() {
 		r.firehose.subscriber.want(r.options.Demand())
 	}
 }

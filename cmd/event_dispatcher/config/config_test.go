@@ -45,7 +45,6 @@ var samples = map[string][2]string{
 	"max-consumers":         {"11", "12"},
 	"portable-loops":        {"true", "1"},
 	"compress":              {"auto", "ask"},
-	"max-views":             {"10", "20"},
 	"max-general-views":     {"10", "20"},
 	"max-compressed-views":  {"10", "20"},
 	"max-conditions":        {"10", "20"},
