@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"regexp"
 	"strings"
 	"testing"
@@ -307,6 +308,33 @@ func TestClientRateCountsTheEventsOfBatches(t *testing.T) {
 	}
 	if a := s.send(request("POST", "/cmcd", "e=t,ts=1", from(2))); a.status != 204 {
 		t.Errorf("a report of another client = %d %q; want 204", a.status, a.body)
+	}
+
+	// Asking first changes nothing.
+	conn := s.dial()
+	br := bufio.NewReader(conn)
+	whole := request("POST", "/metrics", "1\n2\n3", ndjson, from(3), "Expect: 100-continue")
+	head, body, _ := strings.Cut(whole, "\r\n\r\n")
+	io.WriteString(conn, head+"\r\n\r\n")
+	if line, err := br.ReadString('\n'); err != nil || line != "HTTP/1.1 100 Continue\r\n" {
+		t.Fatalf("Expect: 100-continue is answered with %q, %v; want 100", line, err)
+	}
+	br.ReadString('\n')
+	io.WriteString(conn, body)
+	if a := readAnswer(t, br, "POST"); a.status != 200 || said(t, a) != "1 1:client_limit 2:client_limit" {
+		t.Errorf("three events behind Expect = %d %q; want one accepted", a.status, a.body)
+	}
+}
+
+// RFC 9112, section 3.2.2: the path of a target may stand behind an authority.
+func TestLargeBatchesOfReportsByTheWholeAddress(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	body := strings.Repeat("e=t,ts=1\n", 40_000) // more than an event may have
+	for _, target := range []string{"/cmcd", "http://test/cmcd", "http://test/cmcd?a=://b"} {
+		if a := s.send(request("POST", target, body)); a.status != 204 {
+			t.Errorf("POST %s = %d %q; want 204", target, a.status, a.body)
+		}
 	}
 }
 

@@ -110,10 +110,7 @@ func (b *batch) admit(f form, body []byte, events event.Batch) bool {
 			n++
 		}
 	}
-	if b.ctx.Request.MayContinue() {
-		n-- // one was counted before the body came
-	}
-	if n <= 0 {
+	if n == 0 {
 		return true
 	}
 	may, rest := b.players.options.Rates.AllowN(b.ctx, n)

@@ -77,6 +77,9 @@ func parameter(query []byte, name string) ([]byte, bool) {
 // not a batch.
 func (p *Players) BodyLimit(h *fasthttp.RequestHeader) int {
 	path, query, _ := bytes.Cut(h.RequestURI(), []byte{'?'})
+	if _, behind, ok := bytes.Cut(path, []byte("://")); ok { // RFC 9112, section 3.2.2
+		path = behind[max(0, bytes.IndexByte(behind, '/')):]
+	}
 	if f, ok := formOf(h, query); ok && f != single || string(path) == ReportsPath {
 		return p.options.MaxBatch
 	}

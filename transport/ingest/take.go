@@ -151,15 +151,15 @@ func (p *Players) tooLarge(ctx *fasthttp.RequestCtx, limit int) {
 func (p *Players) Accepted(body int) { p.bytes.Add(uint64(body)) }
 
 // BeforeBody decides what can be decided before the body comes, and counts an event
-// whose body will not.
+// whose body will not. How many events a batch has, and with it whether they may come in,
+// is known only from its body.
 func (p *Players) BeforeBody(ctx *fasthttp.RequestCtx) (refusal.Reason, bool) {
 	_, reason, ok := p.admit(ctx)
-	if ok {
-		reason, ok = p.options.Rates.Allow(ctx)
-	}
 	limit := p.options.MaxBody
 	if n := p.BodyLimit(&ctx.Request.Header); n > 0 {
 		limit = n
+	} else if ok {
+		reason, ok = p.options.Rates.Allow(ctx)
 	}
 	if ok && ctx.Request.Header.ContentLength() > limit {
 		reason, ok = refusal.TooLarge, false
