@@ -142,7 +142,7 @@ func goesOn(t *testing.T, text string) {
 
 // checks has the program look at its flags, with files where the document has some.
 func checks(t *testing.T, text string) {
-	cert, _ := certificate(t)
+	cert := newIdentity(t).cert
 	for _, line := range commands(text) {
 		line = strings.NewReplacer("event_dispatcher", binary+" -check", "/etc/nats/dispatcher.creds", cert, "/etc/nats/ca.pem", cert).Replace(line)
 		out, _ := shell(t, t.TempDir(), line)

@@ -67,7 +67,8 @@ func contents(t testing.TB, path string) string {
 func behindNginx(t testing.TB, instance string) site {
 	t.Helper()
 	s := newSite(t)
-	cert, key := certificate(t)
+	own := newIdentity(t)
+	cert, key := own.cert, own.key
 	s.cert = cert
 	dir := directory(t, map[string]string{
 		"tls/cert.pem": contents(t, cert), "tls/key.pem": contents(t, key),
@@ -95,7 +96,8 @@ func behindNginx(t testing.TB, instance string) site {
 func behindHaproxy(t testing.TB, instance string) site {
 	t.Helper()
 	s := newSite(t)
-	cert, key := certificate(t)
+	own := newIdentity(t)
+	cert, key := own.cert, own.key
 	s.cert = cert
 	_, port, _ := net.SplitHostPort(instance)
 	dir := directory(t, map[string]string{

@@ -9,6 +9,7 @@ import (
 	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/base64"
 	"encoding/pem"
 	"math/big"
@@ -38,6 +39,7 @@ func newIdentity(t testing.TB) identity {
 		t.Fatal(err)
 	}
 	template := &x509.Certificate{
+		Subject:      pkix.Name{CommonName: "localhost"}, // curl wants one
 		SerialNumber: big.NewInt(time.Now().UnixNano()), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
 		BasicConstraintsValid: true, IsCA: true, // or Node.js does not take it for a root
