@@ -146,7 +146,7 @@ func checks(t *testing.T, text string) {
 	for _, line := range commands(text) {
 		line = strings.NewReplacer("event_dispatcher", binary+" -check", "/etc/nats/dispatcher.creds", cert, "/etc/nats/ca.pem", cert).Replace(line)
 		out, _ := shell(t, t.TempDir(), line)
-		prints(t, out, "all right")
+		prints(t, out, "configuration OK")
 	}
 }
 
@@ -163,7 +163,7 @@ func grants(t *testing.T, text string) {
 		}
 	}
 	out, _ := shell(t, dir, binary+" -check -access access.toml")
-	prints(t, out, "all right")
+	prints(t, out, "configuration OK")
 }
 
 // access is a file in which a token may do what the roles say.

@@ -53,7 +53,7 @@ func TestComposeNamesWhatIsThere(t *testing.T) {
 	}
 	cmd := program.Command(t, env, "-check")
 	out, err := cmd.CombinedOutput()
-	if _, failed := err.(*exec.ExitError); failed || !strings.Contains(string(out), "all right") || strings.Contains(string(out), "nothing reads") {
+	if _, failed := err.(*exec.ExitError); failed || !strings.Contains(string(out), "configuration OK") || strings.Contains(string(out), "nothing reads") {
 		t.Errorf("with the environment %q: %v\n%s", env, err, out)
 	}
 }
