@@ -43,6 +43,7 @@ var samples = map[string][2]string{
 	"keep-alive":            {"0", "9s"},
 	"stall-timeout":         {"29s", "1m"},
 	"max-consumers":         {"11", "12"},
+	"max-views":             {"100", "200"},
 	"portable-loops":        {"true", "1"},
 	"compress":              {"auto", "ask"},
 	"max-general-views":     {"10", "20"},
