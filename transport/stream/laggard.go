@@ -215,7 +215,7 @@ func (l *loop) serveBatch(c *consumer, i int, b *broker.Batch, now time.Time) (i
 		c.delivered += uint64(t.events)
 		l.stats.delivery(h.format.Kind, b, t, 1, l.broker.Tick(time.Now()))
 		if h.sel != nil {
-			l.stats.passedOver.Add(uint64(b.Events - t.events))
+			l.over += uint64(b.Events - t.events)
 		}
 		return len(b.Bytes), true
 	}
@@ -240,7 +240,7 @@ func (l *loop) alone(c *consumer, p []byte) []byte {
 func (l *loop) serveAlone(c *consumer, shard int, b *broker.Batch, t *take, now time.Time) (int, bool) {
 	g, h := c.lag, c.herd
 	if h.sel != nil {
-		l.stats.passedOver.Add(uint64(b.Events - t.events))
+		l.over += uint64(b.Events - t.events)
 	}
 	if t.events == 0 {
 		g.progress = now

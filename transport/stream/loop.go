@@ -55,8 +55,9 @@ type loop struct {
 	drainer   *drainer    // set while draining
 	stopped   bool
 	pieces    map[pieceKey]*piece
-	keepMost  int64 // bytes of pieces
-	peak      int64 // bytes of pieces and of conflated herds, since memory was given back
+	keepMost  int64  // bytes of pieces
+	over      uint64 // events passed over that are not in stats yet: some are taken back within a turn
+	peak      int64  // bytes of pieces and of conflated herds, since memory was given back
 
 	// For one batch, or one notice.
 	batch   broker.Batch
@@ -143,6 +144,14 @@ func (l *loop) inspect() []ConsumerInfo {
 	}
 }
 
+// countOver counts what was passed over, once per turn: a counter must not go back.
+func (l *loop) countOver() {
+	if l.over != 0 {
+		l.stats.passedOver.Add(l.over)
+		l.over = 0
+	}
+}
+
 // run is the loop. Each turn: sleep until there is something to do, note what
 // the sockets say, do what was posted, sweep, let laggards catch up, look at
 // the clock.
@@ -171,7 +180,9 @@ func (l *loop) run() {
 		l.closeBlocks(now)
 		more = l.serveReady(now, max(now.Sub(start), leastServing)) || late
 		l.onClock(now)
+		l.countOver()
 	}
+	l.countOver()
 	l.mailbox.Lock()
 	l.mailbox.closed = true
 	l.mailbox.Unlock()

@@ -130,7 +130,7 @@ func (l *loop) closeBlocks(now time.Time) {
 func (l *loop) passOver(h *herd) {
 	p := h.packer
 	if n := h.passed() - p.passed; n > 0 && p.plain == 0 {
-		l.stats.passedOver.Add(n * uint64(len(h.members)))
+		l.over += n * uint64(len(h.members))
 		p.passed += n
 	}
 }
@@ -199,7 +199,7 @@ func (l *loop) countBlock(h *herd, b *block, n uint64) {
 	}
 	l.stats.wires[h.format.Kind].delivered.Add(uint64(b.events) * n)
 	l.stats.skipped.Add(b.skipped * n)
-	l.stats.passedOver.Add(b.over * n)
+	l.over += b.over * n
 	if b.events > 0 {
 		l.stats.lag.observe(uint64(b.events), n)
 	}
@@ -244,7 +244,7 @@ func (l *loop) tookBlock(c *consumer) {
 	b := g.block
 	g.block = nil
 	// What was passed over between blocks is not in the block's number.
-	l.stats.passedOver.Add(b.passed - g.passed - uint64(b.events) - b.skipped - b.over)
+	l.over += b.passed - g.passed - uint64(b.events) - b.skipped - b.over
 	g.passed, g.sum = b.passed, b.sum
 	c.delivered += uint64(b.events)
 	c.skipped += b.skipped
@@ -258,7 +258,7 @@ func (l *loop) nextBlock(c *consumer) bool {
 	back := p.next - g.next
 	if back == 0 {
 		l.passOver(h)
-		l.stats.passedOver.Add(p.passed - g.passed)
+		l.over += p.passed - g.passed
 		p.lagging--
 		c.skipped -= p.skips
 		h.join(c)

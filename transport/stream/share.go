@@ -122,7 +122,7 @@ func (l *loop) countHeld(f *conflation) {
 // as a laggard.
 func (l *loop) giveShare(h *herd, c *consumer, s *share, now time.Time) {
 	passed := h.passed()
-	l.stats.passedOver.Add(passed - c.mark - uint64(len(s.ends)))
+	l.over += passed - c.mark - uint64(len(s.ends))
 	c.mark = passed
 	if len(s.bytes) == 0 {
 		return

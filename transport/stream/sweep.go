@@ -81,7 +81,7 @@ func (l *loop) deliverSelected(g *group, shard int, b *broker.Batch, now time.Ti
 		}
 		passedOver -= len(h.picked) * len(h.members)
 	}
-	l.stats.passedOver.Add(uint64(passedOver))
+	l.over += uint64(passedOver)
 	for i, h := range g.touched {
 		l.deliver(h, shard, b, h.picked, now)
 		h.picked = h.picked[:0]
@@ -141,7 +141,7 @@ func (l *loop) tellSkipped(h *herd, shard int, b *broker.Batch, now time.Time) {
 		if l.tell(c, l.notice); c.lag != nil && b.Events > 0 {
 			c.stand(shard, b.Cursor(0))
 			if h.conflation != nil {
-				l.stats.passedOver.Add(-uint64(b.Events)) // leaveHerd took it for one who is past them
+				l.over -= uint64(b.Events) // leaveHerd took it for one who is past them
 			}
 		}
 	}
@@ -165,7 +165,7 @@ func (l *loop) tell(c *consumer, p []byte) bool {
 // fallBehind takes c, whose socket took n bytes of a take, out of the herd.
 func (l *loop) fallBehind(c *consumer, shard int, b *broker.Batch, t *take, n int) {
 	if c.herd.sel != nil { // deliverSelected took it for one that takes all
-		l.stats.passedOver.Add(-uint64(b.Events - t.events))
+		l.over -= uint64(b.Events - t.events)
 	}
 	cut := l.cut(c.herd, b, t, n)
 	l.makeLaggard(c, nil)
@@ -188,7 +188,7 @@ func (l *loop) cut(h *herd, b *broker.Batch, t *take, n int) cut {
 		if c.event {
 			over--
 		}
-		l.stats.passedOver.Add(uint64(over))
+		l.over += uint64(over)
 	}
 	return c
 }
@@ -206,7 +206,7 @@ func (l *loop) leaveHerd(c *consumer, rest []byte) {
 	if f := c.herd.conflation; f != nil {
 		held = f.waiting(c.herd, c)
 		passed := c.herd.passed()
-		l.stats.passedOver.Add(passed - c.mark - held)
+		l.over += passed - c.mark - held
 	}
 	l.makeLaggard(c, rest)
 	l.skip(c, int(held))
