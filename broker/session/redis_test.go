@@ -833,6 +833,50 @@ func TestDeliverSessionDoesNotWaitForRedis(t *testing.T) {
 	eventually(t, "what was given up is removed from Redis", func() bool { return keys() == 0 })
 }
 
+// stopsRedis is a turn during which Redis answers nothing.
+type stopsRedis struct{ *redistest.Server }
+
+func (s stopsRedis) Lock()   { s.Stop() }
+func (s stopsRedis) Unlock() { s.Continue() }
+
+// The relay's goroutine waits for the turn, so no call to Redis is made with it.
+func TestMissedCallsNoRedisWithTheTurn(t *testing.T) {
+	server := redistest.Start(t)
+	there := newRedis(t, server, RedisOptions{})
+	here := newRedisAt(t, server.URL()+"?write_timeout=1h", RedisOptions{ // it takes no silence for an end
+		Options: Options{MaxAbsentBytes: 3 * (2<<10 + entryOverhead + 100)}, Timeout: time.Hour,
+	})
+	eventually(t, "store up", here.Up)
+	t.Cleanup(server.Continue) // before the stores are closed
+	text := strings.Repeat("x", 2<<10)
+	for n := range 3 {
+		here.Put(stored("", fmt.Sprint("own", n), Updating, text))
+		user := fmt.Sprint("other", n)
+		there.Join("", user)
+		there.Put(stored("", user, Updating, text))
+	}
+	shown := make(chan string, 10)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		here.Missed([]string{""}, stopsRedis{server}, func(e Event) { shown <- e.Source })
+	}()
+	eventually(t, "all missed events are shown", func() bool {
+		select {
+		case <-done:
+			return true
+		default:
+			return false
+		}
+	})
+	if len(shown) != 3 {
+		t.Errorf("%d events are shown; want 3", len(shown))
+	}
+	eventually(t, "what was given up for them is removed from Redis", func() bool {
+		return server.Do("KEYS", "own*:UPDATING_CARD") == ""
+	})
+}
+
 // What another instance wrote in the place of what was given up stays.
 func TestWhatWasReplacedElsewhereIsNotRemoved(t *testing.T) {
 	server := redistest.Start(t)
