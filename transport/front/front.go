@@ -97,6 +97,7 @@ func New(o Options) *Front {
 	// Chunks of a byte each, and extensions of chunks, may double what is sent.
 	f.open.wire = maxHead + 2*max(o.MaxBody, o.MaxBatch)
 	f.open.step = o.ReadTimeout
+	f.tidier.memory.Before = f.tidier.forget
 	return f
 }
 
@@ -172,7 +173,7 @@ func (f *Front) listener(ln net.Listener) *listener {
 // Shutdown closes the listeners. Requests that have begun to come are served until
 // ctx is done; then those that are still arriving are refused, and what is left is cut.
 func (f *Front) Shutdown(ctx context.Context) error {
-	f.tidier.stop()
+	f.tidier.memory.Stop()
 	f.mu.Lock()
 	f.closed = true
 	for _, l := range f.listeners {

@@ -14,6 +14,7 @@ import (
 	"go.uber.org/zap"
 
 	"event-dispatcher/broker"
+	"event-dispatcher/transport/tidy"
 	"event-dispatcher/transport/view"
 	"event-dispatcher/transport/wire"
 )
@@ -138,7 +139,7 @@ type Pool struct {
 	began   time.Time
 	loops   []*loop
 
-	tidier    tidier
+	tidier    tidy.Tidier
 	views     wantedViews
 	ids       atomic.Uint64
 	turn      atomic.Uint64       // picks the loop of the next consumer
@@ -360,7 +361,7 @@ func (p *Pool) Close() {
 	for _, l := range p.loops {
 		l.stop()
 	}
-	p.tidier.stop()
+	p.tidier.Stop()
 }
 
 // gone counts a closed consumer.
