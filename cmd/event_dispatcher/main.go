@@ -12,6 +12,7 @@ import (
 	"os/signal"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -19,12 +20,16 @@ import (
 	"go.uber.org/zap"
 
 	"event-dispatcher/broker"
+	"event-dispatcher/broker/relay"
+	"event-dispatcher/broker/session"
 	"event-dispatcher/cmd/event_dispatcher/config"
 	"event-dispatcher/cmd/event_dispatcher/process"
 	"event-dispatcher/transport"
 	"event-dispatcher/transport/access"
 	"event-dispatcher/transport/front"
+	"event-dispatcher/transport/ingest"
 	"event-dispatcher/transport/metric"
+	"event-dispatcher/transport/screens"
 	"event-dispatcher/transport/stream"
 	"event-dispatcher/transport/subscribe"
 )
@@ -224,4 +229,135 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 	shared.close()
 	log.Info("shut down", zap.Duration("took", time.Since(start)))
 	return err
+}
+
+// sharing is what concerns users' screens and other instances.
+type sharing struct {
+	sessions *session.Service
+	screens  *screens.Hub
+	relay    *relay.Relay // nil: this instance is alone
+	stats    screens.Store
+	refuses  func() bool // Redis takes no writes; nil: there is none
+	close    func()
+}
+
+// degraded is what does not work although the service does, for /readyz.
+func (s *sharing) degraded() (kinds []string) {
+	if s.relay != nil {
+		kinds = s.relay.Degraded()
+	}
+	if s.refuses != nil && s.refuses() && !slices.Contains(kinds, "redis") {
+		kinds = append(kinds, "redis")
+	}
+	return kinds
+}
+
+// share starts the sessions, and the relay if there are other instances; neither waits
+// for Redis or NATS. demand is the shards that have consumers.
+func share(cfg *config.Config, b *broker.Broker, log *zap.Logger, demand func() broker.ShardSet) *sharing {
+	cfg.Sockets.Log = log
+	s := &sharing{sessions: session.NewService(cfg.Service)}
+	s.screens = screens.NewHub(cfg.Sockets, s.sessions)
+	o := cfg.Relay
+	o.Sink, o.Tick, o.Shards, o.Demand, o.Log = ingest.Relayed{Broker: b}, b.Tick, b.Shards(), demand, log
+	var store session.Store
+	closeStore := func() {}
+	if cfg.Redis != nil {
+		shared := session.NewRedis(session.RedisOptions{
+			Options: cfg.Sessions,
+			Server:  *cfg.Redis,
+			Prefix:  cfg.RedisPrefix,
+			Lost:    s.sessions.Logout,
+			Log:     log,
+		})
+		store, s.stats.Redis, s.refuses, closeStore = shared, shared.Stats, shared.Refuses, shared.Close
+		o.Carrier, o.Sessions, o.Resubscribed = relay.OverRedis(*cfg.Redis), s.sessions, s.sessions.Resubscribed
+	} else {
+		alone := session.NewMemory(cfg.Sessions)
+		store, s.stats.Memory = alone, alone.Stats
+	}
+	if cfg.NATS != nil {
+		o.SessionCarrier, o.Carrier = o.Carrier, relay.OverNATS(*cfg.NATS)
+	}
+	tell := func(session.Event) {}
+	closeRelay := func() {}
+	if o.Carrier != nil {
+		s.relay = relay.New(o)
+		closeRelay = s.relay.Close
+		if o.Sessions != nil {
+			tell = s.relay.OfferSession
+		}
+	}
+	s.sessions.Tie(store, s.screens, tell)
+	s.close = sync.OnceFunc(func() {
+		s.screens.Close()
+		s.sessions.Close()
+		closeRelay()
+		closeStore()
+	})
+	return s
+}
+
+// drain waits until the other instances have what was accepted here: not long if
+// nobody takes it.
+func (s *sharing) drain(ctx context.Context, log *zap.Logger) {
+	if s.relay == nil {
+		return
+	}
+	patience := 5 * time.Second
+	if !s.relay.Up() {
+		patience = time.Second
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	if err := s.relay.Drain(ctx); err != nil {
+		log.Warn("accepted events were not sent to other instances", zap.Error(err))
+	}
+}
+
+// limits are what there may be at most, as metrics.
+func limits(cfg *config.Config, memory, descriptors int) process.Limits {
+	return process.Limits{
+		{Of: "consumers", Max: cfg.Streams.MaxConsumers},
+		{Of: "views", Max: cfg.Streams.MaxViews},
+		{Of: "general_views", Max: cfg.Transport.Views.MaxGeneral},
+		{Of: "compressed_views", Max: cfg.Streams.MaxCompressed},
+		{Of: "view_conditions", Max: cfg.Transport.Views.MaxConditions},
+		{Of: "view_members", Max: cfg.Transport.Views.MaxMembers},
+		{Of: "query_bytes", Max: cfg.Transport.Views.MaxQuery},
+		{Of: "connections", Max: cfg.Transport.MaxConnections},
+		{Of: "client_connections", Max: cfg.Transport.ClientConnections},
+		{Of: "session_sockets", Max: cfg.Sockets.MaxSockets},
+		{Of: "event_bytes", Max: cfg.Transport.MaxBody},
+		{Of: "ring_bytes", Max: cfg.Broker.Bytes},
+		{Of: "bodies_bytes", Max: cfg.Transport.BodiesBytes},
+		{Of: "lag_bytes", Max: cfg.Streams.LagBytes},
+		{Of: "session_queue_bytes", Max: cfg.Sockets.QueueBytes},
+		{Of: "session_stored_bytes", Max: cfg.Sessions.MaxBytes},
+		{Of: "session_absent_bytes", Max: cfg.Sessions.MaxAbsentBytes},
+		{Of: "session_leaving_users", Max: cfg.Service.MaxLeaving},
+		{Of: "memory_bytes", Max: memory},
+		{Of: "descriptors", Max: descriptors},
+	}
+}
+
+// limitsText is what a person wants to know of the caps.
+func limitsText(cfg *config.Config) string {
+	return fmt.Sprintf("%d consumers, %d connections, %d session sockets, %d MiB of events kept for slow consumers",
+		cfg.Streams.MaxConsumers, cfg.Transport.MaxConnections, cfg.Sockets.MaxSockets, cfg.Broker.Bytes>>20)
+}
+
+// logLimits says at start what the caps are.
+func logLimits(log *zap.Logger, cfg *config.Config, b *broker.Broker, memory, descriptors int) {
+	log.Info("limits",
+		zap.String("version", process.Version()),
+		zap.Int("max_consumers", cfg.Streams.MaxConsumers),
+		zap.Int("max_connections", cfg.Transport.MaxConnections),
+		zap.Int("max_sockets", cfg.Sockets.MaxSockets),
+		zap.Int("max_body", cfg.Transport.MaxBody),
+		zap.Int("ring_bytes", cfg.Broker.Bytes),
+		zap.Int("shards", b.Shards()),
+		zap.Int("loops", cfg.Streams.Loops),
+		zap.Int("memory", memory),
+		zap.Int("descriptors", descriptors))
 }
