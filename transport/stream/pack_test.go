@@ -138,8 +138,8 @@ func TestLaggardOfACompressedStreamIsToldWhatItMissed(t *testing.T) {
 		publish(4 * packedBytes)
 		b.resume()
 		r.settleViews(a, b)
-		if got := b.books(); got.skipped == 0 || got.received == 0 || got.notices != 1 {
-			t.Errorf("received %d, skipped %d in %d notices; want some of both, and one", got.received, got.skipped, got.notices)
+		if got := b.books(); got.skipped == 0 || got.received == 0 || got.notices == 0 {
+			t.Errorf("received %d, skipped %d in %d notices; want some of both, and to be told", got.received, got.skipped, got.notices)
 		}
 		r.drain(0, 0)
 		for _, c := range []*client{healthy, a, b} {
