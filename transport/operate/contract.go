@@ -7,9 +7,12 @@ import (
 	"event-dispatcher/transport/static"
 )
 
-func contractFiles() *static.Files { return static.New(contract.Files) }
+// contracts describes the service, for tools.
+type contracts struct{ files *static.Files }
+
+func newContracts() contracts { return contracts{static.New(contract.Files)} }
 
 // Contract serves /openapi.json and /asyncapi.json.
-func (op *Operators) Contract(ctx *fasthttp.RequestCtx) {
-	op.contracts.Serve(ctx, string(ctx.URI().PathOriginal()[1:]), static.Policy)
+func (c contracts) Contract(ctx *fasthttp.RequestCtx) {
+	c.files.Serve(ctx, string(ctx.URI().PathOriginal()[1:]), static.Policy)
 }

@@ -9,6 +9,8 @@ import (
 
 	"github.com/valyala/fasthttp"
 
+	"event-dispatcher/broker"
+	"event-dispatcher/broker/relay"
 	"event-dispatcher/transport/refusal"
 	"event-dispatcher/transport/reply"
 	"event-dispatcher/transport/stream"
@@ -17,6 +19,19 @@ import (
 
 // maxListed is how many streams the console is told of at most.
 const maxListed = 500
+
+// dashboard tells the console what is going on.
+type dashboard struct {
+	health   *health
+	ports    *ports
+	broker   *broker.Broker
+	relay    *relay.Relay  // nil: there are no other instances
+	pool     *stream.Pool  // nil: there are no streams
+	refusals *refusal.Desk // nil: nothing was refused
+	received func() uint64 // from players; nil: nobody counts
+	version  string
+	began    time.Time
+}
 
 // figures are what the console shows. Counts are since the start.
 type figures struct {
@@ -82,44 +97,44 @@ type listed struct {
 
 // Figures serves /console/stats. With ?streams=N it lists the N streams that lag most,
 // which asks the writer loops for a moment of theirs.
-func (op *Operators) Figures(ctx *fasthttp.RequestCtx) {
-	f := op.figures(time.Now())
+func (d dashboard) Figures(ctx *fasthttp.RequestCtx) {
+	f := d.figures(time.Now())
 	if n := ctx.QueryArgs().GetUintOrZero("streams"); n > 0 {
-		f.Streams = op.mostLagging(min(n, maxListed))
+		f.Streams = d.mostLagging(min(n, maxListed))
 	}
 	ctx.Response.Header.Set(fasthttp.HeaderCacheControl, "no-store")
 	reply.JSON(ctx, f)
 }
 
-func (op *Operators) figures(now time.Time) figures {
+func (d dashboard) figures(now time.Time) figures {
 	f := figures{
-		Now: now.UnixMilli(), Started: op.began.UnixMilli(), Version: op.options.Version,
+		Now: now.UnixMilli(), Started: d.began.UnixMilli(), Version: d.version,
 		Rejected: map[string]uint64{}, Consumers: map[string]int64{}, Latency: latency{Bounds: []float64{}, Counts: []uint64{}},
-		PublicPorts: op.publicPorts(), Degraded: []string{},
+		PublicPorts: d.ports.all(), Degraded: []string{},
 	}
-	r, _ := op.readiness()
+	r, _ := d.health.readiness()
 	f.Ready = r.Status
 	f.Degraded = append(f.Degraded, r.Degraded...)
-	if op.options.Received != nil {
-		f.Received = op.options.Received()
+	if d.received != nil {
+		f.Received = d.received()
 	}
-	if p := op.options.Pool; p != nil { // before the ring: what was delivered was published
+	if p := d.pool; p != nil { // before the ring: what was delivered was published
 		f.add(p.Stats())
 	}
-	if op.options.Refusals != nil {
+	if d.refusals != nil {
 		for reason := range refusal.Count {
-			if n := op.options.Refusals.Total(reason); n > 0 {
+			if n := d.refusals.Total(reason); n > 0 {
 				f.Rejected[reason.String()] = n
 			}
 		}
 	}
-	b := op.options.Broker.Stats()
+	b := d.broker.Stats()
 	f.Published = b.Published
 	f.Ring = window{b.Retained, b.Bytes, b.Window, b.OldestAge.Seconds()}
-	if op.options.Relay != nil {
-		s := op.options.Relay.Stats()
+	if d.relay != nil {
+		s := d.relay.Stats()
 		f.Relay = &otherInstances{
-			Carrier: op.options.Relay.Carrier(), Up: s.Firehose.Up, Origins: s.Origins,
+			Carrier: d.relay.Carrier(), Up: s.Firehose.Up, Origins: s.Origins,
 			Published: s.Firehose.Published, Received: s.Firehose.Received, Gaps: total(s.Gaps), Dropped: total(s.Firehose.Dropped),
 		}
 	}
@@ -147,13 +162,13 @@ func (f *figures) add(s stream.Stats) {
 	}
 }
 
-func (op *Operators) mostLagging(n int) []listed {
+func (d dashboard) mostLagging(n int) []listed {
 	all := []listed{}
-	if op.options.Pool == nil {
+	if d.pool == nil {
 		return all
 	}
-	for _, c := range op.options.Pool.Inspect() {
-		all = append(all, listed{c.ID, c.Wire, op.view(c), c.Since, c.Lag, c.Skipped, c.Delivered, c.Herd})
+	for _, c := range d.pool.Inspect() {
+		all = append(all, listed{c.ID, c.Wire, d.view(c), c.Since, c.Lag, c.Skipped, c.Delivered, c.Herd})
 	}
 	slices.SortStableFunc(all, func(a, b listed) int {
 		return cmp.Or(cmp.Compare(b.Lag, a.Lag), cmp.Compare(b.Skipped, a.Skipped), cmp.Compare(a.ID, b.ID))
@@ -162,9 +177,9 @@ func (op *Operators) mostLagging(n int) []listed {
 }
 
 // view is what a consumer asked for; nothing if it gets everything.
-func (op *Operators) view(c stream.ConsumerInfo) string {
+func (d dashboard) view(c stream.ConsumerInfo) string {
 	text := c.View.Canonical()
-	if c.View.Shards == op.options.Broker.AllShards() { // they come first, see Canonical
+	if c.View.Shards == d.broker.AllShards() { // they come first, see Canonical
 		_, text, _ = strings.Cut(text, "&")
 	}
 	if what, err := url.QueryUnescape(text); err == nil {

@@ -1,11 +1,7 @@
 package operate
 
 import (
-	"fmt"
-	"runtime/debug"
-	"runtime/metrics"
-	"strconv"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/valyala/fasthttp"
@@ -21,77 +17,62 @@ const wedgedAfter = 5 * time.Second
 // comes back: a new process is better then.
 const stuckAfter = time.Minute
 
-// A healthReport has exactly the keys of the original, and its types.
-type healthReport struct {
-	Message       string `json:"message"`
-	Timestamp     int64  `json:"timestamp"` // Unix milliseconds
-	Alloc         string `json:"alloc"`
-	TotalAlloc    string `json:"total_alloc"`
-	Sys           string `json:"sys"`
-	LiveObjects   string `json:"live_objects"`
-	NumGC         string `json:"num_gc"`
-	NumGoroutines string `json:"num_goroutines"`
-	PauseTotalNS  string `json:"pause_total_ns"`
+// health is how the service is, and how far it has come.
+type health struct {
+	// Fixed after newHealth.
+	vitals   *vitals
+	waiting  func() time.Duration // the pool's; tests have another
+	degraded func() []string      // what does not work although the service does
+
+	state atomic.Uint32 // a State
 }
 
-// vitals reads what the runtime keeps anyway; nothing is stopped for it.
-type vitals struct {
-	mu      sync.Mutex
-	samples []metrics.Sample
-	gc      debug.GCStats
-}
-
-func newVitals() *vitals {
-	v := &vitals{}
-	for _, name := range []string{
-		"/memory/classes/heap/objects:bytes",
-		"/gc/heap/allocs:bytes",
-		"/memory/classes/total:bytes",
-		"/gc/heap/objects:objects",
-		"/gc/cycles/total:gc-cycles",
-		"/sched/goroutines:goroutines",
-	} {
-		v.samples = append(v.samples, metrics.Sample{Name: name})
+func newHealth(o *Options) *health {
+	h := &health{vitals: newVitals(), degraded: func() []string { return nil }, waiting: func() time.Duration { return 0 }}
+	if o.Pool != nil {
+		h.waiting = o.Pool.Waiting
 	}
-	return v
+	switch {
+	case o.Degraded != nil:
+		h.degraded = o.Degraded
+	case o.Relay != nil:
+		h.degraded = o.Relay.Degraded
+	}
+	return h
 }
 
-func (v *vitals) report(now time.Time) healthReport {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	metrics.Read(v.samples)
-	debug.ReadGCStats(&v.gc)
-	value := func(i int) uint64 { return v.samples[i].Value.Uint64() }
-	mib := func(i int) string { return fmt.Sprintf("%d MiB", value(i)>>20) }
-	number := func(i int) string { return strconv.FormatUint(value(i), 10) }
-	return healthReport{
-		Message:       "PONG",
-		Timestamp:     now.UnixMilli(),
-		Alloc:         mib(0),
-		TotalAlloc:    mib(1),
-		Sys:           mib(2),
-		LiveObjects:   number(3),
-		NumGC:         number(4),
-		NumGoroutines: number(5),
-		PauseTotalNS:  strconv.FormatInt(v.gc.PauseTotal.Nanoseconds(), 10),
-	}
-}
+// A State is how far the service has come.
+type State uint32
+
+const (
+	Starting State = iota // nobody is served yet
+	Ready
+	Draining // from the beginning of the lead on
+)
+
+// SetState says how far the service has come.
+func (h *health) SetState(s State) { h.state.Store(uint32(s)) }
+
+// Started leaves Starting behind; it does not undo what came later.
+func (h *health) Started() { h.state.CompareAndSwap(uint32(Starting), uint32(Ready)) }
+
+func (h *health) is(s State) bool { return State(h.state.Load()) == s }
 
 // Health serves /health, any method: 503 with the same keys while the pipeline
 // does not move.
-func (op *Operators) Health(ctx *fasthttp.RequestCtx) {
-	if op.wedged() {
+func (h *health) Health(ctx *fasthttp.RequestCtx) {
+	if h.wedged() {
 		ctx.SetStatusCode(fasthttp.StatusServiceUnavailable)
 	}
-	reply.JSON(ctx, op.vitals.report(time.Now()))
+	reply.JSON(ctx, h.vitals.report(time.Now()))
 }
 
 // Live serves /livez: the process turns, or there would be no answer. 503 asks for
 // another process, when a loop has been stuck for long.
-func (op *Operators) Live(ctx *fasthttp.RequestCtx) {
+func (h *health) Live(ctx *fasthttp.RequestCtx) {
 	ctx.Response.Header.SetContentType("text/plain; charset=utf-8")
 	reply.NoStore.Set(&ctx.Response.Header)
-	if op.waiting() > stuckAfter {
+	if h.waiting() > stuckAfter {
 		ctx.SetStatusCode(fasthttp.StatusServiceUnavailable)
 		ctx.SetBodyString("a writer loop is stuck\n")
 		return
@@ -107,42 +88,31 @@ type readiness struct {
 
 // Ready serves /readyz: 503 while starting, draining or wedged. What is merely
 // degraded still serves its own players and consumers: 200.
-func (op *Operators) Ready(ctx *fasthttp.RequestCtx) {
-	r, ok := op.readiness()
+func (h *health) Ready(ctx *fasthttp.RequestCtx) {
+	r, ok := h.readiness()
 	if !ok {
 		ctx.SetStatusCode(fasthttp.StatusServiceUnavailable)
 	}
 	reply.JSON(ctx, r)
 }
 
-func (op *Operators) readiness() (r readiness, ok bool) {
+func (h *health) readiness() (r readiness, ok bool) {
 	switch {
-	case op.is(Draining):
+	case h.is(Draining):
 		return readiness{Status: "draining"}, false
-	case op.is(Starting):
+	case h.is(Starting):
 		return readiness{Status: "starting"}, false
-	case op.wedged():
+	case h.wedged():
 		return readiness{Status: "wedged"}, false
 	}
-	if missing := op.degraded(); len(missing) > 0 {
+	if missing := h.degraded(); len(missing) > 0 {
 		return readiness{"degraded", missing}, true
 	}
 	return readiness{Status: "ready"}, true
 }
 
 // wedged reports whether events wait for a writer loop that does not come.
-func (op *Operators) wedged() bool { return op.waiting() > wedgedAfter }
+func (h *health) wedged() bool { return h.waiting() > wedgedAfter }
 
 // Moves reports that they do not.
-func (op *Operators) Moves() bool { return !op.wedged() }
-
-// degraded lists what does not work although the service does.
-func (op *Operators) degraded() []string {
-	switch {
-	case op.options.Degraded != nil:
-		return op.options.Degraded()
-	case op.options.Relay != nil:
-		return op.options.Relay.Degraded()
-	}
-	return nil
-}
+func (h *health) Moves() bool { return !h.wedged() }

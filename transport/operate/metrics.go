@@ -14,34 +14,49 @@ import (
 	"event-dispatcher/transport/reply"
 )
 
+// exposition is all metrics, as Prometheus reads them.
+type exposition struct {
+	sources []metric.Source
+	handler fasthttp.RequestHandler
+}
+
+// newExposition asks the sources of the options first: what was delivered was published
+// before.
+func newExposition(o *Options, h *health) exposition {
+	sources := append(o.Sources[:len(o.Sources):len(o.Sources)], process{h, o.Version}, ring{o.Broker})
+	if o.Relay != nil {
+		sources = append(sources, relayed{o.Relay})
+	}
+	e := exposition{sources: sources}
+	e.handler = fasthttpadaptor.NewFastHTTPHandler(promhttp.HandlerFor(e.Registry(), promhttp.HandlerOpts{}))
+	return e
+}
+
 // Metrics serves the Prometheus exposition.
-func (op *Operators) Metrics(ctx *fasthttp.RequestCtx) {
-	op.metrics(ctx)
+func (e exposition) Metrics(ctx *fasthttp.RequestCtx) {
+	e.handler(ctx)
 	reply.NoStore.Set(&ctx.Response.Header)
 }
 
 // Registry returns a new registry with the metrics of all rooms, those of the Go
 // runtime and those of the process.
-func (op *Operators) Registry() *prometheus.Registry {
-	// The sources first: what was delivered was published before.
-	sources := append(op.options.Sources[:len(op.options.Sources):len(op.options.Sources)], op, ring{op.options.Broker})
-	if op.options.Relay != nil {
-		sources = append(sources, relayed{op.options.Relay})
-	}
+func (e exposition) Registry() *prometheus.Registry {
 	r := prometheus.NewRegistry()
-	r.MustRegister(metric.Collector(sources...), collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	r.MustRegister(metric.Collector(e.sources...), collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return r
 }
 
-func (op *Operators) exposition() fasthttp.RequestHandler {
-	return fasthttpadaptor.NewFastHTTPHandler(promhttp.HandlerFor(op.Registry(), promhttp.HandlerOpts{}))
+// process tells what is running, and whether it moves.
+type process struct {
+	health  *health
+	version string
 }
 
 // Collect implements [metric.Source].
-func (op *Operators) Collect(to metric.Emitter) {
-	to.Gauge("build_info", "Always 1; the labels say what is running.", 1, "version", op.options.Version, "go_version", runtime.Version())
-	to.Gauge("draining", "1 while the service shuts down, from the beginning of the lead on.", metric.Bool(op.is(Draining)))
-	to.Gauge("loop_wait_seconds", "How long the slowest writer loop has had events waiting; 0 if none.", op.waiting().Seconds())
+func (p process) Collect(to metric.Emitter) {
+	to.Gauge("build_info", "Always 1; the labels say what is running.", 1, "version", p.version, "go_version", runtime.Version())
+	to.Gauge("draining", "1 while the service shuts down, from the beginning of the lead on.", metric.Bool(p.health.is(Draining)))
+	to.Gauge("loop_wait_seconds", "How long the slowest writer loop has had events waiting; 0 if none.", p.health.waiting().Seconds())
 }
 
 // ring tells what a broker has counted: it knows nothing of metrics.

@@ -1,17 +1,12 @@
 package operate
 
 import (
-	"sync"
-	"sync/atomic"
 	"time"
-
-	"github.com/valyala/fasthttp"
 
 	"event-dispatcher/broker"
 	"event-dispatcher/broker/relay"
 	"event-dispatcher/transport/metric"
 	"event-dispatcher/transport/refusal"
-	"event-dispatcher/transport/static"
 	"event-dispatcher/transport/stream"
 )
 
@@ -45,48 +40,33 @@ type Options struct {
 	Version string
 }
 
-// Operators has the handlers for those who run the service. Its methods may be
-// called by any goroutine.
+// Operators has the handlers for those who run the service; each part has some of them.
+// Its methods may be called by any goroutine.
 type Operators struct {
-	// Fixed after New.
-	options   Options
-	vitals    *vitals
-	metrics   fasthttp.RequestHandler
-	files     *static.Files // the console's; nil: it is off
-	contracts *static.Files
-	began     time.Time
-	waiting   func() time.Duration // the pool's; tests have another
-
-	state atomic.Uint32 // a State
-
-	mu    sync.Mutex
-	ports []string // of players and consumers; guarded by mu
+	*health
+	*ports
+	page
+	contracts
+	dashboard
+	consumers
+	refused
+	exposition
 }
 
 // New returns the handlers of a service that is starting.
 func New(o Options) *Operators {
-	op := &Operators{options: o, vitals: newVitals(), files: consoleFiles(o.ConsoleOff), contracts: contractFiles(), began: time.Now()}
-	op.waiting = func() time.Duration { return 0 }
-	if o.Pool != nil {
-		op.waiting = o.Pool.Waiting
+	h, p := newHealth(&o), &ports{}
+	return &Operators{
+		health:    h,
+		ports:     p,
+		page:      newPage(o.ConsoleOff, p),
+		contracts: newContracts(),
+		dashboard: dashboard{
+			health: h, ports: p, broker: o.Broker, relay: o.Relay, pool: o.Pool,
+			refusals: o.Refusals, received: o.Received, version: o.Version, began: time.Now(),
+		},
+		consumers:  consumers{o.Pool, o.Sockets},
+		refused:    refused{o.Refusals},
+		exposition: newExposition(&o, h),
 	}
-	op.metrics = op.exposition()
-	return op
 }
-
-// A State is how far the service has come.
-type State uint32
-
-const (
-	Starting State = iota // nobody is served yet
-	Ready
-	Draining // from the beginning of the lead on
-)
-
-// SetState says how far the service has come.
-func (op *Operators) SetState(s State) { op.state.Store(uint32(s)) }
-
-// Started leaves Starting behind; it does not undo what came later.
-func (op *Operators) Started() { op.state.CompareAndSwap(uint32(Starting), uint32(Ready)) }
-
-func (op *Operators) is(s State) bool { return State(op.state.Load()) == s }

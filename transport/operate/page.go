@@ -12,20 +12,33 @@ import (
 // ConsolePrefix is where the files of the console are.
 const ConsolePrefix = "/console/"
 
+// page is what stands at /, and the console's files.
+type page struct {
+	files *static.Files // the console's; nil: it is off
+	ports *ports
+}
+
+func newPage(off bool, p *ports) page {
+	if off {
+		return page{ports: p}
+	}
+	return page{static.New(console.Files), p}
+}
+
 // Front serves / for operators: the console or, if that is off, what Endpoints says.
-func (op *Operators) Front(ctx *fasthttp.RequestCtx) {
-	if op.files == nil {
-		op.Endpoints(ctx)
+func (p page) Front(ctx *fasthttp.RequestCtx) {
+	if p.files == nil {
+		p.Endpoints(ctx)
 		return
 	}
-	if !op.asked(ctx) {
-		op.files.Serve(ctx, "index.html", op.policy(ctx))
+	if !asked(ctx) {
+		p.files.Serve(ctx, "index.html", p.policy(ctx))
 	}
 }
 
 // Endpoints serves / where the console is not: balancers ask for it, and people.
-func (op *Operators) Endpoints(ctx *fasthttp.RequestCtx) {
-	if op.asked(ctx) {
+func (p page) Endpoints(ctx *fasthttp.RequestCtx) {
+	if asked(ctx) {
 		return
 	}
 	ctx.Response.Header.SetContentType("text/plain; charset=utf-8")
@@ -37,7 +50,7 @@ func (op *Operators) Endpoints(ctx *fasthttp.RequestCtx) {
 }
 
 // asked answers OPTIONS: some balancers probe with it.
-func (op *Operators) asked(ctx *fasthttp.RequestCtx) bool {
+func asked(ctx *fasthttp.RequestCtx) bool {
 	if !ctx.IsOptions() {
 		return false
 	}
@@ -48,44 +61,23 @@ func (op *Operators) asked(ctx *fasthttp.RequestCtx) bool {
 
 // ConsoleFile serves what the console's page loads. It reports false if there is no
 // such file; nothing is answered then.
-func (op *Operators) ConsoleFile(ctx *fasthttp.RequestCtx) bool {
+func (p page) ConsoleFile(ctx *fasthttp.RequestCtx) bool {
 	name := strings.TrimPrefix(string(ctx.URI().PathOriginal()), ConsolePrefix)
-	if op.files == nil || name == "index.html" || !op.files.Has(name) {
+	if p.files == nil || name == "index.html" || !p.files.Has(name) {
 		return false
 	}
-	op.files.Serve(ctx, name, static.Policy)
+	p.files.Serve(ctx, name, static.Policy)
 	return true
 }
 
-func consoleFiles(off bool) *static.Files {
-	if off {
-		return nil
-	}
-	return static.New(console.Files)
-}
-
-// Public says that players and consumers are served on a port, so that a console that
-// is elsewhere finds it.
-func (op *Operators) Public(port string) {
-	op.mu.Lock()
-	defer op.mu.Unlock()
-	op.ports = append(op.ports, port)
-}
-
-func (op *Operators) publicPorts() []string {
-	op.mu.Lock()
-	defer op.mu.Unlock()
-	return op.ports[:len(op.ports):len(op.ports)]
-}
-
 // policy lets the page talk to the public ports of its own host, too.
-func (op *Operators) policy(ctx *fasthttp.RequestCtx) string {
+func (p page) policy(ctx *fasthttp.RequestCtx) string {
 	host, _, _ := strings.Cut(string(ctx.Host()), ":")
 	if strings.Trim(strings.ToLower(host), "abcdefghijklmnopqrstuvwxyz0123456789.-") != "" || host == "" {
 		host = "*" // no name that the header may carry: an address of IPv6, or nonsense
 	}
 	var also strings.Builder
-	for _, port := range op.publicPorts() {
+	for _, port := range p.ports.all() {
 		also.WriteString(" " + host + ":" + port)
 	}
 	return strings.Replace(static.Policy, "connect-src 'self'", "connect-src 'self'"+also.String(), 1)

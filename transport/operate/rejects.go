@@ -19,12 +19,15 @@ type rejected struct {
 	Last   *refusal.Seen `json:"last,omitempty"`
 }
 
+// refused lists what was refused.
+type refused struct{ desk *refusal.Desk } // nil: nothing was
+
 // Rejects serves /rejects: what was refused since the start, by reason and path, with
 // when and how large the last one was. paths names the routes of the refusals.
-func (op *Operators) Rejects(ctx *fasthttp.RequestCtx, paths []string) {
+func (r refused) Rejects(ctx *fasthttp.RequestCtx, paths []string) {
 	list := rejects{[]rejected{}}
-	if op.options.Refusals != nil {
-		for _, e := range op.options.Refusals.Entries() {
+	if r.desk != nil {
+		for _, e := range r.desk.Entries() {
 			list.Rejects = append(list.Rejects, rejected{e.Reason.String(), paths[e.Route], e.Count, e.Last})
 		}
 	}

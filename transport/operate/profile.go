@@ -7,26 +7,7 @@ import (
 	"github.com/valyala/fasthttp"
 	"github.com/valyala/fasthttp/fasthttpadaptor"
 	"github.com/valyala/fasthttp/pprofhandler"
-
-	"event-dispatcher/transport/reply"
-	"event-dispatcher/transport/stream"
 )
-
-// consumerList is the answer of /consumers.
-type consumerList struct {
-	Consumers []stream.ConsumerInfo `json:"consumers"`
-	Sockets   any                   `json:"session_sockets,omitempty"`
-}
-
-// Consumers serves /consumers: the streams of players' events, over any wire, and users'
-// screens.
-func (op *Operators) Consumers(ctx *fasthttp.RequestCtx) {
-	list := consumerList{Consumers: op.options.Pool.Inspect()}
-	if op.options.Sockets != nil {
-		list.Sockets = op.options.Sockets()
-	}
-	reply.JSON(ctx, list)
-}
 
 var pprofIndex = fasthttpadaptor.NewFastHTTPHandlerFunc(pprof.Index)
 
