@@ -70,7 +70,7 @@ func NewRedis(o RedisOptions) *Redis {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	practices := NewPractices(o.DefaultPractice)
-	common := &server{options: o, practices: practices, keys: keys{o.Prefix, practices.folded}, mirror: NewMemory(o.Options)}
+	common := &server{options: o, practices: practices, keys: keys{o.Prefix, practices.folded}, mirror: mirror{NewMemory(o.Options)}}
 	s := &Redis{
 		server:   common,
 		reads:    &reads{server: common},

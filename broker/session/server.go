@@ -15,7 +15,7 @@ type server struct {
 	options   RedisOptions
 	practices Practices
 	keys      keys
-	mirror    *Memory
+	mirror    mirror
 	guard     *redis.Guard
 
 	upSince  atomic.Int64 // Unix ns; 0 while it cannot be reached

@@ -295,8 +295,8 @@ func TestMemoryIsBoundedAndGivesUpTheOldest(t *testing.T) {
 	if want := []string{"", "", "2", "3", "4"}; !slices.Equal(left, want) {
 		t.Errorf("left %q; want %q", left, want)
 	}
-	if st := m.Stats(); st.Events != 3 || st.Evicted != 2 || len(m.stored) != 3 {
-		t.Errorf("stats %+v, %d users", st, len(m.stored))
+	if st := m.Stats(); st.Events != 3 || st.Evicted != 2 || len(m.stored.places) != 3 {
+		t.Errorf("stats %+v, %d users", st, len(m.stored.places))
 	}
 
 	m = NewMemory(Options{MaxBytes: 100_000})
@@ -317,7 +317,7 @@ func TestAUserHasEventsInFewPractices(t *testing.T) {
 	for n := range practices {
 		m.Put(stored(fmt.Sprint("p", n), "alice", Updating, fmt.Sprint(n)))
 	}
-	if n := len(m.stored["alice"]); n != maxPractices {
+	if n := len(m.stored.places["alice"]); n != maxPractices {
 		t.Errorf("events of %d practices are stored; want %d", n, maxPractices)
 	}
 	if st := m.Stats(); st.Evicted != practices+1-maxPractices {
@@ -348,7 +348,7 @@ func TestMemoryOfUsersWithoutASocketIsBounded(t *testing.T) {
 	}
 	expect(t, "Latest of who has none any more", m.Latest("p", "alice"), "")
 	m.Leave("p", "bob", false)
-	if st := m.Stats(); st.Bytes != st.Absent || m.present.list.Len() != 0 {
+	if st := m.Stats(); st.Bytes != st.Absent || m.stored.present.list.Len() != 0 {
 		t.Errorf("stats %+v with nobody there; want all to be of users without a socket", st)
 	}
 }

@@ -1,0 +1,93 @@
+package session
+
+import "time"
+
+// A mirror is the [Memory] beside a server, which asks it for more than a [Store] is asked.
+type mirror struct{ *Memory }
+
+// get is one stored event, and for how long it is valid; 0 is for ever.
+func (m mirror) get(key entryKey) (event Event, ttl time.Duration, ok bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	e := m.stored.get(key)
+	if e == nil {
+		return Event{}, 0, false
+	}
+	if m.stored.options.TTL > 0 {
+		ttl = m.stored.options.TTL - time.Since(e.put)
+	}
+	return e.event, ttl, true
+}
+
+// getPut is one stored event, and when it was put.
+func (m mirror) getPut(key entryKey) (event Event, put time.Time, ok bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	e := m.stored.get(key)
+	if e == nil {
+		return Event{}, time.Time{}, false
+	}
+	return e.event, e.put, true
+}
+
+// of is what is stored of a member.
+func (m mirror) of(who member) []Event {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return inOrder(m.stored.latest(nil, who))
+}
+
+// forget deletes events, but not what has taken their places.
+func (m mirror) forget(events []Event) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, e := range events {
+		if old := m.stored.entries[m.practices.key(e)]; old != nil && old.event == e {
+			m.stored.remove(old)
+		}
+	}
+}
+
+// forgetGone deletes what is stored of a member without sockets.
+func (m mirror) forgetGone(who member) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !m.active.has(who) {
+		m.stored.forget(who)
+	}
+}
+
+// leave reports whether it was the member's last socket here.
+func (m mirror) leave(who member) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.leaveLocked(who)
+}
+
+// here is the members that have sockets.
+func (m mirror) here() []member {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.active.all()
+}
+
+// hereIn is the members of one practice that have sockets.
+func (m mirror) hereIn(practice string) []member {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.active.in(practice)
+}
+
+// isHere reports whether the member has a socket.
+func (m mirror) isHere(who member) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.active.has(who)
+}
+
+// written is the member's practice as the first of its sockets wrote it.
+func (m mirror) written(who member) string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.practices.written(who, m.active[who.practice][who.user].practice)
+}

@@ -1,0 +1,204 @@
+package session
+
+import (
+	"container/list"
+	"time"
+)
+
+// A storage is the events of a [Memory], within the bounds of its options. The Memory's
+// lock guards it.
+type storage struct {
+	options Options
+	entries map[entryKey]*entry
+	present aged                           // of members with sockets
+	absent  aged                           // of others
+	places  map[string]map[member]struct{} // user: where something is stored
+	evicted uint64
+}
+
+// An aged list is of entries, least recently put first.
+type aged struct {
+	list  *list.List // of *entry
+	bytes int
+}
+
+type entry struct {
+	key   entryKey
+	event Event
+	put   time.Time
+	heard bool // of another instance, which stores it
+	in    *aged
+	place *list.Element
+}
+
+// entryOverhead is what an entry takes beyond its strings, about.
+const entryOverhead = 512
+
+func (e *entry) size() int {
+	return entryOverhead + len(e.event.Data) + len(e.event.Source) + len(e.event.Target) + len(e.event.TargetUser)
+}
+
+func newStorage(o Options) storage {
+	return storage{
+		options: o.withDefaults(),
+		entries: make(map[entryKey]*entry),
+		present: aged{list: list.New()},
+		absent:  aged{list: list.New()},
+		places:  make(map[string]map[member]struct{}),
+	}
+}
+
+// put stores an event of a member, which has sockets if it is here, and returns what was
+// given up for it. An event that was heard of from another instance leaves a newer one
+// alone.
+func (s *storage) put(key entryKey, e Event, heard, here bool) (up []Event) {
+	if old := s.entries[key]; old != nil {
+		if heard && old.event.At > e.At {
+			return nil
+		}
+		s.remove(old)
+	}
+	new := &entry{key: key, event: e, put: time.Now(), heard: heard}
+	s.entries[key] = new
+	s.place(new, here)
+	places := s.places[key.user]
+	if places == nil {
+		places = make(map[member]struct{})
+		s.places[key.user] = places
+	}
+	places[key.member] = struct{}{}
+	if len(places) > maxPractices {
+		up = s.giveUp(up, s.oldest(places)...)
+	}
+	return s.trim(up)
+}
+
+// place makes an entry the youngest of those of its kind: here says whether its member
+// has sockets.
+func (s *storage) place(e *entry, here bool) {
+	e.in = &s.absent
+	if here {
+		e.in = &s.present
+	}
+	e.place = e.in.list.PushBack(e)
+	e.in.bytes += e.size()
+}
+
+// unplace is the reverse.
+func (s *storage) unplace(e *entry) {
+	e.in.list.Remove(e.place)
+	e.in.bytes -= e.size()
+}
+
+// replace is for a member that came or went.
+func (s *storage) replace(who member, here bool) {
+	for _, e := range s.latest(nil, who) {
+		s.unplace(e)
+		s.place(e, here)
+	}
+}
+
+// oldest is the entries of the place where a user did something the longest ago,
+// one without a socket if there is one.
+func (s *storage) oldest(places map[member]struct{}) (oldest []*entry) {
+	age := func(of []*entry) (present bool, put time.Time) {
+		for _, e := range of {
+			if e.put.After(put) {
+				put = e.put
+			}
+			present = present || e.in == &s.present
+		}
+		return present, put
+	}
+	for who := range places {
+		some := s.latest(nil, who)
+		here, put := age(some)
+		hereOld, putOld := age(oldest)
+		if oldest == nil || !here && hereOld || here == hereOld && put.Before(putOld) {
+			oldest = some
+		}
+	}
+	return oldest
+}
+
+// trim removes what is expired, and the oldest of what is too much: of those
+// without sockets first. It goes a little further than it must, so that it is called for
+// many at once.
+func (s *storage) trim(up []Event) []Event {
+	for _, of := range []*aged{&s.absent, &s.present} {
+		for el := of.list.Front(); el != nil && s.expired(el.Value.(*entry)); el = of.list.Front() {
+			s.remove(el.Value.(*entry))
+		}
+	}
+	if s.absent.bytes > s.options.MaxAbsentBytes {
+		for s.absent.bytes > s.options.MaxAbsentBytes/8*7 && s.absent.list.Len() > 0 {
+			up = s.giveUp(up, s.absent.list.Front().Value.(*entry))
+		}
+	}
+	for len(s.entries) > s.options.MaxEvents || s.absent.bytes+s.present.bytes > s.options.MaxBytes {
+		of := &s.absent
+		if of.list.Len() == 0 {
+			of = &s.present
+		}
+		up = s.giveUp(up, of.list.Front().Value.(*entry))
+	}
+	return up
+}
+
+// giveUp removes entries before their time, and adds to up those that nobody else
+// stores.
+func (s *storage) giveUp(up []Event, entries ...*entry) []Event {
+	for _, e := range entries {
+		s.evicted++
+		s.remove(e)
+		if !e.heard {
+			up = append(up, e.event)
+		}
+	}
+	return up
+}
+
+func (s *storage) expired(e *entry) bool {
+	return s.options.TTL > 0 && time.Since(e.put) >= s.options.TTL
+}
+
+func (s *storage) remove(e *entry) {
+	s.unplace(e)
+	delete(s.entries, e.key)
+	for _, action := range actions {
+		if s.entries[entryKey{e.key.member, action}] != nil {
+			return
+		}
+	}
+	delete(s.places[e.key.user], e.key.member)
+	if len(s.places[e.key.user]) == 0 {
+		delete(s.places, e.key.user)
+	}
+}
+
+// latest appends what is stored of a member.
+func (s *storage) latest(to []*entry, who member) []*entry {
+	for _, action := range actions {
+		if e := s.get(entryKey{who, action}); e != nil {
+			to = append(to, e)
+		}
+	}
+	return to
+}
+
+// get is nil if nothing is stored.
+func (s *storage) get(key entryKey) *entry {
+	if e := s.entries[key]; e != nil && !s.expired(e) {
+		return e
+	}
+	return nil
+}
+
+// forget deletes what is stored of a member.
+func (s *storage) forget(who member) {
+	for _, action := range actions {
+		if e := s.entries[entryKey{who, action}]; e != nil {
+			s.remove(e)
+		}
+	}
+}
