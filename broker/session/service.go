@@ -1,11 +1,9 @@
 package session
 
 import (
-	"container/list"
 	"context"
 	"hash/maphash"
 	"maps"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -35,19 +33,12 @@ type ServiceOptions struct {
 // screens end with the same one. A lock of the user, the turn, stands for that order.
 type Service struct {
 	// Fixed after NewService.
-	options ServiceOptions
 	stop    context.CancelFunc
 	running sync.WaitGroup // the leaver
+	stays   *stays
 
 	ties  atomic.Pointer[ties]
-	seed  maphash.Seed
-	turns [256]sync.Mutex // one lock per user, by hash
-
-	mu      sync.Mutex // guards what follows; taken within a turn
-	stays   map[member]*stay
-	leaving *list.List // of *stay with closed sockets, by when their grace ends
-	kept    bool       // nobody leaves any more
-	wake    chan struct{}
+	turns turns
 
 	logouts atomic.Uint64
 
@@ -79,10 +70,9 @@ func NewService(o ServiceOptions) *Service {
 		o.MaxLeaving = 32_768
 	}
 	ctx, stop := context.WithCancel(context.Background())
-	s := &Service{options: o, stop: stop, seed: maphash.MakeSeed(), stays: make(map[member]*stay), leaving: list.New(), shown: make(map[string]time.Time),
-		wake: make(chan struct{}, 1)}
+	s := &Service{stop: stop, stays: newStays(o), turns: turns{seed: maphash.MakeSeed()}, shown: make(map[string]time.Time)}
 	s.Tie(NewMemory(Options{}), nobody{}, func(Event) {})
-	s.running.Go(func() { s.leaver(ctx) })
+	s.running.Go(func() { s.stays.run(ctx, s.leave) })
 	return s
 }
 
@@ -104,11 +94,11 @@ func (s *Service) Close() {
 func (s *Service) Submit(e Event) {
 	t := s.ties.Load()
 	e.Practice = t.store.Practices().Named(e.Practice)
-	who := s.member(e.Practice, e.Source)
-	turn := s.turn(who)
+	who := t.store.Practices().member(e.Practice, e.Source)
+	turn := s.turns.of(who)
 	turn.Lock()
 	defer turn.Unlock()
-	s.acted(who, e)
+	s.stays.acted(who, e)
 	t.store.Put(e)
 	t.screens.Deliver(e)
 	t.publish(e)
@@ -125,7 +115,7 @@ func (s *Service) DeliverSession(e Event) {
 	if mirror, ok := t.store.(interface{ Observe(Event) }); ok {
 		mirror.Observe(e)
 	}
-	s.acted(s.member(e.Practice, e.Source), e)
+	s.stays.acted(t.store.Practices().member(e.Practice, e.Source), e)
 	t.screens.Deliver(e)
 }
 
@@ -139,23 +129,47 @@ func (s *Service) Resubscribed() {
 	if !ok {
 		return
 	}
-	s.mu.Lock()
-	here := make(map[string]struct{})
-	for who, st := range s.stays {
-		if st.open > 0 {
-			here[who.practice] = struct{}{}
-		}
-	}
-	s.mu.Unlock()
+	here := s.stays.practices()
 	now := time.Now()
 	s.showing.Lock()
 	maps.DeleteFunc(s.shown, func(_ string, at time.Time) bool { return now.Sub(at) > OnItsWay })
 	s.showing.Unlock()
-	shared.Missed(slices.Sorted(maps.Keys(here)), &s.showing, func(e Event) {
+	shared.Missed(here, &s.showing, func(e Event) {
 		s.shown[e.ID] = now
 		t.screens.Deliver(e)
 	})
 }
+
+// Join counts a socket of a user, here and in the store.
+func (s *Service) Join(practice, user string) {
+	who := s.Practices().member(practice, user)
+	turn := s.turns.of(who)
+	turn.Lock() // so that Logout finds the socket, or is over
+	st := s.stays.join(who, practice)
+	turn.Unlock()
+	if elsewhere := s.ties.Load().store.Join(practice, user); elsewhere {
+		s.stays.isElsewhere(st)
+	}
+}
+
+// Leave says that a socket of a user has closed. The store hears of it when the grace
+// is over. A user who has come back in time has a socket more in the store, so that the
+// old one is not its last.
+//
+// A user who is not here any more is logged out if it was active: if it submitted
+// something while a socket was open, or had one open for as long as the grace. A socket
+// that somebody opens and closes in the name of a user who has none ends nothing.
+func (s *Service) Leave(practice, user string) {
+	s.stays.leave(s.Practices().member(practice, user))
+}
+
+// Keep has nobody leave any more: at a shutdown users will be back, here or at another
+// instance. Where they are not, the lease of this instance ends, and another one notices.
+func (s *Service) Keep() { s.stays.keep() }
+
+// Crowded reports whether more users are leaving than the store is told of in time.
+// Those who come should be refused until then: each may leave, too.
+func (s *Service) Crowded() bool { return s.stays.crowded() }
 
 // Latest is what is stored of a user, in whatever practice.
 func (s *Service) Latest(user string) []Event { return s.ties.Load().store.Latest(AnyPractice, user) }
@@ -166,11 +180,11 @@ func (s *Service) Replay(practice string) []Event { return s.ties.Load().store.R
 // Logout tells that a user is gone, unless it has just come back: the store may
 // have answered before it heard of that.
 func (s *Service) Logout(practice, user string) {
-	who := s.member(practice, user)
-	turn := s.turn(who)
+	who := s.Practices().member(practice, user)
+	turn := s.turns.of(who)
 	turn.Lock()
 	defer turn.Unlock()
-	if s.isHere(who) {
+	if s.stays.isHere(who) {
 		return
 	}
 	e := Event{
@@ -191,23 +205,19 @@ type ServiceStats struct {
 
 // Stats takes the snapshot.
 func (s *Service) Stats() ServiceStats {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	st := ServiceStats{Logouts: s.logouts.Load()}
-	for _, stay := range s.stays {
-		if stay.open == 0 {
-			st.Leaving++
-		}
-	}
-	return st
-}
-
-// turn is held by the user's event that is made known, and by few other users'.
-func (s *Service) turn(who member) *sync.Mutex {
-	return &s.turns[maphash.Comparable(s.seed, who)%uint64(len(s.turns))]
+	return ServiceStats{Logouts: s.logouts.Load(), Leaving: s.stays.gone()}
 }
 
 // Practices is the store's.
 func (s *Service) Practices() Practices { return s.ties.Load().store.Practices() }
 
-func (s *Service) member(practice, user string) member { return s.Practices().member(practice, user) }
+// turns are locks, one of which is held by the user's event that is made known, and by few
+// other users'.
+type turns struct {
+	seed  maphash.Seed
+	locks [256]sync.Mutex // by the user's hash
+}
+
+func (t *turns) of(who member) *sync.Mutex {
+	return &t.locks[maphash.Comparable(t.seed, who)%uint64(len(t.locks))]
+}
