@@ -39,102 +39,102 @@ func (b *batch) add(p []byte) bool {
 	return true
 }
 
-// nextLocked takes what goes out next. It reports false if nothing does.
-func (s *socket) nextLocked(b *batch) bool {
+// next takes what goes out next. It reports false if nothing does.
+func (l *backlog) next(b *batch) bool {
 	switch {
-	case s.closed:
+	case l.closed:
 		return false
-	case s.pong != nil:
-		p := s.pong
-		s.pong = nil
+	case l.pong != nil:
+		p := l.pong
+		l.pong = nil
 		return b.add(p)
-	case s.ping:
-		s.ping = false
-		s.missed.Add(1) // now, not when it was due: a slow socket is not a dead one
+	case l.ping:
+		l.ping = false
+		l.missed.Add(1) // now, not when it was due: a slow socket is not a dead one
 		return b.add(pingFrame)
-	case s.waits:
+	case l.waits:
 		return false
-	case !s.open: // and so ended before its replay
-		s.clearLocked()
-		return s.closeLocked(b)
+	case !l.open: // and so ended before its replay
+		l.clear()
+		return l.takeClose(b)
 	}
-	if s.skipped == 0 && (s.replayLocked(b) || s.liveLocked(b)) {
+	if l.skipped == 0 && (l.takeReplay(b) || l.takeLive(b)) {
 		return true
 	}
-	if s.waits {
+	if l.waits {
 		return false
 	}
 	switch {
-	case s.skipped > 0: // at its place: before what comes behind it
-		p := wire.Format{Kind: wire.WebSocket}.AppendSkipped(nil, s.skipped)
-		s.skipped = 0
+	case l.skipped > 0: // at its place: before what comes behind it
+		p := wire.Format{Kind: wire.WebSocket}.AppendSkipped(nil, l.skipped)
+		l.skipped = 0
 		return b.add(p)
-	case s.last != nil:
-		return s.closeLocked(b)
+	case l.last != nil:
+		return l.takeClose(b)
 	}
 	return false
 }
 
 // takeFrame adds a frame to a batch. It reports whether the frame is dealt with, because
 // it is in the batch or because it is given up.
-func (s *socket) takeFrame(b *batch, f *frame) bool {
+func (l *backlog) takeFrame(b *batch, f *frame) bool {
 	switch f.begin() {
 	case begun:
 		b.frames, b.size = append(b.frames, f.share()), b.size+f.size
 		b.add(f.bytes)
 	case later:
-		s.waits = len(b.frames) == 0
+		l.waits = len(b.frames) == 0
 		return false
 	default:
-		s.skipLocked(1)
+		l.skip(1)
 	}
 	return true
 }
 
 // full reports whether nothing more goes into a batch: it is large enough, or the next
 // thing is to say what was skipped.
-func (s *socket) full(b *batch) bool {
-	return b.size >= batchBytes || s.skipped > 0 && len(b.frames) > 0
+func (l *backlog) full(b *batch) bool {
+	return b.size >= batchBytes || l.skipped > 0 && len(b.frames) > 0
 }
 
-// replayLocked takes a part of the replay.
-func (s *socket) replayLocked(b *batch) bool {
-	if !s.replayed.more() {
+// takeReplay takes a part of the replay.
+func (l *backlog) takeReplay(b *batch) bool {
+	if !l.replayed.more() {
 		return false
 	}
-	b.share, b.first = s.replayed.share, s.replayed.next
-	for s.replayed.more() && !s.full(b) {
-		f := s.replayed.events[s.replayed.next]
-		if f.lost() && len(b.frames) > 0 || !s.takeFrame(b, f) {
+	b.share, b.first = l.replayed.share, l.replayed.next
+	for l.replayed.more() && !l.full(b) {
+		f := l.replayed.events[l.replayed.next]
+		if f.lost() && len(b.frames) > 0 || !l.takeFrame(b, f) {
 			break
 		}
-		s.replayed.next = s.replayed.from(s.replayed.next+1, s.user.name)
+		l.replayed.next = l.replayed.from(l.replayed.next+1, l.user.name)
 	}
-	b.end = s.replayed.next
+	b.end = l.replayed.next
 	return len(b.frames) > 0
 }
 
-// liveLocked takes a part of the queue.
-func (s *socket) liveLocked(b *batch) bool {
-	if s.queue.frames == nil || s.replayed.more() {
+// takeLive takes a part of the queue.
+func (l *backlog) takeLive(b *batch) bool {
+	if l.queue.frames == nil || l.replayed.more() {
 		return false
 	}
 	b.share, b.first, b.end = share{}, 0, 0
-	for s.queue.frames != nil && !s.full(b) {
-		f := s.queue.frames[0]
-		if f.lost() && len(b.frames) > 0 || !s.takeFrame(b, f) {
+	for l.queue.frames != nil && !l.full(b) {
+		f := l.queue.frames[0]
+		if f.lost() && len(b.frames) > 0 || !l.takeFrame(b, f) {
 			break
 		}
-		s.queue.take().release()
+		l.queue.take().release()
 	}
 	return len(b.frames) > 0
 }
 
-// closeLocked takes the close frame. The peer answers with its own; then, or if it
+// takeClose takes the close frame. The peer answers with its own; then, or if it
 // does not, reading ends.
-func (s *socket) closeLocked(b *batch) bool {
-	s.closed, b.closing = true, true
-	return b.add(s.last)
+func (l *backlog) takeClose(b *batch) bool {
+	l.closed, b.closing = true, true
+	return b.add(l.last)
 }
 
 var pingFrame = wire.AppendPing(nil, "")

@@ -17,7 +17,7 @@ import (
 // A frame that is being written cannot be given up: half of it may be on the connection.
 // So only a part of the budget may be in that state. A socket that wants to begin then
 // waits until another one is done; and while somebody waits, a writer that makes no
-// progress is given little time, see socket.write.
+// progress is given little time, see writer.arm.
 type budget struct {
 	limit   int64
 	held    atomic.Int64 // bytes of frames that are not given up
@@ -25,7 +25,7 @@ type budget struct {
 
 	mu          sync.Mutex // guards what follows
 	first, last *frame     // not given up, by age
-	waiting     []*socket  // may begin to write when others are done
+	waiting     []*writer  // may begin to write when others are done
 }
 
 // frameOverhead is what a frame takes beyond its bytes, about.
@@ -174,19 +174,19 @@ func (f *frame) done() {
 	waiting := b.waiting
 	b.waiting = nil
 	b.mu.Unlock()
-	for _, s := range waiting {
-		s.retry()
+	for _, w := range waiting {
+		w.retry()
 	}
 }
 
 // wait has a socket retry when another one is done.
-func (b *budget) wait(s *socket) {
+func (b *budget) wait(w *writer) {
 	b.mu.Lock()
-	b.waiting = append(b.waiting, s)
+	b.waiting = append(b.waiting, w)
 	none := b.writing.Load() == 0 // nobody else will be done
 	b.mu.Unlock()
 	if none {
-		s.retry()
+		w.retry()
 	}
 }
 

@@ -13,7 +13,7 @@ import (
 
 func TestOverTheBudgetTheOldestFramesAreGivenUp(t *testing.T) {
 	h := newHub(t, HubOptions{QueueBytes: 1000})
-	s := &socket{hub: h, user: &user{}}
+	s := waitingSocket(h, &user{})
 	for _, data := range []string{"a", "b", "c", "d"} {
 		give(s, session.Event{Data: data})
 	}
@@ -28,9 +28,9 @@ func TestHeldBackEventsLeaveOtherSocketsTheirShare(t *testing.T) {
 	replayed := func(at int64) []session.Event {
 		return []session.Event{{ID: "ahead", Source: "alice", Action: session.Updating, Type: session.UserSession, At: at}}
 	}
-	held := &socket{hub: h, user: &user{}}
+	held := waitingSocket(h, &user{})
 	held.begin(h.budget.newReplay(replayed(5000), nil))
-	other := &socket{hub: h, user: &user{}}
+	other := waitingSocket(h, &user{})
 	other.begin(nil)
 	for n := range 1000 {
 		e := session.Event{ID: fmt.Sprint(n), Data: strings.Repeat("x", 1<<10), Source: "alice", Action: session.Updating, Type: session.UserSession, At: 4}
@@ -54,7 +54,7 @@ func TestHeldBackEventsLeaveOtherSocketsTheirShare(t *testing.T) {
 // One socket may hold back as much as may wait for it.
 func TestHeldBackEventsOfOneSocketAreBounded(t *testing.T) {
 	h := newHub(t, HubOptions{})
-	s := &socket{hub: h, user: &user{}}
+	s := waitingSocket(h, &user{})
 	s.begin(h.budget.newReplay([]session.Event{{ID: "ahead", Source: "alice", Action: session.Updating, Type: session.UserSession, At: 5000}}, nil))
 	for n := range 100 {
 		give(s, session.Event{ID: fmt.Sprint(n), Data: strings.Repeat("x", 100<<10), Source: "alice", Action: session.Updating, Type: session.UserSession, At: 4})

@@ -95,7 +95,7 @@ func TestNobodyLeavesWhileDraining(t *testing.T) {
 func TestNothingIsQueuedBehindTheCloseFrame(t *testing.T) {
 	t.Parallel()
 	h := newHub(t, HubOptions{})
-	s := &socket{hub: h, user: &user{}}
+	s := waitingSocket(h, &user{})
 	give(s, session.Event{Data: "before"})
 	s.end(websocket.CodeGoingAway, "shutting down", websocket.ReasonDrained)
 	give(s, session.Event{Data: "after"})

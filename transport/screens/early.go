@@ -23,46 +23,46 @@ type early struct {
 	since time.Time
 }
 
-// dueLocked reports whether a frame is sent now: it is not if the replay had it, nor
+// due reports whether a frame is sent now: it is not if the replay had it, nor
 // if it looks older than what the replay had.
-func (s *socket) dueLocked(f *frame, now time.Time) bool {
-	i, ok := s.replayed.find(f.slot)
-	if !ok || !s.replayed.has(i, s.user.name) {
+func (l *backlog) due(f *frame, now time.Time) bool {
+	i, ok := l.replayed.find(f.slot)
+	if !ok || !l.replayed.has(i, l.user.name) {
 		return true
 	}
-	r := s.replayed.events[i]
-	_, passed := s.replayed.passed[i]
+	r := l.replayed.events[i]
+	_, passed := l.replayed.passed[i]
 	switch {
 	case r.id == f.id:
-		s.hub.counters.duplicates.Add(1)
-		s.replayed.early = slices.DeleteFunc(s.replayed.early, func(e early) bool {
+		l.counters.duplicates.Add(1)
+		l.replayed.early = slices.DeleteFunc(l.replayed.early, func(e early) bool {
 			if e.index == i {
-				s.hub.counters.duplicates.Add(1)
+				l.counters.duplicates.Add(1)
 				e.release()
 			}
 			return e.index == i
 		})
 		return false
 	case f.at < r.at && !passed:
-		if len(s.replayed.early) == maxEarly || s.queue.bytes+s.replayed.held()+f.size > maxQueueBytes {
-			s.showLocked(func(early) bool { return true })
+		if len(l.replayed.early) == maxEarly || l.queue.bytes+l.replayed.held()+f.size > maxQueueBytes {
+			l.show(func(early) bool { return true })
 		}
-		s.replayed.early = append(s.replayed.early, early{f.share(), i, now})
+		l.replayed.early = append(l.replayed.early, early{f.share(), i, now})
 		return false
 	}
-	s.showLocked(func(e early) bool { return e.index == i })
-	s.replayed.pass(i)
+	l.show(func(e early) bool { return e.index == i })
+	l.replayed.pass(i)
 	return true
 }
 
-// showLocked sends those early events of which it is true.
-func (s *socket) showLocked(these func(early) bool) {
-	s.replayed.early = slices.DeleteFunc(s.replayed.early, func(e early) bool {
+// show sends those early events of which it is true.
+func (l *backlog) show(these func(early) bool) {
+	l.replayed.early = slices.DeleteFunc(l.replayed.early, func(e early) bool {
 		if !these(e) {
 			return false
 		}
-		s.replayed.pass(e.index)
-		s.skipLocked(s.queue.put(e.frame))
+		l.replayed.pass(e.index)
+		l.skip(l.queue.put(e.frame))
 		e.release()
 		return true
 	})

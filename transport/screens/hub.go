@@ -7,7 +7,6 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"go.uber.org/zap"
@@ -156,11 +155,7 @@ func (t Ticket) Forget() { t.hub.sockets.Add(-1) }
 func (t Ticket) Serve(conn net.Conn, early []byte) {
 	h := t.hub
 	limitKernelBuffer(conn)
-	s := &socket{hub: h, conn: conn, pingDue: time.Now().Add(h.options.jitteredPing()),
-		box: &h.boxes[h.turn.Add(1)%uint64(len(h.boxes))], over: t.over}
-	if sc, ok := conn.(syscall.Conn); ok {
-		s.raw, _ = sc.SyscallConn() // without it a goroutine writes
-	}
+	s := newSocket(h, conn, &h.boxes[h.turn.Add(1)%uint64(len(h.boxes))], t.over)
 	if !h.enter(s, t) {
 		conn.Close()
 		t.Forget()

@@ -9,7 +9,7 @@ type Loops interface {
 	Post(turn uint64, f func()) bool
 }
 
-// An outbox has the sockets that a loop is to write to. A goroutine that gives a socket something
+// An outbox has the writers of the sockets that a loop is to write to. A goroutine that gives a socket something
 // to write puts it in; the loop takes all at once, so that it is asked once for many.
 type outbox struct {
 	loops Loops // nil: goroutines write
@@ -18,8 +18,8 @@ type outbox struct {
 	batch batch // of the loop
 
 	mu     sync.Mutex // guards what follows
-	full   []*socket
-	spare  []*socket // the memory of full, while there is none
+	full   []*writer
+	spare  []*writer // the memory of full, while there is none
 	posted bool      // the loop will come
 }
 
@@ -27,20 +27,20 @@ type outbox struct {
 const turnBytes = 256 << 10
 
 // put has a loop write to the socket, whose writing is set.
-func (o *outbox) put(s *socket) {
+func (o *outbox) put(w *writer) {
 	if o.loops == nil {
-		go s.write(new(batch))
+		go w.write(new(batch))
 		return
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.full = append(o.full, s)
+	o.full = append(o.full, w)
 	if o.posted {
 		return
 	}
 	if o.posted = o.loops.Post(o.turn, o.serve); !o.posted { // the loops have ended
-		for _, s := range o.full {
-			go s.write(new(batch))
+		for _, w := range o.full {
+			go w.write(new(batch))
 		}
 		o.full = nil
 	}
@@ -52,8 +52,8 @@ func (o *outbox) serve() {
 	all := o.full
 	o.full, o.spare, o.posted = o.spare, nil, false
 	o.mu.Unlock()
-	for _, s := range all {
-		s.write(&o.batch)
+	for _, w := range all {
+		w.write(&o.batch)
 	}
 	clear(all)
 	o.mu.Lock()

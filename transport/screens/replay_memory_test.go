@@ -12,7 +12,7 @@ import (
 // A socket that does not read costs a part of its replay, not all of it.
 func TestReplayIsEncodedAsItIsRead(t *testing.T) {
 	h := newHost(t, HubOptions{})
-	s := &socket{hub: h.Hub, user: &user{practice: "p", name: "u"}}
+	s := waitingSocket(h.Hub, &user{practice: "p", name: "u"})
 	var events []session.Event
 	for i := range 40 {
 		events = append(events, session.Event{
@@ -26,7 +26,7 @@ func TestReplayIsEncodedAsItIsRead(t *testing.T) {
 	for parts := 0; ; parts++ {
 		b := &batch{}
 		s.mu.Lock()
-		more := s.nextLocked(b)
+		more := s.next(b)
 		s.mu.Unlock()
 		if !more {
 			if parts < 10 {

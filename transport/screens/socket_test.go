@@ -19,7 +19,14 @@ func queued(s *socket) string {
 	return strings.Join(all, " ")
 }
 
-// give pushes an event to a socket whose handshake is not answered: it waits.
+// waitingSocket is one whose handshake is not answered: all waits for it.
+func waitingSocket(h *Hub, u *user) *socket {
+	s := newSocket(h, nil, nil, nil)
+	s.user = u
+	return s
+}
+
+// give pushes an event to a socket.
 func give(s *socket, e session.Event) {
 	f := s.hub.budget.newFrame(e)
 	s.push(f)
@@ -29,13 +36,13 @@ func give(s *socket, e session.Event) {
 // An event may come from another instance after a later one was replayed.
 func TestOlderThanItsReplayIsPassedOver(t *testing.T) {
 	h := newHub(t, HubOptions{})
-	s := &socket{hub: h, user: &user{}}
+	s := waitingSocket(h, &user{})
 	update := func(id string, at int64) session.Event {
 		return session.Event{ID: id, Data: id, Source: "alice", Action: session.Updating, Type: session.UserSession, At: at}
 	}
 	s.begin(h.budget.newReplay([]session.Event{update("second", 2)}, nil))
 	b := &batch{}
-	if !s.nextLocked(b) {
+	if !s.next(b) {
 		t.Fatal("nothing is replayed")
 	}
 	s.wrote(b, 0, nil)
@@ -59,7 +66,7 @@ func TestOlderThanItsReplayIsPassedOver(t *testing.T) {
 // An instance whose clock is behind says that its events are older.
 func TestWhatOnlyLooksOlderThanTheReplayIsSent(t *testing.T) {
 	h := newHub(t, HubOptions{})
-	s := &socket{hub: h, user: &user{}}
+	s := waitingSocket(h, &user{})
 	update := func(id string, at int64) session.Event {
 		return session.Event{ID: id, Data: id, Source: "alice", Action: session.Updating, Type: session.UserSession, At: at}
 	}

@@ -13,8 +13,8 @@ type attempt struct {
 }
 
 // try writes what the connection takes at once, and leaves the rest in b.
-func (s *socket) try(b *batch) (int64, error) {
-	if s.raw == nil {
+func (w *writer) try(b *batch) (int64, error) {
+	if w.raw == nil {
 		return 0, nil
 	}
 	if b.of != b {
@@ -24,7 +24,7 @@ func (s *socket) try(b *batch) (int64, error) {
 			return true // do not wait
 		}
 	}
-	if err := s.raw.Write(b.do); err != nil {
+	if err := w.raw.Write(b.do); err != nil {
 		return 0, err
 	}
 	switch b.err {

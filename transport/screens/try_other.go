@@ -5,4 +5,4 @@ package screens
 // There is no attempt to write without waiting: a goroutine writes.
 type attempt struct{}
 
-func (*socket) try(*batch) (int64, error) { return 0, nil }
+func (*writer) try(*batch) (int64, error) { return 0, nil }

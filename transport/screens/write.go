@@ -5,8 +5,6 @@ import (
 	"net"
 	"os"
 	"time"
-
-	"event-dispatcher/transport/websocket"
 )
 
 const (
@@ -15,132 +13,113 @@ const (
 )
 
 // writeLocked has the loop write if there is anything for it.
-func (s *socket) writeLocked() {
-	if s.writing || s.closed || s.ending || !s.upgraded || !s.open && s.last == nil {
+func (w *writer) writeLocked() {
+	if w.writing || w.closed || w.ending || !w.upgraded || !w.open && w.last == nil {
 		return
 	}
-	if s.pong != nil || s.ping || !s.waits && s.moreLocked() {
-		s.writing = true
-		s.box.put(s)
+	if w.pong != nil || w.ping || !w.waits && w.more() {
+		w.writing = true
+		w.box.put(w)
 	}
-}
-
-// moreLocked reports whether anything but a control frame waits.
-func (s *socket) moreLocked() bool {
-	return s.replayed.more() || s.queue.frames != nil || s.last != nil || s.skipped > 0
 }
 
 // retry begins again after others had to be done first.
-func (s *socket) retry() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.waits = false
-	s.writeLocked()
+func (w *writer) retry() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.waits = false
+	w.writeLocked()
 }
 
 // write is a turn of the socket's loop: it hands over what there is, as far as the
 // connection takes it at once. If that is not all, flush goes on.
 //
 // The batch is the loop's, for its memory.
-func (s *socket) write(b *batch) {
+func (w *writer) write(b *batch) {
 	for left := int64(turnBytes); left > 0; {
-		if !s.nextBatch(b) {
+		if !w.nextBatch(b) {
 			return
 		}
-		n, err := s.try(b)
+		n, err := w.try(b)
 		left -= n
 		if err == nil && len(b.bytes) > 0 {
-			s.hub.counters.bytes.Add(uint64(n))
+			w.hub.counters.bytes.Add(uint64(n))
 			rest := *b
 			*b = batch{}
-			go s.flush(&rest)
+			go w.flush(&rest)
 			return
 		}
-		s.wrote(b, n, err)
+		w.wrote(b, n, err)
 	}
-	s.box.put(s)
+	w.box.put(w)
 }
 
 // flush writes a batch, and what comes behind it, however long it takes. It is the
 // goroutine of a socket that does not take everything at once.
-func (s *socket) flush(b *batch) {
-	for more := true; more; more = s.nextBatch(b) {
-		n, err := s.writeAll(b.bytes)
-		s.wrote(b, n, err)
+func (w *writer) flush(b *batch) {
+	for more := true; more; more = w.nextBatch(b) {
+		n, err := w.writeAll(b.bytes)
+		w.wrote(b, n, err)
 	}
 }
 
 // nextBatch takes what goes out next. If there is nothing, nobody writes any more.
-func (s *socket) nextBatch(b *batch) bool {
+func (w *writer) nextBatch(b *batch) bool {
 	b.reset()
-	s.mu.Lock()
-	if s.nextLocked(b) {
-		s.mu.Unlock()
+	w.mu.Lock()
+	if w.next(b) {
+		w.mu.Unlock()
 		return true
 	}
-	if s.armed && !s.ending {
-		s.armed = false
-		s.conn.SetWriteDeadline(time.Time{})
+	if w.armed && !w.ending {
+		w.armed = false
+		w.conn.SetWriteDeadline(time.Time{})
 	}
-	s.writing = false
-	waits := s.waits
-	if s.ending {
-		close(s.flushed)
+	w.writing = false
+	waits := w.waits
+	if w.ending {
+		close(w.flushed)
 	}
-	s.mu.Unlock()
+	w.mu.Unlock()
 	if waits {
-		s.hub.budget.wait(s)
+		w.hub.budget.wait(w)
 	}
 	return false
 }
 
-// failed ends the connection after an error.
-func (s *socket) failed(err error) {
-	why := websocket.ReasonOf(err)
-	s.mu.Lock()
-	if !s.ours {
-		s.why, s.ours = why, true
-	}
-	s.closed = true
-	s.clearLocked()
-	s.mu.Unlock()
-	s.conn.Close()
-	s.stopReading(why)
-}
-
 // wrote notes what became of a batch, of which n bytes went out at last.
-func (s *socket) wrote(b *batch, n int64, err error) {
+func (w *writer) wrote(b *batch, n int64, err error) {
 	now := time.Now()
-	s.hub.counters.bytes.Add(uint64(n))
+	w.hub.counters.bytes.Add(uint64(n))
 	switch {
 	case err != nil:
 	case b.end > b.first && len(b.frames) > 0:
-		s.user.lately.addShare(now, b.share, b.first, b.end)
-		s.hub.counters.replayed.Add(uint64(len(b.frames)))
+		w.user.lately.addShare(now, b.share, b.first, b.end)
+		w.hub.counters.replayed.Add(uint64(len(b.frames)))
 	case len(b.frames) > 0:
-		s.user.lately.add(now, b.frames)
-		s.hub.counters.delivered.Add(uint64(len(b.frames)))
+		w.user.lately.add(now, b.frames)
+		w.hub.counters.delivered.Add(uint64(len(b.frames)))
 	}
 	if b.closing {
-		s.mu.Lock()
-		s.closeBy = now.Add(closeWait)
-		s.mu.Unlock()
+		w.mu.Lock()
+		w.closeBy = now.Add(closeWait)
+		w.mu.Unlock()
 	}
 	for _, f := range b.frames {
 		f.done()
 		f.release()
 	}
 	if err != nil {
-		s.failed(err)
+		w.failed(err)
 	}
 }
 
 // writeAll hands p to the connection, however long it takes as long as it makes
 // progress.
-func (s *socket) writeAll(p net.Buffers) (sum int64, err error) {
+func (w *writer) writeAll(p net.Buffers) (sum int64, err error) {
 	for progress := time.Now(); ; {
-		patience := s.arm()
-		n, err := s.writePart(&p)
+		patience := w.arm()
+		n, err := w.writePart(&p)
 		sum += n
 		now := time.Now()
 		if n > 0 {
@@ -158,29 +137,29 @@ func (s *socket) writeAll(p net.Buffers) (sum int64, err error) {
 
 // writePart is one write. What it writes of a large frame is bounded, so that progress
 // can be seen.
-func (s *socket) writePart(p *net.Buffers) (int64, error) {
+func (w *writer) writePart(p *net.Buffers) (int64, error) {
 	if first := (*p)[0]; len(first) > 4*batchBytes {
-		n, err := s.conn.Write(first[:4*batchBytes])
+		n, err := w.conn.Write(first[:4*batchBytes])
 		(*p)[0] = first[n:]
 		return int64(n), err
 	}
-	return p.WriteTo(s.conn)
+	return p.WriteTo(w.conn)
 }
 
 // arm gives the connection some time for a write, and returns the patience with one
-// that takes nothing. With s locked, because finish shortens it.
-func (s *socket) arm() (patience time.Duration) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.armed = true
-	if s.ending {
-		s.conn.SetWriteDeadline(s.endBy)
+// that takes nothing. With w locked, because finish shortens it.
+func (w *writer) arm() (patience time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.armed = true
+	if w.ending {
+		w.conn.SetWriteDeadline(w.endBy)
 		return 0
 	}
-	patience = s.hub.options.Stall
-	if s.hub.budget.pressed() {
+	patience = w.hub.options.Stall
+	if w.hub.budget.pressed() {
 		patience = min(patience, hurry)
 	}
-	s.conn.SetWriteDeadline(time.Now().Add(min(patience, writeStep)))
+	w.conn.SetWriteDeadline(time.Now().Add(min(patience, writeStep)))
 	return patience
 }

@@ -1,0 +1,98 @@
+package screens
+
+import (
+	"sync/atomic"
+	"time"
+
+	"event-dispatcher/broker/session"
+)
+
+// A backlog is what waits for a socket: of the replay, live events, and control frames.
+// The socket's lock guards it.
+type backlog struct {
+	// Fixed after enterLocked.
+	counters *counters // the hub's
+	user     *user
+
+	missed atomic.Int32 // pings since something was heard; needs no lock
+
+	open     bool     // the replay is decided; until then live frames wait
+	replayed playback // until it is written, and nothing older can come any more
+	opened   time.Time
+	queue    queue
+	skipped  uint64 // events that the socket was not told yet it missed
+	pong     []byte // answer to the latest ping (RFC 6455, section 5.5.3)
+	ping     bool
+	last     []byte // close frame: nothing follows it
+	closed   bool   // the close frame is written, or cannot be
+	waits    bool   // until others are done; see budget
+}
+
+// skip counts events that the socket does not get.
+func (l *backlog) skip(n int) {
+	l.skipped += uint64(n)
+	l.counters.skipped.Add(uint64(n))
+}
+
+// start ends the wait for the replay: its events go out, then those that came
+// meanwhile. What is in both keeps its place among the latter.
+func (l *backlog) start(r *replay, now time.Time) {
+	l.replayed.share = share{r, l.leftOut(r, now)}
+	l.replayed.next = l.replayed.from(0, l.user.name)
+	waiting := l.queue.frames
+	l.queue = queue{}
+	for _, f := range waiting {
+		if l.due(f, now) {
+			l.skip(l.queue.put(f))
+		}
+		f.release()
+	}
+	l.open, l.opened = true, now
+}
+
+// leftOut is what the socket gets as live events, or got lately.
+func (l *backlog) leftOut(r *replay, now time.Time) map[int32]struct{} {
+	out := map[int32]struct{}{}
+	if got := l.user.lately.all(now); len(got) > 0 && r != nil {
+		for i, e := range r.events {
+			if got[e.hash] && e.isFor(l.user.name) {
+				out[int32(i)] = struct{}{}
+				l.counters.guarded.Add(1)
+			}
+		}
+	}
+	for _, f := range l.queue.frames {
+		if i, ok := r.find(f.slot); ok && r.events[i].id == f.id {
+			out[i] = struct{}{}
+		}
+	}
+	return out
+}
+
+// settle sends the held-back events that have waited for long enough, skips what is given
+// up, and lets go of the replay once it is written and nothing on its way from another
+// instance can bring its events again.
+func (l *backlog) settle(now time.Time) {
+	l.show(func(e early) bool {
+		_, passed := l.replayed.passed[e.index] // those of a slot keep their order
+		return passed || now.Sub(e.since) >= doubt
+	})
+	if len(l.replayed.early) == 0 {
+		l.replayed.early = nil
+	}
+	l.skip(l.queue.purge())
+	if l.open && now.Sub(l.opened) > session.OnItsWay && !l.replayed.more() {
+		l.replayed.forget()
+	}
+}
+
+// more reports whether anything but a control frame waits.
+func (l *backlog) more() bool {
+	return l.replayed.more() || l.queue.frames != nil || l.last != nil || l.skipped > 0
+}
+
+// clear lets go of all events.
+func (l *backlog) clear() {
+	l.queue.clear()
+	l.replayed.clear()
+}
