@@ -97,9 +97,20 @@ func (b *buffer) drop() {
 
 const chunked = -1 // as a length
 
+// A bodyReader reads the bodies of requests, and gives back what they took.
+type bodyReader struct {
+	budget *Bodies
+	open   *connections
+	tidier *tidier
+}
+
 // Body reads the body of a request, which is valid until the handler returns. If it
 // is refused, nothing of the connection can be used any more: the front closes it.
 func (f *Front) Body(ctx *fasthttp.RequestCtx, limit int) ([]byte, refusal.Reason, bool) {
+	return f.bodies.read(ctx, limit)
+}
+
+func (r *bodyReader) read(ctx *fasthttp.RequestCtx, limit int) ([]byte, refusal.Reason, bool) {
 	stream := ctx.RequestBodyStream()
 	c, ok := ctx.Conn().(*conn)
 	if stream == nil || !ok {
@@ -114,13 +125,13 @@ func (f *Front) Body(ctx *fasthttp.RequestCtx, limit int) ([]byte, refusal.Reaso
 		c.body = b
 		n, err := io.ReadFull(stream, b.bytes[:declared])
 		if err != nil {
-			return nil, f.why(err), false
+			return nil, r.open.why(err), false
 		}
 		return b.bytes[:n], 0, true
 	}
 	b := grown.Get().(*buffer)
 	c.body = b
-	reason, ok := f.fill(b, stream, declared, limit)
+	reason, ok := r.fill(b, stream, declared, limit)
 	if declared == chunked && c.in.ended && (ok || reason == refusal.Malformed) {
 		// The HTTP server takes the end of the connection for that of the chunks; it
 		// is no end without the last one (RFC 9112, section 8).
@@ -139,14 +150,14 @@ func (f *Front) Body(ctx *fasthttp.RequestCtx, limit int) ([]byte, refusal.Reaso
 }
 
 // fill reads a body into a buffer that grows as it comes.
-func (f *Front) fill(b *buffer, stream io.Reader, declared, limit int) (refusal.Reason, bool) {
+func (r *bodyReader) fill(b *buffer, stream io.Reader, declared, limit int) (refusal.Reason, bool) {
 	largest := limit + 1 // so that one more than the limit is noticed
 	if declared >= 0 {
 		largest = declared
 	}
 	for {
 		if len(b.bytes) == cap(b.bytes) && len(b.bytes) < largest {
-			if !f.grow(b, largest) {
+			if !r.grow(b, largest) {
 				return refusal.Bodies, false
 			}
 		}
@@ -161,26 +172,26 @@ func (f *Front) fill(b *buffer, stream io.Reader, declared, limit int) (refusal.
 		case err == io.EOF || len(b.bytes) == declared:
 			return 0, true
 		case err != nil:
-			return f.why(err), false
+			return r.open.why(err), false
 		}
 	}
 }
 
-func (f *Front) grow(b *buffer, largest int) bool {
+func (r *bodyReader) grow(b *buffer, largest int) bool {
 	size := min(max(smallestGrow, growth*cap(b.bytes)), max(largest, smallestGrow))
 	size = 1 << bits.Len(uint(size-1))
-	if !f.options.Bodies.Take(size) {
+	if !r.budget.Take(size) {
 		return false
 	}
 	b.take(size)
-	f.options.Bodies.Give(b.took)
+	r.budget.Give(b.took)
 	b.took = size
 	return true
 }
 
 // finish ends a request: the buffer of its body is free, and a connection on which
 // some of the body is still to come is closed, since what follows is no request.
-func (f *Front) finish(ctx *fasthttp.RequestCtx) {
+func (r *bodyReader) finish(ctx *fasthttp.RequestCtx) {
 	c, ok := ctx.Conn().(*conn)
 	if !ok {
 		return
@@ -191,10 +202,10 @@ func (f *Front) finish(ctx *fasthttp.RequestCtx) {
 			small.Put(b)
 		} else {
 			b.drop()
-			f.options.Bodies.Give(b.took)
+			r.budget.Give(b.took)
 			b.took = 0
 			grown.Put(b)
-			f.tidier.body(f.options.Bodies)
+			r.tidier.body(r.budget)
 		}
 	}
 	if declared := ctx.Request.Header.ContentLength(); declared == -1 || declared > prefetched {
@@ -203,23 +214,4 @@ func (f *Front) finish(ctx *fasthttp.RequestCtx) {
 			c.linger.Store(true)
 		}
 	}
-}
-
-// headerReceived has the HTTP server not wait for a body that will be refused.
-func (f *Front) headerReceived(h *fasthttp.RequestHeader) (c fasthttp.RequestConfig) {
-	expectation(h)
-	if n := h.ContentLength(); n > f.options.MaxBody && n > f.bodyLimit(h) && len(h.Peek(fasthttp.HeaderExpect)) == 0 {
-		h.SetContentLength(0) // the raw head still has what was declared
-	}
-	return c
-}
-
-// bodyLimit is how large the body of a request may be.
-func (f *Front) bodyLimit(h *fasthttp.RequestHeader) int {
-	if f.options.BodyLimit != nil {
-		if n := f.options.BodyLimit(h); n > 0 {
-			return n
-		}
-	}
-	return f.options.MaxBody
 }

@@ -79,6 +79,8 @@ type Front struct {
 	// Fixed after Handle.
 	options Options
 	http    *fasthttp.Server
+	refuser refuser
+	bodies  bodyReader
 
 	open     connections
 	refusing connections // over the cap, being told so
@@ -97,6 +99,11 @@ func New(o Options) *Front {
 	// Chunks of a byte each, and extensions of chunks, may double what is sent.
 	f.open.wire = maxHead + 2*max(o.MaxBody, o.MaxBatch)
 	f.open.step = o.ReadTimeout
+	f.refuser = refuser{
+		desk: o.Refusals, limits: limits{o.MaxBody, o.BodyLimit}, open: &f.open,
+		allow: o.Allow, beforeBody: o.BeforeBody, cors: o.CORS,
+	}
+	f.bodies = bodyReader{o.Bodies, &f.open, &f.tidier}
 	f.tidier.memory.Before = f.tidier.forget
 	return f
 }
@@ -108,7 +115,7 @@ const maxHead = 16 << 10
 func (f *Front) Handle(next fasthttp.RequestHandler) {
 	f.http = &fasthttp.Server{
 		Handler:                      f.guard(next),
-		ErrorHandler:                 f.unreadable,
+		ErrorHandler:                 f.refuser.unreadable,
 		Concurrency:                  f.options.MaxConnections + f.options.MaxConnections/8 + 16, // ours comes first
 		MaxIdleWorkerDuration:        workerIdle,
 		ReadBufferSize:               maxHead,
@@ -116,7 +123,7 @@ func (f *Front) Handle(next fasthttp.RequestHandler) {
 		IdleTimeout:                  f.options.IdleTimeout,
 		MaxRequestBodySize:           f.options.MaxBody,
 		StreamRequestBody:            true, // see Body
-		HeaderReceived:               f.headerReceived,
+		HeaderReceived:               f.refuser.limits.headerReceived,
 		DisablePreParseMultipartForm: true,
 		NoDefaultServerHeader:        true,
 		NoDefaultContentType:         true,
@@ -124,7 +131,7 @@ func (f *Front) Handle(next fasthttp.RequestHandler) {
 		Logger:                       httpLog{f.options.Log},
 	}
 	if f.options.BeforeBody != nil {
-		f.http.ExpectHandler = f.expect
+		f.http.ExpectHandler = f.refuser.expect
 	}
 }
 
@@ -164,8 +171,8 @@ func (f *Front) listener(ln net.Listener) *listener {
 		}
 		l.slack = max(f.options.IdleTimeout/4, 2*time.Second)
 		l.clients = f.options.Clients
-		l.full = f.turnedAway(refusal.Connections)
-		l.crowded = f.turnedAway(refusal.ClientConnections)
+		l.full = f.refuser.turnedAway(refusal.Connections)
+		l.crowded = f.refuser.turnedAway(refusal.ClientConnections)
 	}
 	return l
 }
@@ -180,7 +187,7 @@ func (f *Front) Shutdown(ctx context.Context) error {
 		_ = l.Close()
 	}
 	f.mu.Unlock()
-	f.settle(ctx)
+	f.open.settle(ctx)
 	err := f.http.ShutdownWithContext(ctx)
 	f.open.cut()
 	f.refusing.cut()
@@ -205,18 +212,18 @@ func (f *Front) guard(next fasthttp.RequestHandler) fasthttp.RequestHandler {
 				f.options.Log.Error("panic in a handler", zap.Any("panic", p), zap.ByteString("stack", debug.Stack()))
 				ctx.Response.Reset()
 				f.Refuse(ctx, refusal.Panic)
-				f.finish(ctx)
+				f.bodies.finish(ctx)
 			}
 		}()
-		declared, reason, ok := f.wellFormed(ctx)
-		if ok && declared > f.options.MaxBody && declared > f.bodyLimit(&ctx.Request.Header) {
+		declared, reason, ok := checked(ctx)
+		if ok && f.refuser.limits.exceeds(&ctx.Request.Header, declared) {
 			reason, ok = refusal.TooLarge, false
 		}
 		if !ok {
 			if reason == refusal.Method {
 				ctx.Response.Header.Set(fasthttp.HeaderAllow, AllMethods)
 			}
-			f.refuse(ctx, reason, f.limitText(ctx, reason))
+			f.refuser.refuse(ctx, reason, f.refuser.limits.text(ctx, reason))
 			return
 		}
 		c, _ := ctx.Conn().(*conn)
@@ -224,7 +231,7 @@ func (f *Front) guard(next fasthttp.RequestHandler) fasthttp.RequestHandler {
 			c.in.handled(&ctx.Request.Header)
 		}
 		next(ctx)
-		f.finish(ctx)
+		f.bodies.finish(ctx)
 		if ctx.Request.Header.ConnectionClose() || f.open.leaving.Load() != staying {
 			ctx.SetConnectionClose()
 		} else if c != nil && c.in.holdsBack() {
@@ -236,7 +243,8 @@ func (f *Front) guard(next fasthttp.RequestHandler) fasthttp.RequestHandler {
 // AllMethods are those that some path has.
 const AllMethods = "GET, HEAD, POST, OPTIONS"
 
-func (f *Front) wellFormed(ctx *fasthttp.RequestCtx) (declared int, reason refusal.Reason, ok bool) {
+// checked is wellFormed, of the request as the connection saw it.
+func checked(ctx *fasthttp.RequestCtx) (declared int, reason refusal.Reason, ok bool) {
 	if c, ok := ctx.Conn().(*conn); ok && c.in.broken != nil {
 		return -1, refusal.Malformed, false
 	}

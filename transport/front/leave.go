@@ -21,28 +21,30 @@ const unusedGrace = time.Second
 // Leave has each answer end its connection from now on (RFC 9112, section 9.6). So when
 // the front closes, clients of long standing have gone elsewhere, and no request meets
 // a connection that is being closed.
-func (f *Front) Leave() { f.open.leaving.CompareAndSwap(staying, leaving) }
+func (f *Front) Leave() { f.open.leave() }
 
-// settle lets connections end in order until ctx is done: those that have a request
+func (cs *connections) leave() { cs.leaving.CompareAndSwap(staying, leaving) }
+
+// settle lets the connections end in order until ctx is done: those that have a request
 // with its answer, the others after a while.
-func (f *Front) settle(ctx context.Context) {
-	f.Leave()
+func (cs *connections) settle(ctx context.Context) {
+	cs.leave()
 	grace, cancel := context.WithTimeout(ctx, unusedGrace)
 	defer cancel()
-	f.until(grace, leaving)
-	f.until(ctx, waiting)
+	cs.until(grace, leaving)
+	cs.until(ctx, waiting)
 	// Clients that are still sending get 100 ms to read a 503.
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 100*time.Millisecond)
 	defer cancel()
-	f.until(last, hurried)
+	cs.until(last, hurried)
 }
 
 // until waits in a stage until ctx is done, or no connection is left.
-func (f *Front) until(ctx context.Context, stage uint32) {
-	f.open.leaving.Store(stage)
-	for pause := time.Millisecond; f.open.len() > 0; pause = min(2*pause, 20*time.Millisecond) {
+func (cs *connections) until(ctx context.Context, stage uint32) {
+	cs.leaving.Store(stage)
+	for pause := time.Millisecond; cs.len() > 0; pause = min(2*pause, 20*time.Millisecond) {
 		if stage > leaving {
-			f.open.wake()
+			cs.wake()
 		}
 		select {
 		case <-ctx.Done():

@@ -9,61 +9,66 @@ import (
 
 	"github.com/valyala/fasthttp"
 
+	"event-dispatcher/transport/access"
 	"event-dispatcher/transport/refusal"
 	"event-dispatcher/transport/reply"
 )
 
 // Refuse rejects a request and closes its connection, which is of no use any more.
-func (f *Front) Refuse(ctx *fasthttp.RequestCtx, reason refusal.Reason) { f.refuse(ctx, reason, "") }
+func (f *Front) Refuse(ctx *fasthttp.RequestCtx, reason refusal.Reason) {
+	f.refuser.refuse(ctx, reason, "")
+}
 
-func (f *Front) refuse(ctx *fasthttp.RequestCtx, reason refusal.Reason, details string) {
-	if f.options.Allow != nil {
-		f.options.Allow(ctx)
+// refuser answers what is refused on the way to the handler.
+type refuser struct {
+	desk       *refusal.Desk
+	limits     limits
+	open       *connections
+	allow      func(*fasthttp.RequestCtx)                        // see Options.Allow
+	beforeBody func(*fasthttp.RequestCtx) (refusal.Reason, bool) // see Options.BeforeBody
+	cors       *access.CORS                                      // nil: no headers
+}
+
+func (r *refuser) refuse(ctx *fasthttp.RequestCtx, reason refusal.Reason, details string) {
+	if r.allow != nil {
+		r.allow(ctx)
 	}
-	f.options.Refusals.Explain(ctx, reason, details)
+	r.desk.Explain(ctx, reason, details)
 	ctx.SetConnectionClose()
 	lingerOnClose(ctx)
 }
 
 // expect answers "Expect: 100-continue" before the body comes (RFC 9110,
 // section 10.1.1). Some clients send a refused body anyway.
-func (f *Front) expect(ctx *fasthttp.RequestCtx) int {
-	reason, ok := f.options.BeforeBody(ctx)
-	if ok && ctx.Request.Header.ContentLength() > f.bodyLimit(&ctx.Request.Header) {
+func (r *refuser) expect(ctx *fasthttp.RequestCtx) int {
+	reason, ok := r.beforeBody(ctx)
+	if ok && ctx.Request.Header.ContentLength() > r.limits.body(&ctx.Request.Header) {
 		reason, ok = refusal.TooLarge, false
 	}
 	if ok {
 		return fasthttp.StatusContinue
 	}
-	f.refuse(ctx, reason, f.limitText(ctx, reason))
+	r.refuse(ctx, reason, r.limits.text(ctx, reason))
 	return reason.Status()
 }
 
 // unreadable answers a request that could not be read to its end.
-func (f *Front) unreadable(ctx *fasthttp.RequestCtx, err error) {
-	reason := f.why(err)
+func (r *refuser) unreadable(ctx *fasthttp.RequestCtx, err error) {
+	reason := r.open.why(err)
 	if c, ok := ctx.Conn().(*conn); ok && reason == refusal.HeadersTooLarge && !c.in.line {
 		reason = refusal.TargetTooLong
 	}
-	f.refuse(ctx, reason, f.limitText(ctx, reason))
-}
-
-// limitText says how large a body may be, if it was too large.
-func (f *Front) limitText(ctx *fasthttp.RequestCtx, reason refusal.Reason) string {
-	if reason != refusal.TooLarge {
-		return ""
-	}
-	return refusal.Limit(f.bodyLimit(&ctx.Request.Header))
+	r.refuse(ctx, reason, r.limits.text(ctx, reason))
 }
 
 // turnedAway answers a connection that is refused before it is read. Nobody knows
 // what page it comes from.
-func (f *Front) turnedAway(r refusal.Reason) turnedAway {
+func (r *refuser) turnedAway(reason refusal.Reason) turnedAway {
 	var headers []reply.Header
-	if f.options.CORS != nil {
-		headers = f.options.CORS.Headers(new(fasthttp.RequestHeader))
+	if r.cors != nil {
+		headers = r.cors.Headers(new(fasthttp.RequestHeader))
 	}
-	return turnedAway{answer: refusal.Prepare(r, headers), count: f.options.Refusals.Counter(r)}
+	return turnedAway{answer: refusal.Prepare(reason, headers), count: r.desk.Counter(reason)}
 }
 
 // reasonOf is why fasthttp could not read a request.
@@ -86,10 +91,10 @@ func reasonOf(err error) refusal.Reason {
 	return refusal.Malformed
 }
 
-// why is reasonOf while the front may be leaving.
-func (f *Front) why(err error) refusal.Reason {
+// why is reasonOf, for one of the connections: they may be leaving.
+func (cs *connections) why(err error) refusal.Reason {
 	reason := reasonOf(err)
-	if reason == refusal.Timeout && f.open.leaving.Load() == hurried {
+	if reason == refusal.Timeout && cs.leaving.Load() == hurried {
 		return refusal.Draining
 	}
 	return reason
