@@ -26,7 +26,13 @@ func console(t testing.TB, addr string, width, height int64) *tab {
 
 func TestConsoleShowsWhatGoesOn(t *testing.T) {
 	addr := start(t, 1)[0]
+	if n := strings.Count(get(t, addr, "/"), "waiting for the first second"); n != 4 {
+		t.Errorf("%d charts of the page say that there is nothing yet; want 4", n)
+	}
 	b := console(t, addr, 1280, 860)
+	if n := eval[int](b, `[...document.querySelectorAll("[hidden]")].filter(e => getComputedStyle(e).display !== "none").length`); n != 0 {
+		t.Errorf("%d elements are shown although they are hidden; want none", n)
+	}
 	b.until("it is ready", `document.getElementById("state").textContent === "ready"`)
 	b.accessible("at rest")
 	b.shot("console-rest")
@@ -47,7 +53,7 @@ func TestConsoleShowsWhatGoesOn(t *testing.T) {
 	http.Post("http://"+addr+"/api/events", "text/plain", strings.NewReader("nonsense"))
 	b.until("a refusal is shown", `/invalid_json|in all/.test(document.getElementById("t-refused-more").textContent)`)
 	stop()
-	b.until("the charts are drawn", `document.querySelectorAll(".chart canvas").length === 4`)
+	b.until("the charts are drawn", `document.querySelectorAll(".chart canvas").length === 4 && !document.querySelector(".charts").textContent.includes("waiting")`)
 
 	eval[any](b, `document.getElementById("consumers-title").scrollIntoView({behavior: "instant"})`)
 	b.until("the console sees itself", `document.querySelectorAll("#consumers tr").length === 1`)

@@ -30,6 +30,7 @@ const data = spec => [history.t, ...spec.lines.map(([key]) => history[key])];
 
 const make = spec => {
   const box = document.getElementById(spec.at);
+  box.replaceChildren(); // it said that there is nothing yet
   const axis = { stroke: css("--quiet"), grid: { stroke: css("--line"), width: 1 }, ticks: { show: false }, font: "11.5px system-ui" };
   const chart = new uPlot({
     width: Math.max(box.clientWidth, 200), height, padding: [6, 12, 0, 0],
