@@ -13,6 +13,8 @@ import (
 	"strings"
 
 	"github.com/BurntSushi/toml"
+
+	"event-dispatcher/transport/nearest"
 )
 
 // fromFile sets the flags that neither the command line nor the environment has, from
@@ -43,7 +45,7 @@ func (t *table) fromFile(path string) error {
 		switch {
 		case t.flags.Lookup(name) == nil || t.noEnv[name]:
 			err := fmt.Errorf("-config: %s: there is no flag %q", path, name)
-			if meant := nearest(name, t.names()); meant != "" {
+			if meant := nearest.Name(name, t.names()); meant != "" {
 				err = fmt.Errorf("%w: did you mean %q?", err, meant)
 			}
 			errs = append(errs, err)

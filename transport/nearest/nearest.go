@@ -1,0 +1,47 @@
+// Package nearest finds the name that somebody who mistyped one probably meant.
+package nearest
+
+// longest is how many bytes of a name are looked at: names of ours are shorter, and a
+// stranger's costs time by its length.
+const longest = 64
+
+// Name is the one of names that typed probably means; empty if none is near. A name is
+// near if one or two letters are wrong, and fewer than half of them.
+func Name(typed string, names []string) string {
+	if len(typed) > longest {
+		return ""
+	}
+	best, least := "", 3
+	for _, name := range names {
+		if d := distance(typed, name); d < least && 2*d < len(typed) {
+			best, least = name, d
+		}
+	}
+	return best
+}
+
+// distance is how many letters must be added, removed, replaced or swapped with their
+// neighbour (Damerau's distance of adjacent transpositions).
+func distance(a, b string) int {
+	rows := make([][]int, len(a)+1)
+	for i := range rows {
+		rows[i] = make([]int, len(b)+1)
+		rows[i][0] = i
+	}
+	for j := range rows[0] {
+		rows[0][j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		for j := 1; j <= len(b); j++ {
+			cost := 1
+			if a[i-1] == b[j-1] {
+				cost = 0
+			}
+			rows[i][j] = min(rows[i-1][j]+1, rows[i][j-1]+1, rows[i-1][j-1]+cost)
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				rows[i][j] = min(rows[i][j], rows[i-2][j-2]+1)
+			}
+		}
+	}
+	return rows[len(a)][len(b)]
+}

@@ -1,0 +1,21 @@
+package nearest
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestNameIsTheOneThatWasMeant(t *testing.T) {
+	t.Parallel()
+	names := []string{"/events", "/events/view", "/api/events", "port", "access", "where"}
+	for typed, want := range map[string]string{
+		"/event": "/events", "/Events": "/events", "/events/": "/events", "/api/event": "/api/events", "/apievents": "/api/events",
+		"prot": "port", "were": "where", "acess": "access",
+		"": "", "p": "", "pt": "", "/nowhere": "", "path": "", "where": "where",
+		"port" + strings.Repeat("x", 1<<20): "",
+	} {
+		if got := Name(typed, names); got != want {
+			t.Errorf("Name(%.20q) = %q; want %q", typed, got, want)
+		}
+	}
+}
