@@ -1,7 +1,11 @@
 package subscribe
 
 import (
+	"encoding/json"
+
 	"github.com/valyala/fasthttp"
+
+	"event-dispatcher/transport/view"
 )
 
 // View serves GET /events/view: what a stream with the same query would show, or why
@@ -11,10 +15,34 @@ func (c *Consumers) View(ctx *fasthttp.RequestCtx) {
 	if !ok {
 		return
 	}
-	text, err := asked.view.MarshalJSON()
-	if err != nil {
-		panic("subscribe: " + err.Error()) // a view always encodes
+	text := encoded(asked.view.MarshalJSON())
+	if len(asked.unknown) > 0 {
+		more := encoded(json.Marshal(misread(asked.unknown)))
+		text = append(append(text[:len(text)-1], ','), more[1:]...)
 	}
 	ctx.Response.Header.SetContentType("application/json")
 	ctx.SetBody(append(text, '\n'))
+}
+
+// unread is what a query has besides its view: parameters that mean nothing here.
+type unread struct {
+	Unknown []string          `json:"unknown"`
+	Meant   map[string]string `json:"did_you_mean,omitempty"` // by their names
+}
+
+func misread(unknown []string) unread {
+	u := unread{unknown, map[string]string{}}
+	for _, name := range unknown {
+		if meant := view.Meant(name); meant != "" {
+			u.Meant[name] = meant
+		}
+	}
+	return u
+}
+
+func encoded(text []byte, err error) []byte {
+	if err != nil {
+		panic("subscribe: " + err.Error()) // a view, and names, always encode
+	}
+	return text
 }

@@ -3,11 +3,13 @@ package view
 import (
 	"fmt"
 	"iter"
+	"maps"
 	"slices"
 	"strings"
 	"unicode/utf8"
 
 	"event-dispatcher/broker"
+	"event-dispatcher/transport/nearest"
 	"event-dispatcher/transport/wire"
 )
 
@@ -114,6 +116,12 @@ func (d *draft) parameter(name, value string) error {
 		return &ParamError{Param: name, Reason: strings.TrimPrefix(err.Error(), name+": "), TooMuch: much}
 	}
 	return nil
+}
+
+// Meant is the parameter of a stream that a name which is none probably stands for;
+// empty if there is none like it.
+func Meant(unknown string) string {
+	return nearest.Name(unknown, append(slices.Collect(maps.Keys(parameters)), "lastEventId", "name", "token"))
 }
 
 // other takes a parameter that the view is not made of.
