@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -87,9 +86,6 @@ func (t *table) remember() {
 	t.flags.VisitAll(func(f *flag.Flag) { t.texts[f.Name] = f.Value.String() })
 }
 
-// credentials are what stands before the host of an address.
-var credentials = regexp.MustCompile(`://[^@/,]*@`)
-
 // print writes what is in force, as a file that -config would take, but for secrets.
 func (t *table) print(w io.Writer) error {
 	var b strings.Builder
@@ -100,9 +96,9 @@ func (t *table) print(w io.Writer) error {
 				continue
 			}
 			f := t.flags.Lookup(name)
-			value := credentials.ReplaceAllString(t.texts[name], "://***@")
+			value := masked(t.texts[name])
 			if strings.HasSuffix(name, "-key") && !strings.HasPrefix(f.Usage, "`file`") && value != "" {
-				value = "***"
+				value = mask
 			}
 			switch f.Value.(flag.Getter).Get().(type) {
 			case bool, int, float64:

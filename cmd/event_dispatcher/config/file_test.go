@@ -71,6 +71,34 @@ func TestPrintedConfigurationHoldsNoSecrets(t *testing.T) {
 	}
 }
 
+// What was printed is refused as long as its masks stand for secrets.
+func TestMasksHideEverySecretAndAreNoSecrets(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ flag, secret, printed string }{
+		{"redis", "redis://me:hunter2@127.0.0.1:1/0", "redis://***@127.0.0.1:1/0"},
+		{"redis", "redis://me:hun,ter2@127.0.0.1:1,127.0.0.1:2", "redis://***@127.0.0.1:1,127.0.0.1:2"},
+		{"redis", "redis-sentinel://127.0.0.1:1/main?sentinel_user=a&sentinel%5Fpassword=hunter2", "redis-sentinel://127.0.0.1:1/main?sentinel_user=a&sentinel%5Fpassword=***"},
+		{"relay", "nats://hunter2@127.0.0.1:1,127.0.0.1:2", "nats://***@127.0.0.1:1,127.0.0.1:2"},
+		{"user-ip-key", "hunter2", "***"},
+	} {
+		c, err := read(t, nil, "-"+tt.flag, tt.secret, "-user-ip", "hash")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var b strings.Builder
+		_ = c.Write(&b)
+		if !strings.Contains(b.String(), "\n"+tt.flag+" = \""+tt.printed+"\"") || strings.Contains(b.String(), "ter2") {
+			t.Errorf("-%s %s is printed in\n%s\nwant %s", tt.flag, tt.secret, b.String(), tt.printed)
+		}
+		if _, err := read(t, nil, "-"+tt.flag, tt.printed); err == nil || !strings.Contains(err.Error(), "-"+tt.flag) || !strings.Contains(err.Error(), "-print-config") {
+			t.Errorf("-%s %s = %v; want an error that says what *** is", tt.flag, tt.printed, err)
+		}
+	}
+	if _, err := read(t, nil, "-redis", "redis://me:***@127.0.0.1:1,127.0.0.1:2"); err == nil {
+		t.Error("the password *** is taken; want an error")
+	}
+}
+
 func TestMistypedNamesAreMatched(t *testing.T) {
 	t.Parallel()
 	bad := filepath.Join(t.TempDir(), "bad.toml")

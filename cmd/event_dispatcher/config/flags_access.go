@@ -19,6 +19,9 @@ func (c *Config) access(t *table) {
 	t.text(&mode, "user-ip", "full", "what events of /api/events say of the player's `address`: full, network (IPv4 /24, IPv6 /48), hash, or off")
 	t.text(&key, "user-ip-key", "", "`secret` of -user-ip hash; empty: a new one at every start")
 	t.then(func() (err error) {
+		if key == mask {
+			return fmt.Errorf("-user-ip-key: %w", errMasked)
+		}
 		if c.Transport.UserIP, err = access.NewUserIP(mode, key); err != nil {
 			return fmt.Errorf("-user-ip: %w", err)
 		}

@@ -69,6 +69,9 @@ func (c *Config) carrier(address string) error {
 	if address == "" {
 		return nil
 	}
+	if err := unmasked(address); err != nil {
+		return err
+	}
 	server, err := relay.ParseNATS(address)
 	if err != nil {
 		return err
@@ -81,6 +84,9 @@ func (c *Config) carrier(address string) error {
 func (c *Config) server(address string) error {
 	if address == "" {
 		return nil
+	}
+	if err := unmasked(address); err != nil {
+		return err
 	}
 	server, err := redis.Parse(address)
 	if err != nil {
