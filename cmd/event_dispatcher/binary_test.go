@@ -21,6 +21,8 @@ import (
 func TestExitCodesTellUsageFromFailure(t *testing.T) {
 	t.Parallel()
 	busy := program.Start(t).Addrs[0]
+	cert, key := testkit.Certificate(t, t.TempDir(), time.Now().Add(time.Hour))
+	encrypted := program.Start(t, "-tls-cert", cert, "-tls-key", key).Addrs[0]
 	for _, tt := range []struct {
 		env            []string
 		args           string
@@ -29,13 +31,18 @@ func TestExitCodesTellUsageFromFailure(t *testing.T) {
 	}{
 		{nil, "-version", 0, "event_dispatcher ", ""},
 		{nil, "-h", 0, "-max-body", ""},
+		{nil, "-h", 0, "event_dispatcher token", ""},
+		{nil, "-h", 0, "but for -config, -check, -print-config, -version, -healthcheck.", ""},
+		{nil, "token", 0, "sha256", ""},
+		{nil, "token -h", 0, "Usage: event_dispatcher token", ""},
+		{nil, "token x", 2, "", "takes none"},
 		{nil, "-nonsense", 2, "", "nonsense"},
 		{nil, "argument", 2, "", "argument"},
 		{nil, "-port :x", 2, "", "-port"},
 		{[]string{"PORT=:x"}, "", 2, "", "-port"},
 		{[]string{"MAX_BODY=x"}, "", 2, "", "MAX_BODY"},
 		{nil, "-ring-bytes 1000", 2, "", "ring bytes"},
-		{nil, "-port " + busy, 1, "", "address already in use"},
+		{nil, "-port " + busy, 1, "", "address already in use: another program listens there; -port picks another"},
 		{[]string{"PORT=" + busy}, "", 1, "", "address already in use"},
 		{nil, "-prot " + busy, 2, "", "did you mean -port?"},
 		{nil, "-print-config", 0, "max-body = 262144  # default", ""},
@@ -43,7 +50,9 @@ func TestExitCodesTellUsageFromFailure(t *testing.T) {
 		{nil, "-check -shards 65 -ring-bytes 1", 2, "", "-shards"},
 		{nil, "-healthcheck -port " + busy, 0, "", ""},
 		{[]string{"PORT=" + busy, "HTTP_PROXY=http://192.0.2.1:1"}, "-healthcheck", 0, "", ""},
-		{nil, "-healthcheck -port 127.0.0.1:1", 1, "", "refused"},
+		{nil, "-healthcheck -port 127.0.0.1:1", 1, "", "refused\n"},
+		{nil, "-healthcheck -port " + encrypted, 1, "", "seems to speak TLS"},
+		{nil, "-healthcheck -port " + encrypted + " -tls-cert " + cert, 0, "", ""},
 	} {
 		cmd := program.Command(t, tt.env, strings.Fields(tt.args)...)
 		var stdout, stderr bytes.Buffer

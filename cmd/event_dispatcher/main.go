@@ -25,7 +25,6 @@ import (
 	"event-dispatcher/cmd/event_dispatcher/config"
 	"event-dispatcher/cmd/event_dispatcher/process"
 	"event-dispatcher/transport"
-	"event-dispatcher/transport/access"
 	"event-dispatcher/transport/front"
 	"event-dispatcher/transport/ingest"
 	"event-dispatcher/transport/metric"
@@ -55,8 +54,7 @@ func main() {
 // returns, none of its goroutines is left. Tests call it too.
 func run(ctx context.Context, args []string, stderr io.Writer) error {
 	if len(args) > 0 && args[0] == "token" {
-		_, err := fmt.Print(access.Describe(access.NewToken()))
-		return err
+		return config.Token(args[1:], os.Stdout)
 	}
 	cfg, err := config.Parse(args, os.Getenv, os.Stdout)
 	switch {

@@ -7,11 +7,16 @@ const longest = 64
 
 // Name is the one of names that typed probably means; empty if none is near. A name is
 // near if one or two letters are wrong, and fewer than half of them.
-func Name(typed string, names []string) string {
+func Name(typed string, names []string) string { return within(2, typed, names) }
+
+// OneOff is Name for names that are like others' names: one letter may be wrong.
+func OneOff(typed string, names []string) string { return within(1, typed, names) }
+
+func within(most int, typed string, names []string) string {
 	if len(typed) > longest {
 		return ""
 	}
-	best, least := "", 3
+	best, least := "", most+1
 	for _, name := range names {
 		if d := distance(typed, name); d < least && 2*d < len(typed) {
 			best, least = name, d

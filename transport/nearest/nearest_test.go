@@ -19,3 +19,12 @@ func TestNameIsTheOneThatWasMeant(t *testing.T) {
 		}
 	}
 }
+
+func TestOneOffIsWrongInOneLetter(t *testing.T) {
+	t.Parallel()
+	for typed, want := range map[string]string{"PROT": "PORT", "PORTS": "PORT", "PATH": "", "POTRS": "", "PORT": "PORT"} {
+		if got := OneOff(typed, []string{"PORT"}); got != want {
+			t.Errorf("OneOff(%q) = %q; want %q", typed, got, want)
+		}
+	}
+}

@@ -99,10 +99,10 @@ func Parse(args []string, getenv func(string) string, help io.Writer) (*Config, 
 			t.usage(help)
 			return nil, flag.ErrHelp
 		}
-		return nil, fmt.Errorf("%w: %w", ErrUsage, withUnits(t.unknown(err)))
+		return nil, fmt.Errorf("%w: %w", ErrUsage, t.refused(err))
 	}
 	if t.flags.NArg() > 0 {
-		return nil, fmt.Errorf("%w: unexpected argument %q", ErrUsage, t.flags.Arg(0))
+		return nil, fmt.Errorf("%w: unexpected argument %q%s", ErrUsage, t.flags.Arg(0), t.insteadOf(t.flags.Arg(0)))
 	}
 	if err := t.fromEnvironment(getenv); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUsage, err)

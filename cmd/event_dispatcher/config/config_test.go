@@ -213,7 +213,7 @@ func TestBadUsageSaysWhichFlag(t *testing.T) {
 		{"-shards 1.5", "shards"},
 		{"-ring-bytes 0", "-ring-bytes"},
 		{"-ring-bytes 1e6", "ring-bytes"},
-		{"-ring-bytes 64MiB", "no unit"},
+		{"-ring-bytes 64MiB", "without a unit"},
 		{"-max-body 0", "-max-body"},
 		{"-max-body 4194113", "-max-body"},
 		{"-max-body 4611686018427387904", "-max-body"},

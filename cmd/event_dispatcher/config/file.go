@@ -53,7 +53,7 @@ func (t *table) fromFile(path string) error {
 		case given[name]:
 		default:
 			if err := t.flags.Set(name, text); err != nil {
-				errs = append(errs, fmt.Errorf("-config: %s: %s: %w", path, name, withUnits(err)))
+				errs = append(errs, fmt.Errorf("-config: %s: %s: %w", path, name, withUnits(err, t.flags.Lookup(name))))
 			}
 			t.source[name] = "file"
 		}

@@ -4,6 +4,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -126,8 +127,45 @@ func TestMistypedNamesAreMatched(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := c.Lookalikes([]string{"MAX_BODDY=1", "MAX_BODY=1", "REDIS_URL=x", "PROT=1", "PATH=x", "KEEP_ALIVES=1s", "HOME=/", "MY_MAX_BODY=1"})
-	if len(got) != 2 || !strings.Contains(got[0], "MAX_BODY?") || !strings.Contains(got[1], "KEEP_ALIVE?") {
-		t.Errorf("Lookalikes() = %q; want MAX_BODDY and KEEP_ALIVES", got)
+	got := c.Lookalikes([]string{
+		"MAX_BODDY=1", "MAX_BODY=1", "REDIS_URL=x", "PROT=1", "PATH=x", "KEEP_ALIVES=1s", "HOME=/", "MY_MAX_BODY=1", "ADDR=x", "PORT=1",
+		"ACCES=a", "CONFIG=a", "CHECK=1", "PRINT_CONFIG=1", "VERSION=1", "PRINT_CONFIGS=1",
+	})
+	want := []string{
+		"MAX_BODDY (did you mean MAX_BODY?)", "PROT (did you mean PORT?)", "KEEP_ALIVES (did you mean KEEP_ALIVE?)",
+		"ACCES (did you mean ACCESS?)", "CONFIG (-config is a flag only)", "CHECK (-check is a flag only)", "PRINT_CONFIG (-print-config is a flag only)",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("Lookalikes() = %q; want %q", got, want)
+	}
+}
+
+func TestWrongValuesAreExplainedByTheirKind(t *testing.T) {
+	t.Parallel()
+	bad := filepath.Join(t.TempDir(), "bad.toml")
+	if err := os.WriteFile(bad, []byte("max-body = \"256KiB\"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct{ args, want string }{
+		{"-max-body 256KiB", `-max-body: parse error: want a whole number without a unit, such as 262144`},
+		{"-config " + bad, `parse error: want a whole number without a unit, such as 262144`},
+		{"-keep-alive 5", `-keep-alive: parse error: want a duration with its unit, such as 10s`},
+		{"-cmcd-stop=yes", `-cmcd-stop: parse error: want true or false`},
+		{"-client-rate many", `-client-rate: parse error: want a number without a unit, such as 2.5`},
+		{"-port abc", `-port: "abc" is not a port from 0 to 65535`},
+		{"-port ,", `-port: no address`},
+		{"-port abc -healthcheck", `-port: "abc" is not a port from 0 to 65535`},
+		{"help", `unexpected argument "help": did you mean -h?`},
+		{"tokne", `unexpected argument "tokne": did you mean token?`},
+		{"prot 1", `unexpected argument "prot": did you mean -port?`},
+		{"nonsense", `unexpected argument "nonsense"`},
+	} {
+		_, err := read(t, nil, strings.Fields(tt.args)...)
+		if err == nil || !strings.HasSuffix(err.Error(), tt.want) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("Parse(%s) = %v; want one line that ends in %q", tt.args, err, tt.want)
+		}
+	}
+	if _, err := read(t, map[string]string{"READ_TIMEOUT": "5"}); err == nil || !strings.HasSuffix(err.Error(), "want a duration with its unit, such as 10s") {
+		t.Errorf("READ_TIMEOUT=5: %v; want how a duration is written", err)
 	}
 }

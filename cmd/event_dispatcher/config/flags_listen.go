@@ -15,11 +15,11 @@ func (c *Config) listening(t *table, file *string) {
 	o := &c.Transport
 	var check bool
 	t.group("Listening")
-	t.read("port", ":3569", "public `addresses`, comma-separated: :3569, 3569 or host:3569", each(&c.Addrs, address))
+	t.read("port", ":3569", "public `addresses`, comma-separated: :3569, 3569 or host:3569", c.public)
 	t.read("admin-addr", "", "`address` for metrics, probes, console, consumer list and pprof; they are then not on the public port", c.admin)
 	t.read("console", "on", "`on`: a page at / shows what is going on, on -admin-addr if there is one; off: a few lines of text", c.console)
 	t.read("trusted-proxies", "", "`networks` of proxies whose X-Forwarded-For is believed, comma-separated; empty means all", each(&o.TrustedProxies, network))
-	t.read("cors-origins", "", "`origins` that may use the service from a browser, comma-separated; empty means all, without credentials", each(&o.Origins, access.Origin))
+	t.read("cors-origins", "", "`origins` that may use the service from a browser, comma-separated; empty means all; streams then without credentials", each(&o.Origins, access.Origin))
 	t.count(&o.MaxConnections, "max-connections", 8192, 1, many, "most HTTP connections at once, streams not counted")
 	t.count(&o.ClientConnections, "client-connections", -1, -1, many, "most connections of one client address (429 beyond), streams and sockets among them; 0 means no limit, -1 means 512 where -trusted-proxies says which addresses are proxies, and otherwise no limit")
 	t.duration(&o.ReadTimeout, "read-timeout", 10*time.Second, 100*time.Millisecond, long, "longest time for a request to arrive")
@@ -38,8 +38,7 @@ func (c *Config) listening(t *table, file *string) {
 
 	t.then(func() error {
 		switch {
-		case len(c.Addrs) == 0:
-			return errors.New("-port: no address")
+		case len(c.Addrs) == 0: // -port was refused
 		case check && c.AdminAddr != "":
 			c.HealthURL = probeURL(c.AdminAddr, c.Files.AdminCert != "")
 		case check:
@@ -65,6 +64,15 @@ func probeURL(addr string, tls bool) string {
 		scheme = "https"
 	}
 	return scheme + "://" + reachable(addr) + "/readyz"
+}
+
+// public reads the addresses of players and consumers.
+func (c *Config) public(text string) error {
+	err := each(&c.Addrs, address)(text)
+	if err == nil && len(c.Addrs) == 0 {
+		err = errors.New("no address")
+	}
+	return err
 }
 
 // admin reads the address of the operators' listener, if there is one.

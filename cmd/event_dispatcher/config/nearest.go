@@ -25,24 +25,60 @@ func (t *table) unknown(err error) error {
 	return err
 }
 
+// insteadOf is what was probably meant by an argument that is no flag.
+func (t *table) insteadOf(argument string) string {
+	meant := ""
+	switch {
+	case argument == "help" || argument == "h":
+		meant = "-h"
+	case nearest.Name(argument, []string{"token"}) != "":
+		meant = "token"
+	default:
+		if meant = nearest.Name(argument, t.names()); meant != "" {
+			meant = "-" + meant
+		}
+	}
+	if meant != "" {
+		meant = ": did you mean " + meant + "?"
+	}
+	return meant
+}
+
 // lookalikes lists variables of the environment that nothing reads and whose names are
-// nearly those of flags. Short names mean many things to other programs: only those
-// of several words count.
+// nearly those of flags, or those of flags that are no variables. Short names mean many
+// things to other programs: one of a single word counts if one letter is wrong, and
+// VERSION, which is everywhere, never.
 func (t *table) lookalikes(environ []string) (found []string) {
-	ours := map[string]bool{}
-	var words []string
+	ours := map[string]bool{"VERSION": true}
+	only := map[string]string{}
+	var short, words []string
 	for _, name := range t.names() {
-		ours[EnvName(name)] = true
-		if strings.Contains(name, "-") && !t.noEnv[name] {
-			words = append(words, EnvName(name))
+		variable := EnvName(name)
+		switch {
+		case ours[variable]:
+		case t.noEnv[name]:
+			only[variable] = "-" + name
+		case strings.Contains(name, "-"):
+			ours[variable], words = true, append(words, variable)
+		default:
+			if ours[variable] = true; len(name) > 3 {
+				short = append(short, variable)
+			}
 		}
 	}
 	for _, variable := range environ {
 		name, _, _ := strings.Cut(variable, "=")
-		if ours[name] || !strings.Contains(name, "_") {
-			continue
+		meant := ""
+		switch {
+		case ours[name]:
+		case only[name] != "":
+			found = append(found, fmt.Sprintf("%s (%s is a flag only)", name, only[name]))
+		case strings.Contains(name, "_"):
+			meant = nearest.Name(name, words)
+		default:
+			meant = nearest.OneOff(name, short)
 		}
-		if meant := nearest.Name(name, words); meant != "" {
+		if meant != "" {
 			found = append(found, fmt.Sprintf("%s (did you mean %s?)", name, meant))
 		}
 	}

@@ -153,24 +153,47 @@ func (t *table) fromEnvironment(getenv func(string) string) error {
 			return
 		}
 		if err := t.flags.Set(f.Name, value); err != nil {
-			errs = append(errs, fmt.Errorf("environment variable %s: invalid value %q: %w", name, value, withUnits(err)))
+			errs = append(errs, fmt.Errorf("environment variable %s: invalid value %q: %w", name, value, withUnits(err, f)))
 		}
 		t.source[f.Name] = "environment"
 	})
 	return errors.Join(errs...)
 }
 
-// withUnits says what package flag leaves out: how numbers and durations are written.
-func withUnits(err error) error {
-	if strings.HasSuffix(err.Error(), "parse error") {
-		return fmt.Errorf("%w (numbers have no unit: 67108864; durations have one: 10s; switches are true or false)", err)
+// withUnits says what package flag leaves out: how a value of the flag is written.
+func withUnits(err error, f *flag.Flag) error {
+	if f == nil || !strings.HasSuffix(err.Error(), "parse error") {
+		return err
 	}
-	return err
+	hint := ""
+	switch f.Value.(flag.Getter).Get().(type) {
+	case int:
+		hint = "a whole number without a unit, such as " + f.DefValue
+	case float64:
+		hint = "a number without a unit, such as 2.5"
+	case time.Duration:
+		hint = "a duration with its unit, such as 10s"
+	case bool:
+		hint = "true or false"
+	}
+	return fmt.Errorf("%w: want %s", err, hint)
+}
+
+// refused explains an error of package flag, which names the flag at its end.
+func (t *table) refused(err error) error {
+	for _, before := range []string{" for flag -", " for -"} {
+		if _, name, ok := strings.Cut(err.Error(), before); ok {
+			name, _, _ = strings.Cut(name, ":")
+			return withUnits(err, t.flags.Lookup(name))
+		}
+	}
+	return t.unknown(err)
 }
 
 // usage prints the flags, group by group.
 func (t *table) usage(w io.Writer) {
-	fmt.Fprint(w, `Usage: event_dispatcher [flags]
+	fmt.Fprintf(w, `Usage: event_dispatcher [flags]
+       event_dispatcher token
 
 Players POST JSON events to /metrics or /api/events; GET /events streams them to
 everybody who listens. GET / is a page that shows what is going on.
@@ -179,10 +202,12 @@ everybody who listens. GET / is a page that shows what is going on.
   event_dispatcher -port :8080 -admin-addr 127.0.0.1:9090  operators by another door
   event_dispatcher -redis redis://10.0.0.5:6379/0          one of several instances
   event_dispatcher -config dispatcher.toml -check          is this file all right?
+  event_dispatcher token                                   a new token for the -access file
 
 Every flag is also an environment variable (-max-body: MAX_BODY) and a line of the
--config file (max-body = 65536). A flag wins over a variable, that over the file.
-`)
+-config file (max-body = 65536), but for %s.
+A flag wins over a variable, that over the file.
+`, strings.Join(t.flagsOnly(), ", "))
 	for _, g := range t.groups {
 		fmt.Fprintf(w, "\n%s\n", g.title)
 		fs := flag.NewFlagSet("", flag.ContinueOnError)
@@ -194,6 +219,18 @@ Every flag is also an environment variable (-max-body: MAX_BODY) and a line of t
 		}
 		fs.PrintDefaults()
 	}
+}
+
+// flagsOnly are the flags that are no variables.
+func (t *table) flagsOnly() (names []string) {
+	for _, g := range t.groups {
+		for _, name := range g.names {
+			if t.noEnv[name] {
+				names = append(names, "-"+name)
+			}
+		}
+	}
+	return names
 }
 
 // given reports whether somebody chose the flag's value.

@@ -2,8 +2,11 @@ package process
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"net"
 	"net/netip"
+	"syscall"
 	"time"
 )
 
@@ -26,17 +29,25 @@ func Listen(ctx context.Context, addrs []string, operators string) (public []net
 		ln, err := lc.Listen(ctx, family(addr), addr)
 		if err != nil {
 			closeAll(public)
-			return nil, nil, err // says "listen tcp" and the address
+			return nil, nil, taken(err, "-port") // says "listen tcp" and the address
 		}
 		public = append(public, ln)
 	}
 	if operators != "" {
 		if admin, err = lc.Listen(ctx, family(operators), operators); err != nil {
 			closeAll(public)
-			return nil, nil, err
+			return nil, nil, taken(err, "-admin-addr")
 		}
 	}
 	return public, admin, nil
+}
+
+// taken says which flag picks another address, where that helps.
+func taken(err error, flag string) error {
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return fmt.Errorf("%w: another program listens there; %s picks another", err, flag)
+	}
+	return err
 }
 
 // family is what an address asks for: 0.0.0.0 is all of IPv4, of which package net makes

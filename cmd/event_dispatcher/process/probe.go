@@ -17,13 +17,12 @@ func Probe(ctx context.Context, url string) error {
 		return err
 	}
 	// No proxy, whatever the environment says: the instance is next door.
-	client := http.Client{Transport: &http.Transport{
-		DisableKeepAlives: true,
-		// It is asked by an address that its certificate is not for.
-		TLSClientConfig: &tls.Config{InsecureSkipVerify: true},
-	}}
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: unverified}}
 	resp, err := client.Do(req)
 	if err != nil {
+		if req.URL.Scheme == "http" && speaksTLS(ctx, req.URL.Host) {
+			return fmt.Errorf("%w: the instance seems to speak TLS: give -healthcheck its -tls-cert, or -admin-tls-cert with -admin-addr", err)
+		}
 		return err
 	}
 	defer resp.Body.Close()
@@ -31,4 +30,17 @@ func Probe(ctx context.Context, url string) error {
 		return fmt.Errorf("%s answers %s", url, resp.Status)
 	}
 	return nil
+}
+
+// unverified is for an instance that is asked by an address that its certificate is not for.
+var unverified = &tls.Config{InsecureSkipVerify: true}
+
+func speaksTLS(ctx context.Context, addr string) bool {
+	dialer := tls.Dialer{Config: unverified}
+	nc, err := dialer.DialContext(ctx, "tcp", addr)
+	if err != nil {
+		return false
+	}
+	_ = nc.Close() // nothing was asked
+	return true
 }
