@@ -17,8 +17,8 @@ func TestEventsOfABatchCostNoAllocation(t *testing.T) {
 			t.Fatal(err)
 		}
 		players := newPlayers(log)
-		players.options.Add = StampTime | StampID
-		players.anywhere = event.NewNames(players.options.Add.names()...)
+		players.stamps = StampTime | StampID
+		players.anywhere = event.NewNames(players.stamps.names()...)
 		handler := handlerOf(players, kind)
 		for range 100 { // buffers have grown, and the ring has been around
 			if status := request.to(handler); status >= 300 {

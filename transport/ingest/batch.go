@@ -66,7 +66,7 @@ func (p *Players) postBatch(ctx *fasthttp.RequestCtx, f form, objects bool) {
 	b := batchPool.Get().(*batch)
 	defer b.release()
 	b.begin(p, ctx, objects || f == reports)
-	if p.options.Rates.Any() && !b.admit(f, t.Body, events) {
+	if p.rates.Any() && !b.admit(f, t.Body, events) {
 		return
 	}
 	if f == reports {
@@ -82,22 +82,19 @@ func (p *Players) postBatch(ctx *fasthttp.RequestCtx, f form, objects bool) {
 
 func (p *Players) refuseNoArray(ctx *fasthttp.RequestCtx, body []byte) {
 	if fault := event.Check(body); fault != event.None {
-		p.options.Refusals.Explain(ctx, faults[fault], explain(body, fault))
+		p.refusals.Explain(ctx, faults[fault], explain(body, fault))
 		return
 	}
-	p.options.Refusals.Reject(ctx, refusal.NotArray)
+	p.refusals.Reject(ctx, refusal.NotArray)
 }
 
 func (b *batch) begin(p *Players, ctx *fasthttp.RequestCtx, objects bool) {
 	b.players, b.ctx, b.objects = p, ctx, objects
 	b.run.begin(b)
-	b.names = p.anywhere
-	if objects {
-		b.names = p.objects
-	}
+	b.names = p.names(objects)
 	b.may, b.seen = int(^uint(0)>>1), 0
 	b.scratch = b.scratch[:0]
-	b.common = p.appendMembers(b.common[:0], ctx, objects)
+	b.common = p.members.append(b.common[:0], ctx, objects)
 	b.verdict.reset()
 }
 
@@ -113,11 +110,11 @@ func (b *batch) admit(f form, body []byte, events event.Batch) bool {
 	if n == 0 {
 		return true
 	}
-	may, rest := b.players.options.Rates.AllowN(b.ctx, n)
+	may, rest := b.players.rates.AllowN(b.ctx, n)
 	switch {
 	case may == 0:
 		b.players.received.Add(uint64(n))
-		b.players.options.Refusals.Reject(b.ctx, rest)
+		b.players.refusals.Reject(b.ctx, rest)
 	case may < n:
 		b.may, b.rest = may, rest
 	}
@@ -135,7 +132,7 @@ func (b *batch) takeEvents(events event.Batch) {
 		case !b.next():
 		case fault != event.None:
 			b.rejectFault(body, fault)
-		case len(body) > b.players.options.MaxBody:
+		case len(body) > b.players.maxBody:
 			b.reject(refusal.TooLarge)
 		default:
 			b.take(body)
@@ -157,7 +154,7 @@ func (b *batch) next() bool {
 func (b *batch) take(body []byte) {
 	e := pending{index: b.seen - 1, head: body}
 	if b.objects || len(b.names) > 0 {
-		head, tail, empty, ok := b.players.open(body, b.names)
+		head, tail, empty, ok := open(body, b.names)
 		if ok {
 			e.head, e.tail = head, tail
 			e.from, e.to = b.addMembers(empty)
@@ -188,7 +185,7 @@ func (b *batch) takeReports(body []byte) {
 			continue
 		}
 		from := len(b.scratch)
-		out, r, offset, err := cmcd.Append(b.scratch, record, p.options.MaxBody)
+		out, r, offset, err := cmcd.Append(b.scratch, record, p.maxBody)
 		b.scratch = out[:from] // it may have grown
 		switch {
 		case err == cmcd.ErrUTF8:
@@ -248,7 +245,7 @@ func (b *batch) answer(f form) {
 		if v.rejected > 0 {
 			reason = v.worst
 		}
-		b.players.options.Refusals.RejectBatch(ctx, reason, b.scratch)
+		b.players.refusals.RejectBatch(ctx, reason, b.scratch)
 		return
 	}
 	ctx.Response.Header.SetContentTypeBytes(jsonType)

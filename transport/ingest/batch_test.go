@@ -20,7 +20,7 @@ func limited(t *testing.T, events int) *Players {
 	t.Helper()
 	players := newPlayers(newLog(t, broker.Options{}))
 	limit := rate.NewLimiter(1e-9, events)
-	players.options.Rates = client.NewRates(0, 0, players.options.Addresses, func(*fasthttp.RequestCtx) *rate.Limiter { return limit })
+	players.rates = client.NewRates(0, 0, players.addresses, func(*fasthttp.RequestCtx) *rate.Limiter { return limit })
 	return players
 }
 

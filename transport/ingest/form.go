@@ -72,16 +72,3 @@ func parameter(query []byte, name string) ([]byte, bool) {
 	}
 	return nil, false
 }
-
-// BodyLimit is how large the body of a request with this header may be; 0 if it is
-// not a batch.
-func (p *Players) BodyLimit(h *fasthttp.RequestHeader) int {
-	path, query, _ := bytes.Cut(h.RequestURI(), []byte{'?'})
-	if _, behind, ok := bytes.Cut(path, []byte("://")); ok { // RFC 9112, section 3.2.2
-		path = behind[max(0, bytes.IndexByte(behind, '/')):]
-	}
-	if f, ok := formOf(h, query); ok && f != single || string(path) == ReportsPath {
-		return p.options.MaxBatch
-	}
-	return 0
-}

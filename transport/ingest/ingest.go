@@ -1,15 +1,9 @@
 package ingest
 
 import (
-	"errors"
-	"slices"
-	"sync"
-	"sync/atomic"
-
 	"github.com/valyala/fasthttp"
 
 	"event-dispatcher/broker"
-	"event-dispatcher/broker/event"
 	"event-dispatcher/broker/relay"
 	"event-dispatcher/transport/access"
 	"event-dispatcher/transport/client"
@@ -54,45 +48,21 @@ type Options struct {
 // Players has the handlers of what players post. Its methods may be called by any
 // goroutine.
 type Players struct {
-	// Fixed after New.
-	options  Options
-	byAdded  bool        // the shard key is a member that we add
-	anywhere event.Names // members that objects get on all paths
-	objects  event.Names // and on those that add the address
-	ids      *event.IDs
-	losses   *cmcd.Losses
-	events   *inflate.Pool // for single events
-	batches  *inflate.Pool
-
-	stopped  atomic.Bool
-	_        [60]byte
-	received atomic.Uint64 // events that came as far as the handler
-	_        [56]byte
-	bytes    atomic.Uint64 // bytes of accepted events
-	_        [56]byte
-	counts   counts
+	members
+	outlet
+	receiver
+	counts
 }
 
 // New returns the handlers.
 func New(o Options) *Players {
-	p := &Players{
-		options: o, anywhere: event.NewNames(o.Add.names()...), ids: event.NewIDs(), losses: cmcd.NewLosses(),
-		events: inflate.New(o.MaxBody, o.Bodies), batches: inflate.New(o.MaxBatch, o.Bodies),
+	p := &Players{members: newMembers(&o), outlet: newOutlet(&o), counts: counts{losses: cmcd.NewLosses()}}
+	p.receiver = receiver{
+		rates: o.Rates, refusals: o.Refusals, body: o.Body, stopReports: o.StopReports, maxBody: o.MaxBody, maxBatch: o.MaxBatch,
+		events: inflate.New(o.MaxBody, o.Bodies), batches: inflate.New(o.MaxBatch, o.Bodies), counts: &p.counts,
 	}
-	all := o.Add.names()
-	if !o.UserIP.Off() {
-		all = append([]string{addressMember}, all...)
-	}
-	p.objects = event.NewNames(all...)
-	p.byAdded = slices.Contains(all, o.Broker.ShardKey())
 	return p
 }
-
-// Stop refuses further events: the service is shutting down.
-func (p *Players) Stop() { p.stopped.Store(true) }
-
-// Received is how many events came, accepted or not.
-func (p *Players) Received() uint64 { return p.received.Load() }
 
 // PostAny serves POST /metrics: any JSON values, broadcast as they came.
 func (p *Players) PostAny(ctx *fasthttp.RequestCtx) { p.post(ctx, false) }
@@ -111,7 +81,7 @@ func (p *Players) post(ctx *fasthttp.RequestCtx, objects bool) {
 	switch {
 	case !ok:
 		p.received.Add(1)
-		p.options.Refusals.Reject(ctx, refusal.BatchForm)
+		p.refusals.Reject(ctx, refusal.BatchForm)
 		return
 	case form != single:
 		p.postBatch(ctx, form, objects)
@@ -123,55 +93,26 @@ func (p *Players) post(ctx *fasthttp.RequestCtx, objects bool) {
 	}
 	defer t.Release()
 	body := t.Body
-	if !objects && p.options.Add == 0 {
-		p.publish(ctx, p.options.Broker.Pick(body, ctx.ConnID()), body, nil, nil)
+	if !objects && p.stamps == 0 {
+		p.publish(ctx, p.broker.Pick(body, ctx.ConnID()), body, nil, nil)
 		return
 	}
-	names := p.anywhere
-	if objects {
-		names = p.objects
-	}
-	head, tail, empty, ok := p.open(body, names)
+	head, tail, empty, ok := open(body, p.names(objects))
 	if !ok && objects {
-		p.options.Refusals.Reject(ctx, refusal.NotObject)
+		p.refusals.Reject(ctx, refusal.NotObject)
 		return
 	}
 	var member []byte
 	if ok {
 		var space [MaxAddedBytes]byte
-		member = p.appendID(p.appendMembers(space[:0], ctx, objects), ctx.Time())
+		member = p.appendID(p.members.append(space[:0], ctx, objects), ctx.Time())
 		if empty && len(member) > 0 {
 			member = member[1:] // no comma
 		}
 	} else {
 		head = body
 	}
-	p.publish(ctx, p.pick(ctx, head, member, tail), head, member, tail)
-}
-
-// open makes an object ready for members to be added: those that it brings
-// itself are cut, and it is split before its last brace.
-func (p *Players) open(object []byte, names event.Names) (head, tail []byte, empty, ok bool) {
-	if !event.IsObject(object) {
-		return nil, nil, false, false
-	}
-	return event.SplitObject(names.Cut(object))
-}
-
-// wholes are buffers for events that must be looked at as they will be published.
-var wholes = sync.Pool{New: func() any { return new([]byte) }}
-
-// pick chooses the shard of an event in three parts. Other instances choose by the
-// event as it was published; that is the same as choosing by its head, unless the
-// key is in a member that was added.
-func (p *Players) pick(ctx *fasthttp.RequestCtx, head, member, tail []byte) int {
-	if !p.byAdded {
-		return p.options.Broker.Pick(head, ctx.ConnID())
-	}
-	whole := wholes.Get().(*[]byte)
-	defer wholes.Put(whole)
-	*whole = append(append(append((*whole)[:0], head...), member...), tail...)
-	return p.options.Broker.Pick(*whole, ctx.ConnID())
+	p.publish(ctx, p.pick(ctx.ConnID(), head, member, tail), head, member, tail)
 }
 
 // plain is the type of empty answers: without one, browsers that read them take
@@ -181,33 +122,15 @@ var plain = reply.NewHeader(fasthttp.HeaderContentType, "text/plain; charset=utf
 // publish puts the event, in up to three parts, into the ring, offers it to the
 // other instances, and answers. All copy: nothing of the request is kept.
 func (p *Players) publish(ctx *fasthttp.RequestCtx, shard int, head, member, tail []byte) {
-	b := p.options.Broker
-	at := b.Tick(ctx.Time())
-	if err := publishFramed(b, shard, at, head, member, tail); err != nil {
+	at := p.broker.Tick(ctx.Time())
+	if err := publishFramed(p.broker, shard, at, head, member, tail); err != nil {
 		if reason := reasonOf(err); reason == refusal.TooLarge {
-			p.tooLarge(ctx, p.options.MaxBody)
+			p.tooLarge(ctx, p.maxBody)
 		} else {
-			p.options.Refusals.Reject(ctx, reason)
+			p.refusals.Reject(ctx, reason)
 		}
 		return
 	}
 	p.Accepted(p.offer(shard, at, head, member, tail))
 	ctx.Response.Header.SetContentTypeBytes(plain.Value)
-}
-
-// offer offers an event in three parts that is in the ring to the other instances, and
-// returns its size.
-func (p *Players) offer(shard int, at broker.Tick, head, member, tail []byte) int {
-	if r := p.options.Relay; r != nil { // a concrete type, so that the parts do not escape
-		r.Offer(shard, at, head, member, tail)
-	}
-	return len(head) + len(member) + len(tail)
-}
-
-// reasonOf is why the broker does not take an event.
-func reasonOf(err error) refusal.Reason {
-	if errors.Is(err, broker.ErrTooLarge) {
-		return refusal.TooLarge
-	}
-	return refusal.Overloaded
 }

@@ -42,9 +42,9 @@ func (r *run) add(e pending) {
 	head, member, tail := r.parts(&e)
 	var shard int
 	if head == nil { // a report is in the scratch as a whole
-		shard = p.options.Broker.Pick(member, b.ctx.ConnID())
+		shard = p.broker.Pick(member, b.ctx.ConnID())
 	} else {
-		shard = p.pick(b.ctx, head, member, tail)
+		shard = p.pick(b.ctx.ConnID(), head, member, tail)
 	}
 	if len(r.events) > 0 && shard != r.shard {
 		r.flush()
@@ -63,9 +63,9 @@ func (r *run) add(e pending) {
 func (r *run) flush() {
 	b := r.batch
 	p := b.players
-	at := p.options.Broker.Tick(b.ctx.Time())
+	at := p.broker.Tick(b.ctx.Time())
 	for r.next = 0; r.next < len(r.events); {
-		n, err := p.options.Broker.PublishRun(r.shard, at, r)
+		n, err := p.broker.PublishRun(r.shard, at, r)
 		r.published(at, n)
 		if err != nil { // the next one did not go in
 			b.rejectAt(r.events[r.next].index, reasonOf(err), -1, "")

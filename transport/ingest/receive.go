@@ -1,0 +1,160 @@
+package ingest
+
+import (
+	"bytes"
+	"sync/atomic"
+
+	"github.com/valyala/fasthttp"
+
+	"event-dispatcher/transport/client"
+	"event-dispatcher/transport/ingest/inflate"
+	"event-dispatcher/transport/refusal"
+)
+
+// A receiver takes the bodies of requests, as far as they may come in at all.
+type receiver struct {
+	// Fixed after New; see [Options].
+	rates       *client.Rates
+	refusals    *refusal.Desk
+	body        func(ctx *fasthttp.RequestCtx, limit int) ([]byte, refusal.Reason, bool)
+	stopReports func(ctx *fasthttp.RequestCtx) bool
+	maxBody     int
+	maxBatch    int
+	events      *inflate.Pool // for single events
+	batches     *inflate.Pool
+	counts      *counts
+
+	stopped atomic.Bool
+}
+
+// Stop refuses further events: the service is shutting down.
+func (r *receiver) Stop() { r.stopped.Store(true) }
+
+// receive is the body of a request with events of a form, without its content coding. It
+// answers, counts one event and reports false if the request is refused as a whole.
+func (r *receiver) receive(ctx *fasthttp.RequestCtx, f form) (Taken, bool) {
+	limit, pool := r.maxBatch, r.batches
+	if f == single {
+		limit, pool = r.maxBody, r.events
+	}
+	coding, reason, ok := r.admit(ctx)
+	switch {
+	case !ok:
+	// A request that expects to be asked for its body was counted before it was.
+	case f == single && r.rates.Any() && !ctx.Request.MayContinue():
+		reason, ok = r.rates.Allow(ctx)
+	case f == reports && r.stopReports != nil && r.stopReports(ctx):
+		reason, ok = refusal.ReportsStopped, false
+	}
+	if !ok {
+		r.counts.received.Add(1)
+		r.refusals.Reject(ctx, reason)
+		return Taken{}, false
+	}
+	body, ok := r.read(ctx, limit)
+	if !ok {
+		return Taken{}, false
+	}
+	t, ok := r.inflate(ctx, body, coding, pool, limit)
+	if !ok {
+		r.counts.received.Add(1)
+	}
+	return t, ok
+}
+
+// read is the body of a request as it comes. It answers and reports false if it does
+// not come, so that there is no event.
+func (r *receiver) read(ctx *fasthttp.RequestCtx, limit int) ([]byte, bool) {
+	if r.body == nil {
+		return ctx.PostBody(), true
+	}
+	body, reason, ok := r.body(ctx, limit)
+	switch {
+	case ok:
+	case reason == refusal.TooLarge:
+		r.counts.received.Add(1)
+		r.tooLarge(ctx, limit)
+	default:
+		r.refusals.Reject(ctx, reason)
+	}
+	return body, ok
+}
+
+// inflate is the body of a request, without its content coding. It answers and
+// reports false if there is something wrong with it.
+func (r *receiver) inflate(ctx *fasthttp.RequestCtx, body []byte, coding inflate.Coding, pool *inflate.Pool, limit int) (Taken, bool) {
+	if coding == inflate.Identity || len(body) == 0 {
+		if len(body) > limit {
+			r.tooLarge(ctx, limit)
+			return Taken{}, false
+		}
+		return Taken{Body: body}, true
+	}
+	inflated, err := pool.Inflate(coding, body)
+	switch err {
+	case nil:
+		r.counts.inflated(coding, len(body), len(inflated.Bytes))
+		return Taken{inflated.Bytes, inflated}, true
+	case inflate.ErrTooLarge:
+		r.tooLarge(ctx, limit)
+	case inflate.ErrNoRoom:
+		r.refusals.Reject(ctx, refusal.Bodies)
+	default:
+		r.refusals.Reject(ctx, refusal.Corrupt)
+	}
+	return Taken{}, false
+}
+
+func (r *receiver) tooLarge(ctx *fasthttp.RequestCtx, limit int) {
+	r.refusals.Explain(ctx, refusal.TooLarge, refusal.Limit(limit))
+}
+
+// BeforeBody decides what can be decided before the body comes, and counts an event
+// whose body will not. How many events a batch has, and with it whether they may come in,
+// is known only from its body.
+func (r *receiver) BeforeBody(ctx *fasthttp.RequestCtx) (refusal.Reason, bool) {
+	_, reason, ok := r.admit(ctx)
+	limit := r.maxBody
+	if n := r.BodyLimit(&ctx.Request.Header); n > 0 {
+		limit = n
+	} else if ok {
+		reason, ok = r.rates.Allow(ctx)
+	}
+	if ok && ctx.Request.Header.ContentLength() > limit {
+		reason, ok = refusal.TooLarge, false
+	}
+	if !ok {
+		r.counts.received.Add(1)
+	}
+	return reason, ok
+}
+
+// admit looks at the state of the service and the head of the request.
+func (r *receiver) admit(ctx *fasthttp.RequestCtx) (inflate.Coding, refusal.Reason, bool) {
+	if r.stopped.Load() {
+		return inflate.Identity, refusal.Draining, false
+	}
+	value := ctx.Request.Header.ContentEncoding()
+	if len(value) == 0 {
+		return inflate.Identity, 0, true
+	}
+	coding, ok := inflate.Parse(value)
+	if ok && len(ctx.Request.Header.PeekAll(fasthttp.HeaderContentEncoding)) == 1 {
+		return coding, 0, true
+	}
+	ctx.Response.Header.Set(fasthttp.HeaderAcceptEncoding, inflate.Accepted) // RFC 9110, section 15.5.16
+	return inflate.Identity, refusal.Encoding, false
+}
+
+// BodyLimit is how large the body of a request with this header may be; 0 if it is
+// not a batch.
+func (r *receiver) BodyLimit(h *fasthttp.RequestHeader) int {
+	path, query, _ := bytes.Cut(h.RequestURI(), []byte{'?'})
+	if _, behind, ok := bytes.Cut(path, []byte("://")); ok { // RFC 9112, section 3.2.2
+		path = behind[max(0, bytes.IndexByte(behind, '/')):]
+	}
+	if f, ok := formOf(h, query); ok && f != single || string(path) == ReportsPath {
+		return r.maxBatch
+	}
+	return 0
+}
