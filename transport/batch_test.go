@@ -78,7 +78,8 @@ type verdict struct {
 		Offset *int
 		Hint   string
 	}
-	RejectedCount int `json:"rejected_count"`
+	RejectedCount int    `json:"rejected_count"`
+	Reason        string // of a batch without events
 }
 
 // said is the verdict in short: accepted, then index:reason of what was rejected.
@@ -96,7 +97,7 @@ func said(t *testing.T, a answer) string {
 	if v.RejectedCount < len(v.Rejected) || v.RejectedCount > len(v.Rejected) && len(v.Rejected) != 100 {
 		t.Errorf("the answer lists %d of %d", len(v.Rejected), v.RejectedCount)
 	}
-	s := fmt.Sprint(v.Accepted)
+	s := strings.TrimSuffix(fmt.Sprint(v.Accepted, " ", v.Reason), " ")
 	for i, r := range v.Rejected {
 		if i == 3 {
 			return s + fmt.Sprintf(" ...%d", v.RejectedCount)
@@ -140,8 +141,8 @@ func TestBatchesAreAnsweredByTheContract(t *testing.T) {
 		{"invalid UTF-8 in one", "/metrics", "1\n\"\xff\"\n2", ndjson, 200, "2 1:invalid_utf8", `1|2`},
 		{"byte order mark", "/metrics", "\xEF\xBB\xBF1\n2", ndjson, 200, "1 0:byte_order_mark", `2`},
 		{"two values on a line", "/metrics", "{}{}\n1", ndjson, 200, "1 0:invalid_json", `1`},
-		{"nothing", "/metrics", "", ndjson, 400, "0", ``},
-		{"empty lines only", "/metrics", "\n\r\n \n", ndjson, 400, "0", ``},
+		{"nothing", "/metrics", "", ndjson, 400, "0 empty_body", ``},
+		{"empty lines only", "/metrics", "\n\r\n \n", ndjson, 400, "0 empty_body", ``},
 		{"no line is good", "/metrics", "x\ny", ndjson, 400, "0 0:invalid_json 1:invalid_json", ``},
 		{"a line over the limit", "/metrics", "1\n\"" + strings.Repeat("x", 4096) + "\"\n2", ndjson, 200, "2 1:too_large", `1|2`},
 		{"a line as long as may be", "/api/events", `{"a":"` + strings.Repeat("x", 4096-8) + `"}`, ndjson, 200, "1", `{"a":"` + strings.Repeat("x", 4096-8) + `",` + ip + `}`},
@@ -158,7 +159,7 @@ func TestBatchesAreAnsweredByTheContract(t *testing.T) {
 		{"one bad element", "/metrics?batch=array", `[1,tru,3]`, "", 200, "2 1:invalid_json", `1|3`},
 		{"cut off", "/metrics?batch=array", `[1,{"a":`, "", 200, "1 1:invalid_json", `1`},
 		{"something follows", "/metrics?batch=array", `[1]{"a":1}`, "", 200, "1 1:invalid_json", `1`},
-		{"empty array", "/metrics?batch=array", `[]`, "", 400, "0", ``},
+		{"empty array", "/metrics?batch=array", `[]`, "", 400, "0 empty_body", ``},
 		{"deep nesting in an array", "/metrics?batch=array", `[1,` + strings.Repeat("[", 200_000) + strings.Repeat("]", 200_000) + `]`, "", 200, "1 1:invalid_json", `1`},
 		{"no array", "/metrics?batch=array", `{"a":1}`, "", 400, "not_array", ``},
 		{"no JSON for an array", "/metrics?batch=array", `a=1`, "", 400, "invalid_json", ``},
@@ -200,7 +201,7 @@ func TestBatchesAreAnsweredByTheContract(t *testing.T) {
 		{"CMCD over the limit", "/cmcd", report + "\ne=t,ts=1,cid=\"" + strings.Repeat("x", 4096) + `"`, isCMCD, 200, "1 1:too_large", reportJSON},
 		{"CMCD with invalid UTF-8", "/cmcd", "e=t,ts=1,cid=\"\xff\"", isCMCD, 400, "0 0:invalid_utf8", ``},
 		{"no CMCD", "/cmcd", `{"a":1}`, "", 400, "0 0:cmcd", ``},
-		{"no record", "/cmcd", "\n\n", isCMCD, 400, "0", ``},
+		{"no record", "/cmcd", "\n\n", isCMCD, 400, "0 empty_body", ``},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			c := s.listen("/events")

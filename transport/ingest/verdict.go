@@ -58,5 +58,8 @@ func (v *verdict) appendJSON(dst []byte) []byte {
 	}
 	dst = append(dst, `],"rejected_count":`...)
 	dst = strconv.AppendInt(dst, int64(v.rejected), 10)
+	if v.accepted == 0 && v.rejected == 0 { // or nothing would say why it is refused
+		dst = append(append(append(dst, `,"reason":"`...), refusal.EmptyBody.String()...), '"')
+	}
 	return append(dst, "}\n"...)
 }
