@@ -93,7 +93,7 @@ func (s *Server) routes() []route {
 		{operate.ProfilePrefix + "*", readMethods, admin, operator, text, 0, s.profile},
 	}
 	if s.gate != nil {
-		r = append(r, route{"/tickets", ingestMethods, public, consume, text, forPages, s.ticket})
+		r = append(r, route{ticketsPath, ingestMethods, public, consume, text, forPages, s.ticket})
 	}
 	if s.screens != nil {
 		r = append(r, []route{
@@ -104,8 +104,15 @@ func (s *Server) routes() []route {
 			{screens.DemoPath + "/*", readMethods, public, all, text, 0, s.demoFile},
 		}...)
 	}
-	return append(r, route{"/poc/*", "", public, all, json, 0, s.nothing})
+	return append(r, route{nowhere + "*", "", public, all, json, 0, s.nothing})
 }
+
+// nowhere is below what has other paths, and has nothing itself but the format of its
+// refusals.
+const nowhere = "/poc/"
+
+// ticketsPath is there with -access.
+const ticketsPath = "/tickets"
 
 func (s *Server) profile(ctx *fasthttp.RequestCtx) {
 	if !operate.Profile(ctx) {

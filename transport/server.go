@@ -226,13 +226,14 @@ func New(b *broker.Broker, p *stream.Pool, o Options) *Server {
 
 	routes := s.routes()
 	find, s.paths = places(routes)
+	outside, inside := s.signposts(o.Admin)
 	*outer = router{
 		table: newTable(routes, func(r route) bool { return r.on&public != 0 || r.on&operators != 0 && !o.Admin }),
-		front: s.public, cors: cors, gate: o.Gate, refusals: s.refusals, unknown: func(ctx *fasthttp.RequestCtx) { outer.allow(ctx, nil); s.nothing(ctx) }, takeover: s.refuseTakeover,
+		front: s.public, cors: cors, gate: o.Gate, refusals: s.refusals, takeover: s.refuseTakeover, sign: outside,
 	}
 	*inner = router{
 		table: newTable(routes, func(r route) bool { return r.on&(admin|operators) != 0 }),
-		front: s.admin, cors: cors, gate: o.Gate, refusals: s.refusals, unknown: s.nothingForOperators, takeover: s.refuseTakeover,
+		front: s.admin, cors: cors, gate: o.Gate, refusals: s.refusals, takeover: s.refuseTakeover, sign: inside, readOnly: true,
 	}
 	s.public.Handle(outer.serve)
 	s.admin.Handle(inner.serve)
@@ -296,12 +297,3 @@ func (s *Server) CloseAdmin(ctx context.Context) error { return s.admin.Shutdown
 // Registry returns a new registry with the metrics of the service, of the Go runtime
 // and of the process.
 func (s *Server) Registry() *prometheus.Registry { return s.operate.Registry() }
-
-// nothingForOperators serves what is not there. Operators only read.
-func (s *Server) nothingForOperators(ctx *fasthttp.RequestCtx) {
-	if !ctx.IsGet() && !ctx.IsHead() {
-		s.refusals.RejectMethod(ctx, readMethods)
-		return
-	}
-	s.nothing(ctx)
-}

@@ -131,7 +131,8 @@ type router struct {
 	cors     *access.CORS
 	gate     *access.Gate // nil: everybody may everything
 	refusals *refusal.Desk
-	unknown  func(*fasthttp.RequestCtx)
+	sign     *signpost
+	readOnly bool // operators only read, also what is not there
 	takeover func(traits) func(*fasthttp.RequestCtx, refusal.Reason)
 }
 
@@ -166,7 +167,19 @@ func (r *router) serve(ctx *fasthttp.RequestCtx) {
 		r.cors.Preflight(ctx, found.methods)
 		return
 	}
-	r.refusals.RejectMethod(ctx, e.allow)
+	r.refusals.RejectMethod(ctx, e.allow, r.sign.toMethod(ctx))
+}
+
+// unknown answers a request for a path that this listener does not have.
+func (r *router) unknown(ctx *fasthttp.RequestCtx) {
+	switch {
+	case !r.readOnly:
+		r.allow(ctx, nil)
+	case !ctx.IsGet() && !ctx.IsHead():
+		r.refusals.RejectMethod(ctx, readMethods, r.sign.toMethod(ctx))
+		return
+	}
+	r.refusals.Explain(ctx, refusal.NotFound, r.sign.toPath(ctx))
 }
 
 func (r *router) serveRoute(ctx *fasthttp.RequestCtx, found *served) {

@@ -18,6 +18,9 @@ func within(most int, typed string, names []string) string {
 	}
 	best, least := "", most+1
 	for _, name := range names {
+		if len(name)-len(typed) >= least || len(typed)-len(name) >= least {
+			continue // it lacks as many letters
+		}
 		if d := distance(typed, name); d < least && 2*d < len(typed) {
 			best, least = name, d
 		}

@@ -1,6 +1,8 @@
 package refusal
 
 import (
+	"slices"
+	"strings"
 	"sync/atomic"
 
 	"github.com/valyala/fasthttp"
@@ -108,10 +110,21 @@ func retryLater(ctx *fasthttp.RequestCtx, r Reason) {
 var exposeRetryAfter = reply.NewHeader(fasthttp.HeaderAccessControlExposeHeaders, fasthttp.HeaderRetryAfter)
 
 // RejectMethod answers 405 with the methods that the path has (RFC 9110, section 15.5.6).
-func (d *Desk) RejectMethod(ctx *fasthttp.RequestCtx, allow string) {
+// more is what else is to be said, or empty.
+func (d *Desk) RejectMethod(ctx *fasthttp.RequestCtx, allow, more string) {
 	ctx.Response.Header.Set(fasthttp.HeaderAllow, allow)
-	d.Reject(ctx, Method)
+	text := "this path takes " + strings.TrimSuffix(allow, ", OPTIONS")
+	if asked := string(ctx.Method()); slices.Contains(methods, asked) { // others are the client's words
+		text += ", not " + asked
+	}
+	if more != "" {
+		text += "; " + more
+	}
+	d.Explain(ctx, Method, text)
 }
+
+// methods are those that many servers know.
+var methods = []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"}
 
 // Note counts a request that is refused with an answer of its own.
 func (d *Desk) Note(ctx *fasthttp.RequestCtx, r Reason) {

@@ -90,7 +90,7 @@ var table = [Count]struct {
 	Corrupt:           {"content_corrupt", 400, "the compressed body is damaged or cut off"},
 	Report:            {"cmcd", 400, "a CMCD report must be a dictionary of Structured Fields with the keys e and ts"},
 	ReportsStopped:    {"cmcd_stopped", 410, "send no more CMCD reports in this session"},
-	Method:            {"method", 405, "method not allowed, see Allow"},
+	Method:            {"method", 405, "method not allowed"},
 	NotFound:          {"not_found", 404, "no such path"},
 	Shards:            {"shards", 400, "the query parameter shards must list existing shards, such as 0,2"},
 	Parameter:         {"parameter", 400, "a query parameter is invalid"},

@@ -127,7 +127,7 @@ func TestStatusesBringTheirHeaders(t *testing.T) {
 		t.Errorf("the headers of 426 are %q; want Upgrade: websocket (RFC 9110, section 15.5.22)", h)
 	}
 	ctx = get("/events")
-	d.RejectMethod(ctx, "GET, HEAD")
+	d.RejectMethod(ctx, "GET, HEAD", "")
 	if got := string(ctx.Response.Header.Peek("Allow")); ctx.Response.StatusCode() != 405 || got != "GET, HEAD" {
 		t.Errorf("RejectMethod = %d, Allow %q; want 405 and the methods", ctx.Response.StatusCode(), got)
 	}
