@@ -3,12 +3,8 @@
 package transport
 
 import (
-	"fmt"
-	"os"
-	"strings"
 	"testing"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"event-dispatcher/broker"
@@ -65,33 +61,4 @@ func TestAllMetricsPassTheLinter(t *testing.T) {
 		m := s.gather()
 		return m["dispatcher_session_sockets"] == 1 && m["dispatcher_consumers{websocket}"] == 1
 	})
-	wantDocumented(t, s.Registry())
-}
-
-// wantDocumented compares the service's families with the list in the documentation.
-func wantDocumented(t *testing.T, registry prometheus.Gatherer) {
-	t.Helper()
-	families, err := registry.Gather()
-	if err != nil {
-		t.Fatal(err)
-	}
-	var want strings.Builder
-	for _, f := range families {
-		if !strings.HasPrefix(f.GetName(), "dispatcher_") {
-			continue // of Go and of the process
-		}
-		var labels []string
-		for _, l := range f.GetMetric()[0].GetLabel() {
-			labels = append(labels, l.GetName())
-		}
-		fmt.Fprintf(&want, "| `%s` | %s | %s | %s |\n", f.GetName(), strings.ToLower(f.GetType().String()), strings.Join(labels, ", "), f.GetHelp())
-	}
-	text, err := os.ReadFile("../docs/metrics.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, got, _ := strings.Cut(string(text), "|---|---|---|---|\n")
-	if got != want.String() {
-		t.Errorf("docs/metrics.md lists other metrics than there are; its table should be\n%s", &want)
-	}
 }
