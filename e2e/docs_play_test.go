@@ -108,11 +108,13 @@ func listensInPage(t *testing.T, text string) {
 
 // answers holds a command to print what stands below it, up to an ellipsis.
 func answers(t *testing.T, text string) {
-	addr := start(t, 1, "-shards", "2")[0]
-	command, want, _ := strings.Cut(strings.TrimPrefix(here(text, addr), "$ "), "\n")
-	want, _, _ = strings.Cut(want, "…")
-	out, _ := shell(t, t.TempDir(), command)
-	prints(t, out, want)
+	addr := start(t, 1)[0]
+	for part := range strings.SplitSeq(strings.TrimPrefix(here(text, addr), "$ "), "\n$ ") {
+		command, want, _ := strings.Cut(part, "\n")
+		want, _, _ = strings.Cut(want, "…")
+		out, _ := shell(t, t.TempDir(), command)
+		prints(t, out, want)
+	}
 }
 
 // goesOn plays the loop that goes on where its file ends.
