@@ -109,6 +109,26 @@ func TestEveryLinkLeadsSomewhere(t *testing.T) {
 	}
 }
 
+// Who is woken by an alert finds what to do.
+func TestEveryAlertHasItsHeading(t *testing.T) {
+	t.Parallel()
+	all := documents(t)
+	rules, err := os.ReadFile(filepath.Join(root, "deploy/prometheus/alerts.yml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	alert := regexp.MustCompile(`(?s)- alert: (\w+)\n.*?runbook_url: (\S+)#(\S+)\n`)
+	found := alert.FindAllStringSubmatch(string(rules), -1)
+	for _, m := range found {
+		if name, page, at := m[1], m[2], m[3]; at != anchor(name) || !slices.Contains(all[page].anchors, at) {
+			t.Errorf("%s leads to %s#%s, which is not its heading", name, page, at)
+		}
+	}
+	if n := strings.Count(string(rules), "- alert:"); len(found) != n || n < 5 {
+		t.Errorf("%d of %d alerts say where to look; want all", len(found), n)
+	}
+}
+
 func exists(below string) bool {
 	_, err := os.Stat(filepath.Join(root, filepath.FromSlash(below)))
 	return err == nil
