@@ -6,7 +6,8 @@ package nearest
 const longest = 64
 
 // Name is the one of names that typed probably means; empty if none is near. A name is
-// near if one or two letters are wrong, and fewer than half of them.
+// near if one or two letters are wrong, and fewer than half of them. Of two that are as
+// near, the one that comes first in the alphabet is meant.
 func Name(typed string, names []string) string { return within(2, typed, names) }
 
 // OneOff is Name for names that are like others' names: one letter may be wrong.
@@ -18,10 +19,10 @@ func within(most int, typed string, names []string) string {
 	}
 	best, least := "", most+1
 	for _, name := range names {
-		if len(name)-len(typed) >= least || len(typed)-len(name) >= least {
-			continue // it lacks as many letters
+		if len(name)-len(typed) > least || len(typed)-len(name) > least {
+			continue // it lacks more letters
 		}
-		if d := distance(typed, name); d < least && 2*d < len(typed) {
+		if d := distance(typed, name); (d < least || d == least && best > name) && 2*d < len(typed) {
 			best, least = name, d
 		}
 	}

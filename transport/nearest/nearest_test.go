@@ -20,6 +20,16 @@ func TestNameIsTheOneThatWasMeant(t *testing.T) {
 	}
 }
 
+// Names come from maps, in any order.
+func TestOfTwoThatAreAsNearTheFirstIsMeant(t *testing.T) {
+	t.Parallel()
+	for _, names := range [][]string{{"wire", "where"}, {"where", "wire"}} {
+		if got := Name("were", names); got != "where" {
+			t.Errorf("Name(were, %q) = %q; want where", names, got)
+		}
+	}
+}
+
 func TestOneOffIsWrongInOneLetter(t *testing.T) {
 	t.Parallel()
 	for typed, want := range map[string]string{"PROT": "PORT", "PORTS": "PORT", "PATH": "", "POTRS": "", "PORT": "PORT"} {
