@@ -152,6 +152,15 @@ func checks(t *testing.T, text string) {
 	}
 }
 
+// secures has the program check the command line for everything.
+func secures(t *testing.T, text string) {
+	id := newIdentity(t)
+	line := strings.NewReplacer("event_dispatcher", binary+" -check", "cert.pem", id.cert, "key.pem", id.key,
+		"access.toml", access(t, fmt.Sprintf("%x", sha256.Sum256([]byte("ed_x"))), `"consume"`)).Replace(text)
+	out, _ := shell(t, t.TempDir(), line)
+	prints(t, out, "configuration OK")
+}
+
 // grants reads the access file, with a whole hash and the file of keys.
 func grants(t *testing.T, text string) {
 	dir := t.TempDir()

@@ -125,6 +125,7 @@ var treatments = []treatment{
 	{file: "docs/operations.md", begin: "map $http_upgrade", elsewhere: "internal/proxies/proxies_test.go TestStreamIsNotBuffered"},
 	{file: "docs/operations.md", begin: "defaults", elsewhere: "internal/proxies/proxies_test.go TestStreamIsNotBuffered"},
 	{file: "docs/scale.md", begin: "event_dispatcher -relay", play: checks},
+	{file: "docs/secure.md", begin: "event_dispatcher -access", play: secures},
 	{file: "docs/secure.md", begin: "[anonymous]", play: grants},
 	{file: "docs/secure.md", begin: "token=", play: makesToken},
 	{file: "docs/secure.md", begin: "const {ticket}", play: usesTicket},
