@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -16,6 +17,7 @@ import (
 
 	"event-dispatcher/internal/program"
 	"event-dispatcher/internal/testkit"
+	"event-dispatcher/transport/access"
 )
 
 func TestExitCodesTellUsageFromFailure(t *testing.T) {
@@ -64,6 +66,27 @@ func TestExitCodesTellUsageFromFailure(t *testing.T) {
 			t.Errorf("%v event_dispatcher %s exits %d, stdout %q, stderr %.300q; want %d, %q, %q",
 				tt.env, tt.args, got, &stdout, &stderr, tt.code, tt.stdout, tt.stderr)
 		}
+	}
+}
+
+func TestWelcomeSaysWhatIsOpen(t *testing.T) {
+	t.Parallel()
+	_, hash := access.NewToken()
+	for rights, want := range map[string]string{
+		"":                                     "access   everybody may publish, consume, operate\n",
+		"[anonymous]\nroles = [\"publish\"]\n": "access   everybody may publish\n",
+		"[[tokens]]\nname = \"a\"\nsha256 = \"" + hash + "\"\nroles = [\"consume\"]\n": "access   nobody may anything without a token\n",
+	} {
+		args := []string{"-port", "127.0.0.1:0", "-log-format", "text"}
+		if rights != "" {
+			file := filepath.Join(t.TempDir(), "access.toml")
+			if err := os.WriteFile(file, []byte(rights), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			args = append(args, "-access", file)
+		}
+		p := program.Launch(t, program.Command(t, nil, args...))
+		testkit.Eventually(t, "it says "+want, func() bool { return strings.Contains(p.Log.String(), want) })
 	}
 }
 

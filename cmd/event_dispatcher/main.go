@@ -172,7 +172,7 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 	if people {
 		w := process.Welcome{
 			Version: process.Version(), Public: public[0].Addr(), TLS: doors.Public != nil,
-			AdminTLS: doors.Admin != nil, ConsoleOff: cfg.Transport.ConsoleOff, Limits: limitsText(cfg),
+			AdminTLS: doors.Admin != nil, ConsoleOff: cfg.Transport.ConsoleOff, Open: doors.Open(), Limits: limitsText(cfg),
 		}
 		if admin != nil {
 			w.Admin = admin.Addr()

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"go.uber.org/zap"
@@ -88,6 +89,21 @@ func (d *Doors) Close() {
 	d.Gate.Close()
 	d.Public.Close()
 	d.Admin.Close()
+}
+
+// Open says to people what is open.
+func (d *Doors) Open() string {
+	anonymous := d.Gate.Anonymous()
+	var may []string
+	for _, r := range []access.Right{access.Publish, access.Consume, access.Operate} {
+		if anonymous.Has(r) {
+			may = append(may, r.String())
+		}
+	}
+	if len(may) == 0 {
+		return "nobody may anything without a token"
+	}
+	return "everybody may " + strings.Join(may, ", ")
 }
 
 // Log says in one line what is open.

@@ -25,6 +25,7 @@ type Welcome struct {
 	Public, Admin net.Addr // Admin is nil if there is none
 	TLS, AdminTLS bool
 	ConsoleOff    bool
+	Open          string // what it is to everybody
 	Limits        string
 }
 
@@ -41,6 +42,7 @@ func (w Welcome) String() string {
 	}
 	fmt.Fprintf(&b, "  post     curl %s/api/events -d '{\"hello\":\"world\"}'\n", public)
 	fmt.Fprintf(&b, "  listen   curl -N %s/events\n", public)
+	fmt.Fprintf(&b, "  access   %s\n", w.Open)
 	fmt.Fprintf(&b, "  limits   %s\n\n", w.Limits)
 	return b.String()
 }
