@@ -104,7 +104,7 @@ func (s *Server) routes() []route {
 			{screens.DemoPath + "/*", readMethods, public, all, text, 0, s.demoFile},
 		}...)
 	}
-	return append(r, route{nowhere + "*", "", public, all, json, 0, s.nothing})
+	return append(r, route{nowhere + "*", "", public, all, json, 0, s.nothingForUsers})
 }
 
 // nowhere is below what has other paths, and has nothing itself but the format of its
@@ -148,6 +148,11 @@ func (s *Server) rejects(ctx *fasthttp.RequestCtx) { s.operate.Rejects(ctx, s.pa
 // nothing serves what is not there.
 func (s *Server) nothing(ctx *fasthttp.RequestCtx) {
 	s.refusals.Explain(ctx, refusal.NotFound, knownPaths)
+}
+
+// nothingForUsers serves what is not there among the paths of screens.
+func (s *Server) nothingForUsers(ctx *fasthttp.RequestCtx) {
+	s.refusals.Explain(ctx, refusal.NotFound, s.sign.toPath(ctx))
 }
 
 // knownPaths is for people who mistyped one.

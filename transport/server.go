@@ -153,16 +153,17 @@ func setDefault[T comparable](p *T, value T) {
 // first listener to the drain. Its methods may be called by any goroutine.
 type Server struct {
 	// Fixed after New.
-	public    *front.Front
-	admin     *front.Front
-	refusals  *refusal.Desk
-	clients   *client.Connections // nil: no limit
-	players   *ingest.Players
-	consumers *subscribe.Consumers
-	screens   *screens.Screens // nil: there are none
-	gate      *access.Gate     // nil: everybody may everything
-	operate   *operate.Operators
-	paths     []string // by which refusals are counted
+	public        *front.Front
+	admin         *front.Front
+	refusals      *refusal.Desk
+	clients       *client.Connections // nil: no limit
+	players       *ingest.Players
+	consumers     *subscribe.Consumers
+	screens       *screens.Screens // nil: there are none
+	gate          *access.Gate     // nil: everybody may everything
+	operate       *operate.Operators
+	paths         []string // by which refusals are counted
+	sign, signOps *signpost
 }
 
 // New returns a server over a broker and a pool, which it does not own.
@@ -226,14 +227,14 @@ func New(b *broker.Broker, p *stream.Pool, o Options) *Server {
 
 	routes := s.routes()
 	find, s.paths = places(routes)
-	outside, inside := s.signposts(o.Admin)
+	s.sign, s.signOps = s.signposts(o.Admin)
 	*outer = router{
 		table: newTable(routes, func(r route) bool { return r.on&public != 0 || r.on&operators != 0 && !o.Admin }),
-		front: s.public, cors: cors, gate: o.Gate, refusals: s.refusals, takeover: s.refuseTakeover, sign: outside,
+		front: s.public, cors: cors, gate: o.Gate, refusals: s.refusals, takeover: s.refuseTakeover, sign: s.sign,
 	}
 	*inner = router{
 		table: newTable(routes, func(r route) bool { return r.on&(admin|operators) != 0 }),
-		front: s.admin, cors: cors, gate: o.Gate, refusals: s.refusals, takeover: s.refuseTakeover, sign: inside, readOnly: true,
+		front: s.admin, cors: cors, gate: o.Gate, refusals: s.refusals, takeover: s.refuseTakeover, sign: s.signOps, readOnly: true,
 	}
 	s.public.Handle(outer.serve)
 	s.admin.Handle(inner.serve)

@@ -38,6 +38,7 @@ func TestRefusalsOfPathsSayWhereToGo(t *testing.T) {
 		{players, "GET", "/metrics", 405, "this path takes POST, not GET; GET is on the admin address", ""},
 		{players, "GET", "/reject", 404, knownPaths, "did you mean"},
 		{players, "POST", "/poc/nothing", 404, knownPaths, "address"},
+		{players, "POST", "/poc/submit_update_events", 404, "did you mean /poc/submit_update_event?", ""},
 
 		{ops, "GET", "/events", 404, "it is on the public port", ""},
 		{ops, "GET", "/ws/p/u", 404, "it is on the public port", ""},
