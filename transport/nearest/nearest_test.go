@@ -38,3 +38,13 @@ func TestOneOffIsWrongInOneLetter(t *testing.T) {
 		}
 	}
 }
+
+// Every 404 looks for a name, and anybody can have as many as he likes.
+func TestNamesAreFoundWithoutMemory(t *testing.T) {
+	names := []string{strings.Repeat("n", longest), strings.Repeat("n", longest+2), "/event-dispatcher"}
+	for _, typed := range []string{strings.Repeat("n", longest), "/event-dispatchers", strings.Repeat("x", longest)} {
+		if n := testing.AllocsPerRun(10, func() { Name(typed, names) }); n != 0 {
+			t.Errorf("Name(%q) allocates %v times; want never", typed, n)
+		}
+	}
+}
