@@ -121,7 +121,7 @@ func (d *draft) parameter(name, value string) error {
 // Meant is the parameter of a stream that a name which is none probably stands for;
 // empty if there is none like it.
 func Meant(unknown string) string {
-	return nearest.Name(unknown, append(slices.Collect(maps.Keys(parameters)), "lastEventId", "name", "token"))
+	return nearest.Name(unknown, append(slices.Sorted(maps.Keys(parameters)), "lastEventId", "name", "token"))
 }
 
 // other takes a parameter that the view is not made of.
