@@ -100,28 +100,35 @@ func TestOnlyWhoMakesNoProgressIsCut(t *testing.T) {
 		return ""
 	})
 	start := time.Now()
-	alive := func(now time.Time, acknowledged int) (is bool) {
+	// A write that the kernel takes meanwhile is progress in real time, so each step
+	// says itself when the last progress was.
+	alive := func(progress, now time.Time, acknowledged int) (is bool, last time.Time) {
 		r.inLoop(func(l *loop) {
-			if c := l.slots[0]; c != nil && acknowledged > 0 {
+			if c := l.slots[0]; c != nil {
+				c.lag.progress, c.lag.queued = progress, false
 				c.lag.backlog = unacknowledged(int(c.fd)) + acknowledged
 			}
 			l.cutStalled(now)
-			is = len(l.slots) > len(l.free)
+			if is = len(l.slots) > len(l.free); is {
+				last = l.slots[0].lag.progress
+			}
 		})
-		return is
+		return is, last
 	}
-	if !alive(start.Add(59*time.Minute), 0) {
+	if is, _ := alive(start, start.Add(59*time.Minute), 0); !is {
 		t.Fatal("cut before the stall limit")
 	}
-	if !alive(start.Add(61*time.Minute), 1) {
-		t.Fatal("cut although its peer acknowledges")
+	begunAnew := start.Add(61 * time.Minute)
+	if is, last := alive(start, begunAnew, 1); !is || !last.Equal(begunAnew) {
+		t.Fatalf("alive %v, last progress at %v; want what its peer acknowledges to be progress", is, last)
 	}
-	if !alive(start.Add(120*time.Minute), 0) {
+	if is, _ := alive(begunAnew, start.Add(120*time.Minute), 0); !is {
 		t.Fatal("cut before the stall limit, which began anew")
 	}
 	now := start.Add(120 * time.Minute)
 	eventually(t, func() string { // it may acknowledge a last byte meanwhile
-		if now = now.Add(61 * time.Minute); alive(now, 0) {
+		now = now.Add(61 * time.Minute)
+		if is, _ := alive(begunAnew, now, 0); is {
 			return "not cut at the stall limit"
 		}
 		return ""
