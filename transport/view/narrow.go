@@ -12,7 +12,7 @@ import (
 // Format and Pace do not count.
 //
 // If the grant has members, v may ask about those only: otherwise a consumer
-// could find out by where, or by what conflation leaves, what it may not see.
+// could find out by where, by a sample, or by what conflation leaves, what it may not see.
 //
 // The error is a [ParamError], about the parameter that goes too far, or [ErrTooMany].
 func (r *Registry) Narrow(v, grant View) (View, error) {
@@ -52,7 +52,8 @@ func (v View) outside(granted [][]string) string {
 		}
 		switch {
 		case s.sample.share == 0:
-		case s.sample.by == nil: // the hash of all of an event says little of a member
+		case s.sample.by == nil: // the hash is of all of an event: a few shares of it tell a member that is hidden
+			return "sample"
 		case !within(s.sample.by):
 			return "by"
 		}

@@ -2,6 +2,7 @@ package view
 
 import (
 	"errors"
+	"fmt"
 	"net/url"
 	"testing"
 )
@@ -24,6 +25,9 @@ func TestNarrow(t *testing.T) {
 		{"where=b.c=1", "members=b", "shards=0,1,2&where=b.c=1&members=b"},
 		{"where=b=1", "members=b.c", "where"},
 		{"sample=0.5&by=a", "members=b", "by"},
+		{"sample=0.5", "members=b", "sample"}, // a hash of what is hidden, too
+		{"sample=1", "members=b", "shards=0,1,2&members=b"},
+		{"sample=0.5&by=b", "members=b", "shards=0,1,2&sample=0.5&by=b&members=b"},
 		{"every=1s&latest=a", "members=b", "latest"},
 		{"sample=0.5&by=a", "sample=0.1&by=a", "shards=0,1,2&sample=0.1&by=a"},
 		{"sample=0.1&by=a", "sample=0.5&by=a", "shards=0,1,2&sample=0.1&by=a"},
@@ -55,5 +59,38 @@ func TestNarrow(t *testing.T) {
 		if again, err := r.Narrow(narrow, grant); err != nil || again != narrow {
 			t.Errorf("%s within %s, twice, is %s, %v", tt.query, tt.grant, again.Canonical(), err)
 		}
+	}
+}
+
+// What a consumer with a grant of members sees of an event does not depend on what is
+// hidden from it, whatever it samples by.
+func TestWhatIsHiddenDoesNotDecideWhoSeesAnEvent(t *testing.T) {
+	b, r := newBroker(t), NewRegistry(Options{})
+	grant, _, err := r.Parse(b, args("members=session_id"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	told := 0
+	for _, query := range []string{"sample=%g", "sample=%g&by=session_id", "sample=%g&by=user_ip"} {
+		for k := range 30 {
+			v, _, err := r.Parse(b, args(fmt.Sprintf(query, float64(k+1)/31)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if v, err = r.Narrow(v, grant); err != nil {
+				continue
+			}
+			told++
+			first := v.Select.Match([]byte(`{"session_id":"s","user_ip":"192.0.2.0"}`))
+			for ip := range 256 {
+				event := fmt.Appendf(nil, `{"session_id":"s","user_ip":"192.0.2.%d"}`, ip)
+				if v.Select.Match(event) != first {
+					t.Fatalf("%s of 192.0.2.0 passes: %v; 192.0.2.%d not so", v.Canonical(), first, ip)
+				}
+			}
+		}
+	}
+	if told != 30 {
+		t.Errorf("%d samples are served; want those by a member that is granted", told)
 	}
 }
