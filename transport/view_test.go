@@ -1,7 +1,11 @@
 package transport
 
 import (
+	"bufio"
 	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
 	"strings"
 	"testing"
 )
@@ -33,5 +37,39 @@ func TestViewSaysWhatAStreamWouldShow(t *testing.T) {
 	}
 	if a := s.send(request("GET", "/events/view?where=a..b=1", "")); a.status != 400 || a.reason() != "parameter" {
 		t.Errorf("GET /events/view with a wrong condition = %d %q; want 400", a.status, a.body)
+	}
+}
+
+// Who holds no stream keeps nobody from theirs, however much it asks.
+func TestAskingWhatAViewIsTakesNoPlace(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	conn := s.dial()
+	in := bufio.NewReader(conn)
+	for n := range 10_000 {
+		if _, err := io.WriteString(conn, fmt.Sprintf("GET /events/view?where=a!=%d&members=b%d HTTP/1.1\r\nHost: a\r\n\r\n", n, n)); err != nil {
+			t.Fatal(err)
+		}
+		resp, err := http.ReadResponse(in, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.Copy(io.Discard, resp.Body); err != nil || resp.StatusCode != 200 {
+			t.Fatalf("query %d = %d, %v; want 200", n, resp.StatusCode, err)
+		}
+	}
+	for n := range 300 { // more than -max-general-views
+		if resp := s.head(s.addr, request("HEAD", fmt.Sprintf("/events?where=a!=%d", n), "")); resp.StatusCode != 200 {
+			t.Fatalf("HEAD of view %d = %d; want 200", n, resp.StatusCode)
+		}
+	}
+	for _, part := range []string{"general", "members"} {
+		if n := s.gather()["dispatcher_view_parts{"+part+"}"]; n != 0 {
+			t.Errorf("%v %s views are in use; want none where nobody has a stream", n, part)
+		}
+	}
+	s.listen("/events?where=a!=x")
+	if n := s.gather()["dispatcher_view_parts{general}"]; n != 1 {
+		t.Errorf("%v general views are in use; want that of the stream", n)
 	}
 }

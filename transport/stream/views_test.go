@@ -30,7 +30,7 @@ func (v views) of(query string) view.View {
 	if err != nil {
 		v.t.Fatal(err)
 	}
-	got, unknown, err := v.registry.ParseOver(wire.Format{}, v.broker, func(yield func(k, v []byte) bool) {
+	got, unknown, err := v.registry.Parse(v.broker, func(yield func(k, v []byte) bool) {
 		for k, list := range values {
 			for _, v := range list {
 				if !yield([]byte(k), []byte(v)) {

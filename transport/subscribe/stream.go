@@ -167,8 +167,13 @@ type asked struct {
 	unknown []string // parameters that mean nothing here
 }
 
-// admit finds a place for a consumer, and the text of its opening.
+// admit finds a place for a consumer, and the text of its opening. Only now does its
+// view take a place among those that are in use.
 func (c *Consumers) admit(asked asked) (stream.Ticket, string, error) {
+	var err error
+	if asked.view, err = c.options.Views.Intern(asked.view); err != nil {
+		return stream.Ticket{}, "", err
+	}
 	opening := c.opening(asked.view, asked.unknown)
 	if asked.after == "" {
 		ticket, err := c.options.Pool.Admit(asked.view)
@@ -188,18 +193,15 @@ func (c *Consumers) admit(asked asked) (stream.Ticket, string, error) {
 // ask reads what a consumer asks for by its query and its headers. It answers and
 // reports false if that cannot be served.
 func (c *Consumers) ask(ctx *fasthttp.RequestCtx, format wire.Format) (asked, bool) {
-	v, unknown, err := c.options.Views.ParseOver(format, c.options.Broker, ctx.QueryArgs().All())
+	v, unknown, err := c.options.Views.Check(format, c.options.Broker, ctx.QueryArgs().All())
 	var param *view.ParamError
 	switch {
 	case err == nil:
-	case errors.As(err, &param) && param.Param == "shards":
-		c.options.Refusals.Reject(ctx, refusal.Shards)
-	case errors.As(err, &param):
+	case errors.As(err, &param) && param.Param != "shards":
 		c.options.Refusals.Explain(ctx, reasonOfParam(param), param.Error())
+		return asked{}, false
 	default:
-		c.options.Refusals.Reject(ctx, refusal.Views)
-	}
-	if err != nil {
+		c.options.Refusals.Reject(ctx, refusal.Shards)
 		return asked{}, false
 	}
 	if v, err = c.confine(v, access.GrantOf(ctx)); err != nil {
@@ -307,12 +309,12 @@ func (c *Consumers) refuse(ctx *fasthttp.RequestCtx, f wire.Format, reason refus
 	ctx.Response.SetBody(wire.AppendRetry(nil, stream.Jitter(low, high)))
 }
 
-// reasonOf is why a pool has no place.
+// reasonOf is why there is no place for a consumer.
 func reasonOf(err error) refusal.Reason {
 	switch {
 	case errors.Is(err, stream.ErrDraining):
 		return refusal.Draining
-	case errors.Is(err, stream.ErrViews):
+	case errors.Is(err, stream.ErrViews), errors.Is(err, view.ErrTooMany):
 		return refusal.Views
 	}
 	return refusal.Consumers

@@ -8,7 +8,9 @@
 //
 //	?where=event_name=ERROR,STOP&members=session_id,data.position&wire=ndjson
 //	   │
-//	   │ Registry.Parse: checked, sorted, the same pointers for the same wish
+//	   │ Registry.Check: checked and sorted
+//	   │ Narrow: as far as a grant goes
+//	   │ Registry.Intern: the same pointers for the same wish
 //	   ▼
 //	View{Shards, Select ──────────────┐ Shape, Format, Pace}
 //	                                  │
@@ -53,7 +55,7 @@
 // # Invariants
 //
 //  1. A Select, a Shape and a Path do not change once they are in a View.
-//  2. Two Views from one Registry are equal if and only if their normalised
+//  2. Two Views that one Registry interned are equal if and only if their normalised
 //     queries ([View.Canonical]) and what headers chose are.
 //  3. [Matcher.Match] returns exactly the selections whose [Select.Match] says true.
 //  4. The Registry holds only weak pointers: what a stranger asked for goes with the

@@ -6,21 +6,36 @@ import (
 	"event-dispatcher/broker"
 )
 
-// Narrow returns what v asks for as far as a grant goes: a view that the consumer
-// cannot leave. An event passes if both views pass it, and of it only members that are in both
-// are written. How it is framed and how often is the consumer's choice; the grant's
-// Format and Pace do not count.
+// Narrow returns what v asks for as far as grants go: a view that the consumer
+// cannot leave. An event passes if all views pass it, and of it only members that are in all
+// are written. How it is framed and how often is the consumer's choice; a grant's
+// Format and Pace do not count. The result may be equal to other views and not the same.
 //
-// If the grant has members, v may ask about those only: otherwise a consumer
+// If a grant has members, v may ask about those only: otherwise a consumer
 // could find out by where, by a sample, or by what conflation leaves, what it may not see.
+// Grants may ask about what each other hides.
 //
-// The error is a [ParamError], about the parameter that goes too far, or [ErrTooMany].
-func (r *Registry) Narrow(v, grant View) (View, error) {
-	if grant.Shape != nil {
+// The error is a [ParamError], about the parameter that goes too far.
+func Narrow(v View, grants ...View) (View, error) {
+	for _, grant := range grants {
+		if grant.Shape == nil {
+			continue
+		}
 		if param := v.outside(grant.Shape.paths); param != "" {
 			return View{}, &ParamError{Param: param, Reason: "about a member that the grant does not include"}
 		}
 	}
+	for _, grant := range grants {
+		var err error
+		if v, err = v.within(grant); err != nil {
+			return View{}, err
+		}
+	}
+	return v, nil
+}
+
+// within returns what is in both views.
+func (v View) within(grant View) (View, error) {
 	if v.Shards &= grant.Shards; v.Shards == broker.ShardSet(0) {
 		return View{}, &ParamError{Param: "shards", Reason: "none of them is granted"}
 	}
@@ -36,7 +51,7 @@ func (r *Registry) Narrow(v, grant View) (View, error) {
 			return View{}, &ParamError{Param: "members", Reason: "none of them is granted"}
 		}
 	}
-	return r.intern(v)
+	return v, nil
 }
 
 // outside returns the parameter that asks about a member in none of the paths.

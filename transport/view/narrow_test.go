@@ -43,7 +43,7 @@ func TestNarrow(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		narrow, err := r.Narrow(v, grant)
+		narrow, err := Narrow(v, grant)
 		got, _ := url.QueryUnescape(narrow.Canonical())
 		var bad *ParamError
 		if errors.As(err, &bad) {
@@ -56,8 +56,35 @@ func TestNarrow(t *testing.T) {
 		if err != nil {
 			continue
 		}
-		if again, err := r.Narrow(narrow, grant); err != nil || again != narrow {
+		if narrow, err = r.Intern(narrow); err != nil {
+			t.Fatal(err)
+		}
+		again, err := Narrow(narrow, grant)
+		if again, _ = r.Intern(again); err != nil || again != narrow {
 			t.Errorf("%s within %s, twice, is %s, %v", tt.query, tt.grant, again.Canonical(), err)
+		}
+	}
+}
+
+// An issuer's view and that of its token may each speak of what the other hides.
+func TestNarrowByMoreThanOneGrant(t *testing.T) {
+	b, r := newBroker(t), NewRegistry(Options{})
+	view := func(query string) View {
+		v, _, err := r.Parse(b, args(query))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+	tenant, sampled, members := view("where=tenant=a"), view("sample=0.5"), view("members=x")
+	for _, grants := range [][]View{{tenant, sampled, members}, {members, tenant, sampled}} {
+		v, err := Narrow(view("where=x"), grants...)
+		got, _ := url.QueryUnescape(v.Canonical())
+		if want := "shards=0,1,2&where=tenant=a&where=x&sample=0.5&members=x"; err != nil || got != want {
+			t.Errorf("%s, %v; want %s", got, err, want)
+		}
+		if v, err := Narrow(view("where=tenant=b"), grants...); err == nil {
+			t.Errorf("a condition on a hidden member is served: %s", v.Canonical())
 		}
 	}
 }
@@ -77,7 +104,7 @@ func TestWhatIsHiddenDoesNotDecideWhoSeesAnEvent(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if v, err = r.Narrow(v, grant); err != nil {
+			if v, err = Narrow(v, grant); err != nil {
 				continue
 			}
 			told++

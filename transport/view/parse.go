@@ -18,30 +18,26 @@ type Shards interface {
 	ParseShards(list string) (broker.ShardSet, error)
 }
 
-// Parse makes the view that a query asks for. args yields the parameters in their
-// order, percent-decoded once; they are borrowed until Parse returns.
+// Parse is [Registry.Check] and [Registry.Intern] for a consumer whose headers chose
+// nothing. The error is a [ParamError] or [ErrTooMany].
+func (r *Registry) Parse(b Shards, args iter.Seq2[[]byte, []byte]) (v View, unknown []string, err error) {
+	v, unknown, err = r.Check(wire.Format{}, b, args)
+	if err == nil {
+		v, err = r.Intern(v)
+	}
+	return v, unknown, err
+}
+
+// Check makes the view that a query asks for, of a consumer whose headers chose a
+// format already: a parameter that is there wins over it. args yields the parameters
+// in their order, percent-decoded once; they are borrowed until Check returns. The view
+// may be equal to others and not the same, and does not count as in use.
 //
 // unknown are the names of parameters that mean nothing here, for the opening
 // comment: letters, digits and _ only, few and short. Parameters that others read
 // (token, replay, name, lastEventId) are known; lastEventId also asks for ids.
 //
-// The error is a [ParamError] or [ErrTooMany].
-func (r *Registry) Parse(b Shards, args iter.Seq2[[]byte, []byte]) (v View, unknown []string, err error) {
-	return r.ParseOver(wire.Format{}, b, args)
-}
-
-// ParseOver is Parse for a consumer whose headers chose a format already. A
-// parameter that is there wins over it.
-func (r *Registry) ParseOver(format wire.Format, b Shards, args iter.Seq2[[]byte, []byte]) (v View, unknown []string, err error) {
-	v, unknown, err = r.Check(format, b, args)
-	if err == nil {
-		v, err = r.intern(v)
-	}
-	return v, unknown, err
-}
-
-// Check is ParseOver for a view that is only to be shown. It may be equal to others and
-// not the same, and does not count as in use.
+// The error is a [ParamError].
 func (r *Registry) Check(format wire.Format, b Shards, args iter.Seq2[[]byte, []byte]) (v View, unknown []string, err error) {
 	d := draft{options: &r.options, shards: b}
 	d.view.Format = format

@@ -162,7 +162,7 @@ func TestParametersWinOverHeaders(t *testing.T) {
 		{"encoding=identity", wire.Format{Kind: wire.NDJSON, Unchunked: true}},
 		{"wire=ws", wire.Format{Kind: wire.WebSocket, Unchunked: true}},
 	} {
-		v, _, err := r.ParseOver(header, b, args(tt.query))
+		v, _, err := r.Check(header, b, args(tt.query))
 		if err != nil || v.Format != tt.want {
 			t.Errorf("%s: %+v, %v; want %+v", tt.query, v.Format, err, tt.want)
 		}

@@ -56,7 +56,7 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// ErrTooMany is returned by Parse when as many different views are in use as
+// ErrTooMany is returned by Intern when as many different views are in use as
 // there may be. It is not the fault of the one who asks.
 var ErrTooMany = errors.New("too many different views are in use; try again later, or ask for one that others use")
 
@@ -89,8 +89,10 @@ func (r *Registry) InUse() InUse {
 	return InUse{r.selects.sweep(), r.general.sweep(), r.shapes.sweep(), r.paths.sweep()}
 }
 
-// intern replaces what the view points to by what equal views point to.
-func (r *Registry) intern(v View) (View, error) {
+// Intern replaces what the view points to by what equal views point to. From then on it
+// counts as in use, so it is for who opens a stream and not for who only asks. The error
+// is [ErrTooMany].
+func (r *Registry) Intern(v View) (View, error) {
 	if v.Select == nil && v.Shape == nil && v.Pace.Latest == nil {
 		return v, nil // most consumers take no lock
 	}
