@@ -145,10 +145,11 @@ type state struct {
 	tokens    map[hash]*Grant
 	issuers   map[string]*issuer // by the claim iss
 	verified  verified           // JWTs that were good
+	buckets   *buckets           // of their subjects; goes from one state to the next
 }
 
 func (f *file) state(checkView func(string) error) (*state, error) {
-	s := &state{tokens: map[hash]*Grant{}, issuers: map[string]*issuer{}}
+	s := &state{tokens: map[hash]*Grant{}, issuers: map[string]*issuer{}, buckets: &buckets{}}
 	names := map[string]bool{"anonymous": true}
 	check := func(what, name, view string, roles []string) (Rights, []string, error) {
 		if !validName(name) {

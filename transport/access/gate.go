@@ -126,6 +126,7 @@ func (g *Gate) Reload() error {
 
 // keepRates lets a reload not refill the buckets of limits that are as before.
 func (s *state) keepRates(before *state) {
+	s.buckets = before.buckets
 	for h, g := range s.tokens {
 		if old := before.tokens[h]; old != nil && old.limit != nil && g.limit != nil && old.limit.Limit() == g.limit.Limit() {
 			g.limit = old.limit

@@ -99,7 +99,7 @@ func limiter(perSecond float64) *rate.Limiter {
 // A source is where a grant comes from.
 type source struct {
 	kind             sourceKind
-	hash             hash   // of the token
+	hash             hash   // of the token; of a JWT's issuer and subject. It is whom rates and tickets are counted for
 	issuer, audience string // of a JWT
 	key              hash   // of the key that signed it
 }

@@ -119,14 +119,15 @@ func (s *state) verify(credential string) (*Grant, Refusal) {
 	case err != nil:
 		return nil, BadCredential
 	}
-	return is.grant(&c, by)
+	return is.grant(&c, by, s.buckets)
 }
 
-func (is *issuer) grant(c *claims, by *key) (*Grant, Refusal) {
+func (is *issuer) grant(c *claims, by *key, b *buckets) (*Grant, Refusal) {
+	whose := hashOf(fmt.Appendf(nil, "%q %q", is.issuer, c.Subject))
 	g := &Grant{
 		Name: is.name + "/" + printable(c.Subject), Rights: is.rights, Views: is.views, Subject: c.Subject, Users: is.users,
-		limit: limiter(is.rate), expires: c.ExpiresAt.Add(Leeway),
-		source: source{kind: fromJWT, issuer: is.issuer, audience: is.audience, key: by.print},
+		limit: b.of(whose, is.rate, time.Now()), expires: c.ExpiresAt.Add(Leeway),
+		source: source{kind: fromJWT, hash: whose, issuer: is.issuer, audience: is.audience, key: by.print},
 	}
 	if c.Roles != nil {
 		g.Rights = 0

@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
+	"golang.org/x/time/rate"
 )
 
 func b64(p []byte) string { return base64.RawURLEncoding.EncodeToString(p) }
@@ -355,4 +356,42 @@ func FuzzCredentials(f *testing.F) {
 			t.Errorf("a ticket is picked: %q", picked)
 		}
 	})
+}
+
+// The rate of a JWT is that of its subject, whose bucket no new JWT and no reload fills
+// again.
+func TestASubjectHasOneRate(t *testing.T) {
+	g, path := openIssuer(t, "", map[string]any{"rate": 2.0}, "EdDSA")
+	sign := func(subject string, n int) string {
+		return signers()["EdDSA"].sign(t, good(jwt.MapClaims{"sub": subject, "jti": fmt.Sprint(n)}), nil)
+	}
+	limit := func(subject string, n int) *rate.Limiter {
+		grant, r := g.ask(bearing(sign(subject, n)), Publish)
+		if r != Granted {
+			t.Fatal(r)
+		}
+		return grant.Limit()
+	}
+	now, let := time.Now(), 0
+	for n := range 10 {
+		if limit("alice", n).AllowN(now, 1) {
+			let++
+		}
+		if err := g.Reload(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if let != 2 {
+		t.Errorf("%d events of alice came in at once; want her rate's 2", let)
+	}
+	if !limit("bob", 0).AllowN(now, 1) {
+		t.Error("bob has no rate of his own")
+	}
+	issuerFile(t, "", path, map[string]any{"rate": 3.0}, "EdDSA")
+	if err := g.Reload(); err != nil {
+		t.Fatal(err)
+	}
+	if got := limit("alice", 0).Limit(); got != 3 {
+		t.Errorf("with another rate in the file alice has %v; want 3", got)
+	}
 }

@@ -1,6 +1,7 @@
 package access
 
 import (
+	"slices"
 	"sync"
 	"time"
 
@@ -19,8 +20,8 @@ type tickets struct {
 
 	mu    sync.Mutex
 	all   map[hash]ticket
-	order []hash        // as they were made, so as they expire; may hold some that were used
-	of    map[*life]int // how many one grant has
+	order []hash       // as they were made, so as they expire; may hold some that were used
+	of    map[hash]int // how many wait, by the source of their grant
 }
 
 type ticket struct {
@@ -28,7 +29,7 @@ type ticket struct {
 	until time.Time
 }
 
-// share is the part of the table that one grant may have.
+// share is the part of the table that one token, or one subject of JWTs, may have.
 const share = 4
 
 // A TicketAnswer is what POST /tickets answers.
@@ -71,15 +72,15 @@ func (t *tickets) add(h hash, grant *Grant, now time.Time) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.purgeLocked(now)
-	if len(t.all) >= t.max || t.of[grant.life] >= max(1, t.max/share) {
+	if len(t.all) >= t.max || t.of[grant.source.hash] >= max(1, t.max/share) {
 		return false
 	}
 	if t.all == nil {
-		t.all, t.of = map[hash]ticket{}, map[*life]int{}
+		t.all, t.of = map[hash]ticket{}, map[hash]int{}
 	}
 	t.all[h] = ticket{grant, now.Add(TicketLife)}
 	t.order = append(t.order, h)
-	t.of[grant.life]++
+	t.of[grant.source.hash]++
 	return true
 }
 
@@ -96,7 +97,8 @@ func (t *tickets) take(h hash, now time.Time) *Grant {
 	return found.grant
 }
 
-// purgeLocked drops what is too old, and from the order what was used.
+// purgeLocked drops what is too old, and from the order what was used: at once if
+// nothing older waits, otherwise when it is most of the order.
 func (t *tickets) purgeLocked(now time.Time) {
 	n := 0
 	for ; n < len(t.order); n++ {
@@ -109,15 +111,20 @@ func (t *tickets) purgeLocked(now time.Time) {
 			t.dropLocked(h, found)
 		}
 	}
-	if t.order = t.order[n:]; len(t.order) == 0 {
+	t.order = t.order[n:]
+	switch {
+	case len(t.order) == 0:
 		t.order = nil
+	case len(t.order) > 2*len(t.all)+16:
+		t.order = slices.DeleteFunc(t.order, func(h hash) bool { _, waits := t.all[h]; return !waits })
 	}
 }
 
 func (t *tickets) dropLocked(h hash, found ticket) {
 	delete(t.all, h)
-	if t.of[found.grant.life]--; t.of[found.grant.life] == 0 {
-		delete(t.of, found.grant.life)
+	whose := found.grant.source.hash
+	if t.of[whose]--; t.of[whose] == 0 {
+		delete(t.of, whose)
 	}
 }
 

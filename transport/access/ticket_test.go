@@ -129,6 +129,71 @@ func TestTicketsAreBounded(t *testing.T) {
 	}
 }
 
+// A quarter is one holder's however often the file is read, and however many JWTs its
+// issuer signs for it.
+func TestOneHolderHasAQuarterOfTheTickets(t *testing.T) {
+	now := time.Now()
+	jwt := func(subject string, n int) string {
+		return signers()["EdDSA"].sign(t, good(map[string]any{"sub": subject, "jti": fmt.Sprint(n)}), nil)
+	}
+	file, _, _ := open(t, usual())
+	issuer, _ := openIssuer(t, "", nil, "EdDSA")
+	for name, tt := range map[string]struct {
+		gate       *Gate
+		credential func(n int) string
+	}{
+		"a token over reloads": {file, func(int) string { return tool }},
+		"JWTs of a subject":    {issuer, func(n int) string { return jwt("one", n) }},
+	} {
+		g, made := tt.gate, 0
+		g.tickets.max = 16
+		for n := range 16 {
+			grant, r := g.ask(bearing(tt.credential(n)), Consume)
+			if r != Granted {
+				t.Fatal(name, r)
+			}
+			if _, r = g.Ticket(grant, now); r == Granted {
+				made++
+			} else if r != TooManyTickets {
+				t.Fatal(name, r)
+			}
+			if err := g.Reload(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if made != 16/share {
+			t.Errorf("%s: %d tickets of %d; want a quarter", name, made, g.tickets.max)
+		}
+	}
+	other, _ := issuer.ask(bearing(jwt("two", 0)), Consume)
+	if _, r := issuer.Ticket(other, now); r != Granted {
+		t.Errorf("another subject got none: %q", r)
+	}
+}
+
+// Tickets that are used leave nothing behind while an older one waits.
+func TestUsedTicketsAreForgotten(t *testing.T) {
+	g, _, _ := open(t, usual())
+	tools, _ := g.ask(bearing(tool), Consume)
+	now := time.Now()
+	waits, _ := g.Ticket(tools, now)
+	for range 10_000 {
+		ticket, r := g.Ticket(tools, now)
+		if r != Granted {
+			t.Fatal(r)
+		}
+		if _, r := g.redeem([]byte(ticket), now); r != Granted {
+			t.Fatal(r)
+		}
+	}
+	if n := len(g.tickets.order); n > 64 {
+		t.Errorf("%d are in order where one waits", n)
+	}
+	if _, r := g.redeem([]byte(waits), now); r != Granted {
+		t.Errorf("the one that waited: %q", r)
+	}
+}
+
 func TestATicketThatManyShowIsUsedOnce(t *testing.T) {
 	g, _, _ := open(t, usual())
 	for range 50 {
