@@ -333,6 +333,32 @@ func TestSessionsAreTheTokensOwn(t *testing.T) {
 	}
 }
 
+// A view says what of the events may be seen, and nothing of it is about sessions.
+func TestAViewShowsNoSessionsOfOthers(t *testing.T) {
+	t.Parallel()
+	hash := sha256.Sum256([]byte("confined"))
+	_, change := withAccess(t, nil, fmt.Sprintf("[[tokens]]\nname = \"confined\"\nsha256 = %q\nroles = [\"consume\"]\nview = \"where=tenant=a\"\nusers = [\"u\"]\n", hex.EncodeToString(hash[:])))
+	s := start(t, change, withSessions(t, screens.HubOptions{}))
+	for _, tt := range []struct {
+		user, credentials string
+		status            int
+	}{
+		{"u", "Authorization: Bearer confined", 200},
+		{"bob", "Authorization: Bearer confined", 403},
+		{"bob", bearer("consume"), 200},
+	} {
+		for _, method := range []string{"GET", "HEAD"} {
+			resp := s.head(s.addr, request(method, "/poc/replay_event_data/"+tt.user, "", tt.credentials))
+			if resp.StatusCode != tt.status {
+				t.Errorf("%s what is stored of %s by %q = %d; want %d", method, tt.user, tt.credentials, resp.StatusCode, tt.status)
+			}
+		}
+	}
+	if a := s.send(request("GET", "/poc/replay_event_data/bob", "", "Authorization: Bearer confined")); !strings.Contains(a.body, `"subject"`) {
+		t.Errorf("the refusal is %q; want the reason subject", a.body)
+	}
+}
+
 // A body that is refused is not waited for, nor kept.
 func TestACredentialIsCheckedBeforeTheBody(t *testing.T) {
 	t.Parallel()

@@ -175,6 +175,11 @@ func (s *Screens) Latest(ctx *fasthttp.RequestCtx) {
 		s.options.Refusals.Reject(ctx, refusal.UserPath)
 		return
 	}
+	// A view confines who has it to a part of the events, and says nothing of sessions.
+	if g := access.GrantOf(ctx); len(g.Views) > 0 && !g.SpeaksFor(user) {
+		s.options.Refusals.Reject(ctx, refusal.Subject)
+		return
+	}
 	var answer latestEvents
 	for _, e := range s.options.Sessions.Latest(user) {
 		e.Origin = ""
