@@ -177,12 +177,17 @@ func printable(text string) string {
 
 // verified keeps the credentials that were good: a signature takes 30 to 100 µs.
 type verified struct {
-	mu  sync.RWMutex
-	all map[hash]*known
+	mu    sync.RWMutex
+	all   map[hash]*known
+	bytes int // what all of them take
 }
 
-// maxVerified is how many are remembered; others are verified again.
-const maxVerified = 10_000
+// maxVerified and maxVerifiedBytes are how many are remembered; others are verified
+// again.
+const (
+	maxVerified      = 10_000
+	maxVerifiedBytes = 16 << 20
+)
 
 func (v *verified) get(h hash) *known {
 	v.mu.RLock()
@@ -200,12 +205,18 @@ func (v *verified) add(h hash, k *known) *known {
 	if v.all == nil {
 		v.all = map[hash]*known{}
 	}
-	for other := range v.all { // any one: maps begin anywhere
-		if len(v.all) < maxVerified {
+	for other, o := range v.all { // any one: maps begin anywhere
+		if len(v.all) < maxVerified && v.bytes+k.size() <= maxVerifiedBytes {
 			break
 		}
+		v.bytes -= o.size()
 		delete(v.all, other)
 	}
 	v.all[h] = k
+	v.bytes += k.size()
 	return k
 }
+
+// size is what a credential takes, in bytes: itself, and the claims in its grant, which
+// are no longer.
+func (k *known) size() int { return 2*len(k.header) + 512 }

@@ -395,3 +395,33 @@ func TestASubjectHasOneRate(t *testing.T) {
 		t.Errorf("with another rate in the file alice has %v; want 3", got)
 	}
 }
+
+// However large JWTs are, what is remembered of them has a bound.
+func TestRememberedJWTsAreBounded(t *testing.T) {
+	v := &verified{}
+	add := func(n, size int) {
+		h := hashOf(fmt.Append(nil, n))
+		k := &known{header: make([]byte, size)}
+		if v.add(h, k) != k || v.get(h) != k {
+			t.Fatalf("credential %d of %d bytes is not remembered", n, size)
+		}
+	}
+	sum := func() (bytes int) {
+		for _, k := range v.all {
+			bytes += len(k.header)
+		}
+		return bytes
+	}
+	for n := range 4000 {
+		add(n, maxCredential)
+	}
+	if got := sum(); got > maxVerifiedBytes || got < maxVerifiedBytes/4 {
+		t.Errorf("%d bytes of headers are remembered of at most %d", got, maxVerifiedBytes)
+	}
+	for n := range 20_000 {
+		add(4000+n, 100)
+	}
+	if n := len(v.all); n != maxVerified {
+		t.Errorf("%d small ones are remembered; want %d", n, maxVerified)
+	}
+}
