@@ -192,8 +192,9 @@ func New(b *broker.Broker, p *stream.Pool, o Options) *Server {
 	hall.BeforeBody = outer.beforeBody(func(ctx *fasthttp.RequestCtx) (refusal.Reason, bool) { return s.players.BeforeBody(ctx) })
 	s.public = front.New(hall)
 
+	rates := client.NewRates(o.IngestRate, o.ClientRate, addresses, ownRate(o.Gate))
 	s.players = ingest.New(ingest.Options{
-		Broker: b, Relay: o.Relay, Addresses: addresses, Rates: client.NewRates(o.IngestRate, o.ClientRate, addresses, ownRate(o.Gate)),
+		Broker: b, Relay: o.Relay, Addresses: addresses, Rates: rates,
 		Refusals: s.refusals, MaxBody: o.MaxBody, MaxBatch: o.MaxBatch, Add: o.Add, UserIP: o.UserIP, Body: s.public.Body, Bodies: hall.Bodies,
 		StopReports: func(ctx *fasthttp.RequestCtx) bool { return o.StopReports || access.GrantOf(ctx).CMCDStop },
 	})
@@ -230,11 +231,11 @@ func New(b *broker.Broker, p *stream.Pool, o Options) *Server {
 	s.sign, s.signOps = s.signposts(o.Admin)
 	*outer = router{
 		table: newTable(routes, func(r route) bool { return r.on&public != 0 || r.on&operators != 0 && !o.Admin }),
-		front: s.public, cors: cors, gate: o.Gate, refusals: s.refusals, takeover: s.refuseTakeover, sign: s.sign,
+		front: s.public, cors: cors, gate: o.Gate, rates: rates, refusals: s.refusals, takeover: s.refuseTakeover, sign: s.sign,
 	}
 	*inner = router{
 		table: newTable(routes, func(r route) bool { return r.on&(admin|operators) != 0 }),
-		front: s.admin, cors: cors, gate: o.Gate, refusals: s.refusals, takeover: s.refuseTakeover, sign: s.signOps, readOnly: true,
+		front: s.admin, cors: cors, gate: o.Gate, rates: rates, refusals: s.refusals, takeover: s.refuseTakeover, sign: s.signOps, readOnly: true,
 	}
 	s.public.Handle(outer.serve)
 	s.admin.Handle(inner.serve)

@@ -8,6 +8,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"event-dispatcher/transport/access"
+	"event-dispatcher/transport/client"
 	"event-dispatcher/transport/front"
 	"event-dispatcher/transport/refusal"
 )
@@ -130,6 +131,7 @@ type router struct {
 	front    *front.Front
 	cors     *access.CORS
 	gate     *access.Gate // nil: everybody may everything
+	rates    *client.Rates
 	refusals *refusal.Desk
 	sign     *signpost
 	readOnly bool // operators only read, also what is not there
@@ -233,7 +235,7 @@ func (r *router) admits(ctx *fasthttp.RequestCtx, found *served) (refusal.Reason
 	if r.gate == nil {
 		return 0, true
 	}
-	return r.gate.Admit(ctx, front.Memo(ctx), found.right)
+	return r.gate.Admit(ctx, front.Memo(ctx), found.right, r.rates)
 }
 
 // beforeBody decides for a request whose client waits to be asked for its body.

@@ -10,12 +10,12 @@ import (
 type grantKey struct{}
 
 // Admit checks a request on the way to its handler, which finds the grant by
-// GrantOf. It adds the challenge to the answer of one that is refused.
-func (g *Gate) Admit(ctx *fasthttp.RequestCtx, memo *Memo, need Right) (refusal.Reason, bool) {
+// GrantOf. It adds the challenge to the answer of one that is refused. meter may be nil.
+func (g *Gate) Admit(ctx *fasthttp.RequestCtx, memo *Memo, need Right, meter Meter) (refusal.Reason, bool) {
 	if g == nil || need == None {
 		return 0, true
 	}
-	grant, no := g.check(ctx, memo, need)
+	grant, no := g.check(ctx, memo, need, meter)
 	if no == Granted {
 		ctx.SetUserValue(grantKey{}, grant)
 		return 0, true

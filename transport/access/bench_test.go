@@ -80,7 +80,7 @@ func BenchmarkAdmit(b *testing.B) {
 			var memo Memo
 			b.ReportAllocs()
 			for b.Loop() {
-				if r, ok := bb.gate.Admit(ctx, &memo, Publish); !ok {
+				if r, ok := bb.gate.Admit(ctx, &memo, Publish, nil); !ok {
 					b.Fatal(r)
 				}
 				ctx.ResetUserValues() // as the HTTP server does between requests

@@ -170,10 +170,10 @@ func TestAMemoSeesTheExpiry(t *testing.T) {
 	g, _, _ := open(t, fmt.Sprintf("[[tokens]]\nname='t'\nsha256=%q\nroles=['consume']\nexpires=%s\n", hexHash(tool), soon.Format(time.RFC3339)))
 	var memo Memo
 	s := g.now.Load()
-	if _, r := s.whose([]byte("Bearer "+tool), &memo, soon.Add(-2*time.Second)); r != Granted {
+	if _, r := s.whose(nil, []byte("Bearer "+tool), &memo, soon.Add(-2*time.Second), nil); r != Granted {
 		t.Fatal(r)
 	}
-	if _, r := s.whose([]byte("Bearer "+tool), &memo, soon); r != ExpiredCredential {
+	if _, r := s.whose(nil, []byte("Bearer "+tool), &memo, soon, nil); r != ExpiredCredential {
 		t.Error(r)
 	}
 }

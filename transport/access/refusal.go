@@ -13,6 +13,7 @@ const (
 	BadTicket                 // unknown, used, too late, or for something else
 	MissingRole
 	TooManyTickets
+	TooManyBad // JWTs that the client brought
 )
 
 // refusals has for each the reason that the client is told, and the error code of
@@ -28,6 +29,7 @@ var refusals = [...]struct {
 	BadTicket:         {refusal.Ticket, "invalid_token", "unknown ticket"},
 	MissingRole:       {refusal.Role, "insufficient_scope", ""},
 	TooManyTickets:    {refusal.Tickets, "", ""},
+	TooManyBad:        {refusal.ClientLimit, "", ""},
 }
 
 // Reason is what the client is told. There is none for Granted.

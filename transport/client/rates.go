@@ -90,6 +90,25 @@ func (l *Rates) AllowN(ctx *fasthttp.RequestCtx, n int) (m int, rest refusal.Rea
 	return m, rest
 }
 
+// Spent reports whether the client of a request has used its rate up.
+func (l *Rates) Spent(ctx *fasthttp.RequestCtx) bool {
+	if l.perClient <= 0 {
+		return false
+	}
+	key := Network(l.addresses.Of(ctx))
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	c := l.clients[key]
+	return c != nil && c.TokensAt(time.Now()) < 1
+}
+
+// Charge counts a request that was refused as an event of its client.
+func (l *Rates) Charge(ctx *fasthttp.RequestCtx) {
+	if l.perClient > 0 {
+		l.allowClient(l.addresses.Of(ctx), time.Now(), 1)
+	}
+}
+
 // allowClient counts n events of the client.
 func (l *Rates) allowClient(addr netip.Addr, now time.Time, n int) bool {
 	key := Network(addr)

@@ -104,7 +104,7 @@ var table = [Count]struct {
 	Coding:            {"transfer_coding", 501, "use Transfer-Encoding: chunked"},
 	Timeout:           {"timeout", 408, "the request did not arrive in time"},
 	Version:           {"http_version", 505, "use HTTP/1.0 or 1.1"},
-	ClientLimit:       {"client_limit", 429, "this client sends more events than it may"},
+	ClientLimit:       {"client_limit", 429, "this client sends more events, or bad tokens, than it may"},
 	ClientConnections: {"client_connections", 429, "this client holds as many connections as it may"},
 	Overloaded:        {"overloaded", 503, "more events arrive than the service may take"},
 	Connections:       {"connections", 503, "too many connections"},
