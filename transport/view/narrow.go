@@ -21,7 +21,11 @@ func Narrow(v View, grants ...View) (View, error) {
 		if grant.Shape == nil {
 			continue
 		}
-		if param := v.outside(grant.Shape.paths); param != "" {
+		switch param := v.outside(grant.Shape.paths); param {
+		case "":
+		case "sample":
+			return View{}, &ParamError{Param: param, Reason: "needs by, with a member that the grant includes"}
+		default:
 			return View{}, &ParamError{Param: param, Reason: "about a member that the grant does not include"}
 		}
 	}
