@@ -64,10 +64,7 @@ const (
 	smallestGrow = 16 << 10
 )
 
-// small are buffers for bodies that were prefetched.
-var small = sync.Pool{New: func() any { return &buffer{bytes: make([]byte, 0, prefetched)} }}
-
-// grown are buffers without bytes yet, for bodies that are larger.
+// grown are buffers without bytes yet.
 var grown = sync.Pool{New: func() any { return new(buffer) }}
 
 // larger are bytes by the power of two of their size. A collection of garbage
@@ -102,6 +99,7 @@ type bodyReader struct {
 	budget *Bodies
 	open   *connections
 	tidier *tidier
+	ahead  int // bytes of a body that the HTTP server reads before the handler is called
 }
 
 // Body reads the body of a request, which is valid until the handler returns. If it
@@ -120,14 +118,12 @@ func (r *bodyReader) read(ctx *fasthttp.RequestCtx, limit int) ([]byte, refusal.
 	if declared > limit {
 		return nil, refusal.TooLarge, false
 	}
-	if 0 <= declared && declared <= prefetched {
-		b := small.Get().(*buffer)
-		c.body = b
-		n, err := io.ReadFull(stream, b.bytes[:declared])
-		if err != nil {
-			return nil, r.open.why(err), false
+	if r.isThere(declared) {
+		// Without its stream, the request has the bytes that the stream would give.
+		if err := ctx.Request.CloseBodyStream(); err != nil {
+			return nil, refusal.Malformed, false
 		}
-		return b.bytes[:n], 0, true
+		return ctx.Request.Body(), 0, true
 	}
 	b := grown.Get().(*buffer)
 	c.body = b
@@ -148,6 +144,10 @@ func (r *bodyReader) read(ctx *fasthttp.RequestCtx, limit int) ([]byte, refusal.
 	}
 	return b.bytes, 0, true
 }
+
+// isThere reports whether a body of the declared length was read before the handler was
+// called.
+func (r *bodyReader) isThere(declared int) bool { return 0 <= declared && declared <= r.ahead }
 
 // fill reads a body into a buffer that grows as it comes.
 func (r *bodyReader) fill(b *buffer, stream io.Reader, declared, limit int) (refusal.Reason, bool) {
@@ -198,20 +198,14 @@ func (r *bodyReader) finish(ctx *fasthttp.RequestCtx) {
 	}
 	if b := c.body; b != nil {
 		c.body = nil
-		if b.took == 0 && cap(b.bytes) == prefetched {
-			small.Put(b)
-		} else {
-			b.drop()
-			r.budget.Give(b.took)
-			b.took = 0
-			grown.Put(b)
-			r.tidier.body(r.budget)
-		}
+		b.drop()
+		r.budget.Give(b.took)
+		b.took = 0
+		grown.Put(b)
+		r.tidier.body(r.budget)
 	}
-	if declared := ctx.Request.Header.ContentLength(); declared == -1 || declared > prefetched {
-		if ctx.RequestBodyStream() != nil {
-			ctx.SetConnectionClose()
-			c.linger.Store(true)
-		}
+	if ctx.RequestBodyStream() != nil && !r.isThere(ctx.Request.Header.ContentLength()) {
+		ctx.SetConnectionClose()
+		c.linger.Store(true)
 	}
 }

@@ -103,7 +103,7 @@ func New(o Options) *Front {
 		desk: o.Refusals, limits: limits{o.MaxBody, o.BodyLimit}, open: &f.open,
 		allow: o.Allow, beforeBody: o.BeforeBody, cors: o.CORS,
 	}
-	f.bodies = bodyReader{o.Bodies, &f.open, &f.tidier}
+	f.bodies = bodyReader{o.Bodies, &f.open, &f.tidier, min(prefetched, o.MaxBody)}
 	f.tidier.memory.Before = f.tidier.forget
 	return f
 }
