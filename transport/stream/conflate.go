@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"crypto/sha256"
 	"time"
 
 	"event-dispatcher/broker"
@@ -22,16 +23,33 @@ type conflation struct {
 	every time.Duration
 
 	due   time.Time              // when what is held goes out
-	keys  map[string]int32       // place in held of each value's event
+	keys  map[valueKey]int32     // place in held of each value's event
+	room  int                    // for so many keys there is memory
 	held  []heldEvent            // in the order of the log, superseded ones among them
 	data  []byte                 // their frames, back to back
 	dead  int                    // superseded ones
 	since []broker.Cursor        // where the herd stood at its last release, by shard of its set
 	fresh map[*consumer][]uint64 // cursors of members that came since then
 	slow  []*consumer            // laggards that may still be writing their share of the last release
-	key   []byte
 
-	counted int // bytes of data and held
+	counted int // bytes of keys, data and held
+}
+
+// A valueKey stands for a value, which may be as long as an event: it is the first half of
+// the SHA-256 of the loop's secret and the value. Nobody can make two values that have the
+// same one: without the secret there is nothing to try them on but the stream, one event
+// at a time. A hash for tables, such as maphash, does not promise that.
+type valueKey [16]byte
+
+// keyBytes is what a key takes in a map at most, by and large: with its place 20 bytes, in
+// a table that is a third full after it has grown.
+const keyBytes = 64
+
+// keyOf is the key of an event's value. Events without the member have one, too.
+func (l *loop) keyOf(p *view.Path, event []byte) valueKey {
+	l.value, _ = p.AppendKey(append(l.value[:0], l.secret[:]...), event)
+	sum := sha256.Sum256(l.value)
+	return valueKey(sum[:])
 }
 
 // A heldEvent is one event that is held back.
@@ -48,11 +66,10 @@ func newConflation(h *herd) *conflation {
 	if p.Every == 0 {
 		return nil
 	}
-	return &conflation{path: p.Latest, every: p.Every, keys: map[string]int32{}, fresh: map[*consumer][]uint64{}}
+	return &conflation{path: p.Latest, every: p.Every, keys: map[valueKey]int32{}, fresh: map[*consumer][]uint64{}}
 }
 
-// hold takes in the events of a batch that are for the herd. Events without the
-// member have one value, too.
+// hold takes in the events of a batch that are for the herd.
 func (l *loop) hold(h *herd, shard int, b *broker.Batch, picked []int32, now time.Time) {
 	f := h.conflation
 	n := b.Events
@@ -67,13 +84,12 @@ func (l *loop) hold(h *herd, shard int, b *broker.Batch, picked []int32, now tim
 			i = int(picked[i])
 		}
 		json := wire.JSON(b.Event(i))
-		f.key, _ = f.path.AppendKey(f.key[:0], json)
-		place := int32(len(f.held))
-		if before, ok := f.keys[string(f.key)]; ok {
+		key := l.keyOf(f.path, json)
+		if before, ok := f.keys[key]; ok {
 			f.held[before].over = true
 			f.dead++
 		}
-		f.keys[string(f.key)] = place
+		f.keys[key] = int32(len(f.held))
 		if h.shape != nil {
 			l.shaped = h.shape.Append(l.shaped[:0], json)
 			json = l.shaped
@@ -97,13 +113,13 @@ func (l *loop) hold(h *herd, shard int, b *broker.Batch, picked []int32, now tim
 // compact forgets what was superseded.
 func (f *conflation) compact() {
 	start, kept, end := 0, f.held[:0], 0
-	moved := make(map[int32]int32, len(f.keys))
+	moved := make([]int32, len(f.held))
 	for i, e := range f.held {
 		size := e.end - start
 		if !e.over {
 			copy(f.data[end:], f.data[start:e.end])
 			end += size
-			moved[int32(i)] = int32(len(kept))
+			moved[i] = int32(len(kept))
 			kept = append(kept, heldEvent{end: end, shard: e.shard, seq: e.seq, at: e.at})
 		}
 		start = e.end

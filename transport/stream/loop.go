@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"crypto/rand"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -54,9 +55,10 @@ type loop struct {
 	drainer   *drainer    // set while draining
 	stopped   bool
 	pieces    map[pieceKey]*piece
-	keepMost  int64  // bytes of pieces
-	over      uint64 // events passed over that are not in stats yet: some are taken back within a turn
-	peak      int64  // bytes of pieces and of conflated herds, since memory was given back
+	keepMost  int64    // bytes of pieces
+	secret    [16]byte // of the keys of conflated views
+	over      uint64   // events passed over that are not in stats yet: some are taken back within a turn
+	peak      int64    // bytes of pieces and of conflated herds, since memory was given back
 
 	// For one batch, or one notice.
 	batch   broker.Batch
@@ -70,6 +72,7 @@ type loop struct {
 	shared  bool     // a laggard has its slices
 	aside   []byte   // for one consumer of a compressed stream
 	place   []uint64 // behind the event that is appended
+	value   []byte   // behind the secret
 	id      []byte
 }
 
@@ -98,6 +101,7 @@ func newLoop(p *Pool) (*loop, error) {
 		pieces:   map[pieceKey]*piece{},
 		keepMost: p.options.keepMost(),
 	}
+	rand.Read(l.secret[:])
 	l.moved.Store(p.age(time.Now()))
 	go l.run()
 	return l, nil

@@ -98,8 +98,8 @@ func (l *loop) giveShares(h *herd, now time.Time) {
 	clear(f.fresh)
 	clear(f.keys)
 	f.held, f.data, f.dead = f.held[:0], f.data[:0], 0
-	if cap(f.data) > 2*heldBytes || l.heldMuch() {
-		f.held, f.data = nil, nil
+	if f.counted > 3*heldBytes || l.heldMuch() {
+		f.keys, f.room, f.held, f.data = map[valueKey]int32{}, 0, nil, nil
 	}
 	l.countHeld(f)
 	f.since = h.cursors()
@@ -110,11 +110,13 @@ func (l *loop) heldMuch() bool { return l.stats.held.Load() > l.keepMost/2 }
 
 // countHeld counts the memory of what a herd holds back.
 func (l *loop) countHeld(f *conflation) {
-	size := cap(f.data) + cap(f.held)*int(unsafe.Sizeof(heldEvent{}))
-	if size != f.counted {
-		l.stats.held.Add(int64(size - f.counted))
-		f.counted = size
-		l.keptMore()
+	f.room = max(f.room, len(f.keys)) // a map that is cleared keeps its memory
+	size := f.room*keyBytes + cap(f.data) + cap(f.held)*int(unsafe.Sizeof(heldEvent{}))
+	more := size - f.counted
+	f.counted = size
+	l.stats.held.Add(int64(more))
+	if l.keptMore(); more < 0 {
+		l.keptLess()
 	}
 }
 

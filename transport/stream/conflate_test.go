@@ -1,0 +1,125 @@
+package stream
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"event-dispatcher/broker"
+	"event-dispatcher/transport/wire"
+)
+
+// publishValue publishes an event that has a member "value" besides the others.
+func (r *rig) publishValue(shard int, value string) {
+	s := &r.shards[shard]
+	s.Lock()
+	defer s.Unlock()
+	r.put(shard, wire.Format{}.AppendEvent(nil, fmt.Appendf(nil, `{"shard":%d,"producer":0,"number":%d,"size":0,"pad":"","value":"%s"}`, shard, s.next, value)))
+	s.next++
+}
+
+// held is what conflated herds hold back, by the gauge; that it is what each of them
+// counts is checked.
+func (r *rig) held() (held int64) {
+	r.inLoop(func(l *loop) {
+		held = l.stats.held.Load()
+		counted := int64(0)
+		for _, h := range l.conflated {
+			counted += int64(h.conflation.counted)
+		}
+		if held != counted {
+			r.t.Errorf("conflated views hold %d, of each %d; want the same", held, counted)
+		}
+	})
+	return held
+}
+
+// The values by which views conflate may be as long as events, or very many. What they
+// take is counted, and bounded with the rest, also after a release.
+func TestValuesOfConflatedViewsAreBounded(t *testing.T) {
+	const room, herds = 16 << 20, 8
+	const shape = "&latest=value&members=shard,producer,number,size,pad"
+	for _, tt := range []struct {
+		name   string
+		events int
+		size   int // of a value
+		pace   int // events that the loop is given at once
+	}{
+		{"large", 100, largeEvent, 10},
+		{"many", 30_000, 10, 1000},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := newRig(t, broker.Options{Shards: 1, Bytes: 16 << 20, MaxEvent: 300 << 10}, Options{Loops: 1, KeepAlive: -1, Stall: time.Hour, LagBytes: room})
+			v := newViews(t, r.broker)
+			before := heap()
+			var all []*client
+			for i := range herds {
+				all = append(all, r.join(joinOptions{view: v.of(fmt.Sprintf("every=%dm%s", i+1, shape))}))
+			}
+			r.awaitHerd(herds)
+			padding := strings.Repeat("x", tt.size)
+			for i := range tt.events {
+				r.publishValue(0, fmt.Sprintf("%d%s", i, padding))
+				if i%tt.pace == 0 {
+					r.wantSwept()
+				}
+			}
+			r.wantSwept()
+			held, grown := r.held(), heap()-before
+			t.Logf("%d events with values of %d bytes: %d KiB held by the gauge, heap grown by %d KiB", tt.events, tt.size, held>>10, grown>>10)
+			// Clients have buffers of 64 KiB, and what events pass through has some of 256 KiB.
+			if most := held + 4<<20; held == 0 || held > room || grown > most {
+				t.Errorf("%d held, heap grown by %d; want some and %d at most, and %d at most", held, grown, room, most)
+			}
+			for i, c := range all {
+				eventually(t, func() string {
+					in, _ := r.inspect(c)
+					got := c.books()
+					if got.wrong != "" || got.received != in.Delivered || in.Delivered+in.Skipped+in.PassedOver+in.Lag != uint64(tt.events) {
+						return fmt.Sprintf("client %d: %s; received %d; Inspect() = %+v; want %d events in all", i, got.wrong, got.received, in, tt.events)
+					}
+					return ""
+				})
+			}
+		})
+	}
+}
+
+// wantSwept waits until the loop has seen all that was published.
+func (r *rig) wantSwept() {
+	r.t.Helper()
+	eventually(r.t, func() (wrong string) {
+		r.inLoop(func(l *loop) {
+			if l.live.behind(l.broker) {
+				wrong = "the loop is behind its log"
+			}
+		})
+		return wrong
+	})
+}
+
+// Equal values have the same key in a loop, and keys cannot be foretold.
+func TestKeyOfAValueIsTheLoopsOwn(t *testing.T) {
+	r := newRig(t, roomy(1), Options{Loops: 2, KeepAlive: -1})
+	path := newViews(t, r.broker).of("every=1s&latest=value").Pace.Latest
+	var keys [2][3]valueKey
+	for i, l := range r.pool.loops {
+		done := make(chan struct{})
+		l.post(func() {
+			defer close(done)
+			for j, event := range []string{`{"value":"a"}`, `{"x":1,"value":"\u0061"}`, `{"value":"b"}`} {
+				keys[i][j] = l.keyOf(path, []byte(event))
+			}
+		})
+		<-done
+	}
+	for i, k := range keys {
+		if k[0] != k[1] || k[0] == k[2] {
+			t.Errorf("loop %d: keys %x of a, a and b; want the first two to be the same", i, k)
+		}
+	}
+	if keys[0][0] == keys[1][0] {
+		t.Errorf("two loops have the key %x; want each to have its own", keys[0][0])
+	}
+}
