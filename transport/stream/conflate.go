@@ -16,21 +16,26 @@ const heldBytes = 1 << 20
 // A conflation holds back, for a herd, the latest event of each value of a member,
 // and lets them go once per interval.
 //
-// A laggard becomes a member when it has read up to where the herd stood at its last
-// release. Of what is held it then gets the events that are not older than its cursors.
+// Who becomes a member is past a prefix of what is held, and gets the rest at the next
+// release: a part of the bytes that all get, however many come and whenever. So a laggard
+// joins where the herd stood at its last release (it gets all that is held), or where it
+// left since then, or, a newcomer from somewhere in between, where the herd stands now: what
+// came since its cursors it reads alone, which is little.
 type conflation struct {
 	path  *view.Path
 	every time.Duration
 
-	due   time.Time              // when what is held goes out
-	keys  map[valueKey]int32     // place in held of each value's event
-	room  int                    // for so many keys there is memory
-	held  []heldEvent            // in the order of the log, superseded ones among them
-	data  []byte                 // their frames, back to back
-	dead  int                    // superseded ones
-	since []broker.Cursor        // where the herd stood at its last release, by shard of its set
-	fresh map[*consumer][]uint64 // cursors of members that came since then
-	slow  []*consumer            // laggards that may still be writing their share of the last release
+	due   time.Time           // when what is held goes out
+	keys  map[valueKey]int32  // place in held of each value's event
+	room  int                 // for so many keys there is memory
+	held  []heldEvent         // in the order of the log, superseded ones among them
+	data  []byte              // their frames, back to back
+	dead  int                 // superseded ones
+	since []broker.Cursor     // where the herd stood at its last release, by shard of its set
+	first uint64              // number of the first event that was held since then
+	next  uint64              // number of the next one
+	fresh map[*consumer]entry // members that do not get all that is held; nil: none
+	slow  []*consumer         // laggards that may still be writing their share of the last release
 
 	counted int // bytes of keys, data and held
 }
@@ -54,11 +59,18 @@ func (l *loop) keyOf(p *view.Path, event []byte) valueKey {
 
 // A heldEvent is one event that is held back.
 type heldEvent struct {
-	end   int // of its frame in data
-	shard int
-	seq   uint64
-	at    broker.Tick
-	over  bool // superseded
+	end    int    // of its frame in data
+	number uint64 // grows by one from event to event
+	place  int32  // of its shard in the herd's set
+	over   bool   // superseded
+	seq    uint64
+	at     broker.Tick
+}
+
+// An entry is where a member came.
+type entry struct {
+	number uint64   // of the first event that it gets
+	place  []uint64 // where the herd stood then; nil: no id needs it
 }
 
 func newConflation(h *herd) *conflation {
@@ -66,13 +78,13 @@ func newConflation(h *herd) *conflation {
 	if p.Every == 0 {
 		return nil
 	}
-	return &conflation{path: p.Latest, every: p.Every, keys: map[valueKey]int32{}, fresh: map[*consumer][]uint64{}}
+	return &conflation{path: p.Latest, every: p.Every, keys: map[valueKey]int32{}}
 }
 
 // hold takes in the events of a batch that are for the herd.
 func (l *loop) hold(h *herd, shard int, b *broker.Batch, picked []int32, now time.Time) {
 	f := h.conflation
-	n := b.Events
+	n, place := b.Events, int32(h.want.place(shard))
 	if h.sel != nil {
 		n = len(picked)
 	}
@@ -99,7 +111,8 @@ func (l *loop) hold(h *herd, shard int, b *broker.Batch, picked []int32, now tim
 		} else {
 			f.data = h.format.AppendEvent(f.data, json)
 		}
-		f.held = append(f.held, heldEvent{end: len(f.data), shard: shard, seq: b.Cursor(i).Sequence(), at: b.At(i)})
+		f.held = append(f.held, heldEvent{end: len(f.data), number: f.next, place: place, seq: b.Cursor(i).Sequence(), at: b.At(i)})
+		f.next++
 		if f.dead > 64 && f.dead > len(f.held)/2 {
 			f.compact()
 		}
@@ -120,9 +133,11 @@ func (f *conflation) compact() {
 			copy(f.data[end:], f.data[start:e.end])
 			end += size
 			moved[i] = int32(len(kept))
-			kept = append(kept, heldEvent{end: end, shard: e.shard, seq: e.seq, at: e.at})
+			start, e.end = e.end, end
+			kept = append(kept, e)
+		} else {
+			start = e.end
 		}
-		start = e.end
 	}
 	for key, i := range f.keys {
 		f.keys[key] = moved[i]
@@ -143,22 +158,52 @@ func (l *loop) rejoin(c *consumer) {
 	l.skip(c, missed)
 }
 
-// join makes c, which has read up to where the herd last let go, share in what is held.
-func (f *conflation) join(c *consumer, cursors []broker.Cursor) {
-	from := make([]uint64, len(cursors))
-	c.mark = 0
-	for i, cursor := range cursors {
-		from[i] = cursor.Sequence()
-		c.mark += from[i]
+// reached reports whether cursors are where the herd last let go.
+func (f *conflation) reached(cursors []broker.Cursor) bool {
+	for i, since := range f.since {
+		if cursors[i].Behind(since) != 0 {
+			return false
+		}
 	}
-	f.fresh[c] = from
+	return true
+}
+
+// join makes c, a laggard, share in what is held.
+func (f *conflation) join(h *herd, c *consumer) {
+	g, number := c.lag, f.first
+	switch {
+	case g.former:
+		number = max(g.number, f.first)
+	case g.straight:
+		number = f.next
+	}
+	c.mark = 0
+	for _, cursor := range g.cursors {
+		c.mark += cursor.Sequence()
+	}
+	if number == f.first {
+		return
+	}
+	e := entry{number: number}
+	if h.format.IDs && len(g.cursors) > 1 {
+		for _, cursor := range g.cursors {
+			e.place = append(e.place, cursor.Sequence())
+		}
+	}
+	if f.fresh == nil {
+		f.fresh = map[*consumer]entry{}
+	}
+	f.fresh[c] = e
 }
 
 // waiting is how much of what is held is for c.
-func (f *conflation) waiting(h *herd, c *consumer) (n uint64) {
-	from := f.fresh[c]
-	for _, e := range f.held {
-		if !e.over && (from == nil || int64(e.seq-from[h.want.place(e.shard)]) >= 0) {
+func (f *conflation) waiting(c *consumer) (n uint64) {
+	e, fresh := f.fresh[c]
+	if !fresh {
+		return uint64(len(f.held) - f.dead)
+	}
+	for i := len(f.held) - 1; i >= 0 && f.held[i].number >= e.number; i-- {
+		if !f.held[i].over {
 			n++
 		}
 	}

@@ -62,7 +62,9 @@ type lag struct {
 	passed   uint64          // sum of the sequences behind the last one that it took whole
 	sum      checksum        // of the herd's stream, there
 	queued   bool            // in the loop's ready list
-	former   bool            // was a member before
+	former   bool            // was a member before; of a conflated herd, it left
+	number   uint64          // when the event of this number was not held yet
+	straight bool            // reads up to where its conflated herd stands, not up to the last release
 	leaving  bool            // ends after rest,
 	why      Reason          // for this reason
 	progress time.Time       // when the socket last took, or the peer acknowledged, a byte
@@ -116,7 +118,7 @@ func (c *consumer) info(heads []broker.Cursor) ConsumerInfo {
 	}
 	held := uint64(0)
 	if f := c.herd.conflation; f != nil && c.lag == nil {
-		held = f.waiting(c.herd, c)
+		held = f.waiting(c)
 	} else if c.lag != nil && c.lag.share != nil {
 		held = uint64(len(c.lag.share.ends) - c.lag.share.taken)
 	}

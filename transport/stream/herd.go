@@ -51,7 +51,7 @@ func (h *herd) join(c *consumer) {
 		h.written = c.lag.progress
 	}
 	if h.conflation != nil {
-		h.conflation.join(c, c.lag.cursors)
+		h.conflation.join(h, c)
 	}
 	h.lagging--
 	c.lag = nil
@@ -95,14 +95,6 @@ func (h *herd) passed() (sum uint64) {
 		sum += h.group.fronts[shard].cursor.Sequence()
 	}
 	return sum
-}
-
-// goal is how far a laggard of the herd has to read, in its i-th shard, to be a member.
-func (h *herd) goal(i int) broker.Cursor {
-	if h.conflation != nil {
-		return h.conflation.since[i]
-	}
-	return h.group.fronts[h.want.shards[i]].cursor
 }
 
 // deserted reports whether nobody needs the herd.

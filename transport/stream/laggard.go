@@ -157,19 +157,30 @@ func (l *loop) catchUp(c *consumer, now time.Time) turn {
 // nextShard is the place of the first shard in which c is behind its herd, or -1.
 func (l *loop) nextShard(c *consumer) int {
 	for i := range c.want.shards {
-		if c.lag.cursors[i].Behind(c.herd.goal(i)) > 0 {
+		if c.lag.cursors[i].Behind(c.goal(i)) > 0 {
 			return i
 		}
+	}
+	if g, f := c.lag, c.herd.conflation; f != nil && !g.former && !g.straight && !f.reached(g.cursors) {
+		g.straight = true
+		return l.nextShard(c)
 	}
 	return -1
 }
 
-// caughtUp reports whether c stands where its herd does, or between that and where the
-// herd last let go of what it holds.
+// goal is how far a laggard has to read, in its i-th shard, to be a member.
+func (c *consumer) goal(i int) broker.Cursor {
+	if f := c.herd.conflation; f != nil && !c.lag.straight {
+		return f.since[i]
+	}
+	return c.herd.group.fronts[c.want.shards[i]].cursor
+}
+
+// caughtUp reports whether c has read up to its goals, and no further than its herd.
 func (l *loop) caughtUp(c *consumer) bool {
 	for i, shard := range c.want.shards {
-		behind := c.lag.cursors[i].Behind(c.herd.group.fronts[shard].cursor)
-		if behind < 0 || behind > 0 && (c.herd.conflation == nil || c.lag.cursors[i].Behind(c.herd.goal(i)) > 0) {
+		at := c.lag.cursors[i]
+		if at.Behind(c.herd.group.fronts[shard].cursor) < 0 || at.Behind(c.goal(i)) > 0 {
 			return false
 		}
 	}
@@ -190,7 +201,7 @@ func (l *loop) serveBatch(c *consumer, i int, b *broker.Batch, now time.Time) (i
 		}
 		return 0, true
 	}
-	if behind := b.Cursor(0).Behind(h.goal(i)); int64(b.Events) > behind { // invariant 2
+	if behind := b.Cursor(0).Behind(c.goal(i)); int64(b.Events) > behind { // invariant 2
 		b.Truncate(int(behind))
 		g.cursors[i] = b.Cursor(b.Events)
 	}

@@ -1,6 +1,8 @@
 package stream
 
 import (
+	"cmp"
+	"slices"
 	"time"
 	"unsafe"
 
@@ -13,55 +15,60 @@ type share struct {
 	bytes []byte
 	ends  []int
 	at    []broker.Tick
-	taken int    // events that are counted
+	taken int    // events that are counted, or not for the member
 	piece *piece // has bytes; nil: no laggard does
 }
 
-// shareOf fills l.share with what is not older than from, by place in the herd's
-// shards; nil means all.
-func (l *loop) shareOf(h *herd, from []uint64) *share {
+// shareOf fills l.share with what is held, and l.numbers with the numbers of these events.
+func (l *loop) shareOf(h *herd) *share {
 	f, s := h.conflation, &l.share
 	if l.shared {
 		*s, l.shared = share{}, false
 	}
 	*s = share{bytes: s.bytes[:0], ends: s.ends[:0], at: s.at[:0]}
-	// Places count from where the herd last let go, or the member came later than that.
-	if l.placeAt(f.since); from != nil {
-		for i, seq := range from {
-			if int64(seq-l.place[i]) > 0 {
-				l.place[i] = seq
-			}
-		}
-	}
+	l.numbers = l.numbers[:0]
+	entries := f.entries()
+	l.placeAt(f.since)
 	start := 0
 	for _, e := range f.held {
-		if !e.over && (from == nil || int64(e.seq-from[h.want.place(e.shard)]) >= 0) {
-			if h.format.IDs {
-				l.place[h.want.place(e.shard)] = e.seq + 1
-				s.bytes = l.appendEventID(h.format, s.bytes, f.data[start:e.end])
-			} else {
-				s.bytes = append(s.bytes, f.data[start:e.end]...)
-			}
-			s.ends = append(s.ends, len(s.bytes))
-			s.at = append(s.at, e.at)
+		if e.over {
+			start = e.end
+			continue
 		}
+		if h.format.IDs {
+			// Behind this event, who came before it has passed all up to where it came. So has
+			// who was there already: of what was held by then it has taken all but what was
+			// superseded, some of it by events that come now, which are behind that place.
+			for len(entries) > 0 && entries[0].number <= e.number {
+				for i, seq := range entries[0].place {
+					if int64(seq-l.place[i]) > 0 {
+						l.place[i] = seq
+					}
+				}
+				entries = entries[1:]
+			}
+			l.place[e.place] = e.seq + 1
+			s.bytes = l.appendEventID(h.format, s.bytes, f.data[start:e.end])
+		} else {
+			s.bytes = append(s.bytes, f.data[start:e.end]...)
+		}
+		s.ends = append(s.ends, len(s.bytes))
+		s.at = append(s.at, e.at)
+		l.numbers = append(l.numbers, e.number)
 		start = e.end
 	}
 	return s
 }
 
-// sharesAll reports whether a member that came when it had read up to from gets the same
-// bytes as those that have been there for longer.
-func (f *conflation) sharesAll(h *herd, from []uint64) bool {
-	if h.format.IDs && len(from) > 1 {
-		return false
-	}
-	for _, e := range f.held {
-		if !e.over && int64(e.seq-from[h.want.place(e.shard)]) < 0 {
-			return false
+// entries are where members came that ids need to know of, in order.
+func (f *conflation) entries() (entries []entry) {
+	for _, e := range f.fresh {
+		if e.place != nil {
+			entries = append(entries, e)
 		}
 	}
-	return true
+	slices.SortFunc(entries, func(a, b entry) int { return cmp.Compare(a.number, b.number) })
+	return entries
 }
 
 // letGo writes what is held to all members of the conflated herds that are due.
@@ -82,21 +89,16 @@ func (l *loop) giveShares(h *herd, now time.Time) {
 	}
 	clear(f.slow)
 	f.slow = f.slow[:0]
-	for c, from := range f.fresh {
-		if f.sharesAll(h, from) {
-			delete(f.fresh, c)
-			continue
-		}
-		l.giveShare(h, c, l.shareOf(h, from), now)
-	}
-	s := l.shareOf(h, nil)
+	s := l.shareOf(h)
 	for k := len(h.members) - 1; k >= 0; k-- {
-		if c := h.members[k]; f.fresh[c] == nil {
-			l.giveShare(h, c, s, now)
+		c, from := h.members[k], 0
+		if e, fresh := f.fresh[c]; fresh {
+			from, _ = slices.BinarySearch(l.numbers, e.number)
 		}
+		l.giveShare(h, c, s, from, now)
 	}
-	clear(f.fresh)
 	clear(f.keys)
+	f.fresh, f.first = nil, f.next
 	f.held, f.data, f.dead = f.held[:0], f.data[:0], 0
 	if f.counted > 3*heldBytes || l.heldMuch() {
 		f.keys, f.room, f.held, f.data = map[valueKey]int32{}, 0, nil, nil
@@ -120,23 +122,29 @@ func (l *loop) countHeld(f *conflation) {
 	}
 }
 
-// giveShare writes a share to a member. One that does not take all of it at once goes on
-// as a laggard.
-func (l *loop) giveShare(h *herd, c *consumer, s *share, now time.Time) {
-	passed := h.passed()
-	l.over += passed - c.mark - uint64(len(s.ends))
+// giveShare writes the events of a share from one on to a member. One that does not take
+// all of it at once goes on as a laggard.
+func (l *loop) giveShare(h *herd, c *consumer, s *share, from int, now time.Time) {
+	passed, events := h.passed(), len(s.ends)-from
+	l.over += passed - c.mark - uint64(events)
 	c.mark = passed
-	if len(s.bytes) == 0 {
+	if events == 0 {
 		return
 	}
 	h.written = now
-	n, ok := l.write(c, s.bytes)
+	start := 0
+	if from > 0 {
+		start = s.ends[from-1]
+	}
+	n, ok := l.write(c, s.bytes[start:])
 	if !ok {
 		return
 	}
 	l.stats.wires[h.format.Kind].bytes.Add(uint64(n))
-	l.stats.lag.observe(uint64(len(s.ends)), 1)
+	l.stats.lag.observe(uint64(events), 1)
 	own := *s
+	own.taken = from
+	n += start
 	l.countShare(c, &own, n)
 	if n == len(s.bytes) {
 		return

@@ -204,7 +204,7 @@ func (l *loop) standAt(c *consumer, shard int, b *broker.Batch, cut cut) {
 func (l *loop) leaveHerd(c *consumer, rest []byte) {
 	held := uint64(0)
 	if f := c.herd.conflation; f != nil {
-		held = f.waiting(c.herd, c)
+		held = f.waiting(c)
 		passed := c.herd.passed()
 		l.over += passed - c.mark - held
 	}
@@ -222,6 +222,9 @@ func (l *loop) makeLaggard(c *consumer, rest []byte) {
 		rest:     append([]byte(nil), rest...),
 		progress: time.Now(),
 		former:   true,
+	}
+	if f := c.herd.conflation; f != nil {
+		c.lag.number = f.next
 	}
 	l.stats.lagging.Add(1)
 }
