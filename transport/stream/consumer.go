@@ -52,6 +52,8 @@ type lag struct {
 	cursors  []broker.Cursor // one per shard, in order of shards
 	rest     []byte          // goes out before anything else (invariant 1)
 	piece    *piece          // rest is of this one; nil: it is its own
+	lent     time.Time       // when it got the piece,
+	turn     uint64          // and in which turn of its loop
 	event    bool            // rest ends an event, which then counts as delivered
 	at       broker.Tick     // when that event was published
 	share    *share          // rest is of this; then event does not count

@@ -1,7 +1,6 @@
 package stream
 
 import (
-	"slices"
 	"time"
 
 	"event-dispatcher/broker"
@@ -64,15 +63,18 @@ func (l *loop) keep(c *consumer, key pieceKey, n int, whole, tail []byte) {
 	l.lend(c, p, n)
 }
 
-// lend has a laggard written what follows the first n bytes of a piece.
+// lend has a laggard written what follows the first n bytes of a piece. If there is no
+// room, somebody is closed for it: c itself if nobody else stalls.
 func (l *loop) lend(c *consumer, p *piece, n int) {
-	if p.keepers == 0 {
+	anew := p.keepers == 0
+	if anew {
 		l.stats.kept.Add(int64(len(p.bytes)))
 		l.keptMore()
 	}
 	p.keepers++
 	c.lag.piece, c.lag.rest = p, p.bytes[n:len(p.bytes):len(p.bytes)]
-	if l.stats.kept.Load() > l.keepMost {
+	c.lag.lent, c.lag.turn = time.Now(), l.turn
+	if anew && l.stats.kept.Load() > l.keepMost {
 		l.relieve(c)
 	}
 }
@@ -120,28 +122,4 @@ func (l *loop) trim(c *consumer, i int, b *broker.Batch) bool {
 	l.stats.skipped.Add(1)
 	g.rest = l.alone(c, l.pool.options.appendSkipped(h.format, nil, 1))
 	return true
-}
-
-// relieve closes laggards other than c until what is kept is within the bound: those
-// first for whom most is kept, of what each has with others its part, for longest.
-func (l *loop) relieve(c *consumer) {
-	type keeper struct {
-		*consumer
-		weight float64
-	}
-	var keepers []keeper
-	now := time.Now()
-	for _, k := range l.slots {
-		if k != nil && k != c && k.lag != nil && k.lag.piece != nil {
-			p := k.lag.piece
-			keepers = append(keepers, keeper{k, float64(now.Sub(k.lag.progress)) * float64(len(p.bytes)) / float64(p.keepers)})
-		}
-	}
-	slices.SortFunc(keepers, func(a, b keeper) int { return int(max(-1, min(1, b.weight-a.weight))) })
-	for _, k := range keepers {
-		if l.stats.kept.Load() <= l.keepMost {
-			return
-		}
-		l.close(k.consumer, ReasonMemory)
-	}
 }

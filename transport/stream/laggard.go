@@ -125,6 +125,9 @@ func (l *loop) catchUp(c *consumer, now time.Time) turn {
 				l.stats.lagging.Add(-1)
 				return done
 			}
+			if c.slot < 0 { // there was no room for the block
+				return done
+			}
 			budget -= len(g.rest)
 			continue
 		}

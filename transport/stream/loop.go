@@ -54,6 +54,7 @@ type loop struct {
 	checked   time.Time   // when the clock last ticked
 	drainer   *drainer    // set while draining
 	stopped   bool
+	turn      uint64 // counts them
 	pieces    map[pieceKey]*piece
 	keepMost  int64    // bytes of pieces
 	secret    [16]byte // of the keys of conflated views
@@ -170,6 +171,7 @@ func (l *loop) run() {
 		l.wait(swept || more)
 		l.takeOrders()
 		start := time.Now()
+		l.turn++
 		events := l.sweep(&l.live, start)
 		now := start
 		if swept = events > 0; swept {

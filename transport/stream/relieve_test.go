@@ -1,0 +1,58 @@
+package stream
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+)
+
+// However many consumers stall, each with a view of its own, where little may be kept: one
+// that reads is not closed for them, and gets every event.
+func TestConsumerThatReadsIsNotClosedForThoseThatStall(t *testing.T) {
+	eachEngine(t, func(t *testing.T, o Options) {
+		const rounds, stalled = 4, 12
+		o.Stall, o.LagBytes = time.Hour, 2<<20
+		r := newRig(t, spacious(1), o)
+		v := newViews(t, r.broker)
+		reads := r.join(joinOptions{buffer: 16 << 10})
+		r.wantHerd(reads, true)
+		for round := range rounds {
+			for i := range stalled {
+				view := v.of(fmt.Sprintf("members=shard,producer,number,size,pad,x%d", round*stalled+i))
+				r.wantHerd(r.join(joinOptions{view: view, buffer: 16 << 10, stalled: true}), true)
+			}
+			r.publish(0, largeEvent)
+			r.settle(reads)
+			r.wantHerd(reads, true)
+			r.wantKept(largeEvent, int64(o.LagBytes))
+		}
+		got, st := reads.books(), r.pool.Stats()
+		if got.received != rounds || got.skipped != 0 || st.Closed[ReasonMemory] == 0 {
+			t.Errorf("received %d, skipped %d; closed %v; want %d, 0, some for memory", got.received, got.skipped, st.Closed, rounds)
+		}
+	})
+}
+
+// Those go first that stall for long; who may be well goes the later the more it shares its
+// piece, the later the turn and the earlier in it that it fell behind.
+func TestKeepersGoInOrder(t *testing.T) {
+	start := time.Now()
+	of := func(name uint64, stalls bool, weight float64, keepers int, turn uint64, lent time.Duration) keeper {
+		return keeper{&consumer{id: name, lag: &lag{piece: &piece{keepers: keepers}, turn: turn, lent: start.Add(lent)}}, stalls, weight}
+	}
+	keepers := []keeper{
+		of(6, false, 9, 9, 1, 0),
+		of(5, false, 9, 1, 2, 3),
+		of(4, false, 9, 1, 1, 1),
+		of(2, true, 1, 1, 1, 1),
+		of(3, false, 9, 1, 1, 2),
+		of(1, true, 2, 1, 3, 4),
+	}
+	slices.SortFunc(keepers, keeper.before)
+	for i, k := range keepers {
+		if k.id != uint64(i+1) {
+			t.Errorf("place %d: keeper %d; want %d", i, k.id, i+1)
+		}
+	}
+}
