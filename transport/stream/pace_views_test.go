@@ -130,6 +130,9 @@ func TestConflationHoldsBackNoMoreThanItsBudget(t *testing.T) {
 			if got := c.books(); got.received < heldBytes/10_200 {
 				return fmt.Sprintf("received %d before the interval is over; want about %d", got.received, heldBytes/10_200)
 			}
+			if in, ok := r.inspect(c); !ok || !in.Herd {
+				return "it is still taking its share, and the next one would cut it"
+			}
 			return ""
 		})
 		r.publish(0, 10_000)
