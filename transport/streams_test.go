@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -148,7 +149,11 @@ func TestDrainingServerRefusesEventsAndConsumers(t *testing.T) {
 	s.players.Stop() // without closing the listener
 	go s.pool.Drain(context.Background(), 0, 0)
 	eventually(t, "a consumer is refused", func() bool {
-		return s.send(request("GET", "/events", "")).status == 503
+		conn := s.dial() // one that comes just before the drain has a stream
+		defer conn.Close()
+		io.WriteString(conn, request("GET", "/events", ""))
+		line, err := bufio.NewReader(conn).ReadString('\n')
+		return err == nil && strings.HasPrefix(line, "HTTP/1.1 503")
 	})
 	for _, tt := range []struct {
 		req    string
