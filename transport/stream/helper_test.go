@@ -156,6 +156,26 @@ func (r *rig) published(set broker.ShardSet) (n uint64) {
 	return n
 }
 
+// keepPublishing publishes small events on so many shards until stop is closed, and
+// returns what waits for the end of that.
+func (r *rig) keepPublishing(shards int, stop <-chan struct{}) *sync.WaitGroup {
+	var publishing sync.WaitGroup
+	for shard := range shards {
+		publishing.Go(func() {
+			for i := 0; ; i++ {
+				select {
+				case <-stop:
+					return
+				default:
+					r.publish(shard, i%100)
+					time.Sleep(200 * time.Microsecond)
+				}
+			}
+		})
+	}
+	return &publishing
+}
+
 // settle waits until every client has received, or was told it missed, all that
 // was published since it joined.
 func (r *rig) settle(clients ...*client) {

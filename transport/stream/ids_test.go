@@ -45,20 +45,8 @@ func TestConsumerThatComesBackGoesOnWhereItWas(t *testing.T) {
 				j := joinOptions{view: newViews(t, r.broker).of(tt.query)}
 				j.shards = j.view.Shards
 				stop := make(chan struct{})
-				var publishing, reading sync.WaitGroup
-				for shard := range 2 {
-					publishing.Go(func() {
-						for i := 0; ; i++ {
-							select {
-							case <-stop:
-								return
-							default:
-								r.publish(shard, i%100)
-								time.Sleep(200 * time.Microsecond)
-							}
-						}
-					})
-				}
+				var reading sync.WaitGroup
+				publishing := r.keepPublishing(2, stop)
 				var coming sync.WaitGroup
 				coming.Add(4)
 				go func() {

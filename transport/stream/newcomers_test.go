@@ -1,7 +1,6 @@
 package stream
 
 import (
-	"sync"
 	"testing"
 	"time"
 
@@ -68,20 +67,7 @@ func TestNewcomersOfAConflatedViewAccountForEveryEvent(t *testing.T) {
 		r := newRig(t, roomy(2), o)
 		v := newViews(t, r.broker)
 		stop := make(chan struct{})
-		var publishing sync.WaitGroup
-		for shard := range 2 {
-			publishing.Go(func() {
-				for i := 0; ; i++ {
-					select {
-					case <-stop:
-						return
-					default:
-						r.publish(shard, i%100)
-						time.Sleep(200 * time.Microsecond)
-					}
-				}
-			})
-		}
+		publishing := r.keepPublishing(2, stop)
 		var all []*client
 		for i := range 60 {
 			j := joinOptions{view: v.of([]string{"every=50ms&latest=size", "every=50ms&latest=number&ids=1", "every=80ms&latest=size&where=number>20&wire=ws"}[i%3])}
