@@ -190,6 +190,21 @@ func (s *Server) Subscriptions() int {
 // Sent is how many messages the server gave to clients in all.
 func (s *Server) Sent() int { return s.number("/varz", "out_msgs") }
 
+// Traffic is messages that a user's connections, those that have ended included, gave
+// to the server and got from it.
+type Traffic struct{ In, Out int }
+
+// Of is the traffic of one user, by the statistics of the connections.
+func (s *Server) Of(user string) (t Traffic) {
+	for _, c := range s.list("/connz?auth=true&state=any&limit=100000") {
+		if c["authorized_user"] == user {
+			t.In += int(c["in_msgs"].(float64))
+			t.Out += int(c["out_msgs"].(float64))
+		}
+	}
+	return t
+}
+
 // list are the connections of a page of the monitoring.
 func (s *Server) list(page string) (all []map[string]any) {
 	list, _ := s.page(page)["connections"].([]any)
