@@ -164,9 +164,8 @@ func profile(ctx context.Context, o *options, stdout io.Writer) error {
 // load plays the scenario for as long as profiles take. It is interrupted when
 // they are there.
 func load(ctx context.Context, o *options, actors cast.Cast, d time.Duration) error {
-	args := append(slices.Concat(o.scenario.Load, actors.Fill(o.scenario.Product.Load)),
-		"-warmup", "0s", "-duration", d.String(), "-settle", "1s", "-stall-forever", "-quiet",
-		"-url", "http://"+actors.Server().Address(), "-pid", actors.PIDs(), "-json", filepath.Join(o.out, "load.json"))
+	args := append(slices.Concat(o.scenario.Load, actors.Load(o.scenario.Product.Load)),
+		"-warmup", "0s", "-duration", d.String(), "-settle", "1s", "-stall-forever", "-quiet", "-json", filepath.Join(o.out, "load.json"))
 	cmd := exec.CommandContext(ctx, "bin/load", args...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = 10 * time.Second

@@ -63,7 +63,7 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	f.StringVar(&o.out, "out", "", "`directory` for the results; default results/<date>-<host>")
 	f.StringVar(&o.before, "before", "", "an earlier build of the product, a `program`: play it in turn with the present one, and compare; about 10 minutes")
 	f.StringVar(&o.page, "page", "", "play nothing: make report.html of the results in this `directory`")
-	f.DurationVar(&o.limit, "limit", 30*time.Minute, "start no run after this time")
+	f.DurationVar(&o.limit, "limit", 40*time.Minute, "start no run after this time")
 	f.BoolVar(&o.strict, "strict", false, "fail when a target is not met, too")
 	f.BoolVar(&o.noBuild, "no-build", false, "use the programs in bin as they are, to measure another build of the product")
 	f.StringVar(&server, "server-flags", "", "`flags` added to the product's")

@@ -111,6 +111,16 @@ func (c Cast) Fill(args []string) []string {
 	return filled
 }
 
+// Load returns flags of a load on the complete cast: where the server is, then those
+// of its subject, with ports in the place of names, {port} being the server's.
+func (c Cast) Load(flags []string) []string {
+	all := append([]string{"-url", "http://" + c.Server().Address(), "-pid", c.PIDs()}, c.Fill(flags)...)
+	for i := range all {
+		all[i] = strings.ReplaceAll(all[i], "{port}", fmt.Sprint(c.Server().Port))
+	}
+	return all
+}
+
 // PIDs are the processes, comma-separated.
 func (c Cast) PIDs() string {
 	var pids []string

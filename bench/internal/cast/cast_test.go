@@ -56,6 +56,9 @@ func TestCompanionsComeFirstAndAreKnownByName(t *testing.T) {
 	if want := []string{"-a", fmt.Sprintf("%dx%d", c[1].Port, c[0].Port), "{other}"}; !slices.Equal(got, want) {
 		t.Errorf("Fill = %q, want %q", got, want)
 	}
+	if got, want := c.Load([]string{"-url", "{port},{peer}"}), fmt.Sprintf("-url http://%s -pid %s -url %d,%d", c[2].Address(), c.PIDs(), c[2].Port, c[1].Port); strings.Join(got, " ") != want {
+		t.Errorf("Load = %q, want %q", got, want)
+	}
 	if got, want := c.PIDs(), fmt.Sprintf("%d,%d,%d", c[0].PID(), c[1].PID(), c[2].PID()); got != want {
 		t.Errorf("PIDs = %q, want %q", got, want)
 	}

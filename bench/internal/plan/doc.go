@@ -16,7 +16,7 @@ type Subject struct {
 	Name    string
 	Program string   // in bench/bin
 	Args    []string // {port} stands for the port, {NAME} for that of a companion
-	Load    []string // added to the scenario's flags; later ones win; {NAME} as in Args
+	Load    []string // added to the scenario's flags; later ones win; {port} and {NAME} as in Args
 	// Beside are the processes that it needs. They are started before it, in order.
 	Beside []Companion
 }

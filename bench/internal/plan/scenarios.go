@@ -36,7 +36,7 @@ func with(args ...string) Subject {
 	return s
 }
 
-// PeerName is the companion that is another instance of the product.
+// PeerName begins the name of a companion that is another instance of the product.
 const PeerName = "peer"
 
 var (
@@ -66,6 +66,21 @@ func overNATS(args ...string) Subject {
 	s.Beside = []Companion{nats, {Name: PeerName, Program: product.Program, Args: slices.Clone(s.Args)}}
 	s.Args = append(s.Args, args...)
 	s.Load = flags("-listen http://127.0.0.1:{peer}")
+	return s
+}
+
+// fleet returns so many instances over a NATS, among which players and consumers are
+// dealt out. Their windows are small, because they share the machine.
+func fleet(instances int) Subject {
+	s := with("-relay", "nats://127.0.0.1:{nats}", "-ring-bytes", "16777216", "-loops", "1")
+	urls := "http://127.0.0.1:{port}"
+	s.Beside = []Companion{nats}
+	for k := range instances - 1 {
+		name := fmt.Sprint(PeerName, k+1)
+		s.Beside = append(s.Beside, Companion{Name: name, Program: product.Program, Args: slices.Clone(s.Args)})
+		urls += ",http://127.0.0.1:{" + name + "}"
+	}
+	s.Load = []string{"-url", urls}
 	return s
 }
 
@@ -367,6 +382,13 @@ func Scenarios() []Scenario {
 			Load:   flags("-consumers 2 -sample 1 -conns 32 -rate 5000 -size 512"),
 			Warmup: 1 * s, Duration: 2 * s, Repetitions: 3,
 			Ceiling: renamed("over Redis", relayed()), Product: overNATS(),
+		},
+		{
+			Name: "nats-10", Title: "ten instances and a NATS, 5,000 events/s (open loop) over all, a consumer at each",
+			Note:   "CPU time and memory are those of the ten and of the server between them; nine of ten events come to a consumer through it.",
+			Load:   flags("-consumers 10 -sample -1 -conns 40 -rate 5000 -size 512"),
+			Warmup: 1 * s, Duration: 3 * s, Repetitions: 3,
+			Product: fleet(10),
 		},
 		{
 			Name: "redis-stopped", Title: "10,000 POST/s and 2 consumers, with a Redis that answers nothing",

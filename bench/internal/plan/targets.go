@@ -65,6 +65,7 @@ func Targets() []Target {
 		{Title: "two instances and NATS, full rate, missing less dropped", Scenario: "nats-max", Figure: "relay_uncounted", Limit: 0, Worst: true},
 		{Title: "two instances and NATS, overload, missing less dropped", Scenario: "nats-overload", Figure: "relay_uncounted", Limit: 0, Worst: true},
 		{Title: "two instances and NATS, 5,000/s, publish to receipt, p99 against Redis", Scenario: "nats-latency", Figure: "delivery_p99_ms", Against: Ceiling, Limit: 1, Unit: "×"},
+		{Title: "ten instances and NATS, 5,000/s, missing less dropped", Scenario: "nats-10", Figure: "relay_uncounted", Limit: 0, Worst: true},
 		{Title: "Redis stopped, POST p50 against no Redis", Scenario: "redis-stopped", Figure: "post_p50_ms", Against: Ceiling, Limit: 1.1, Unit: "×"},
 		{Title: "Redis stopped, POST p99 against no Redis", Scenario: "redis-stopped", Figure: "post_p99_ms", Against: Ceiling, Limit: 1.1, Unit: "×"},
 		{Title: "Redis stopped, publish to receipt, p99 against no Redis", Scenario: "redis-stopped", Figure: "delivery_p99_ms", Against: Ceiling, Limit: 1.1, Unit: "×"},

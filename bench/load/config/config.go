@@ -7,8 +7,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"net"
-	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -20,21 +18,19 @@ import (
 
 // Config is what to do, checked.
 type Config struct {
-	URL    string    `json:"url"`
-	Target sock.Addr `json:"-"`
-	Host   string    `json:"-"`
-	Post   string    `json:"post"`
-	Stream string    `json:"stream"`
-	PIDs   PIDs      `json:"pids,omitempty"`
+	URL     string      `json:"url"`
+	Targets []sock.Addr `json:"-"`
+	Post    string      `json:"post"`
+	Stream  string      `json:"stream"`
+	PIDs    PIDs        `json:"pids,omitempty"`
 
-	// Listen is where consumers are, when it is not URL: another instance.
-	Query        string    `json:"query,omitempty"`
-	Opaque       bool      `json:"opaque,omitempty"`
-	Foreign      bool      `json:"foreign,omitempty"`
-	Wire         string    `json:"wire,omitempty"`
-	Listen       string    `json:"listen,omitempty"`
-	ListenTarget sock.Addr `json:"-"`
-	ListenHost   string    `json:"-"`
+	Query   string `json:"query,omitempty"`
+	Opaque  bool   `json:"opaque,omitempty"`
+	Foreign bool   `json:"foreign,omitempty"`
+	Wire    string `json:"wire,omitempty"`
+	// Listen is where consumers are, when it is not URL: other instances.
+	Listen        string      `json:"listen,omitempty"`
+	ListenTargets []sock.Addr `json:"-"`
 
 	Conns         int           `json:"conns"`
 	Rate          Rate          `json:"rate"`
@@ -194,14 +190,14 @@ func Parse(args []string, stderr io.Writer) (*Config, error) {
 		fmt.Fprintln(stderr, "Exit codes: 0 done, 1 the run failed (partial results are printed), 2 usage, 130 interrupted.")
 		f.PrintDefaults()
 	}
-	f.StringVar(&c.URL, "url", "http://127.0.0.1:3569", "server under test; loopback only")
+	f.StringVar(&c.URL, "url", "http://127.0.0.1:3569", "server under test, or its instances, comma-separated, among which players are dealt out; loopback only")
 	f.StringVar(&c.Post, "post", "/metrics", "path that players POST to")
 	f.StringVar(&c.Stream, "stream", "/event-dispatcher", "path that consumers GET")
 	f.StringVar(&c.Query, "query", "", "what consumers ask for; all events must pass")
 	f.BoolVar(&c.Opaque, "opaque", false, "consumers count bytes only, and are left out of the ledger: for compressed streams")
 	f.BoolVar(&c.Foreign, "foreign", false, "the server is another one, which writes ids unasked and answers POSTs with any 2xx; sample all, because frames differ in length")
 	f.StringVar(&c.Wire, "wire", "sse", "wire of consumers: sse or ws; -crowd has more")
-	f.StringVar(&c.Listen, "listen", "", "where consumers listen, if not at -url: another instance of the server")
+	f.StringVar(&c.Listen, "listen", "", "where consumers listen, if not at -url: other instances of the server, comma-separated, among which they are dealt out")
 	f.Var(&c.PIDs, "pid", "`processes` of the server, comma-separated, for their CPU time and memory in sum")
 
 	f.IntVar(&c.Conns, "conns", 32, "connections of players")
@@ -316,8 +312,10 @@ func (c *Config) check() error {
 		return fmt.Errorf("-gap %v: want 0 to 1s", c.Gap)
 	case !c.Players() && c.Consumers+c.Sockets == 0:
 		return errors.New("no players, no consumers and no sockets: nothing to do")
-	case c.Listen != "" && c.Reconnect > 0:
-		return errors.New("-listen and -reconnect: what is on its way from the one instance to the other when a stream opens cannot be balanced")
+	case len(c.ListenTargets) > 1 && (len(c.Crowd) > 0 || c.Sockets+c.Rehearsal > 0):
+		return errors.New("-crowd, -sockets and -rehearsal are for one instance: want one address in -url, or in -listen")
+	case (c.Listen != "" || len(c.Targets) > 1) && c.Reconnect > 0:
+		return errors.New("-listen, or several addresses, and -reconnect: what is on its way from the one instance to the other when a stream opens cannot be balanced")
 	}
 	// What is left for samples comes first, special ones from the rest.
 	c.Sample = min(c.Sample, c.Consumers-special)
@@ -339,12 +337,12 @@ func (c *Config) checkDescriptors() error {
 
 // resolve takes the URLs and paths apart.
 func (c *Config) resolve() (err error) {
-	if c.Target, c.Host, err = endpoint("url", c.URL); err != nil {
+	if c.Targets, err = endpoints("url", c.URL); err != nil {
 		return err
 	}
-	c.ListenTarget, c.ListenHost = c.Target, c.Host
+	c.ListenTargets = c.Targets
 	if c.Listen != "" {
-		if c.ListenTarget, c.ListenHost, err = endpoint("listen", c.Listen); err != nil {
+		if c.ListenTargets, err = endpoints("listen", c.Listen); err != nil {
 			return err
 		}
 	}
@@ -354,29 +352,4 @@ func (c *Config) resolve() (err error) {
 		}
 	}
 	return nil
-}
-
-// endpoint takes a URL apart. A load generator that can be pointed at other
-// people's machines is a weapon, so this one cannot.
-func endpoint(flag, text string) (target sock.Addr, host string, err error) {
-	u, err := url.Parse(text)
-	if err != nil {
-		return target, "", fmt.Errorf("-%s: %w", flag, err)
-	}
-	if u.Scheme != "http" || u.Hostname() == "" || u.Port() == "" || (u.Path != "" && u.Path != "/") || u.RawQuery != "" {
-		return target, "", fmt.Errorf("-%s %q: want http://127.0.0.1:PORT", flag, text)
-	}
-	name := u.Hostname()
-	if name == "localhost" {
-		name = "127.0.0.1"
-	}
-	ip := net.ParseIP(name).To4()
-	if ip == nil || ip[0] != 127 {
-		return target, "", fmt.Errorf("-%s %q: only addresses in 127.0.0.0/8 are loaded", flag, text)
-	}
-	port, err := strconv.Atoi(u.Port())
-	if err != nil || port < 1 || port > 65535 {
-		return target, "", fmt.Errorf("-%s %q: no such port", flag, text)
-	}
-	return sock.Addr{IP: [4]byte(ip), Port: port}, u.Host, nil
 }

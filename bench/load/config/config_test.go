@@ -2,6 +2,7 @@ package config
 
 import (
 	"io"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -16,6 +17,9 @@ func TestParseRefusesNonsense(t *testing.T) {
 		{"-listen http://192.0.2.1:80", "127.0.0.0/8"},
 		{"-listen 127.0.0.1:80", "-listen"},
 		{"-listen http://127.0.0.1:80 -reconnect 1", "-reconnect"},
+		{"-url http://127.0.0.1:80,http://192.0.2.1:80", "127.0.0.0/8"},
+		{"-url http://127.0.0.1:80,http://127.0.0.1:81 -sockets 1", "one instance"},
+		{"-url http://127.0.0.1:80,http://127.0.0.1:81 -reconnect 1", "-reconnect"},
 		{"-pid 1,x", "processes"},
 		{"-pid 0", "processes"},
 		{"-sockets -1", "-sockets"},
@@ -47,8 +51,8 @@ func TestParse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := c.Target.String(); got != "127.0.0.1:1234" {
-		t.Errorf("target %s, want 127.0.0.1:1234", got)
+	if len(c.Targets) != 1 || c.Targets[0].String() != "127.0.0.1:1234" {
+		t.Errorf("targets %v, want 127.0.0.1:1234", c.Targets)
 	}
 	if !c.Rate.Max || !c.Players() || !c.Uniform() {
 		t.Errorf("rate %v, players %v, uniform %v; want max, true, true", &c.Rate, c.Players(), c.Uniform())
@@ -56,12 +60,12 @@ func TestParse(t *testing.T) {
 	if c.Sample != 3 {
 		t.Errorf("all of 5 with 2 stalled are %d samples, want 3", c.Sample)
 	}
-	if c.ListenTarget != c.Target || c.ListenHost != c.Host {
-		t.Errorf("without -listen consumers are at %v, want %v", c.ListenTarget, c.Target)
+	if !slices.Equal(c.ListenTargets, c.Targets) {
+		t.Errorf("without -listen consumers are at %v, want %v", c.ListenTargets, c.Targets)
 	}
-	c, err = Parse(strings.Fields("-listen http://127.0.0.2:80 -pid 12,7 -consumers 0 -rate 0 -sockets 3"), io.Discard)
-	if err != nil || c.ListenTarget.String() != "127.0.0.2:80" || c.ListenHost != "127.0.0.2:80" || c.PIDs.String() != "12,7" || c.Sockets != 3 {
-		t.Errorf("listen at %v, processes %v, %d sockets, %v", c.ListenTarget, &c.PIDs, c.Sockets, err)
+	c, err = Parse(strings.Fields("-url http://127.0.0.1:1,http://127.0.0.1:2 -listen http://127.0.0.2:80 -pid 12,7 -consumers 0 -rate 0 -sockets 3"), io.Discard)
+	if err != nil || len(c.Targets) != 2 || len(c.ListenTargets) != 1 || c.ListenTargets[0].String() != "127.0.0.2:80" || c.PIDs.String() != "12,7" || c.Sockets != 3 {
+		t.Errorf("post at %v, listen at %v, processes %v, %d sockets, %v", c.Targets, c.ListenTargets, &c.PIDs, c.Sockets, err)
 	}
 	if c, err = Parse([]string{"-rate", "0"}, io.Discard); err != nil || c.Players() {
 		t.Errorf("-rate 0: players %v, %v; want none", c.Players(), err)

@@ -27,8 +27,7 @@ import (
 
 // Options says who listens and how.
 type Options struct {
-	Target  sock.Addr
-	Host    string
+	Targets []sock.Addr // consumers are dealt out among them
 	Path    string
 	Wire    string    // sse, or ws
 	Foreign bool      // the server writes ids unasked
@@ -51,11 +50,11 @@ type Options struct {
 
 // Consumers is a running set of consumers.
 type Consumers struct {
-	opt     *Options
-	loops   []*loop // counting ones first, then sampling, then special
-	request []byte
-	joined  atomic.Int64 // dials, including those of returning streams
-	wg      sync.WaitGroup
+	opt    *Options
+	loops  []*loop      // counting ones first, then sampling, then special
+	accept string       // headers that say what is wanted
+	joined atomic.Int64 // dials, including those of returning streams
+	wg     sync.WaitGroup
 
 	plan      atomic.Pointer[plan]
 	released  atomic.Bool
@@ -74,11 +73,10 @@ type plan struct {
 // New starts the loops; nobody listens yet. It keeps opt.
 func New(opt *Options) (*Consumers, error) {
 	c := &Consumers{opt: opt}
-	accept := "Accept: text/event-stream\r\n"
+	c.accept = "Accept: text/event-stream\r\n"
 	if opt.Wire == "ws" {
-		accept = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+		c.accept = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
 	}
-	c.request = []byte("GET " + opt.Path + " HTTP/1.1\r\nHost: " + opt.Host + "\r\n" + accept + "\r\n")
 	for i := range max(opt.Threads, 1) + 2 {
 		poller, err := sock.NewPoller()
 		if err != nil {
@@ -110,7 +108,7 @@ func (c *Consumers) Join(patience time.Duration, stop <-chan struct{}) error {
 	for {
 		s := c.Stats()
 		if err := c.refusal.Load(); err != nil {
-			return fmt.Errorf("consumers: %s is not a dispatcher: %w", c.opt.Target, *err)
+			return fmt.Errorf("consumers: %v is not a dispatcher: %w", c.opt.Targets, *err)
 		}
 		if s.Ended > 0 {
 			return fmt.Errorf("consumers: %d of the first %d streams were ended while the others joined", s.Ended, next)
@@ -122,7 +120,7 @@ func (c *Consumers) Join(patience time.Duration, stop <-chan struct{}) error {
 			moved, opened = time.Now(), s.Opened
 		}
 		if time.Since(moved) > patience {
-			return fmt.Errorf("consumers: %s opened %d of %d streams and then none for %v", c.opt.Target, opened, len(c.opt.Roles), patience)
+			return fmt.Errorf("consumers: %v opened %d of %d streams and then none for %v", c.opt.Targets, opened, len(c.opt.Roles), patience)
 		}
 		select {
 		case <-stop:
@@ -153,13 +151,15 @@ func (c *Consumers) join(l *loop, role Role) error {
 	n := int(c.joined.Add(1)) - 1
 	s := &stream{role: role, parser: parser{foreign: c.opt.Foreign}, frames: c.opt.Wire == "ws", last: c.opt.Clock.Now()}
 	s.entry.Dialled = c.opt.Book.Totals()
-	fd, err := sock.Dial(c.opt.Target, c.opt.Sources[n%len(c.opt.Sources)], 5*time.Second)
+	target := c.opt.Targets[n%len(c.opt.Targets)]
+	fd, err := sock.Dial(target, c.opt.Sources[n%len(c.opt.Sources)], 5*time.Second)
 	if err != nil {
-		return fmt.Errorf("connect to %s: %w", c.opt.Target, err)
+		return fmt.Errorf("connect to %s: %w", target, err)
 	}
 	s.fd = fd
 	// A new socket has room for a request of a hundred bytes.
-	if _, errno := sock.Send(fd, c.request); errno != 0 {
+	request := "GET " + c.opt.Path + " HTTP/1.1\r\nHost: " + target.String() + "\r\n" + c.accept + "\r\n"
+	if _, errno := sock.Send(fd, []byte(request)); errno != 0 {
 		sock.Close(fd)
 		return fmt.Errorf("ask for the stream: %w", errno)
 	}

@@ -47,8 +47,8 @@ func listen(t *testing.T, head string, role Role, accepted int, pause time.Durat
 	}()
 	book := new(ledger.Book)
 	c, err := New(&Options{
-		Target: sock.Addr{IP: [4]byte{127, 0, 0, 1}, Port: ln.Addr().(*net.TCPAddr).Port},
-		Host:   "test", Path: "/", Sources: [][4]byte{{127, 0, 0, 1}},
+		Targets: []sock.Addr{{IP: [4]byte{127, 0, 0, 1}, Port: ln.Addr().(*net.TCPAddr).Port}},
+		Path:    "/", Sources: [][4]byte{{127, 0, 0, 1}},
 		Roles: []Role{role}, Uniform: true, Run: run, Clock: clock.New(), Book: book,
 	})
 	if err != nil {

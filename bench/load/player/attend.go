@@ -63,13 +63,13 @@ func (l *loop) answers(ln *lane, b []byte) error {
 	for len(b) > 0 {
 		a, complete, err := parseAnswer(b)
 		if err != nil {
-			return fmt.Errorf("players: %s does not answer like a dispatcher: %w", l.opt.Target, err)
+			return fmt.Errorf("players: %s does not answer like a dispatcher: %w", ln.target, err)
 		}
 		if !complete {
 			break
 		}
 		if len(ln.flights) == 0 {
-			return fmt.Errorf("players: %s answered what was not asked", l.opt.Target)
+			return fmt.Errorf("players: %s answered what was not asked", ln.target)
 		}
 		intended := ln.flights[0]
 		ln.flights = append(ln.flights[:0], ln.flights[1:]...)
@@ -102,7 +102,7 @@ func (l *loop) answers(ln *lane, b []byte) error {
 		ln.close(false)
 	}
 	if l.statuses[200] == 0 && l.statusTotal() >= hopelessAnswers {
-		return fmt.Errorf("players: none of the first %d events was accepted; %s answered %q", l.statusTotal(), l.opt.Target, l.refusal)
+		return fmt.Errorf("players: none of the first %d events was accepted; %s answered %q", l.statusTotal(), ln.target, l.refusal)
 	}
 	return nil
 }

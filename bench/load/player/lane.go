@@ -15,6 +15,7 @@ import (
 type lane struct {
 	index  int32
 	source event.Source
+	target sock.Addr
 	heads  [event.Flavours]string // up to the value of Content-Length
 	tail   string                 // from there to the body
 
@@ -32,10 +33,10 @@ type lane struct {
 	queued bool // in the loop's queue of lanes with room
 }
 
-func newLane(index int32, source event.Source, host, path string, perEvent bool) *lane {
-	l := &lane{index: index, source: source, fd: -1}
+func newLane(index int32, source event.Source, target sock.Addr, path string, perEvent bool) *lane {
+	l := &lane{index: index, source: source, target: target, fd: -1}
 	for f := range l.heads {
-		l.heads[f] = "POST " + path + " HTTP/1.1\r\nHost: " + host + "\r\n" + event.Flavour(f).Headers() + "Content-Length: "
+		l.heads[f] = "POST " + path + " HTTP/1.1\r\nHost: " + target.String() + "\r\n" + event.Flavour(f).Headers() + "Content-Length: "
 	}
 	l.tail = "\r\n\r\n"
 	if perEvent {

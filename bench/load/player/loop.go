@@ -176,7 +176,7 @@ func (l *loop) offer(ln *lane) {
 func (l *loop) connect(ln *lane) bool {
 	source := l.opt.Sources[l.sources%len(l.opt.Sources)]
 	l.sources++
-	fd, err := sock.Start(l.opt.Target, source)
+	fd, err := sock.Start(ln.target, source)
 	if err == nil {
 		if err = l.poller.Add(fd, ln.index, true); err != nil {
 			sock.Close(fd)
@@ -233,7 +233,7 @@ func (l *loop) lose(ln *lane, err error) {
 // hopeless ends the run when connections have done nothing but fail for long.
 func (l *loop) hopeless(now int64) error {
 	if l.failures > len(l.lanes) && now-l.failedAt > int64(time.Second) {
-		return fmt.Errorf("players: %d connections to %s failed in a row, last: %w", l.failures, l.opt.Target, l.lastErr)
+		return fmt.Errorf("players: %d connections to %v failed in a row, last: %w", l.failures, l.opt.Targets, l.lastErr)
 	}
 	return nil
 }

@@ -28,8 +28,7 @@ import (
 
 // Options says what to publish, where, and how fast.
 type Options struct {
-	Target   sock.Addr
-	Host     string // header
+	Targets  []sock.Addr // lanes are dealt out among them
 	Path     string
 	Sources  [][4]byte // addresses to connect from, in turn
 	Foreign  bool      // the server is another one
@@ -90,7 +89,7 @@ func Start(opt *Options, stopAt int64) (*Players, error) {
 			buf: make([]byte, 2*maxAnswer),
 		}
 		for n := i; n < opt.Conns; n += threads {
-			ln := newLane(int32(len(l.lanes)), opt.NewSource(n), opt.Host, opt.Path, opt.PerEvent)
+			ln := newLane(int32(len(l.lanes)), opt.NewSource(n), opt.Targets[n%len(opt.Targets)], opt.Path, opt.PerEvent)
 			l.lanes = append(l.lanes, ln)
 			l.offer(ln)
 		}

@@ -101,7 +101,7 @@ func (r *run) rehearse(ctx context.Context) error {
 	if r.cfg.Rehearsal == 0 {
 		return nil
 	}
-	opt := idle.Options{Target: r.cfg.ListenTarget, Path: r.cfg.SocketPath, Sockets: r.cfg.Rehearsal}
+	opt := idle.Options{Target: r.cfg.ListenTargets[0], Path: r.cfg.SocketPath, Sockets: r.cfg.Rehearsal}
 	s, err := idle.Open(ctx, opt, 10*time.Second)
 	if err != nil {
 		return err
@@ -128,7 +128,7 @@ func (r *run) join(ctx context.Context) error {
 		}
 	}
 	c, err := consumer.New(&consumer.Options{
-		Target: cfg.ListenTarget, Host: cfg.ListenHost, Path: path, Wire: cfg.Wire, Foreign: cfg.Foreign,
+		Targets: cfg.ListenTargets, Path: path, Wire: cfg.Wire, Foreign: cfg.Foreign,
 		Sources:  sources(cfg.Consumers/1000 + 1),
 		Roles:    roles,
 		Threads:  cfg.ConsumerThreads,
@@ -149,7 +149,7 @@ func (r *run) join(ctx context.Context) error {
 		}
 	}
 	if cfg.Sockets > 0 {
-		opt := idle.Options{Target: cfg.ListenTarget, Path: cfg.SocketPath, Sockets: cfg.Sockets}
+		opt := idle.Options{Target: cfg.ListenTargets[0], Path: cfg.SocketPath, Sockets: cfg.Sockets}
 		if r.sockets, err = idle.Open(ctx, opt, 10*time.Second); err != nil {
 			c.Close(r.book.Totals())
 			return err
@@ -161,7 +161,7 @@ func (r *run) join(ctx context.Context) error {
 		}
 	}
 	if len(cfg.Crowd) > 0 {
-		opt := crowd.Options{URL: "http://" + cfg.ListenTarget.String(), Path: cfg.Stream, Specs: cfg.Crowd, Sources: r.varied, Run: r.id, StallFor: cfg.CrowdStall, StayFor: cfg.CrowdStay}
+		opt := crowd.Options{URL: "http://" + cfg.ListenTargets[0].String(), Path: cfg.Stream, Specs: cfg.Crowd, Sources: r.varied, Run: r.id, StallFor: cfg.CrowdStall, StayFor: cfg.CrowdStay}
 		if r.crowd, err = crowd.Open(ctx, opt, 30*time.Second); err != nil {
 			c.Close(r.book.Totals())
 			return err
@@ -209,7 +209,7 @@ func (r *run) startPlayers() error {
 	}
 	var err error
 	r.players, err = player.Start(&player.Options{
-		Target: cfg.Target, Host: cfg.Host, Path: cfg.Post, Sources: sources(from),
+		Targets: cfg.Targets, Path: cfg.Post, Sources: sources(from),
 		Foreign: cfg.Foreign, Conns: cfg.Conns, Depth: cfg.Pipeline, Threads: cfg.PlayerThreads,
 		Rate: cfg.Rate.PerSecond, PerEvent: cfg.PerEvent, Unload: cfg.Unload,
 		Grace: 5 * time.Second,

@@ -76,7 +76,7 @@ func (r *run) release() error {
 // untilQuiet waits until no stream has news for a while.
 func (r *run) untilQuiet() {
 	quiet := int64(700 * time.Millisecond)
-	if r.cfg.Listen != "" {
+	if r.cfg.Listen != "" || len(r.cfg.Targets) > 1 {
 		// An instance tells the others of its last events, should it have
 		// dropped them, when it has had none for a second.
 		quiet = int64(2 * time.Second)

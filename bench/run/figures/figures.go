@@ -21,8 +21,9 @@ import (
 //	events_per_sweep                                     with metrics only, between two scrapes
 //	server_cores                                         CPU time of the server per second
 //	skipped, healthy_skipped, unexplained                from the ledger
-//	relay_gaps, relay_drops                              with a peer only: missing at the peer; not sent by the server, both by their own count
-//	relay_uncounted                                      how far these two are apart
+//	relay_gaps, relay_drops                              with peers only: missing at instances; not sent by them, both by their own count
+//	relay_uncounted                                      how far these two are apart, each drop being missing at every other instance
+//	event_cpu_us                                         with peers only: CPU time of all processes per event published
 //	crowd_faults, crowd_skipped                          of consumers with views: unexplained, doubled, out of order, wrong; told to be skipped
 //	idle_bytes, idle_kernel_bytes                        per consumer or socket, nobody publishes
 //	growth_bytes                                         beside stalled consumers: most resident memory since measuring began
@@ -69,19 +70,31 @@ func Of(r *trial.Record) map[string]float64 {
 	return f
 }
 
-// relay computes what did not get from the server to its peer.
+// relay computes what did not get from one instance to the others.
 func relay(f map[string]float64, r *trial.Record) {
-	peer := r.Companion(plan.PeerName)
-	if peer == nil {
+	peers := 0
+	gaps, drops := 0.0, 0.0
+	count := func(s *trial.ServerSide) bool {
+		metrics := s.Scraped(trial.ScrapeAfter)
+		gaps += sum(metrics, "dispatcher_relay_gap_events_total{")
+		drops += sum(metrics, `dispatcher_relay_dropped_events_total{events="firehose"`)
+		return metrics != nil
+	}
+	complete := count(&r.Server)
+	for _, c := range r.Beside {
+		if strings.HasPrefix(c.Name, plan.PeerName) {
+			peers++
+			complete = count(&c.ServerSide) && complete
+		}
+	}
+	if peers == 0 || !complete {
 		return
 	}
-	here, there := r.Server.Scraped(trial.ScrapeAfter), peer.Scraped(trial.ScrapeAfter)
-	if here == nil || there == nil {
-		return
+	f["relay_gaps"], f["relay_drops"] = gaps, drops
+	f["relay_uncounted"] = math.Abs(gaps - drops*float64(peers))
+	if r.Report.CPU.PerPost > 0 {
+		f["event_cpu_us"] = r.Report.CPU.PerPost
 	}
-	f["relay_gaps"] = sum(there, "dispatcher_relay_gap_events_total{")
-	f["relay_drops"] = sum(here, `dispatcher_relay_dropped_events_total{events="firehose"`)
-	f["relay_uncounted"] = math.Abs(f["relay_gaps"] - f["relay_drops"])
 }
 
 // sum adds up the series whose names begin so.

@@ -94,6 +94,14 @@ func TestFiguresOfARelay(t *testing.T) {
 	if f["relay_gaps"] != 8 || f["relay_drops"] != 7 || f["relay_uncounted"] != 1 {
 		t.Errorf("figures are %v, want 8 gaps, 7 drops, 1 uncounted", f)
 	}
+	// With a third, what the first dropped is missing at both others.
+	r.Beside = append(r.Beside, &trial.Companion{Name: plan.PeerName + "2", ServerSide: trial.ServerSide{Scrapes: []trial.Scrape{{When: trial.ScrapeAfter, Metrics: map[string]float64{
+		`dispatcher_relay_gap_events_total{reason="lost"}`: 6,
+	}}}}})
+	r.Report.CPU.PerPost = 50
+	if f := Of(r); f["relay_gaps"] != 14 || f["relay_uncounted"] != 0 || f["event_cpu_us"] != 50 {
+		t.Errorf("figures are %v, want 14 gaps, none uncounted, 50 µs per event", f)
+	}
 }
 
 func TestJudge(t *testing.T) {

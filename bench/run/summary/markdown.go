@@ -35,6 +35,7 @@ var Columns = []Column{
 	{"allocs/event in gzip", "batch_gzip_allocs", 1, false},
 	{"POST/s", "post_rate", 1, false},
 	{"µs CPU/POST", "post_cpu_us", 1, false},
+	{"µs CPU/event, all processes", "event_cpu_us", 1, false},
 	{"POST p50 ms", "post_p50_ms", 1, false},
 	{"POST p99 ms", "post_p99_ms", 1, false},
 	{"deliveries/s", "delivery_rate", 1, false},

@@ -69,17 +69,6 @@ type Companion struct {
 	ServerSide
 }
 
-// Companion returns what is known of the companion of that name, nil if there is
-// none.
-func (r *Record) Companion(name string) *Companion {
-	for _, c := range r.Beside {
-		if c.Name == name {
-			return c
-		}
-	}
-	return nil
-}
-
 // Scrape is the product's metrics at one instant.
 type Scrape struct {
 	When    string             `json:"when"`

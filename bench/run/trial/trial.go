@@ -83,9 +83,8 @@ func (e *Env) load(ctx context.Context, r *Record, s *plan.Scenario, subject pla
 	defer os.Remove(name)
 	args := slices.Concat(s.Load, []string{
 		"-warmup", s.Warmup.String(), "-duration", s.Duration.String(), "-settle", settle.String(),
-	}, actors.Fill(subject.Load), e.LoadArgs, []string{
-		"-quiet", "-url", "http://" + actors.Server().Address(), "-pid", actors.PIDs(),
-		"-label", s.Name + " " + subject.Name, "-json", name,
+	}, actors.Load(subject.Load), e.LoadArgs, []string{
+		"-quiet", "-label", s.Name + " " + subject.Name, "-json", name,
 	})
 
 	// Connecting, settling and reporting take their time as well; a server

@@ -132,11 +132,11 @@ func TestCompanionsOfTheProductArePlayedAndKept(t *testing.T) {
 		t.Parallel()
 		e := env(t)
 		r := e.Run(context.Background(), scenario("-consumers 2 -sample 1 -conns 1 -rate max"), product("relay-20000"), Product, 1)
-		if r.Failed() || len(r.Beside) != 2 || r.Companion("redis") == nil {
+		if r.Failed() || len(r.Beside) != 2 || r.Beside[0].Name != "redis" {
 			t.Fatalf("errors %q, beside the server %+v", r.Errors, r.Beside)
 		}
 		accepted := float64(r.Report.Posts.Accepted)
-		peer := r.Companion(plan.PeerName).Scraped(ScrapeAfter)
+		peer := r.Beside[1].Scraped(ScrapeAfter)
 		received, gaps := peer[`dispatcher_relay_received_events_total{events="firehose"}`], peer[`dispatcher_relay_gap_events_total{reason="lost"}`]
 		if received == 0 || received+gaps != accepted {
 			t.Errorf("the peer received %v and missed %v; want the %v that the server accepted", received, gaps, accepted)
@@ -154,11 +154,27 @@ func TestCompanionsOfTheProductArePlayedAndKept(t *testing.T) {
 		t.Parallel()
 		e := env(t)
 		r := e.Run(context.Background(), scenario("-consumers 2 -sample 1 -conns 1 -rate max"), product("nats-max"), Product, 1)
-		if r.Failed() || len(r.Beside) != 2 || r.Companion("nats") == nil {
+		if r.Failed() || len(r.Beside) != 2 || r.Beside[0].Name != "nats" {
 			t.Fatalf("errors %q, beside the server %+v", r.Errors, r.Beside)
 		}
-		if received := r.Companion(plan.PeerName).Scraped(ScrapeAfter)[`dispatcher_relay_received_events_total{events="firehose"}`]; received == 0 {
+		if received := r.Beside[1].Scraped(ScrapeAfter)[`dispatcher_relay_received_events_total{events="firehose"}`]; received == 0 {
 			t.Error("the peer received nothing")
+		}
+	})
+	t.Run("ten over NATS", func(t *testing.T) {
+		t.Parallel()
+		e := env(t)
+		r := e.Run(context.Background(), scenario("-consumers 10 -sample -1 -conns 10 -rate 100"), product("nats-10"), Product, 1)
+		if r.Report == nil || r.Report.Partial || len(r.Beside) != 10 {
+			t.Fatalf("errors %q, %d beside the server", r.Errors, len(r.Beside))
+		}
+		if l := r.Report.Ledger; l.Streams != 10 || l.Received+l.Skipped != 10*r.Report.Posts.Accepted || r.Report.Posts.Accepted == 0 {
+			t.Errorf("%d events accepted; ledger %+v", r.Report.Posts.Accepted, l)
+		}
+		for _, c := range r.Beside[1:] {
+			if metrics := c.Scraped(ScrapeAfter); metrics[published] == 0 || metrics[`dispatcher_relay_received_events_total{events="firehose"}`] == 0 {
+				t.Errorf("%s published %v and received %v; want both", c.Name, metrics[published], metrics[`dispatcher_relay_received_events_total{events="firehose"}`])
+			}
 		}
 	})
 	t.Run("stopped", func(t *testing.T) {
