@@ -12,6 +12,7 @@ type condition struct {
 	path   []string
 	op     op
 	values []operand // sorted by their text, each once
+	bySize []int32   // places in values of those that are numbers, the smallest first
 	text   string    // normalised, as parseCondition reads it
 }
 
@@ -86,8 +87,12 @@ func parseCondition(s string) (c condition, err error) {
 			return c, errLong
 		}
 		n, ok := parseNumber([]byte(v))
+		if ok {
+			c.bySize = append(c.bySize, int32(len(c.values)))
+		}
 		c.values = append(c.values, operand{text: v, numeric: ok, num: n})
 	}
+	slices.SortFunc(c.bySize, func(i, j int32) int { return c.values[i].num.compare(&c.values[j].num) })
 	return c.normalised(), nil
 }
 
@@ -162,25 +167,43 @@ func (c *condition) holds(v *value) bool {
 	}
 }
 
+// oneOf reports whether a value is one of the literals: a string that says it, a number
+// that has its value, or that very true, false or null. It takes much the same time for a
+// few literals as for many.
 func (c *condition) oneOf(v *value) bool {
-	for i := range c.values {
-		if c.values[i].equals(v) {
+	low, high := 0, len(c.values)
+	if v.kind == numeric {
+		high = len(c.bySize)
+	}
+	for low < high {
+		i := (low + high) / 2
+		switch order := c.orderAt(i, v); {
+		case order == 0:
 			return true
+		case order < 0:
+			low = i + 1
+		default:
+			high = i
 		}
 	}
 	return false
 }
 
-// equals: a string that says the literal, a number that has its value, or that
-// very true, false or null.
-func (o *operand) equals(v *value) bool {
+// orderAt compares with v the literal at a place, of its kind, in order. What is neither a
+// string, a number nor a literal is behind all.
+func (c *condition) orderAt(i int, v *value) int {
 	switch v.kind {
 	case text, literal:
-		return string(v.text) == o.text
+		switch says := c.values[i].text; {
+		case says == string(v.text):
+			return 0
+		case says > string(v.text):
+			return 1
+		}
 	case numeric:
-		return o.numeric && v.num.compare(&o.num) == 0
+		return c.values[c.bySize[i]].num.compare(&v.num)
 	}
-	return false
+	return -1
 }
 
 // compare orders v against the operand: numbers if the operand is one, otherwise

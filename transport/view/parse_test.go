@@ -326,6 +326,68 @@ func TestSelectionsThatAreTriedForEveryEventAreFewer(t *testing.T) {
 	runtime.KeepAlive(kept)
 }
 
+// An equality that all events fulfil would have any number of conditions tried for each.
+func TestFurtherConditionsAreBounded(t *testing.T) {
+	b, r := newBroker(t), NewRegistry(Options{MaxGeneral: 2, MaxConditions: 3})
+	var kept []View
+	for i := range 3 { // two further ones each, of six
+		v, _, err := r.Parse(b, args(fmt.Sprintf("where=a=1&where=b%%3C%d&where=c", i)))
+		if err != nil {
+			t.Fatalf("view %d: %v", i, err)
+		}
+		kept = append(kept, v)
+	}
+	if _, _, err := r.Parse(b, args("where=a=1&where=d")); !errors.Is(err, ErrTooMany) {
+		t.Errorf("a seventh further condition: %v", err)
+	}
+	if v, _, err := r.Parse(b, args("where=a=1&where=b%3C1&where=c")); err != nil || v != kept[1] {
+		t.Errorf("a view that is in use: %v", err)
+	}
+	if v, _, err := r.Parse(b, args("where=a=2")); err != nil {
+		t.Errorf("an equality alone: %v", err)
+	} else {
+		kept = append(kept, v)
+	}
+	if n := r.InUse(); n.Selects != 4 || n.Further != 6 {
+		t.Errorf("in use are %+v; want 4 with an equality and 6 further conditions", n)
+	}
+	runtime.KeepAlive(kept)
+	kept = nil
+	runtime.GC()
+	r.InUse() // sweeps
+	if v, _, err := r.Parse(b, args("where=a=1&where=d&where=e")); err != nil {
+		t.Errorf("when the others are gone: %v", err)
+	} else if n := r.InUse(); n.Further != 2 {
+		t.Errorf("in use are %+v; want the 2 further conditions of %s", n, v.Canonical())
+	}
+}
+
+func TestEachOfManyLiteralsIsFound(t *testing.T) {
+	b, r := newBroker(t), NewRegistry(Options{})
+	var list []string
+	for i := range 20 {
+		list = append(list, fmt.Sprintf("w%d", i), fmt.Sprintf("%d.50", i), fmt.Sprintf("-%de2", i+1))
+	}
+	v, _, err := r.Parse(b, args("where=a="+strings.Join(append(list, "true", "null", "1e1", "10"), ",")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 20 {
+		for value, want := range map[string]bool{
+			fmt.Sprintf(`"w%d"`, i): true, fmt.Sprintf(`"w%d "`, i): false, fmt.Sprintf("%d5e-1", i): i > 0, fmt.Sprintf(`"%d.50"`, i): true,
+			fmt.Sprintf(`"%d.5"`, i): false, fmt.Sprintf("-%d00.0", i+1): true, fmt.Sprintf("-%d01", i+1): false,
+			"true": true, "false": false, `"null"`: true, "10.0": true, "[true]": false,
+		} {
+			if i == 0 && value == "05e-1" { // no JSON
+				continue
+			}
+			if got := v.Select.Match([]byte(`{"a":` + value + `}`)); got != want {
+				t.Errorf("a of %s: %v; want %v", value, got, want)
+			}
+		}
+	}
+}
+
 func FuzzParse(f *testing.F) {
 	for _, seed := range []string{
 		"where=a=1,2&where=b\\.c!=x&sample=0.5&by=id&members=a,b.c", "every=1s&latest=a&max_delay=1s", "shards=0&wire=ws&notices=event&ids=1&x=y", "where=\\,\\.%00&members=\\ a", "encoding=gzip&lastEventId=3",

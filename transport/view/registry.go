@@ -19,7 +19,9 @@ type Options struct {
 	MaxDistinct int
 
 	// MaxGeneral is how many of the selections can be without an equality: all
-	// conditions of those are evaluated for every event, some 20 ns each. Zero means 256.
+	// conditions of those are evaluated for every event, some 20 ns each. The others can
+	// have as many conditions, besides one equality each, as so many selections can have:
+	// all events may fulfil that. Zero means 256.
 	MaxGeneral int
 
 	// MaxConditions is how many where parameters a view can have. Zero means
@@ -75,18 +77,25 @@ type Registry struct {
 }
 
 // NewRegistry returns an empty Registry.
-func NewRegistry(o Options) *Registry { return &Registry{options: o.withDefaults()} }
+func NewRegistry(o Options) *Registry {
+	r := &Registry{options: o.withDefaults()}
+	r.selects.load = (*Select).further
+	r.selects.mostLoad = r.options.MaxGeneral * r.options.MaxConditions
+	return r
+}
 
 // InUse is how many different things consumers ask for: selections with an
-// equality and without, shapes, and members to be the latest of.
-type InUse struct{ Selects, General, Shapes, Latest int }
+// equality and without, shapes, and members to be the latest of. Further is the
+// conditions of the selections with an equality, besides that.
+type InUse struct{ Selects, Further, General, Shapes, Latest int }
 
 // InUse counts. Some that nobody uses any more count until the next garbage
 // collection.
 func (r *Registry) InUse() InUse {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return InUse{r.selects.sweep(), r.general.sweep(), r.shapes.sweep(), r.paths.sweep()}
+	selects := r.selects.sweep()
+	return InUse{selects, r.selects.loaded, r.general.sweep(), r.shapes.sweep(), r.paths.sweep()}
 }
 
 // Intern replaces what the view points to by what equal views point to. From then on it
@@ -138,37 +147,53 @@ func (r *Registry) tryIntern(v View) (View, bool) {
 // interned is a set of values by what their text hashes to, so that a dead entry
 // costs a few words however long the text was.
 type interned[T any] struct {
-	m       map[[sha256.Size]byte]weak.Pointer[T]
+	load     func(*T) int // what a value costs besides its place; nil: nothing
+	mostLoad int          // of all together; fixed, like load
+
+	m       map[[sha256.Size]byte]interning[T]
+	loaded  int // of the entries, dead ones among them
 	sweepAt int // entries, dead ones among them
 	swept   time.Time
+}
+
+type interning[T any] struct {
+	value weak.Pointer[T]
+	load  int
 }
 
 // get returns the value with that text: the one that is there, or v. It fails if
 // v would be one too many.
 func (s *interned[T]) get(text string, v *T, most int) (*T, bool) {
 	key := sha256.Sum256([]byte(text))
-	if there := s.m[key].Value(); there != nil {
+	if there := s.m[key].value.Value(); there != nil {
 		return there, true
 	}
+	one := interning[T]{value: weak.Make(v)}
+	if s.load != nil {
+		one.load = s.load(v)
+	}
+	full := func() bool { return len(s.m) >= most || s.loaded+one.load > s.mostLoad }
 	// Dead entries are looked for whenever the map has doubled, which costs
 	// nothing per entry, and now and then when they stand in the way.
-	if len(s.m) >= s.sweepAt || (len(s.m) >= most && time.Since(s.swept) > 10*time.Millisecond) {
+	if len(s.m) >= s.sweepAt || full() && time.Since(s.swept) > 10*time.Millisecond {
 		s.sweepAt = 2*s.sweep() + 16
 	}
-	if len(s.m) >= most {
+	if full() {
 		return nil, false
 	}
 	if s.m == nil {
-		s.m = make(map[[sha256.Size]byte]weak.Pointer[T])
+		s.m = make(map[[sha256.Size]byte]interning[T])
 	}
-	s.m[key] = weak.Make(v)
+	s.loaded += one.load - s.m[key].load // a dead one may be there
+	s.m[key] = one
 	return v, true
 }
 
 // sweep removes dead entries and returns how many are left.
 func (s *interned[T]) sweep() int {
-	for key, p := range s.m {
-		if p.Value() == nil {
+	for key, one := range s.m {
+		if one.value.Value() == nil {
+			s.loaded -= one.load
 			delete(s.m, key)
 		}
 	}

@@ -63,6 +63,10 @@ func (s *Select) keyed() bool {
 	return slices.ContainsFunc(s.conditions, func(c condition) bool { return c.op == equal })
 }
 
+// further is how many conditions a Matcher may have to try although it looks the
+// selection up.
+func (s *Select) further() int { return len(s.conditions) - 1 }
+
 // Match reports whether the event passes. A nil Select passes every event. It is
 // for a consumer that reads alone; for all selections at once there is [Matcher].
 func (s *Select) Match(event []byte) bool {
