@@ -11,23 +11,17 @@ import (
 // bodies. A handshake costs 20 KB of buffers and stack that the stream does not need:
 // 10,000 idle consumers would look as if they cost 1.9 KB each instead of 0.3.
 type tidier struct {
-	handshakes atomic.Int64           // since the last collection
-	bodies     atomic.Pointer[Bodies] // many were held since then; nil: no
-	memory     tidy.Tidier
+	bodies atomic.Pointer[Bodies] // many were held since the last collection; nil: no
+	memory tidy.Tidier
 }
 
 const (
-	workerIdle  = time.Second // so the HTTP server's goroutines are gone when memory is given back
-	tidyAtLeast = 1000        // handshakes; fewer are not worth a collection
-	tidyBodies  = 4 << 20     // bytes of bodies at once, likewise
+	workerIdle = time.Second // so the HTTP server's goroutines are gone when memory is given back
+	tidyBodies = 4 << 20     // bytes of bodies at once; fewer are not worth a collection
 )
 
 // handshake notes one.
-func (t *tidier) handshake() {
-	if t.handshakes.Add(1) >= tidyAtLeast {
-		t.memory.Later()
-	}
-}
+func (t *tidier) handshake() { t.memory.One() }
 
 // body notes that a large one was handled. Its buffer is kept for the next one,
 // until there is none for a while.
@@ -40,7 +34,6 @@ func (t *tidier) body(b *Bodies) {
 
 // forget begins anew, when memory is given back.
 func (t *tidier) forget() {
-	t.handshakes.Store(0)
 	if b := t.bodies.Swap(nil); b != nil {
 		b.most.Store(b.held.Load())
 	}

@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap"
 
 	"event-dispatcher/broker/session"
+	"event-dispatcher/transport/tidy"
 	"event-dispatcher/transport/websocket"
 )
 
@@ -103,6 +104,7 @@ type Hub struct {
 	boxes    [8]outbox
 	turn     atomic.Uint64 // picks the outbox of the next socket
 	budget   budget
+	tidier   tidy.Tidier
 	sockets  atomic.Int64
 	counters counters
 }
@@ -282,4 +284,5 @@ func (h *Hub) Close() {
 	h.stop()
 	h.running.Wait()
 	h.readers.Wait()
+	h.tidier.Stop()
 }

@@ -102,6 +102,7 @@ func (h *Hub) enterLocked(s *socket, practice, name string) {
 func (h *Hub) exit(s *socket, why websocket.Reason, joined bool) {
 	h.counters.closed[why].Add(1)
 	h.sockets.Add(-1)
+	h.tidier.One()
 	u := s.user
 	switch why {
 	case websocket.ReasonSilent, websocket.ReasonStalled, websocket.ReasonProtocol, websocket.ReasonNotUTF8, websocket.ReasonTooBig, websocket.ReasonFlood, websocket.ReasonDeadline, websocket.ReasonError:

@@ -6,11 +6,14 @@ import (
 	"runtime"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
-// quiet is for how long nothing further may come.
-const quiet = 5 * time.Second
+const (
+	quiet = 5 * time.Second // for so long nothing further may come
+	many  = 1000            // of what One counts; fewer are not worth a collection
+)
 
 // A Tidier gives memory back some seconds after the last call of Later. The zero Tidier is
 // ready. Its methods may be called by any goroutine.
@@ -18,9 +21,19 @@ type Tidier struct {
 	// Before, if not nil, is called first. Fixed before the first call of Later.
 	Before func()
 
+	some atomic.Int64 // what One counted since memory was given back
+
 	mu      sync.Mutex // guards what follows
 	timer   *time.Timer
 	stopped bool
+}
+
+// One says that one of many has come or gone, that leaves a few KB behind: when many
+// have, there is something to give back.
+func (t *Tidier) One() {
+	if t.some.Add(1) >= many {
+		t.Later()
+	}
 }
 
 // Later says that there is something to give back, when it is quiet.
@@ -37,6 +50,7 @@ func (t *Tidier) Later() {
 }
 
 func (t *Tidier) tidy() {
+	t.some.Store(0)
 	if t.Before != nil {
 		t.Before()
 	}
