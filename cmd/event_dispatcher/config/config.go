@@ -51,21 +51,20 @@ type Config struct {
 	NATS        *relay.NATS   // nil: Redis takes players' events, if there is one
 	RedisPrefix string
 	Relay       relay.Options
-	given       map[string]bool // flags that somebody chose, by argument or environment
-	Idle        []string        // flags that were given and mean nothing without Redis
-	Mixes       string          // why two deployments would get each other's events, or nothing
+	Idle        []string // flags that were given and mean nothing without Redis
+	Mixes       string   // why two deployments would get each other's events, or nothing
 
 	Drain Drain
 
-	table *table
+	reading *reading // how all this was read
 }
 
 // Write prints what is in force, as a file that -config takes. Secrets are masked.
-func (c *Config) Write(w io.Writer) error { return c.table.print(w) }
+func (c *Config) Write(w io.Writer) error { return c.reading.print(w) }
 
 // Lookalikes lists variables of an environment that nothing reads and that are nearly
 // those of flags.
-func (c *Config) Lookalikes(environ []string) []string { return c.table.lookalikes(environ) }
+func (c *Config) Lookalikes(environ []string) []string { return c.reading.lookalikes(environ) }
 
 // A Drain is how the program ends.
 type Drain struct {
@@ -83,9 +82,8 @@ var ErrUsage = errors.New("usage")
 // help is.
 func Parse(args []string, getenv func(string) string, help io.Writer) (*Config, error) {
 	t := newTable()
-	c := &Config{table: t}
-	var file string
-	c.listening(t, &file)
+	c := &Config{reading: newReading(t)}
+	c.listening(t)
 	c.access(t)
 	c.ingest(t)
 	c.streams(t)
@@ -94,30 +92,17 @@ func Parse(args []string, getenv func(string) string, help io.Writer) (*Config, 
 	c.instances(t)
 	c.drain(t)
 
-	if err := t.flags.Parse(args); err != nil {
-		if errors.Is(err, flag.ErrHelp) {
-			t.usage(help)
-			return nil, flag.ErrHelp
-		}
-		return nil, fmt.Errorf("%w: %w", ErrUsage, t.refused(err))
+	err := c.reading.everything(args, getenv)
+	if errors.Is(err, flag.ErrHelp) {
+		t.usage(help)
+		return nil, flag.ErrHelp
 	}
-	if t.flags.NArg() > 0 {
-		return nil, fmt.Errorf("%w: unexpected argument %q%s", ErrUsage, t.flags.Arg(0), t.insteadOf(t.flags.Arg(0)))
+	if err == nil {
+		err = t.check()
 	}
-	if err := t.fromEnvironment(getenv); err != nil {
+	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUsage, err)
 	}
-	if file != "" {
-		if err := t.fromFile(file); err != nil {
-			return nil, fmt.Errorf("%w: %w", ErrUsage, err)
-		}
-	}
-	t.remember() // checks may change values
-	if err := t.check(); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrUsage, err)
-	}
-	c.given = map[string]bool{}
-	t.flags.Visit(func(f *flag.Flag) { c.given[f.Name] = true })
 	return c, nil
 }
 

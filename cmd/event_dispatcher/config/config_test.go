@@ -105,7 +105,7 @@ func parse(t *testing.T, args []string, env map[string]string) *Config {
 	if err != nil {
 		t.Fatalf("Parse(%q, %v) = %v; want nil", args, env, err)
 	}
-	c.table = nil // how it was read; what came out is compared
+	c.reading = nil // how it was read; what came out is compared
 	return c
 }
 

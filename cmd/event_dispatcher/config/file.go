@@ -16,9 +16,9 @@ import (
 	"event-dispatcher/transport/nearest"
 )
 
-// fromFile sets the flags that neither the command line nor the environment has, from
+// file sets the flags that neither the command line nor the environment has, from
 // a file of the flags' names: JSON if it is called .json, otherwise TOML.
-func (t *table) fromFile(path string) error {
+func (r *reading) file(path string) error {
 	content, err := os.ReadFile(path)
 	if err != nil {
 		return fmt.Errorf("-config: %w", err)
@@ -36,26 +36,24 @@ func (t *table) fromFile(path string) error {
 	if err != nil {
 		return fmt.Errorf("-config: %s: %w", path, err)
 	}
-	given := map[string]bool{}
-	t.flags.Visit(func(f *flag.Flag) { given[f.Name] = true })
 	var errs []error
 	for name, value := range values {
 		text, ok := written(value)
 		switch {
-		case t.flags.Lookup(name) == nil || t.noEnv[name]:
+		case r.of.flags.Lookup(name) == nil || r.of.noEnv[name]:
 			err := fmt.Errorf("-config: %s: there is no flag %q", path, name)
-			if meant := nearest.Name(name, t.names()); meant != "" {
+			if meant := nearest.Name(name, r.of.names()); meant != "" {
 				err = fmt.Errorf("%w: did you mean %q?", err, meant)
 			}
 			errs = append(errs, err)
 		case !ok:
 			errs = append(errs, fmt.Errorf("-config: %s: %s must be a text, a number, true, false, or a list of texts", path, name))
-		case given[name]:
+		case r.given(name):
 		default:
-			if err := t.flags.Set(name, text); err != nil {
-				errs = append(errs, fmt.Errorf("-config: %s: %s: %w", path, name, withUnits(err, t.flags.Lookup(name))))
+			if err := r.of.flags.Set(name, text); err != nil {
+				errs = append(errs, fmt.Errorf("-config: %s: %s: %w", path, name, withUnits(err, r.of.flags.Lookup(name))))
 			}
-			t.source[name] = "file"
+			r.source[name] = "file"
 		}
 	}
 	slices.SortFunc(errs, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
@@ -81,22 +79,17 @@ func written(value any) (text string, ok bool) {
 	return "", false
 }
 
-// remember keeps the values as they were given.
-func (t *table) remember() {
-	t.flags.VisitAll(func(f *flag.Flag) { t.texts[f.Name] = f.Value.String() })
-}
-
 // print writes what is in force, as a file that -config would take, but for secrets.
-func (t *table) print(w io.Writer) error {
+func (r *reading) print(w io.Writer) error {
 	var b strings.Builder
-	for _, g := range t.groups {
+	for _, g := range r.of.groups {
 		fmt.Fprintf(&b, "# %s\n", g.title)
 		for _, name := range g.names {
-			if t.noEnv[name] {
+			if r.of.noEnv[name] {
 				continue
 			}
-			f := t.flags.Lookup(name)
-			value := masked(t.texts[name])
+			f := r.of.flags.Lookup(name)
+			value := masked(r.texts[name])
 			if strings.HasSuffix(name, "-key") && !strings.HasPrefix(f.Usage, "`file`") && value != "" {
 				value = mask
 			}
@@ -105,7 +98,7 @@ func (t *table) print(w io.Writer) error {
 			default:
 				value = strconv.Quote(value)
 			}
-			source := t.source[name]
+			source := r.source[name]
 			if source == "" {
 				source = "default"
 			}

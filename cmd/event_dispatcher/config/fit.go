@@ -1,6 +1,9 @@
 package config
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // Parts of a memory limit that budgets may take: by default, and at most where somebody
 // chose them. The rest is for connections, streams and the collection of garbage.
@@ -23,36 +26,25 @@ const (
 // number of descriptors; 0 means that there is no limit. It says in a line each what it
 // made smaller. What somebody chose, and cannot fit, is an error.
 func (c *Config) Fit(memory, descriptors int) (notes []string, err error) {
+	f := fitting{given: c.reading.given}
 	if memory > 0 {
-		if c.given["ring-bytes"] && c.Broker.Bytes > memory/chosenPart {
+		if f.given("ring-bytes") && c.Broker.Bytes > memory/chosenPart {
 			return nil, fmt.Errorf("%w: -ring-bytes: %d is more than half of the memory limit of %d bytes", ErrUsage, c.Broker.Bytes, memory)
 		}
-		notes = append(notes, c.shrink(&c.Broker.Bytes, "ring-bytes", memory/ringPart, "the memory limit", memory)...)
-		for _, budget := range []struct {
-			p    *int
-			name string
-			part int
-		}{
-			{&c.Transport.BodiesBytes, "bodies-bytes", bodiesPart}, {&c.Streams.LagBytes, "lag-bytes", lagPart},
-			{&c.Sessions.MaxBytes, "session-bytes", sessionPart}, {&c.Sockets.QueueBytes, "socket-bytes", socketPart},
-		} {
-			notes = append(notes, c.shrink(budget.p, budget.name, memory/budget.part, "the memory limit", memory)...)
-		}
+		f.budget(&c.Broker.Bytes, "ring-bytes", memory, ringPart)
+		f.budget(&c.Transport.BodiesBytes, "bodies-bytes", memory, bodiesPart)
+		f.budget(&c.Streams.LagBytes, "lag-bytes", memory, lagPart)
+		f.budget(&c.Sessions.MaxBytes, "session-bytes", memory, sessionPart)
+		f.budget(&c.Sockets.QueueBytes, "socket-bytes", memory, socketPart)
 	}
 	if need := c.Descriptors(); descriptors > 0 && need > descriptors {
-		notes = append(notes, c.lowerCaps(need, descriptors)...)
+		f.caps(need, descriptors, []descriptorCap{
+			{"max-consumers", &c.Streams.MaxConsumers, perConsumer},
+			{"max-connections", &c.Transport.MaxConnections, 1},
+			{"max-sockets", &c.Sockets.MaxSockets, 1},
+		})
 	}
-	return notes, nil
-}
-
-// shrink lowers a default to what may be had of a limit.
-func (c *Config) shrink(p *int, name string, most int, of string, limit int) []string {
-	if c.given[name] || *p <= most {
-		return nil
-	}
-	note := fmt.Sprintf("-%s is %d instead of %d, to fit %s of %d", name, most, *p, of, limit)
-	*p = most
-	return []string{note}
+	return f.notes, nil
 }
 
 // Descriptors is how many all caps together may need.
@@ -60,21 +52,37 @@ func (c *Config) Descriptors() int {
 	return perConsumer*c.Streams.MaxConsumers + c.Transport.MaxConnections + c.Sockets.MaxSockets + otherDescriptors
 }
 
-// lowerCaps lowers the caps that nobody chose, all by the same factor, so that they fit
-// the descriptors. It says so in one line; caps that were chosen and are too high, too.
-func (c *Config) lowerCaps(need, descriptors int) []string {
-	caps := []struct {
-		name string
-		p    *int
-		each int
-	}{
-		{"max-consumers", &c.Streams.MaxConsumers, perConsumer},
-		{"max-connections", &c.Transport.MaxConnections, 1},
-		{"max-sockets", &c.Sockets.MaxSockets, 1},
+// A fitting lowers what nobody chose, and notes it.
+type fitting struct {
+	given func(flag string) bool
+	notes []string
+}
+
+func (f *fitting) note(format string, args ...any) {
+	f.notes = append(f.notes, fmt.Sprintf(format, args...))
+}
+
+// budget lowers a default to its part of the memory.
+func (f *fitting) budget(p *int, name string, memory, part int) {
+	if most := memory / part; !f.given(name) && *p > most {
+		f.note("-%s is %d instead of %d, to fit the memory limit of %d", name, most, *p, memory)
+		*p = most
 	}
+}
+
+// A descriptorCap limits something that has descriptors.
+type descriptorCap struct {
+	name string
+	p    *int
+	each int // descriptors
+}
+
+// caps lowers those that nobody chose, all by the same factor, so that they fit the
+// descriptors. It says so in one line; those that were chosen and are too high, too.
+func (f *fitting) caps(need, descriptors int, caps []descriptorCap) {
 	chosen, free := otherDescriptors, 0
 	for _, k := range caps {
-		if c.given[k.name] {
+		if f.given(k.name) {
 			chosen += *k.p * k.each
 		} else {
 			free += *k.p * k.each
@@ -82,15 +90,16 @@ func (c *Config) lowerCaps(need, descriptors int) []string {
 	}
 	left := descriptors - chosen
 	if free == 0 || left < len(caps) {
-		return []string{fmt.Sprintf("-max-consumers, -max-connections and -max-sockets may need %d descriptors, and the system allows %d: raise ulimit -n", need, descriptors)}
+		f.note("-max-consumers, -max-connections and -max-sockets may need %d descriptors, and the system allows %d: raise ulimit -n", need, descriptors)
+		return
 	}
-	note := fmt.Sprintf("the system allows %d descriptors, where %d may be needed (ulimit -n), so", descriptors, need)
+	var lowered []string
 	for _, k := range caps {
-		if !c.given[k.name] {
+		if !f.given(k.name) {
 			lower := max(1, int(int64(*k.p)*int64(left)/int64(free)))
-			note += fmt.Sprintf(" -%s is %d instead of %d,", k.name, lower, *k.p)
+			lowered = append(lowered, fmt.Sprintf("-%s is %d instead of %d", k.name, lower, *k.p))
 			*k.p = lower
 		}
 	}
-	return []string{note[:len(note)-1]}
+	f.note("the system allows %d descriptors, where %d may be needed (ulimit -n), so %s", descriptors, need, strings.Join(lowered, ", "))
 }

@@ -2,7 +2,6 @@ package config
 
 import (
 	"errors"
-	"flag"
 	"fmt"
 	"strings"
 
@@ -14,15 +13,15 @@ import (
 func (c *Config) instances(t *table) {
 	o := &c.Relay
 	t.group("Several instances")
-	t.read("redis", "", "`address` of the Redis that instances share: redis://[user:password@]host:port/0, rediss://, redis-sentinel://host:port/master, several hosts for a cluster; empty: this instance is alone", c.server)
-	t.read("relay", "", "`address` of the NATS that takes players' events between instances instead of Redis: nats://[user:password@]host:port, several hosts for a cluster, tls:// for TLS; sessions stay in Redis, if there is one, or in memory", c.carrier)
+	t.read("redis", "", "`address` of the Redis that instances share: redis://[user:password@]host:port/0, rediss://, redis-sentinel://host:port/master, several hosts for a cluster; empty: this instance is alone", server(&c.Redis, redis.Parse))
+	t.read("relay", "", "`address` of the NATS that takes players' events between instances instead of Redis: nats://[user:password@]host:port, several hosts for a cluster, tls:// for TLS; sessions stay in Redis, if there is one, or in memory", server(&c.NATS, relay.ParseNATS))
 	t.text(&c.RedisPrefix, "redis-prefix", "", "`text` before the names of all keys and channels in Redis")
 	t.text(&o.Channel, "redis-channel", "event-dispatcher", "`channel` of the events that players post, or subject in NATS; a name that is given gets no prefix and no number of a database")
 	t.text(&o.SessionChannel, "redis-session-channel", "my-redis-channel", "`channel` of session events; a name that is given gets no prefix and no number of a database")
 	t.count(&o.OutboxBytes, "redis-outbox-bytes", 16<<20, 1, 1<<40, "memory for events that wait for Redis or NATS, in `bytes`; at least 16 of the largest events per shard are taken")
 
 	t.then(func() error {
-		c.nameChannels(t)
+		c.nameChannels()
 		switch {
 		case o.Channel == "" || o.SessionChannel == "":
 			return errors.New("-redis-channel, -redis-session-channel: must not be empty")
@@ -31,16 +30,16 @@ func (c *Config) instances(t *table) {
 		case c.NATS != nil && !relay.ValidSubject(o.Channel):
 			return errors.New("-redis-channel: in NATS a subject has no blanks, no * and no >, and no empty part between its dots")
 		}
-		if c.NATS != nil && c.Redis != nil && !t.given("redis-channel") && (c.RedisPrefix != "" || c.Redis.Database() > 0) {
+		if c.NATS != nil && c.Redis != nil && !c.reading.given("redis-channel") && (c.RedisPrefix != "" || c.Redis.Database() > 0) {
 			c.Mixes = "-redis-prefix and the number of the database keep deployments apart in Redis, not in NATS: give each its -redis-channel, or players' events of all come to all"
 		}
 		if c.Redis == nil {
-			t.flags.Visit(func(f *flag.Flag) { // those that were given in vain
-				ours := c.NATS != nil && (f.Name == "redis-channel" || f.Name == "redis-outbox-bytes")
-				if strings.HasPrefix(f.Name, "redis-") && !ours {
-					c.Idle = append(c.Idle, "-"+f.Name)
+			for _, name := range t.names() { // those that were given in vain
+				ours := c.NATS != nil && (name == "redis-channel" || name == "redis-outbox-bytes")
+				if c.reading.given(name) && strings.HasPrefix(name, "redis-") && !ours {
+					c.Idle = append(c.Idle, "-"+name)
 				}
-			})
+			}
 		}
 		return nil
 	})
@@ -49,12 +48,12 @@ func (c *Config) instances(t *table) {
 // nameChannels keeps deployments apart that share a Redis: by the prefix and the
 // number of the database, which Pub/Sub does not know. Without either, the names are
 // those that the original service and older versions have.
-func (c *Config) nameChannels(t *table) {
+func (c *Config) nameChannels() {
 	if c.Redis == nil {
 		return
 	}
 	for name, channel := range map[string]*string{"redis-channel": &c.Relay.Channel, "redis-session-channel": &c.Relay.SessionChannel} {
-		if t.given(name) || name == "redis-channel" && c.NATS != nil {
+		if c.reading.given(name) || name == "redis-channel" && c.NATS != nil {
 			continue
 		}
 		*channel = c.RedisPrefix + *channel
@@ -62,36 +61,4 @@ func (c *Config) nameChannels(t *table) {
 			*channel += fmt.Sprintf("@%d", db)
 		}
 	}
-}
-
-// carrier reads the address of a NATS. Errors do not repeat it, either.
-func (c *Config) carrier(address string) error {
-	if address == "" {
-		return nil
-	}
-	if err := unmasked(address); err != nil {
-		return err
-	}
-	server, err := relay.ParseNATS(address)
-	if err != nil {
-		return err
-	}
-	c.NATS = &server
-	return nil
-}
-
-// server reads the address of a Redis. Errors do not repeat it: it may hold a password.
-func (c *Config) server(address string) error {
-	if address == "" {
-		return nil
-	}
-	if err := unmasked(address); err != nil {
-		return err
-	}
-	server, err := redis.Parse(address)
-	if err != nil {
-		return err
-	}
-	c.Redis = &server
-	return nil
 }

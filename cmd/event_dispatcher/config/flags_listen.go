@@ -11,13 +11,14 @@ import (
 )
 
 // listening declares the flags of listeners and of what comes in by them.
-func (c *Config) listening(t *table, file *string) {
+func (c *Config) listening(t *table) {
 	o := &c.Transport
 	var check bool
 	t.group("Listening")
 	t.read("port", ":3569", "public `addresses`, comma-separated: :3569, 3569 or host:3569", c.public)
 	t.read("admin-addr", "", "`address` for metrics, probes, console, consumer list and pprof; they are then not on the public port", c.admin)
-	t.read("console", "on", "`on`: a page at / shows what is going on, on -admin-addr if there is one; off: a few lines of text", c.console)
+	t.read("console", "on", "`on`: a page at / shows what is going on, on -admin-addr if there is one; off: a few lines of text",
+		oneOf(func(text string) { o.ConsoleOff = text == "off" }, "on", "off"))
 	t.read("trusted-proxies", "", "`networks` of proxies whose X-Forwarded-For is believed, comma-separated; empty means all", each(&o.TrustedProxies, network))
 	t.read("cors-origins", "", "`origins` that may use the service from a browser, comma-separated; empty means all; streams then without credentials", each(&o.Origins, access.Origin))
 	t.count(&o.MaxConnections, "max-connections", 8192, 1, many, "most HTTP connections at once, streams not counted")
@@ -26,10 +27,11 @@ func (c *Config) listening(t *table, file *string) {
 	t.duration(&o.IdleTimeout, "idle-timeout", 75*time.Second, 100*time.Millisecond, long, "longest wait for a connection's next request")
 
 	t.group("Running")
-	t.read("log-level", "info", "lowest `level` logged: debug, info, warn, error", c.level)
+	t.read("log-level", "info", "lowest `level` logged: debug, info, warn, error", parsed(&c.LogLevel, zapcore.ParseLevel))
 	t.count(&c.ProfileRate, "profile-rate", 0, 0, 1<<30, "for the mutex and block profiles on -admin-addr: sample one in so many contentions, and blocks of so many nanoseconds; 0 is off")
-	t.read("log-format", "auto", "`form` of log lines: json; text, for people; auto: text on a terminal", c.format)
-	t.text(file, "config", "", "`file` with values of flags by their names (.json, otherwise TOML)")
+	t.read("log-format", "auto", "`form` of log lines: json; text, for people; auto: text on a terminal",
+		oneOf(func(text string) { c.LogFormat = text }, "auto", "json", "text"))
+	t.text(&c.reading.path, "config", "", "`file` with values of flags by their names (.json, otherwise TOML)")
 	t.noEnv["config"] = true // CONFIG is likely to mean something else
 	t.ask(&c.Check, "check", "say whether flags, files and limits are all right, and exit 0 or 2")
 	t.ask(&c.Print, "print-config", "print what is in force, as a file for -config, secrets masked, and exit")
@@ -90,25 +92,4 @@ func (c *Config) admin(text string) (err error) {
 	}
 	c.Transport.Admin = true
 	return nil
-}
-
-func (c *Config) console(text string) error {
-	if text != "on" && text != "off" {
-		return errors.New("must be on or off")
-	}
-	c.Transport.ConsoleOff = text == "off"
-	return nil
-}
-
-func (c *Config) format(text string) error {
-	if text != "auto" && text != "json" && text != "text" {
-		return errors.New("must be auto, json or text")
-	}
-	c.LogFormat = text
-	return nil
-}
-
-func (c *Config) level(text string) (err error) {
-	c.LogLevel, err = zapcore.ParseLevel(text)
-	return err
 }

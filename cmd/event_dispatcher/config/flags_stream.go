@@ -1,7 +1,6 @@
 package config
 
 import (
-	"errors"
 	"time"
 
 	"event-dispatcher/broker/wake"
@@ -37,7 +36,8 @@ func (c *Config) streams(t *table) {
 func (c *Config) views(t *table) {
 	o, v := &c.Streams, &c.Transport.Views
 	t.group("Views")
-	t.read("compress", "ask", "`who` gets a compressed stream: ask, who asks for it by encoding=gzip; auto, also who sends Accept-Encoding: gzip", c.compress)
+	t.read("compress", "ask", "`who` gets a compressed stream: ask, who asks for it by encoding=gzip; auto, also who sends Accept-Encoding: gzip",
+		oneOf(func(text string) { c.Transport.CompressAuto = text == "auto" }, "ask", "auto"))
 	t.count(&o.MaxViews, "max-views", 1024, 1, 1<<16, "most different views that consumers have at once, besides the default on each wire (503 beyond)")
 	t.count(&v.MaxGeneral, "max-general-views", 256, 1, 1<<16, "most of them without an equality, which are tried for every event (503 beyond)")
 	t.count(&o.MaxCompressed, "max-compressed-views", 64, 1, 4096, "most of them that are compressed, 1 MiB each for every loop (503 beyond)")
@@ -49,12 +49,4 @@ func (c *Config) views(t *table) {
 		v.MaxDistinct = 4 * o.MaxViews // those that were looked at, too, until they are collected
 		return nil
 	})
-}
-
-func (c *Config) compress(text string) error {
-	if text != "ask" && text != "auto" {
-		return errors.New("must be ask or auto")
-	}
-	c.Transport.CompressAuto = text == "auto"
-	return nil
 }

@@ -1,32 +1,26 @@
 package config
 
 import (
-	"flag"
 	"fmt"
 	"strings"
 
 	"event-dispatcher/transport/nearest"
 )
 
-func (t *table) names() (names []string) {
-	t.flags.VisitAll(func(f *flag.Flag) { names = append(names, f.Name) })
-	return names
-}
-
 // unknown says which flag was meant in an error of package flag that knows none.
-func (t *table) unknown(err error) error {
+func unknown(err error, flags []string) error {
 	_, typed, ok := strings.Cut(err.Error(), "flag provided but not defined: -")
 	if !ok {
 		return err
 	}
-	if meant := nearest.Name(typed, t.names()); meant != "" {
+	if meant := nearest.Name(typed, flags); meant != "" {
 		return fmt.Errorf("%w: did you mean -%s?", err, meant)
 	}
 	return err
 }
 
 // insteadOf is what was probably meant by an argument that is no flag.
-func (t *table) insteadOf(argument string) string {
+func insteadOf(argument string, flags []string) string {
 	meant := ""
 	switch {
 	case argument == "help" || argument == "h":
@@ -34,7 +28,7 @@ func (t *table) insteadOf(argument string) string {
 	case nearest.Name(argument, []string{"token"}) != "":
 		meant = "token"
 	default:
-		if meant = nearest.Name(argument, t.names()); meant != "" {
+		if meant = nearest.Name(argument, flags); meant != "" {
 			meant = "-" + meant
 		}
 	}
@@ -48,15 +42,15 @@ func (t *table) insteadOf(argument string) string {
 // nearly those of flags, or those of flags that are no variables. Short names mean many
 // things to other programs: one of a single word counts if one letter is wrong, and
 // VERSION, which is everywhere, never.
-func (t *table) lookalikes(environ []string) (found []string) {
+func (r *reading) lookalikes(environ []string) (found []string) {
 	ours := map[string]bool{"VERSION": true}
 	only := map[string]string{}
 	var short, words []string
-	for _, name := range t.names() {
+	for _, name := range r.of.names() {
 		variable := EnvName(name)
 		switch {
 		case ours[variable]:
-		case t.noEnv[name]:
+		case r.of.noEnv[name]:
 			only[variable] = "-" + name
 		case strings.Contains(name, "-"):
 			ours[variable], words = true, append(words, variable)

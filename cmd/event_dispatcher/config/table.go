@@ -5,7 +5,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"strings"
 	"time"
 )
 
@@ -16,14 +15,12 @@ const (
 )
 
 // A table declares flags: each of its methods that takes a name declares one, in the
-// group that was begun last. Bounds are checked once all flags and variables are read.
+// group that was begun last. Bounds are checked once a [reading] has given them values.
 type table struct {
 	flags  *flag.FlagSet
 	groups []group
 	checks []func() error
-	noEnv  map[string]bool
-	texts  map[string]string // values as they were given
-	source map[string]string // of values that are no defaults: flag, environment, file
+	noEnv  map[string]bool // those that are no variables, nor lines of a file
 }
 
 // A group is flags that the help lists together.
@@ -35,7 +32,7 @@ type group struct {
 func newTable() *table {
 	fs := flag.NewFlagSet("event_dispatcher", flag.ContinueOnError)
 	fs.SetOutput(io.Discard)
-	return &table{flags: fs, noEnv: map[string]bool{}, texts: map[string]string{}, source: map[string]string{}}
+	return &table{flags: fs, noEnv: map[string]bool{}}
 }
 
 // group begins one.
@@ -141,100 +138,8 @@ func (t *table) check() error {
 	return errors.Join(errs...)
 }
 
-// fromEnvironment sets the flags that were not given and have a variable.
-func (t *table) fromEnvironment(getenv func(string) string) error {
-	given := map[string]bool{}
-	t.flags.Visit(func(f *flag.Flag) { given[f.Name], t.source[f.Name] = true, "flag" })
-	var errs []error
-	t.flags.VisitAll(func(f *flag.Flag) {
-		name := EnvName(f.Name)
-		value := getenv(name)
-		if value == "" || given[f.Name] || t.noEnv[f.Name] {
-			return
-		}
-		if err := t.flags.Set(f.Name, value); err != nil {
-			errs = append(errs, fmt.Errorf("environment variable %s: invalid value %q: %w", name, value, withUnits(err, f)))
-		}
-		t.source[f.Name] = "environment"
-	})
-	return errors.Join(errs...)
-}
-
-// withUnits says what package flag leaves out: how a value of the flag is written.
-func withUnits(err error, f *flag.Flag) error {
-	if f == nil || !strings.HasSuffix(err.Error(), "parse error") {
-		return err
-	}
-	hint := ""
-	switch f.Value.(flag.Getter).Get().(type) {
-	case int:
-		hint = "a whole number without a unit, such as " + f.DefValue
-	case float64:
-		hint = "a number without a unit, such as 2.5"
-	case time.Duration:
-		hint = "a duration with its unit, such as 10s"
-	case bool:
-		hint = "true or false"
-	}
-	return fmt.Errorf("%w: want %s", err, hint)
-}
-
-// refused explains an error of package flag, which names the flag at its end.
-func (t *table) refused(err error) error {
-	for _, before := range []string{" for flag -", " for -"} {
-		if _, name, ok := strings.Cut(err.Error(), before); ok {
-			name, _, _ = strings.Cut(name, ":")
-			return withUnits(err, t.flags.Lookup(name))
-		}
-	}
-	return t.unknown(err)
-}
-
-// usage prints the flags, group by group.
-func (t *table) usage(w io.Writer) {
-	fmt.Fprintf(w, `Usage: event_dispatcher [flags]
-       event_dispatcher token
-
-Players POST JSON events to /metrics or /api/events; GET /events streams them to
-everybody who listens. GET / is a page that shows what is going on.
-
-  event_dispatcher                                         serve on :3569
-  event_dispatcher -port :8080 -admin-addr 127.0.0.1:9090  operators by another door
-  event_dispatcher -redis redis://10.0.0.5:6379/0          one of several instances
-  event_dispatcher -config dispatcher.toml -check          is this file all right?
-  event_dispatcher token                                   a new token for the -access file
-
-Every flag is also an environment variable (-max-body: MAX_BODY) and a line of the
--config file (max-body = 65536), but for %s.
-A flag wins over a variable, that over the file.
-`, strings.Join(t.flagsOnly(), ", "))
-	for _, g := range t.groups {
-		fmt.Fprintf(w, "\n%s\n", g.title)
-		fs := flag.NewFlagSet("", flag.ContinueOnError)
-		fs.SetOutput(w)
-		for _, name := range g.names {
-			f := t.flags.Lookup(name)
-			fs.Var(f.Value, f.Name, f.Usage)
-			fs.Lookup(name).DefValue = f.DefValue
-		}
-		fs.PrintDefaults()
-	}
-}
-
-// flagsOnly are the flags that are no variables.
-func (t *table) flagsOnly() (names []string) {
-	for _, g := range t.groups {
-		for _, name := range g.names {
-			if t.noEnv[name] {
-				names = append(names, "-"+name)
-			}
-		}
-	}
+// names are those of all flags, sorted.
+func (t *table) names() (names []string) {
+	t.flags.VisitAll(func(f *flag.Flag) { names = append(names, f.Name) })
 	return names
-}
-
-// given reports whether somebody chose the flag's value.
-func (t *table) given(name string) (given bool) {
-	t.flags.Visit(func(f *flag.Flag) { given = given || f.Name == name })
-	return given
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -23,6 +24,45 @@ func each[T any](to *[]T, parse func(item string) (T, error)) func(text string) 
 			}
 			*to = append(*to, v)
 		}
+		return nil
+	}
+}
+
+// parsed keeps what parse makes of a text.
+func parsed[T any](to *T, parse func(text string) (T, error)) func(text string) error {
+	return func(text string) (err error) {
+		*to, err = parse(text)
+		return err
+	}
+}
+
+// oneOf takes one of a few texts.
+func oneOf(take func(text string), texts ...string) func(text string) error {
+	last := len(texts) - 1
+	return func(text string) error {
+		if !slices.Contains(texts, text) {
+			return fmt.Errorf("must be %s or %s", strings.Join(texts[:last], ", "), texts[last])
+		}
+		take(text)
+		return nil
+	}
+}
+
+// server reads the address of one that there need not be. Errors do not repeat it: it
+// may hold a password.
+func server[T any](to **T, parse func(address string) (T, error)) func(address string) error {
+	return func(address string) error {
+		if address == "" {
+			return nil
+		}
+		if err := unmasked(address); err != nil {
+			return err
+		}
+		found, err := parse(address)
+		if err != nil {
+			return err
+		}
+		*to = &found
 		return nil
 	}
 }
