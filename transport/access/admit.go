@@ -20,11 +20,11 @@ func (g *Gate) Admit(ctx *fasthttp.RequestCtx, memo *Memo, need Right, meter Met
 		ctx.SetUserValue(grantKey{}, grant)
 		return 0, true
 	}
-	g.challenge(ctx, no, need)
+	challenge(ctx, no, need)
 	return no.Reason(), false
 }
 
-func (g *Gate) challenge(ctx *fasthttp.RequestCtx, no Refusal, need Right) {
+func challenge(ctx *fasthttp.RequestCtx, no Refusal, need Right) {
 	if c := no.Challenge(need); c != "" {
 		ctx.Response.Header.Set(fasthttp.HeaderWWWAuthenticate, c)
 	}

@@ -30,7 +30,7 @@ func (g *Gate) Check(ctx *fasthttp.RequestCtx, memo *Memo, need Right) (*Grant, 
 		return everybody, Granted
 	}
 	if need == None {
-		return g.now.Load().anonymous, Granted
+		return g.reign.now.Load().anonymous, Granted
 	}
 	return g.check(ctx, memo, need, nil)
 }
@@ -43,7 +43,7 @@ type Meter interface {
 }
 
 func (g *Gate) check(ctx *fasthttp.RequestCtx, memo *Memo, need Right, meter Meter) (*Grant, Refusal) {
-	s := g.now.Load()
+	s := g.reign.now.Load()
 	grant, refusal := g.who(ctx, s, memo, need, meter)
 	switch {
 	case refusal != Granted:

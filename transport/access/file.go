@@ -54,13 +54,12 @@ type fileIssuer struct {
 // maxFile is the largest access or key file that is read, in bytes: some 10,000 tokens.
 const maxFile = 4 << 20
 
-// load reads an access file, and returns the files that it is made of. They are
-// also returned with an error, so that a mended one is noticed.
-func load(path string, checkView func(string) error) (*state, []string, error) {
-	files := []string{path}
+// load reads an access file, and notes in seen the files that it is made of.
+func load(path string, checkView func(string) error, seen *files) (*state, error) {
+	seen.add(path)
 	raw, err := readFile(path)
 	if err != nil {
-		return nil, files, err
+		return nil, err
 	}
 	var f file
 	if strings.EqualFold(filepath.Ext(path), ".json") {
@@ -69,7 +68,7 @@ func load(path string, checkView func(string) error) (*state, []string, error) {
 		err = decodeTOML(raw, &f)
 	}
 	if err != nil {
-		return nil, files, fmt.Errorf("%s: %w", path, err)
+		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	for i := range f.Issuers {
 		is := &f.Issuers[i]
@@ -80,18 +79,18 @@ func load(path string, checkView func(string) error) (*state, []string, error) {
 		if !filepath.IsAbs(keys) {
 			keys = filepath.Join(filepath.Dir(path), keys)
 		}
-		files = append(files, keys)
+		seen.add(keys)
 		more, err := loadJWKS(keys)
 		if err != nil {
-			return nil, files, err
+			return nil, err
 		}
 		is.Keys = append(is.Keys, more...)
 	}
 	s, err := f.state(checkView)
 	if err != nil {
-		return nil, files, fmt.Errorf("%s: %w", path, err)
+		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	return s, files, nil
+	return s, nil
 }
 
 func readFile(path string) ([]byte, error) {
@@ -146,6 +145,16 @@ type state struct {
 	issuers   map[string]*issuer // by the claim iss
 	verified  verified           // JWTs that were good
 	buckets   *buckets           // of their subjects; goes from one state to the next
+}
+
+// keepRates lets a reload not refill the buckets of limits that are as before.
+func (s *state) keepRates(before *state) {
+	s.buckets = before.buckets
+	for h, g := range s.tokens {
+		if old := before.tokens[h]; old != nil && old.limit != nil && g.limit != nil && old.limit.Limit() == g.limit.Limit() {
+			g.limit = old.limit
+		}
+	}
 }
 
 func (f *file) state(checkView func(string) error) (*state, error) {

@@ -169,7 +169,7 @@ func TestAMemoSeesTheExpiry(t *testing.T) {
 	soon := time.Now().Add(time.Hour)
 	g, _, _ := open(t, fmt.Sprintf("[[tokens]]\nname='t'\nsha256=%q\nroles=['consume']\nexpires=%s\n", hexHash(tool), soon.Format(time.RFC3339)))
 	var memo Memo
-	s := g.now.Load()
+	s := g.reign.now.Load()
 	if _, r := s.whose(nil, []byte("Bearer "+tool), &memo, soon.Add(-2*time.Second), nil); r != Granted {
 		t.Fatal(r)
 	}
@@ -227,12 +227,12 @@ func TestBadFiles(t *testing.T) {
 		{"jwks is not there", "a.toml", "[[issuers]]\nname='i'\nissuer='x'\naudience='y'\nroles=['consume']\njwks='none.json'", "none.json"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			_, _, err := load(fileWith(t, tt.file, tt.text), func(view string) error {
+			_, err := load(fileWith(t, tt.file, tt.text), func(view string) error {
 				if view == "bad" {
 					return fmt.Errorf("no such view")
 				}
 				return nil
-			})
+			}, &files{})
 			switch {
 			case tt.want == "" && err != nil:
 				t.Errorf("load() = %v", err)
@@ -241,7 +241,7 @@ func TestBadFiles(t *testing.T) {
 			}
 		})
 	}
-	if _, _, err := load(t.TempDir(), nil); err == nil {
+	if _, err := load(t.TempDir(), nil, &files{}); err == nil {
 		t.Error("a folder was taken for a file")
 	}
 }
@@ -275,7 +275,7 @@ func TestAChangedFileIsReadWithoutASignal(t *testing.T) {
 func TestAFileThatIsBeingWrittenIsLeftAlone(t *testing.T) {
 	path := fileWith(t, "a", "one")
 	var f files
-	f.watch([]string{path})
+	f.add(path)
 	if f.changed() {
 		t.Error("changed() = true though nothing has")
 	}
@@ -373,8 +373,8 @@ func TestStreamsEndWhenTheirTokenExpires(t *testing.T) {
 			t.Errorf("at %v told %q; want %q", step.at, got, step.want)
 		}
 	}
-	if len(g.expiry) != 0 || len(g.lives) != 0 {
-		t.Errorf("%d lives are left, %d in the order of expiry", len(g.lives), len(g.expiry))
+	if len(g.reign.expiry) != 0 || len(g.reign.lives) != 0 {
+		t.Errorf("%d lives are left, %d in the order of expiry", len(g.reign.lives), len(g.reign.expiry))
 	}
 }
 

@@ -48,7 +48,7 @@ func (g *Gate) Issue(ctx *fasthttp.RequestCtx) (TicketAnswer, refusal.Reason, bo
 			return TicketAnswer{t, int(TicketLife / time.Second)}, 0, true
 		}
 	}
-	g.challenge(ctx, no, Consume)
+	challenge(ctx, no, Consume)
 	return TicketAnswer{}, no.Reason(), false
 }
 
@@ -146,7 +146,7 @@ func (g *Gate) redeem(credential []byte, now time.Time) (*Grant, Refusal) {
 	if before == nil {
 		return nil, BadTicket
 	}
-	grant := g.now.Load().find(before)
+	grant := g.reign.now.Load().find(before)
 	if !before.stillStands(grant) || grant.expired(now) {
 		return nil, BadTicket
 	}

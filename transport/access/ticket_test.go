@@ -67,7 +67,7 @@ func TestBadTickets(t *testing.T) {
 			t.Errorf("a ticket that was shown at the wrong place is used: %q", r)
 		}
 	}
-	if _, r := g.Ticket(g.now.Load().anonymous, time.Now()); r != MissingCredential {
+	if _, r := g.Ticket(g.reign.now.Load().anonymous, time.Now()); r != MissingCredential {
 		t.Errorf("nobody gets a ticket: %q", r)
 	}
 	players, _ := g.ask(bearing(player), Publish)

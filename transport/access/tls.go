@@ -4,7 +4,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -18,13 +17,9 @@ type Certificate struct {
 	// Fixed after OpenCertificate.
 	certFile, keyFile string
 	log               *zap.Logger
-	quit, done        chan struct{}
 
-	now      atomic.Pointer[tls.Certificate]
-	failures atomic.Uint64
-
-	reloading sync.Mutex
-	files     files // guarded by reloading
+	now   atomic.Pointer[tls.Certificate]
+	files reloader
 }
 
 // OpenCertificate reads the certificate chain and its key, in PEM, and watches both
@@ -33,46 +28,28 @@ func OpenCertificate(certFile, keyFile string, log *zap.Logger) (*Certificate, e
 	if log == nil {
 		log = zap.NewNop()
 	}
-	c := &Certificate{certFile: certFile, keyFile: keyFile, log: log, quit: make(chan struct{}), done: make(chan struct{})}
-	c.files.watch([]string{certFile, keyFile})
-	pair, err := loadPair(certFile, keyFile)
-	if err != nil {
+	c := &Certificate{certFile: certFile, keyFile: keyFile, log: log}
+	if err := c.files.read(c.load); err != nil {
 		return nil, err
 	}
-	c.now.Store(pair)
 	if expires := c.Expires(); time.Now().After(expires) {
 		log.Warn("the certificate has expired, clients will refuse it: renew it", zap.String("file", certFile), zap.Time("expired", expires))
 	}
-	go c.run()
+	c.files.follow(c.Reload, nil)
 	return c, nil
 }
 
-func loadPair(certFile, keyFile string) (*tls.Certificate, error) {
-	pair, err := tls.LoadX509KeyPair(certFile, keyFile)
+// load reads both files.
+func (c *Certificate) load(seen *files) error {
+	seen.add(c.certFile)
+	seen.add(c.keyFile)
+	pair, err := tls.LoadX509KeyPair(c.certFile, c.keyFile)
 	if err != nil {
-		return nil, fmt.Errorf("certificate %s with key %s: %w (the chain begins with the server's own certificate, and the key is that one's; both are PEM, the key without a password)",
-			certFile, keyFile, err)
+		return fmt.Errorf("certificate %s with key %s: %w (the chain begins with the server's own certificate, and the key is that one's; both are PEM, the key without a password)",
+			c.certFile, c.keyFile, err)
 	}
-	return &pair, nil
-}
-
-func (c *Certificate) run() {
-	defer close(c.done)
-	tick := time.NewTicker(pollInterval)
-	defer tick.Stop()
-	for {
-		select {
-		case <-c.quit:
-			return
-		case <-tick.C:
-		}
-		c.reloading.Lock()
-		changed := c.files.changed()
-		c.reloading.Unlock()
-		if changed {
-			_ = c.Reload() // said in the log
-		}
-	}
+	c.now.Store(&pair)
+	return nil
 }
 
 // Reload reads the files again. If they do not fit together, those before stay.
@@ -81,27 +58,22 @@ func (c *Certificate) Reload() error {
 	if c == nil {
 		return nil
 	}
-	c.reloading.Lock()
-	defer c.reloading.Unlock()
-	c.files.watch([]string{c.certFile, c.keyFile})
-	pair, err := loadPair(c.certFile, c.keyFile)
-	if err != nil {
-		c.failures.Add(1)
-		c.log.Error("cannot load the certificate; keeping the previous one", zap.Error(err))
+	return c.files.read(func(seen *files) error {
+		err := c.load(seen)
+		if err != nil {
+			c.log.Error("cannot load the certificate; keeping the previous one", zap.Error(err))
+		} else {
+			c.log.Info("the certificate was read", zap.Time("expires", c.Expires()))
+		}
 		return err
-	}
-	c.now.Store(pair)
-	c.log.Info("the certificate was read", zap.Time("expires", notAfter(pair.Leaf)))
-	return nil
+	})
 }
 
 // Close stops watching.
 func (c *Certificate) Close() {
-	if c == nil {
-		return
+	if c != nil {
+		c.files.stop()
 	}
-	close(c.quit)
-	<-c.done
 }
 
 // Collect implements [metric.Source].
@@ -109,7 +81,7 @@ func (c *Certificate) Collect(to metric.Emitter) {
 	var expires float64
 	var failures uint64
 	if c != nil {
-		expires, failures = float64(c.Expires().Unix()), c.failures.Load()
+		expires, failures = float64(c.Expires().Unix()), c.files.failures.Load()
 	}
 	to.Gauge("certificate_expiry_timestamp_seconds", "Unix time at which the certificate of the public listeners ends; 0 without TLS.", expires)
 	to.Counter("certificate_reload_failures_total", "Times that a renewed certificate was not taken.", failures)
@@ -119,7 +91,7 @@ func (c *Certificate) Collect(to metric.Emitter) {
 func (c *Certificate) Expires() time.Time { return notAfter(c.now.Load().Leaf) }
 
 // Failures is how often a renewed certificate was not taken.
-func (c *Certificate) Failures() uint64 { return c.failures.Load() }
+func (c *Certificate) Failures() uint64 { return c.files.failures.Load() }
 
 func notAfter(leaf *x509.Certificate) time.Time {
 	if leaf == nil {
