@@ -58,7 +58,7 @@ func FuzzReceive(f *testing.F) {
 	f.Fuzz(func(t *testing.T, m []byte) {
 		sink := &fuzzSink{t: t}
 		r := receiver{sink: sink, maxEvent: fuzzMaxEvent, log: zap.NewNop(), self: Origin{2}, owed: make([]uint64, 4),
-			origins: map[Origin]*origin{known: {places: map[int]place{shard: {next: 10}}}}}
+			origins: origins[Origin]{known: map[Origin]*origin{known: {places: map[int]place{shard: {next: 10}}}}}}
 		before := bytes.Clone(m)
 		r.receive(arrival{text: string(m)})
 		r.settle()
@@ -88,7 +88,7 @@ func FuzzReceive(f *testing.F) {
 		if got := sink.delivered + sink.skips; got != want {
 			t.Errorf("first %d, count %d: %d delivered + %d skipped; want %d", e.first, e.count, sink.delivered, sink.skips, want)
 		}
-		if r.origins[known].places[shard].next < 10 {
+		if r.origins.known[known].places[shard].next < 10 {
 			t.Error("the sequence went back")
 		}
 	})

@@ -30,24 +30,9 @@ type Sink interface {
 }
 
 const (
-	maxOrigins   = 1024                   // instances that are told apart at the same time
-	originMemory = 10 * time.Minute       // how long a silent one is remembered
-	maxGap       = 1 << 40                // a larger one is nonsense
-	skipPause    = 500 * time.Millisecond // until Skip is called again if it failed
+	maxGap    = 1 << 40                // a larger one is nonsense
+	skipPause = 500 * time.Millisecond // until Skip is called again if it failed
 )
-
-// origin is what a receiver knows about another instance.
-type origin struct {
-	places map[int]place // by its shard
-	seen   time.Time
-	gone   bool // it said farewell
-}
-
-// A place is where a receiver stands in one shard of an origin.
-type place struct {
-	next uint64 // sequence expected
-	term uint64 // of the subscription in which that was
-}
 
 // A receiver turns envelopes into events for the sink. It is one goroutine.
 type receiver struct {
@@ -59,15 +44,14 @@ type receiver struct {
 	log      *zap.Logger
 
 	// Owned by run.
-	origins map[Origin]*origin
-	owed    []uint64 // by shard of the sink: lost events that it was not told of
+	origins origins[Origin] // Stats reads how many are here
+	owed    []uint64        // by shard of the sink: lost events that it was not told of
 
 	// Written by run, read by Stats.
 	received   atomic.Uint64 // events that the sink took
 	duplicates atomic.Uint64 // events that had come before
 	gaps       [len(GapReasons)]atomic.Uint64
 	errors     [len(DecodeReasons)]atomic.Uint64
-	known      atomic.Int64 // origins
 	silence    atomic.Int64 // ns; see Stats
 	hushed     atomic.Bool  // see Relay.Hush
 }
@@ -96,7 +80,6 @@ const (
 
 // run receives until ctx is done.
 func (r *receiver) run(ctx context.Context) {
-	r.origins = make(map[Origin]*origin)
 	tick := time.NewTicker(skipPause)
 	defer tick.Stop()
 	for {
@@ -104,8 +87,8 @@ func (r *receiver) run(ctx context.Context) {
 		case <-ctx.Done():
 			r.settle()
 			return
-		case a := <-r.from.inbox:
-			r.from.took(a)
+		case a := <-r.from.inbox.arrivals:
+			r.from.inbox.took(a)
 			if !r.hushed.Load() {
 				r.receive(a)
 			}
@@ -124,7 +107,7 @@ func (r *receiver) longestSilence(now time.Time) (longest time.Duration) {
 	if !heard {
 		return 0
 	}
-	for _, o := range r.origins {
+	for _, o := range r.origins.known {
 		if silent := now.Sub(o.seen); silent < gone && !o.gone {
 			longest = max(longest, min(silent, now.Sub(since)))
 		}
@@ -163,13 +146,10 @@ func (r *receiver) receive(a arrival) {
 		return
 	}
 	if e.isFarewell() {
-		if o := r.origins[e.origin]; o != nil {
-			o.gone = true
-			r.count()
-		}
+		r.origins.part(e.origin)
 		return
 	}
-	o := r.origin(e.origin)
+	o := r.origins.hear(e.origin, time.Now())
 	if a.base && e.shard > 0 {
 		// It has that many shards, and, unless it is of an older version, a
 		// channel for each.
@@ -242,52 +222,6 @@ func (r *receiver) deliver(shard int, event []byte) {
 func (r *receiver) lose(reason, shard int, n uint64) {
 	r.gaps[reason].Add(n)
 	r.owed[shard] += n
-}
-
-// origin finds what is known of an instance.
-func (r *receiver) origin(id Origin) *origin {
-	now := time.Now()
-	o := r.origins[id]
-	anew := o == nil || o.gone
-	if o == nil {
-		if len(r.origins) >= maxOrigins {
-			r.forget(now)
-		}
-		o = &origin{places: make(map[int]place)}
-		r.origins[id] = o
-	}
-	o.seen, o.gone = now, false
-	if anew {
-		r.count()
-	}
-	return o
-}
-
-// count counts the origins that have not said farewell.
-func (r *receiver) count() {
-	n := 0
-	for _, o := range r.origins {
-		if !o.gone {
-			n++
-		}
-	}
-	r.known.Store(int64(n))
-}
-
-// forget makes room: the silent ones go, or else the one silent for longest.
-func (r *receiver) forget(now time.Time) {
-	var oldest Origin
-	since := now
-	for id, o := range r.origins {
-		if now.Sub(o.seen) > originMemory {
-			delete(r.origins, id)
-		} else if !o.seen.After(since) {
-			oldest, since = id, o.seen
-		}
-	}
-	if len(r.origins) >= maxOrigins {
-		delete(r.origins, oldest)
-	}
 }
 
 // bad counts a message that is no envelope of ours. What it stood for, if

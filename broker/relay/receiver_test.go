@@ -34,7 +34,7 @@ func (d *diary) Skip(shard int, n uint64) error {
 }
 
 func newReceiver(sink Sink, shards int) *receiver {
-	return &receiver{sink: sink, maxEvent: 1 << 20, owed: make([]uint64, shards), origins: map[Origin]*origin{}, log: zap.NewNop()}
+	return &receiver{sink: sink, maxEvent: 1 << 20, owed: make([]uint64, shards), log: zap.NewNop()}
 }
 
 // envelopeOf is the text of an envelope.

@@ -168,7 +168,7 @@ func New(o Options) *Relay {
 		r.sessions.init(r, "sessions", o.SessionCarrier, Channel{Name: o.SessionChannel, Original: true}, newOutbox(1, o.OutboxBytes/4, o.maxSession()))
 		r.sessions.publisher.pack = packSessions
 		r.sessionReceiver = sessionReceiver{self: r.origin.String(), sink: o.Sessions, max: o.maxSession(), from: &r.sessions.subscriber, log: r.sessions.log}
-		r.sessionReceiver.missed = r.sessions.subscriber.again
+		r.sessionReceiver.missed = r.sessions.subscriber.missed.give
 		if o.Resubscribed != nil {
 			r.wait.Go(func() { r.resubscribed(ctx) })
 		}
@@ -198,8 +198,8 @@ func (l *lane) init(r *Relay, name string, carrier Carrier, channel Channel, wai
 	}
 	l.publisher.begin()
 	l.subscriber = subscriber{
-		name: name, channel: channel, inbox: make(chan arrival, inboxMessages), log: l.log,
-		hearing: make(map[string]*ear), changed: make(chan struct{}, 1), missed: make(chan struct{}, 1),
+		name: name, channel: channel, inbox: newInbox(inboxMessages), log: l.log,
+		hearing: make(map[string]*ear), changed: newSignal(), missed: newSignal(),
 	}
 }
 

@@ -84,7 +84,7 @@ type sessionReceiver struct {
 
 	// Owned by run.
 	recent  recent
-	origins map[string]*sessionOrigin
+	origins origins[string]
 
 	// Written by run, read by Stats.
 	received   atomic.Uint64
@@ -93,46 +93,23 @@ type sessionReceiver struct {
 	errors     [len(SessionReasons)]atomic.Uint64
 }
 
-// A sessionOrigin is what is known of another instance's session events.
-type sessionOrigin struct {
-	next uint64 // sequence expected
-	seen time.Time
-}
-
 // again reports whether an event has come before, and counts those that are missing
 // before it.
 func (r *sessionReceiver) again(origin string, sequence uint64) bool {
-	o := r.origins[origin]
-	if o == nil {
-		if len(r.origins) >= maxOrigins {
-			r.forgetOldest()
-		}
-		o = &sessionOrigin{next: sequence} // what is the first to come is the beginning
-		if r.origins == nil {
-			r.origins = make(map[string]*sessionOrigin)
-		}
-		r.origins[origin] = o
+	o := r.origins.hear(origin, time.Now())
+	at, known := o.places[0]
+	if !known {
+		at.next = sequence // what is the first to come is the beginning
 	}
-	o.seen = time.Now()
-	if sequence < o.next {
+	if sequence < at.next {
 		return true
 	}
-	if n := sequence - o.next; n > 0 && n < maxGap {
+	if n := sequence - at.next; n > 0 && n < maxGap {
 		r.gaps.Add(n)
 		r.missed()
 	}
-	o.next = sequence + 1
+	o.places[0] = place{next: sequence + 1}
 	return false
-}
-
-func (r *sessionReceiver) forgetOldest() {
-	var oldest string
-	for id, o := range r.origins {
-		if oldest == "" || o.seen.Before(r.origins[oldest].seen) {
-			oldest = id
-		}
-	}
-	delete(r.origins, oldest)
 }
 
 func (r *sessionReceiver) run(ctx context.Context) {
@@ -140,8 +117,8 @@ func (r *sessionReceiver) run(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
-		case a := <-r.from.inbox:
-			r.from.took(a)
+		case a := <-r.from.inbox.arrivals:
+			r.from.inbox.took(a)
 			r.receive(a.text)
 		}
 	}

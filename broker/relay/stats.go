@@ -74,7 +74,7 @@ func (l *lane) stats() LaneStats {
 func (r *Relay) Stats() Stats {
 	st := Stats{
 		Up:            r.Up(),
-		Origins:       int(r.receiver.known.Load()),
+		Origins:       int(r.receiver.origins.here.Load()),
 		Firehose:      r.firehose.stats(),
 		Sessions:      r.sessions.stats(),
 		Duplicates:    r.receiver.duplicates.Load() + r.sessionReceiver.duplicates.Load(),

@@ -21,14 +21,12 @@ type subscriber struct {
 	channel Channel
 	shards  int           // of this instance; 0: the channel has no parts
 	linger  time.Duration // how long what is not wanted any more is heard
-	inbox   chan arrival
-	missed  chan struct{} // holds one: something may have been missed
+	missed  signal        // something may have been missed
+	changed signal        // look again
 	log     *zap.Logger
 
-	full      atomic.Bool   // see put
-	waiting   atomic.Int64  // bytes in the inbox
-	overflows atomic.Uint64 // messages that did not fit
-	resumed   atomic.Uint64 // times that the channel was subscribed to
+	inbox   inbox
+	resumed atomic.Uint64 // times that the channel was subscribed to
 
 	mu      sync.Mutex // guards what follows
 	in      In         // once connected
@@ -37,7 +35,19 @@ type subscriber struct {
 	fleet   int                         // shards that other instances have, as far as is known; parts of the channel
 	hearing map[string]*ear             // by part; the last one of each
 	terms   uint64
-	changed chan struct{} // holds one: look again
+}
+
+// A signal holds one: that there is something, not how often.
+type signal chan struct{}
+
+func newSignal() signal { return make(signal, 1) }
+
+// give never waits.
+func (s signal) give() {
+	select {
+	case s <- struct{}{}:
+	default:
+	}
 }
 
 // An ear hears one channel.
@@ -57,12 +67,6 @@ type ear struct {
 // telling anybody.
 const opening = 2 * time.Second
 
-// Bounds of an inbox.
-const (
-	inboxMessages = 1024
-	inboxBytes    = 32 << 20
-)
-
 // linger is how long what is not wanted any more is heard, by default: a consumer
 // that comes back soon misses nothing.
 const linger = 5 * time.Second
@@ -79,7 +83,7 @@ func (s *subscriber) want(set broker.ShardSet) {
 		s.since[shard] = now
 	}
 	s.wanted = set
-	s.look()
+	s.changed.give()
 }
 
 // learn says that another instance has so many shards.
@@ -88,22 +92,7 @@ func (s *subscriber) learn(shards int) {
 	defer s.mu.Unlock()
 	if shards = min(shards, broker.MaxShards); shards > s.fleet {
 		s.fleet = shards
-		s.look()
-	}
-}
-
-// again notes that something may have been missed.
-func (s *subscriber) again() {
-	select {
-	case s.missed <- struct{}{}:
-	default:
-	}
-}
-
-func (s *subscriber) look() {
-	select {
-	case s.changed <- struct{}{}:
-	default:
+		s.changed.give()
 	}
 }
 
@@ -206,11 +195,11 @@ func (s *subscriber) hear(going, hearing context.Context, in In, part string, e 
 			return
 		}
 		if part == "" && s.resumed.Add(1) > 1 {
-			s.again()
+			s.missed.give()
 		}
 		s.log.Info("relay: subscribed", fields...)
 	}
-	put := func(text string) { s.put(arrival{text, part == "", e.term}) }
+	put := func(text string) { s.inbox.put(arrival{text, part == "", e.term}) }
 	var pause redis.Backoff
 	for going.Err() == nil {
 		err := in.Hear(hearing, channel, began, put)
@@ -237,73 +226,4 @@ func (s *subscriber) set(e *ear, stands bool) bool {
 	}
 	e.stands, e.stood = stands, e.stood || stands
 	return before != stands
-}
-
-// subscribed reports whether all that is wanted is heard.
-func (s *subscriber) subscribed() bool {
-	return s.all(func(e *ear) bool { return e != nil && e.stands })
-}
-
-// hearsAll reports whether all channels that there are have been heard for so long.
-func (s *subscriber) hearsAll(long time.Duration) bool {
-	now := time.Now()
-	return s.everything() && s.all(func(e *ear) bool { return e != nil && e.stands && now.Sub(e.since) > long })
-}
-
-// everything reports whether every shard is wanted.
-func (s *subscriber) everything() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.shards == 0 || s.wanted == 1<<s.shards-1
-}
-
-// well reports the same as subscribed, but gives a subscription that was just begun its time.
-func (s *subscriber) well() bool {
-	now := time.Now()
-	return s.all(func(e *ear) bool {
-		return e == nil || e.stands || !e.stood && now.Sub(e.since) < opening
-	})
-}
-
-// all reports whether ok holds for the ears of all that is wanted; nil where there is none yet.
-func (s *subscriber) all(ok func(*ear) bool) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.in == nil {
-		return false
-	}
-	parts, _ := s.parts(time.Now())
-	for part := range parts {
-		e := s.hearing[part]
-		if e != nil && e.over {
-			e = nil
-		}
-		if !ok(e) {
-			return false
-		}
-	}
-	return true
-}
-
-// standing is how many channels are heard.
-func (s *subscriber) standing() (n int) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, e := range s.hearing {
-		if e.stands {
-			n++
-		}
-	}
-	return n
-}
-
-// standsSince is from when on the channel of the name itself is heard, if it is.
-func (s *subscriber) standsSince() (since time.Time, stands bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	e := s.hearing[""]
-	if e == nil || !e.stands {
-		return time.Time{}, false
-	}
-	return e.since, true
 }
