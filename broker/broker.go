@@ -47,10 +47,6 @@ type Options struct {
 	// tells how much of it retains events.
 	Bytes int
 
-	// Lazy has that memory allocated on first use. For a single publisher: see
-	// [ring.Options].
-	Lazy bool
-
 	// MaxEvent is the size in bytes of the largest event to make room for,
 	// frame included. Zero means 256 KiB and 256 bytes.
 	MaxEvent int
@@ -142,7 +138,7 @@ func ringSize(o Options) (ring.Options, error) {
 			o.Bytes, o.Shards, o.MaxEvent, o.Shards*segment*(minWindow+publishers+1))
 	}
 	return ring.Options{
-		SegmentBytes: data, MaxEvent: o.MaxEvent, Window: segments - spares, Spares: spares, Lazy: o.Lazy,
+		SegmentBytes: data, MaxEvent: o.MaxEvent, Window: segments - spares, Spares: spares,
 	}, nil
 }
 

@@ -229,7 +229,7 @@ func TestPublishRefusesEventsOverTheLimit(t *testing.T) {
 func TestStatsSumUpTheShards(t *testing.T) {
 	b := newBroker(t, tiny(3, ""))
 	if got := b.Stats(); got.OldestAge != 0 || got.Published != 0 || got.Allocated == 0 {
-		t.Errorf("Stats() when empty = %+v; want zeros, and a segment per shard", got)
+		t.Errorf("Stats() when empty = %+v; want zeros, and the memory of the shards", got)
 	}
 	long := b.Tick(b.start)
 	b.start = b.start.Add(-time.Hour) // an hour passes

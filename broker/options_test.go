@@ -121,7 +121,6 @@ func TestStatsTellTheWindow(t *testing.T) {
 func TestMemoryStaysWithinTheBudget(t *testing.T) {
 	for _, o := range []Options{
 		{Shards: 1, Bytes: 16 << 20},
-		{Shards: 1, Bytes: 16 << 20, Lazy: true},
 		{Shards: 3, Bytes: 10_000_000, MaxEvent: 50_000, Readers: 2},
 		{Shards: 2, Bytes: 1 << 20, MaxEvent: 1000},
 	} {
@@ -149,10 +148,7 @@ func TestMemoryStaysWithinTheBudget(t *testing.T) {
 			if full > int64(o.Bytes) || full < int64(o.Bytes)*3/4 {
 				t.Errorf("Stats().Allocated = %d; want at most %d, and most of it", full, o.Bytes)
 			}
-			switch {
-			case o.Lazy && empty > full/4:
-				t.Errorf("Stats().Allocated when empty = %d; want a segment per shard", empty)
-			case !o.Lazy && empty != full:
+			if empty != full {
 				t.Errorf("Stats().Allocated when empty = %d; want all of it, %d: publishers would wait for the rest", empty, full)
 			}
 			// The segments' own headers, and what the test holds, come on top.

@@ -97,6 +97,6 @@
 // as fit. Reading is one load per event, and one pin and unpin per batch. A hole
 // stops all readers of the ring until its publisher runs again; what is copied
 // between a reservation and its last commit is bounded by the largest event. Memory is the window plus the spares,
-// allocated by New, or segment by segment on first use ([Options.Lazy]), and never
-// given back; the system backs a page when it is first written.
+// allocated by New and never given back; the system backs a page when it is first
+// written.
 package ring

@@ -20,8 +20,15 @@ func (r *Ring) Pins() (n int64) {
 	return n
 }
 
-// Segments is how many segments of the ring have memory.
-func (r *Ring) Segments() int { return int(r.allocated.Load()) }
+// Used is how many segments of the ring have held events, or were to.
+func (r *Ring) Used() (n int) {
+	for i := range r.segments {
+		if r.segments[i].state.Load() != 0 {
+			n++
+		}
+	}
+	return n
+}
 
 // A Reservation is a publish stopped between its reservation and its commit, as
 // it is when the publisher is preempted there.

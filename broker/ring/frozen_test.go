@@ -43,8 +43,8 @@ func TestFrozenPublisherStopsNobodyAndKeepsItsMemory(t *testing.T) {
 	for range 100 {
 		publish(t, r, "other")
 	}
-	if got, want := r.Segments(), 4; got > want {
-		t.Errorf("segments = %d; want at most %d: the window, one in transit and the frozen one", got, want)
+	if got, want := r.Used(), 4; got > want {
+		t.Errorf("segments used = %d; want at most %d: the window, one in transit and the frozen one", got, want)
 	}
 	if !r.Pending(behind) {
 		t.Error("Pending() of a lapped cursor = false; want true")
@@ -172,7 +172,7 @@ func TestLatePublisherPreparesNothing(t *testing.T) {
 	for range 100 {
 		publish(t, r, "other")
 	}
-	epochs, segments, head := r.Epochs(), r.Segments(), r.Head()
+	epochs, segments, head := r.Epochs(), r.Used(), r.Head()
 	for range 10 {
 		if !r.Link(late) {
 			t.Fatal("Link, late = false; want true: there is a successor already")
@@ -190,8 +190,8 @@ func TestLatePublisherPreparesNothing(t *testing.T) {
 	for range 100 {
 		publish(t, r, "other")
 	}
-	if got := r.Segments(); got != segments {
-		t.Errorf("segments = %d; want %d: those that a late publisher gave back are used again", got, segments)
+	if got := r.Used(); got != segments {
+		t.Errorf("segments used = %d; want %d: those that a late publisher gave back are used again", got, segments)
 	}
 }
 

@@ -13,7 +13,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // small is a ring of tiny segments that overwrites what it recycles: 64 bytes
 // and 4 events to a segment, 16 bytes to an event.
 func small(window int) *ring.Ring {
-	r := ring.New(ring.Options{SegmentBytes: 64, Window: window, Spares: 3, Lazy: true})
+	r := ring.New(ring.Options{SegmentBytes: 64, Window: window, Spares: 3})
 	r.Poison()
 	return r
 }

@@ -42,11 +42,6 @@ type Options struct {
 	// that are replacing a segment. Zero means 8.
 	Spares int
 
-	// Lazy has each segment take its memory when it is used first, not New.
-	// That is slow, and publishers that come meanwhile claim further segments:
-	// a burst of many of them may find none left. Good for a single publisher.
-	Lazy bool
-
 	// FirstSequence and FirstOrdinal are where the counters start. Tests use
 	// them to start next to a wrap-around.
 	FirstSequence uint64
@@ -56,19 +51,16 @@ type Options struct {
 // A Ring is the broadcast log. Its methods may be called by any goroutine.
 type Ring struct {
 	// Fixed after New.
-	segmentBytes  int
-	segmentEvents int
-	maxEvent      int
-	window        int
-	first         uint64
-	segments      []segment
-	poison        bool // tests: overwrite recycled memory
+	maxEvent int
+	window   int
+	first    uint64
+	segments []segment
+	poison   bool // tests: overwrite recycled memory
 
 	_         [64]byte
 	active    word // ref of the segment that publishers append to
 	_         [56]byte
 	oldest    word          // ref of the oldest segment of the window
-	allocated atomic.Int64  // segments that have memory
 	exhausted atomic.Uint64 // times that no segment could be claimed
 
 	skipping mutex // held by Skip, never by Publish
@@ -98,20 +90,16 @@ func New(o Options) *Ring {
 		panic("ring: Window or Spares out of range")
 	}
 	r := &Ring{
-		segmentBytes:  o.SegmentBytes,
-		segmentEvents: segmentEvents(o.SegmentBytes),
-		maxEvent:      o.MaxEvent,
-		window:        o.Window,
-		first:         o.FirstSequence,
-		segments:      make([]segment, o.Window+o.Spares),
+		maxEvent: o.MaxEvent,
+		window:   o.Window,
+		first:    o.FirstSequence,
+		segments: make([]segment, o.Window+o.Spares),
 	}
 	for i := range r.segments {
-		r.segments[i].place = i
-	}
-	if !o.Lazy {
-		for i := range r.segments {
-			r.allocate(&r.segments[i])
-		}
+		s := &r.segments[i]
+		s.place = i
+		s.data = make([]byte, o.SegmentBytes)
+		s.index = make([]word, segmentEvents(o.SegmentBytes))
 	}
 	s := r.claim()
 	f := s.prepare(o.FirstOrdinal&ordinalMax, o.FirstSequence)
@@ -263,7 +251,7 @@ func (r *Ring) Stats() Stats {
 	st := Stats{
 		Published: head.seq - r.first,
 		Retained:  head.seq - tail.seq,
-		Allocated: r.allocated.Load() * int64(SegmentMemory(r.segmentBytes)),
+		Allocated: int64(len(r.segments) * SegmentMemory(len(r.segments[0].data))),
 		Exhausted: r.exhausted.Load(),
 	}
 	for i := range r.segments {

@@ -16,9 +16,8 @@ type segment struct {
 	gap     word    // sequences lost after the last event; counts only in phase gapped
 	claimed boolean // in use, or being checked for reuse
 
-	place int // in Ring.segments; fixed after New
-
-	// Allocated by New or the first claimant, then fixed.
+	// Fixed after New.
+	place int // in Ring.segments
 	data  []byte
 	index []word // entries
 
@@ -54,23 +53,12 @@ func (s *segment) seal(st state) {
 	s.state.CompareAndSwap(uint64(st), uint64(st.with(sealed)))
 }
 
-// allocate gives a segment its memory.
-func (r *Ring) allocate(s *segment) {
-	s.data = make([]byte, r.segmentBytes)
-	s.index = make([]word, r.segmentEvents)
-	r.allocated.Add(1)
-}
-
 // claim takes a segment that nobody uses any more, or nil if there is none.
 func (r *Ring) claim() *segment {
 	for i := range r.segments {
 		s := &r.segments[i]
 		if s.claimed.Load() || !s.claimed.CompareAndSwap(false, true) {
 			continue
-		}
-		if s.data == nil {
-			r.allocate(s)
-			return s
 		}
 		// Invariant 4: the ref was cleared before claimed became false, so a
 		// reader that pins from here on sees that and lets go.
