@@ -26,11 +26,10 @@ func (r *Ring) Head() Cursor {
 		s := r.at(f)
 		st := state(s.state.Load())
 		seq := s.nextBase(st)
-		// The ref last: if it still stands, base and gap belong to this life.
-		if !st.of(f.ordinal()) || ref(s.ref.Load()) != f {
-			continue
+		// The ref last: if it still stands, all of this belongs to its life.
+		if ref(s.ref.Load()) == f {
+			return Cursor{ref: f, slot: uint32(st.events()), start: uint32(st.bytes()), seq: seq}
 		}
-		return Cursor{ref: f, slot: uint32(st.events()), start: uint32(st.bytes()), seq: seq}
 	}
 }
 

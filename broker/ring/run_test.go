@@ -66,6 +66,28 @@ func TestARunTellsHowFarItCameInAShortage(t *testing.T) {
 	}
 }
 
+// All that a reservation takes is a hole until it is written, so it takes no more than
+// the largest event could.
+func TestARunReservesNoMoreThanTheLargestEvent(t *testing.T) {
+	r := small(2)
+	before := r.Head()
+	if _, err := r.PublishRun(0, reserving(func(i int) {
+		want := (i/2 + 1) * 2 // two of six bytes, where an event has 16 at most
+		if got := before.Behind(r.Head()); got != int64(want) {
+			t.Errorf("%d events are reserved when event %d is written; want %d", got, i, want)
+		}
+	})); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// reserving is told of every event before it is written.
+type reserving func(i int)
+
+func (reserving) Len() int              { return 6 }
+func (reserving) Size(int) int          { return 6 }
+func (f reserving) Put(i int, _ []byte) { f(i) }
+
 // Put gets exactly the room of its event: writing more panics, in the ring's
 // tests and not in a neighbour's event.
 func TestPutCannotReachItsNeighbour(t *testing.T) {

@@ -435,6 +435,13 @@ func comesBack(after uint64) func(*stage, *actor) {
 	}
 }
 
+// joins has an actor take the head, and read on from there.
+func joins(st *stage, a *actor) {
+	c := st.r.Head()
+	a.between(1)
+	a.read(st, c, 2)
+}
+
 func skips(n uint64) func(*stage, *actor) {
 	return func(st *stage, a *actor) {
 		if st.r.Skip(n) == nil {
@@ -458,8 +465,8 @@ func (a *actor) read(st *stage, c Cursor, batches int) {
 		if !st.r.Read(&c, &b, 1) {
 			continue
 		}
-		if c.seq-from != b.Skipped+uint64(b.Events) {
-			a.fault = fmt.Sprintf("read %d, skipped %d; the cursor moved by %d", b.Events, b.Skipped, c.seq-from)
+		if c.seq-from != b.Skipped+uint64(b.Events) || int64(b.Skipped) < 0 {
+			a.fault = fmt.Sprintf("read %d, skipped %d; the cursor moved by %d", b.Events, int64(b.Skipped), int64(c.seq-from))
 		}
 		held := bytes.Clone(b.Bytes)
 		a.history = mix(a.history, mix(b.Skipped, uint64(len(held))))
@@ -493,6 +500,7 @@ func TestEveryInterleaving(t *testing.T) {
 		{name: "two publishers", preemptions: 2, options: tiny, before: full(1), actors: []func(*stage, *actor){publishes(1), publishes(4)}},
 		{name: "three publishers", preemptions: 1, options: tiny, before: full(2), actors: []func(*stage, *actor){publishes(1), publishes(1), publishes(2)}},
 		{name: "a publisher and a reader", preemptions: 3, options: tiny, actors: []func(*stage, *actor){publishes(5), reads(3)}},
+		{name: "a publisher and a reader that joins", preemptions: 3, options: tiny, actors: []func(*stage, *actor){publishes(5), joins}},
 		{name: "two publishers and a reader", preemptions: 1, options: tiny, before: full(1), actors: []func(*stage, *actor){publishes(3), publishes(1), reads(2)}},
 		{name: "a publisher and two skips", preemptions: 1, options: tiny, before: full(1), actors: []func(*stage, *actor){publishes(3), skips(2), skips(3)}},
 		{name: "a run and a publisher", preemptions: 2, options: tiny, events: 2, before: full(1), actors: []func(*stage, *actor){publishesRun(5), publishes(2)}},
