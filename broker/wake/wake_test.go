@@ -44,10 +44,30 @@ func TestWakeCallsTheParkedOnly(t *testing.T) {
 	} {
 		tt.do()
 		g.Wake()
+		if g.parked.Load() != 0 {
+			t.Errorf("%s: the next publisher pays for a wake-up, too", tt.name)
+		}
 		if woken != tt.want {
 			t.Errorf("%s: woken %v times; want %v", tt.name, woken, tt.want)
 		}
 	}
+}
+
+// Neither is somebody woken who has left, be it while others were woken, nor who has that
+// place now.
+func TestWhoHasLeftIsNotWoken(t *testing.T) {
+	var g Gate
+	var second *Waiter
+	first := join(t, &g, func() { second.Leave() })
+	second = join(t, &g, func() { t.Error("woke a waiter that had left") })
+	first.Announce()
+	second.Announce()
+	g.Wake()
+
+	first.Announce()
+	first.Leave()
+	join(t, &g, func() { t.Error("woke a waiter that is not parked") })
+	g.Wake()
 }
 
 func TestGateTakesMaxWaiters(t *testing.T) {
