@@ -99,6 +99,28 @@ func TestManySelectionsAreLookedUpAndNotTried(t *testing.T) {
 	}
 }
 
+// Those who come and go with members of their own leave nothing behind, and events do not.
+func TestAMatcherIsNoLargerThanItsSelections(t *testing.T) {
+	var m Matcher
+	for i := range 100 {
+		conditions := mustSelect(t, fmt.Sprintf("a%d.b=x", i)).conditions
+		id := m.Add(newSelect(conditions, newSample(1, []string{fmt.Sprintf("by%d", i)})).build())
+		event := fmt.Appendf(nil, `{"a%d":{"b":"x"},"by%d":1}`, i, i)
+		if got := m.Match(event, nil); !slices.Equal(got, []int32{id}) {
+			t.Fatalf("%s: Match = %v; want %d", event, got, id)
+		}
+		for j := range m.members {
+			if m.members[j].value.kind != missing {
+				t.Fatalf("a member of %s is kept", event)
+			}
+		}
+		m.Remove(id)
+	}
+	if len(m.members) > 3 || len(m.entries) > 1 {
+		t.Errorf("%d members, %d entries when one selection at a time asks for 3; want 3, 1", len(m.members), len(m.entries))
+	}
+}
+
 // FuzzMatch compares Match, Matcher.Match and decoding.
 func FuzzMatch(f *testing.F) {
 	for _, seed := range [][3]string{

@@ -100,6 +100,7 @@ func TestLongValuesAreComparedRight(t *testing.T) {
 		{strings.Repeat("9", 400), `a>` + strings.Repeat("9", 256), true},
 		{strings.Repeat("9", 128) + "." + strings.Repeat("9", 128), `a=` + strings.Repeat("9", 256) + `e-128`, false}, // the literal is too long
 		{strings.Repeat("9", 128) + "." + strings.Repeat("9", 120), `a=` + strings.Repeat("9", 248) + `e-120`, true},
+		{"9." + strings.Repeat("9", 255) + "e255", `a=` + strings.Repeat("9", 256), true}, // and the point
 		{"0." + strings.Repeat("0", 300) + "1", `a=1e-301`, true},
 		{"0." + strings.Repeat("0", 300) + "1", `a>1e-302`, true},
 		{"-0", `a=0`, true}, {"0e5", `a=-0.0`, true}, {"1e999999999999999999999", `a>1e9`, true}, {"1e-999999999999999999999", `a<1e-9`, true},
