@@ -53,7 +53,7 @@ func TestAllMetricsPassTheLinter(t *testing.T) {
 	s.listen("/events")
 	s.post("/metrics", "{}")
 	s.post(submitPath, `{"username":"a","cardId":"c"}`)
-	problems, err := testutil.GatherAndLint(s.Registry())
+	problems, err := testutil.GatherAndLint(s.operate.Registry())
 	if err != nil || len(problems) > 0 {
 		t.Errorf("GatherAndLint() = %v, %v; want nothing", problems, err)
 	}

@@ -20,7 +20,7 @@ func TestMetricsPassTheLinter(t *testing.T) {
 	s := start(t)
 	s.listen("/events")
 	s.post("/metrics", "{}")
-	families, err := s.Registry().Gather()
+	families, err := s.operate.Registry().Gather()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,7 +6,6 @@ import (
 	"net/netip"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"github.com/valyala/fasthttp"
 	"go.uber.org/zap"
 	"golang.org/x/time/rate"
@@ -295,7 +294,3 @@ func (s *Server) stopSockets() {
 
 // CloseAdmin ends ServeAdmin.
 func (s *Server) CloseAdmin(ctx context.Context) error { return s.admin.Shutdown(ctx) }
-
-// Registry returns a new registry with the metrics of the service, of the Go runtime
-// and of the process.
-func (s *Server) Registry() *prometheus.Registry { return s.operate.Registry() }

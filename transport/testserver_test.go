@@ -275,7 +275,7 @@ func eventually(t testing.TB, what string, ok func() bool) {
 // metrics returns the server's own metrics: name, or name{value of the label}.
 func (s *testServer) gather() map[string]float64 {
 	s.t.Helper()
-	families, err := s.Registry().Gather()
+	families, err := s.operate.Registry().Gather()
 	if err != nil {
 		s.t.Fatalf("Gather() = %v; want nil", err)
 	}
