@@ -17,8 +17,11 @@ func (l *loop) onClock(now time.Time) {
 	}
 	l.cutStalled(now)
 	l.forgetHerds()
-	for _, g := range l.delayed {
-		l.recall(g) // they may need a keep-alive
+	for _, g := range l.delayed { // those who wait may need a keep-alive
+		l.recall(g)
+	}
+	for _, h := range l.packed {
+		l.enterWaiting(h.packer)
 	}
 }
 
@@ -38,7 +41,6 @@ func (l *loop) keepAlive(now time.Time) {
 				h.packer.take(l.appendKeepAlive(h, nil), now)
 				l.closeBlock(h, now)
 			}
-			l.enterWaiting(h.packer) // they may need one of their own
 			continue
 		}
 		if len(h.members) == 0 {
@@ -83,9 +85,7 @@ func (l *loop) cutStalled(now time.Time) {
 			continue
 		}
 		// A slow one may take long to make room for more, but acknowledges.
-		if left := l.sockets.backlog(c); left < 0 {
-			continue
-		} else if left != g.backlog {
+		if left := l.sockets.backlog(c); left != g.backlog {
 			if left < g.backlog {
 				g.progress = now
 			}

@@ -254,15 +254,12 @@ func TestConsumerHandedOverAfterTheDrainIsEndedCleanly(t *testing.T) {
 func TestDrainDoesNotWaitForAStalledConsumerToTheEnd(t *testing.T) {
 	eachEngine(t, func(t *testing.T, o Options) {
 		o.Stall = time.Hour
-		r := newRig(t, tiny(1), o)
+		r := newRig(t, roomy(1), o)
 		stalled := r.join(joinOptions{stalled: true, buffer: 8 << 10})
-		eventually(t, func() string {
-			r.publish(0, 150)
-			if in, ok := r.inspect(stalled); !ok || in.Lag == 0 {
-				return "its socket is not full"
-			}
-			return ""
-		})
+		for range 1000 { // more than its socket takes
+			r.publish(0, 4000)
+		}
+		r.wantHerd(stalled, false)
 		ctx, cancel := context.WithTimeout(context.Background(), time.Hour)
 		defer cancel()
 		drained := make(chan struct{})
@@ -277,6 +274,32 @@ func TestDrainDoesNotWaitForAStalledConsumerToTheEnd(t *testing.T) {
 		}
 		stalled.resume()
 	})
+}
+
+func TestStallLimitAtADrain(t *testing.T) {
+	t.Parallel()
+	const window = 10 * time.Second
+	begun := time.Now()
+	for _, tt := range []struct {
+		name           string
+		drains         bool
+		stall, elapsed time.Duration // since the ends began
+		want           time.Duration
+	}{
+		{"no drain", false, time.Hour, time.Hour, time.Hour},
+		{"in the silence", true, time.Hour, -time.Second, time.Hour},
+		{"ends are spread", true, time.Hour, window, time.Hour},
+		{"all were told to end", true, time.Hour, window + 1, drainStall},
+		{"a short limit", true, time.Second, window + 1, time.Second},
+	} {
+		l := &loop{pool: &Pool{options: Options{Stall: tt.stall}}}
+		if tt.drains {
+			l.drainer = &drainer{plan: drainPlan{window: window}, from: begun}
+		}
+		if got := l.stall(begun.Add(tt.elapsed)); got != tt.want {
+			t.Errorf("%s: a consumer may take nothing for %v; want %v", tt.name, got, tt.want)
+		}
+	}
 }
 
 // Who goes elsewhere comes back soon, others when the window is over; many take longer,

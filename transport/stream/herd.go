@@ -24,7 +24,7 @@ type herd struct {
 
 	members   []*consumer
 	lagging   int       // consumers that belong to it but are not up to date
-	written   time.Time // when the members last got bytes
+	written   time.Time // when the members last got bytes; the one for whom that is longest ago
 	delivered uint64    // events that were written to all who were members then
 	picked    []int32   // events of the current batch that pass sel
 }
@@ -47,7 +47,8 @@ func (h *herd) patient() bool { return h.sel != nil || h.conflation != nil || h.
 
 // join makes c, a laggard, a member.
 func (h *herd) join(c *consumer) {
-	if len(h.members) == 0 { // what was swept meanwhile, c was written in its own turns
+	// What was swept meanwhile, c was written in its own turns, or it is not for c.
+	if len(h.members) == 0 || c.lag.progress.Before(h.written) {
 		h.written = c.lag.progress
 	}
 	if h.conflation != nil {

@@ -2,9 +2,11 @@ package stream
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"testing"
 	"time"
 
+	"event-dispatcher/transport/view"
 	"event-dispatcher/transport/wire"
 )
 
@@ -80,6 +82,26 @@ func TestNoKeepAliveWhileEventsFlow(t *testing.T) {
 	})
 }
 
+// Members get their keep-alives together, in time for the one that got bytes longest ago.
+func TestHerdIsAsSilentAsItsMostSilentMember(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	h := &herd{written: now}
+	for _, tt := range []struct {
+		name           string
+		progress, want time.Time
+	}{
+		{"the first", now.Add(time.Second), now.Add(time.Second)},
+		{"one that waited", now.Add(-time.Minute), now.Add(-time.Minute)},
+		{"one that did not", now, now.Add(-time.Minute)},
+	} {
+		h.join(&consumer{lag: &lag{progress: tt.progress}})
+		if !h.written.Equal(tt.want) {
+			t.Errorf("%s has joined: silent since %v; want %v", tt.name, h.written, tt.want)
+		}
+	}
+}
+
 // awaitOpening waits until the stream has begun.
 func (c *client) awaitOpening(t testing.TB) {
 	t.Helper()
@@ -88,6 +110,45 @@ func (c *client) awaitOpening(t testing.TB) {
 			return "the stream does not begin"
 		}
 		return ""
+	})
+}
+
+// Who waits to enter a compressed stream is not silent, though no block ends: the herd
+// has no members, and its laggard takes nothing.
+func TestWhoWaitsToEnterACompressedStreamGetsKeepAlives(t *testing.T) {
+	eachEngine(t, func(t *testing.T, o Options) {
+		o.KeepAlive, o.Stall = 40*time.Millisecond, time.Hour
+		r := newRig(t, roomy(1), o)
+		v := view.View{Format: wire.Format{Encoding: wire.Gzip}, Pace: view.Pace{MaxDelay: time.Hour}}
+		stalled := r.join(joinOptions{view: v, buffer: 8 << 10, stalled: true})
+		r.wantHerd(stalled, true)
+		random := rand.New(rand.NewPCG(1, 1))
+		for range 300 { // more than its socket takes
+			r.publishNoise(0, random, 4000)
+		}
+		r.wantHerd(stalled, false)
+		eventually(t, func() (wrong string) { // a block may just have ended
+			r.publish(0, 10)
+			r.wantSwept()
+			r.inLoop(func(l *loop) {
+				if l.packed[0].packer.plain == 0 {
+					wrong = "nothing waits for its block"
+				}
+			})
+			return wrong
+		})
+		waits := r.join(joinOptions{view: v})
+		eventually(t, func() string {
+			if got := waits.books(); len(got.keepAlives) < 3 {
+				return fmt.Sprintf("%d keep-alives; want 3", len(got.keepAlives))
+			}
+			return ""
+		})
+		r.inLoop(func(l *loop) {
+			if p := l.packed[0].packer; p.plain == 0 || len(l.packed[0].members) > 0 {
+				t.Errorf("%d bytes wait for their block, %d members; want some, and none", p.plain, len(l.packed[0].members))
+			}
+		})
 	})
 }
 

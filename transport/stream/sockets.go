@@ -18,8 +18,7 @@ type sockets interface {
 	// flushed reports whether nothing that was handed over can be lost by drop.
 	// If it is not so, wait tells when it is.
 	flushed(c *consumer) bool
-	// backlog is how many bytes the peer has still to take; negative if wait
-	// tells when it takes none.
+	// backlog is how many bytes the peer has still to take.
 	backlog(c *consumer) int
 	// silence is why a peer has taken nothing for so long: it has stalled or vanished.
 	silence(c *consumer, quiet time.Duration) Reason

@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -33,7 +34,7 @@ type portableNews struct {
 
 const (
 	slotBytes = 64 << 10
-	tlsBytes  = 8 << 10 // written at once, within the stall limit
+	partBytes = 8 << 10 // of a slot, written at once and within the stall limit
 	// lingerTime is how long a consumer that was sent away may take to hang up.
 	lingerTime = time.Second
 )
@@ -54,7 +55,8 @@ type portableSocket struct {
 	sockets *portableSockets
 	c       *consumer
 	conn    net.Conn
-	tls     bool // after a write that timed out no other is possible; closing writes, too
+	tls     bool         // after a write that timed out no other is possible; closing writes, too
+	left    atomic.Int64 // bytes of the slot that are still to be written
 
 	mu       sync.Mutex // guards what follows
 	slot     []byte     // belongs to the writing goroutine while there is one
@@ -128,6 +130,7 @@ func (s *portableSockets) send(c *consumer, p []byte) (int, Reason, bool) {
 	}
 	k.slot = append(k.slot[:0], p[:n]...)
 	k.busy, k.wanted = true, n < len(p)
+	k.left.Store(int64(n))
 	s.running.Add(1)
 	go k.write(k.slot)
 	return n, 0, true
@@ -140,13 +143,10 @@ func (k *portableSocket) write(p []byte) {
 		defer k.sockets.stats.kept.Add(-n)
 	}
 	for len(p) > 0 {
-		part := p
-		if k.tls {
-			part = p[:min(len(p), tlsBytes)]
-		}
 		k.conn.SetWriteDeadline(time.Now().Add(k.sockets.stall))
-		n, err := k.conn.Write(part)
+		n, err := k.conn.Write(p[:min(len(p), partBytes)])
 		p = p[n:]
+		k.left.Store(int64(len(p)))
 		late := errors.Is(err, os.ErrDeadlineExceeded)
 		if err == nil || late && n > 0 {
 			continue
@@ -178,10 +178,9 @@ func (s *portableSockets) flushed(c *consumer) bool {
 	return !k.busy
 }
 
-// backlog: the writer sees for itself.
-func (s *portableSockets) backlog(*consumer) int { return -1 }
+func (s *portableSockets) backlog(c *consumer) int { return int(c.port.left.Load()) }
 
-// silence is not asked for, where the writer sees for itself.
+// silence: nothing tells a peer that has vanished from one that takes nothing.
 func (s *portableSockets) silence(*consumer, time.Duration) Reason { return ReasonStalled }
 
 func (s *portableSockets) drop(c *consumer, why Reason) {
