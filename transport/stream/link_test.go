@@ -85,6 +85,76 @@ func TestReaderEndsIfTheLoopCannotTakeTheConnection(t *testing.T) {
 	<-l.Done()
 }
 
+// A consumer that closes its side is sent what is on its way to it, and the answer.
+func TestAnswerAndEndWaitForWhatIsOnItsWay(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name   string
+		events int // of the second one its socket takes nothing
+		answer string
+	}{
+		{"up to date", 1, "answer"},
+		{"up to date, nothing to answer", 1, ""},
+		{"behind", 2, "answer"},
+		{"behind, nothing to answer", 2, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := newRig(t, roomy(1), Options{Loops: 1, KeepAlive: -1, Stall: time.Hour, Portable: true})
+			ticket, err := r.pool.Admit(view.View{Shards: 1})
+			if err != nil {
+				t.Fatal(err)
+			}
+			near, far := net.Pipe() // takes nothing that is not read
+			l := ticket.ServeLinked(far, opening)
+			if _, err := io.ReadFull(near, make([]byte, len(opening))); err != nil {
+				t.Fatal(err)
+			}
+			eventually(t, func() (wrong string) {
+				r.inLoop(func(l *loop) {
+					if c := l.slots[0]; c.lag != nil || !l.sockets.flushed(c) {
+						wrong = "the opening is still being written"
+					}
+				})
+				return wrong
+			})
+			for range tt.events {
+				r.publish(0, 10)
+				r.wantSwept()
+			}
+			thaw := freeze(r.pool.loops[0])
+			if tt.answer != "" {
+				l.Answer([]byte(tt.answer))
+			}
+			l.End()
+			thaw()
+			for range 3 {
+				r.inLoop(func(*loop) {})
+			}
+			select {
+			case <-l.Done():
+				t.Error("Done() is closed; want it open until the event is read")
+			default:
+			}
+			read := make(chan string)
+			go func() {
+				b, _ := io.ReadAll(near)
+				read <- string(b)
+			}()
+			select {
+			case <-l.Done():
+			case <-time.After(patience):
+				t.Errorf("Done() is open after %v; want it closed", patience)
+			}
+			far.Close()
+			want := string(appendFrame(nil, event{size: 10})) + tt.answer
+			if got := <-read; got != want {
+				t.Errorf("read %q; want %q", got, want)
+			}
+			r.wantClosed(ReasonLeft, 1)
+		})
+	}
+}
+
 // A consumer that was sent away at a drain, and does not hang up, does not keep its
 // reader.
 func TestReaderOfADrainedConsumerEnds(t *testing.T) {

@@ -1,0 +1,66 @@
+package stream
+
+import (
+	"testing"
+	"time"
+
+	"event-dispatcher/transport/view"
+)
+
+// What is for all members, a laggard gets as one of them: it is given no more than they
+// have, and then it is up to date.
+func TestALaggardIsGivenNoMoreThanItsHerdHas(t *testing.T) {
+	eachEngine(t, func(t *testing.T, o Options) {
+		r := newRig(t, roomy(1), o)
+		slow := view.View{Shards: r.broker.AllShards(), Pace: view.Pace{MaxDelay: time.Hour}}
+		member := r.join(joinOptions{view: slow})
+		r.wantHerd(member, true)
+		late, err := r.pool.Admit(slow)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range delayedEvents {
+			r.publish(0, 10)
+		}
+		member.awaitEvents(t, delayedEvents)
+		for range 10 { // they wait for more
+			r.publish(0, 10)
+		}
+		c := r.serve(late, joinOptions{})
+		r.wantHerd(c, true)
+		c.awaitEvents(t, delayedEvents)
+		if got := c.books().received; got != delayedEvents {
+			t.Errorf("received %d of %d events; want %d, as the members", got, delayedEvents+10, delayedEvents)
+		}
+	})
+}
+
+// However much a laggard has to read, others have their turns between its own.
+func TestALaggardHasOneTurnAtATime(t *testing.T) {
+	eachEngine(t, func(t *testing.T, o Options) {
+		r := newRig(t, roomy(1), o)
+		nothing := newViews(t, r.broker).of("where=nothing") // so that it waits for no socket
+		r.join(joinOptions{view: nothing})
+		r.awaitHerd(1)
+		late, err := r.pool.Admit(nothing)
+		if err != nil {
+			t.Fatal(err)
+		}
+		const bytes = 4 * turnBytes
+		for range bytes / 1000 {
+			r.publish(0, 1000)
+		}
+		r.wantSwept()
+		r.inLoop(func(l *loop) {
+			r.serve(late, joinOptions{})
+			l.takeOrders()
+			c, turns := l.ready[0], 1
+			for l.serveReady(time.Now(), patience) {
+				turns++
+			}
+			if least := bytes / (2 * turnBytes); turns < least || c.lag != nil {
+				t.Errorf("a laggard that is %d bytes behind has caught up (%v) in %d turns; want true, and %d at least", bytes, c.lag == nil, turns, least)
+			}
+		})
+	})
+}
