@@ -1,6 +1,8 @@
 package event
 
 import (
+	"bytes"
+	"compress/flate"
 	"encoding/json"
 	"testing"
 )
@@ -38,5 +40,41 @@ func TestVariedEventsSayWhatTheirFactsAre(t *testing.T) {
 	}
 	if len(sessions) != 10 {
 		t.Errorf("%d sessions, want 10", len(sessions))
+	}
+}
+
+// What compresses events must find in these what it finds in real ones, with the tag,
+// which real ones lack, counted in.
+func TestVariedEventsCompressLikeHeartbeats(t *testing.T) {
+	const events = 2000
+	ratio := func(next func(n uint64) []byte) float64 {
+		var packed bytes.Buffer
+		w, _ := flate.NewWriter(&packed, flate.BestCompression)
+		plain := 0
+		for n := range uint64(events) {
+			body := next(n + 1)
+			plain += len(body)
+			_, _ = w.Write(body)
+		}
+		_ = w.Flush()
+		return float64(plain) / float64(packed.Len())
+	}
+	sessions := NewSessions(200, 1)
+	production := ratio(func(uint64) []byte {
+		for {
+			body, _, _ := sessions.Append(nil)
+			if bytes.Contains(body, []byte(`"event_name":"HEARTBEAT"`)) {
+				return body
+			}
+		}
+	})
+	varied := NewVaried(0, 1, 200, 512)
+	got := ratio(func(n uint64) []byte {
+		body, _, sum := varied.Append(nil)
+		Tag{Run: 7, Producer: 1, Sequence: n, Intended: int64(n) * 500_000, Length: len(body), Sum: sum}.Put(body)
+		return body
+	})
+	if got < 0.9*production || got > 1.05*production {
+		t.Errorf("%.2f times fewer bytes, production's heartbeats %.2f times", got, production)
 	}
 }
