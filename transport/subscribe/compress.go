@@ -10,15 +10,6 @@ import (
 	"event-dispatcher/transport/wire"
 )
 
-// offered is the encoding of a stream whose query names none: gzip if the service may
-// compress unasked and the client takes it.
-func (c *Consumers) offered(h *fasthttp.RequestHeader) wire.Encoding {
-	if c.options.CompressAuto && takesGzip(h) {
-		return wire.Gzip
-	}
-	return wire.Identity
-}
-
 // chosenByHeader reports whether it was a header that had a stream compressed.
 func chosenByHeader(ctx *fasthttp.RequestCtx, v view.View) bool {
 	return v.Format.Encoding != wire.Identity && !ctx.QueryArgs().Has("encoding")

@@ -38,21 +38,6 @@ func CheckView(b *broker.Broker, o view.Options) func(query string) error {
 	}
 }
 
-// confine is what is left of a view within those of a grant.
-func (c *Consumers) confine(v view.View, grant *access.Grant) (view.View, error) {
-	var within []view.View
-	for _, query := range grant.Views {
-		var args fasthttp.Args
-		args.Parse(query)
-		g, _, err := c.options.Views.Check(wire.Format{}, c.options.Broker, args.All())
-		if err != nil {
-			return v, err
-		}
-		within = append(within, g)
-	}
-	return view.Narrow(v, within...)
-}
-
 // watch has the stream of a ticket ended when its grant ends. It answers and reports
 // false if that has happened already.
 func (c *Consumers) watch(ctx *fasthttp.RequestCtx, ticket stream.Ticket) (*access.Watch, stream.Ticket, bool) {

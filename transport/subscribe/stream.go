@@ -1,11 +1,9 @@
 package subscribe
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"net"
-	"strings"
 	"time"
 
 	"github.com/valyala/fasthttp"
@@ -15,7 +13,6 @@ import (
 	"event-dispatcher/transport/client"
 	"event-dispatcher/transport/front"
 	"event-dispatcher/transport/refusal"
-	"event-dispatcher/transport/reply"
 	"event-dispatcher/transport/stream"
 	"event-dispatcher/transport/view"
 	"event-dispatcher/transport/websocket"
@@ -48,6 +45,7 @@ type Options struct {
 // Consumers has the handler of streams. Its methods may be called by any goroutine.
 type Consumers struct {
 	options Options
+	wishes  wishes
 	readers websocket.Readers // of what consumers over WebSocket send
 }
 
@@ -59,26 +57,7 @@ func New(o Options) *Consumers {
 	if o.Addresses == nil {
 		o.Addresses = &client.Addresses{}
 	}
-	return &Consumers{options: o}
-}
-
-// Range of the reconnection times given to browsers that find no place.
-const (
-	minFullRetry = 10 * time.Second
-	maxFullRetry = 60 * time.Second
-)
-
-// Range of the reconnection times given to browsers whose stream opens: what they take
-// by themselves.
-const (
-	minRetry = 2 * time.Second
-	maxRetry = 4 * time.Second
-)
-
-// wantsEvents reports whether a request says that it accepts event streams, as an
-// EventSource does.
-func wantsEvents(h *fasthttp.RequestHeader) bool {
-	return bytes.Contains(h.Peek(fasthttp.HeaderAccept), []byte("text/event-stream"))
+	return &Consumers{options: o, wishes: wishes{o.Views, o.Broker, o.CompressAuto}}
 }
 
 // Stream serves GET /event-dispatcher and GET /events: it takes the connection
@@ -89,7 +68,7 @@ func (c *Consumers) Stream(ctx *fasthttp.RequestCtx) {
 		c.upgrade(ctx)
 		return
 	}
-	asked, ok := c.ask(ctx, c.preferred(&ctx.Request.Header))
+	asked, ok := c.ask(ctx, c.wishes.preferred(&ctx.Request.Header))
 	if !ok {
 		return
 	}
@@ -103,7 +82,7 @@ func (c *Consumers) Stream(ctx *fasthttp.RequestCtx) {
 // Head serves HEAD where Stream serves GET: the same head, and then the end. Nobody
 // becomes a consumer, so it is no reason to refuse that there are too many.
 func (c *Consumers) Head(ctx *fasthttp.RequestCtx) {
-	asked, ok := c.ask(ctx, c.preferred(&ctx.Request.Header))
+	asked, ok := c.ask(ctx, c.wishes.preferred(&ctx.Request.Header))
 	if !ok {
 		return
 	}
@@ -129,7 +108,7 @@ func (c *Consumers) serve(ctx *fasthttp.RequestCtx, asked asked) {
 		c.refuse(ctx, asked.view.Format, reasonOf(err))
 		return
 	}
-	watch, ticket, ok := c.watch(ctx, ticket.By(c.who(ctx)))
+	watch, ticket, ok := c.watch(ctx, ticket.By(who(ctx, c.options.Addresses)))
 	if !ok {
 		return
 	}
@@ -151,20 +130,13 @@ func (c *Consumers) await(ctx context.Context, admitted error) {
 	}
 }
 
-// preferred is the format that a request's headers ask for.
-func (c *Consumers) preferred(h *fasthttp.RequestHeader) wire.Format {
-	f := wire.Format{Unchunked: !h.IsHTTP11(), Encoding: c.offered(h)}
-	if bytes.Contains(h.Peek(fasthttp.HeaderAccept), []byte("application/x-ndjson")) {
-		f.Kind = wire.NDJSON
+// ask is what a consumer asks for. It answers and reports false if that cannot be served.
+func (c *Consumers) ask(ctx *fasthttp.RequestCtx, format wire.Format) (asked, bool) {
+	asked, no := c.wishes.of(ctx, format)
+	if no != nil {
+		c.options.Refusals.Explain(ctx, no.reason, no.details)
 	}
-	return f
-}
-
-// asked is what a consumer asked for.
-type asked struct {
-	view    view.View
-	after   string   // id of the place to resume from; empty: now
-	unknown []string // parameters that mean nothing here
+	return asked, no == nil
 }
 
 // admit finds a place for a consumer, and the text of its opening. Only now does its
@@ -174,7 +146,7 @@ func (c *Consumers) admit(asked asked) (stream.Ticket, string, error) {
 	if asked.view, err = c.options.Views.Intern(asked.view); err != nil {
 		return stream.Ticket{}, "", err
 	}
-	opening := c.opening(asked.view, asked.unknown)
+	opening := c.wishes.opening(asked.view, asked.unknown)
 	if asked.after == "" {
 		ticket, err := c.options.Pool.Admit(asked.view)
 		return ticket, opening, err
@@ -188,125 +160,6 @@ func (c *Consumers) admit(asked asked) (stream.Ticket, string, error) {
 		text += "; " + opening
 	}
 	return ticket, text, err
-}
-
-// ask reads what a consumer asks for by its query and its headers. It answers and
-// reports false if that cannot be served.
-func (c *Consumers) ask(ctx *fasthttp.RequestCtx, format wire.Format) (asked, bool) {
-	v, unknown, err := c.options.Views.Check(format, c.options.Broker, ctx.QueryArgs().All())
-	var param *view.ParamError
-	switch {
-	case err == nil:
-	case errors.As(err, &param) && param.Param != "shards":
-		c.options.Refusals.Explain(ctx, reasonOfParam(param), param.Error())
-		return asked{}, false
-	default:
-		c.options.Refusals.Reject(ctx, refusal.Shards)
-		return asked{}, false
-	}
-	if v, err = c.confine(v, access.GrantOf(ctx)); err != nil {
-		c.options.Refusals.Explain(ctx, refusal.View, err.Error())
-		return asked{}, false
-	}
-	// What an EventSource remembers comes as a header, and is newer than what the
-	// page has put into the address.
-	from := string(ctx.QueryArgs().Peek("lastEventId"))
-	if id := string(ctx.Request.Header.Peek("Last-Event-ID")); stream.IsID(id) {
-		from, v.Format.IDs = id, true
-	} else if from == "" {
-		from = id // of another service: it is told that this means nothing here
-	}
-	if reason := cannotMix(v); reason != "" {
-		c.options.Refusals.Explain(ctx, refusal.Parameter, reason)
-		return asked{}, false
-	}
-	return asked{v, from, unknown}, true
-}
-
-// reasonOfParam is why a parameter is refused.
-func reasonOfParam(e *view.ParamError) refusal.Reason {
-	switch {
-	case !e.TooMuch:
-		return refusal.Parameter
-	case e.Param == "query":
-		return refusal.Query
-	}
-	return refusal.ViewTooLarge
-}
-
-// cannotMix names what the writer loops cannot do together.
-func cannotMix(v view.View) string {
-	if v.Format.Encoding != wire.Identity && v.Pace.Every > 0 {
-		return "encoding: streams with every are not compressed; leave one of them out"
-	}
-	return ""
-}
-
-// opening says what was understood, unless that is the default, and what was not,
-// so that nobody believes to have filtered by it.
-func (c *Consumers) opening(v view.View, unknown []string) string {
-	var text []string
-	if v != (view.View{Shards: c.options.Broker.AllShards(), Format: v.Format}) {
-		text = append(text, "view: "+v.Canonical())
-	}
-	if len(unknown) > 0 {
-		text = append(text, "unknown parameters: "+strings.Join(unknown, ", "))
-	}
-	return strings.Join(text, "; ")
-}
-
-// streamHeaders are in every stream's response, besides those of CORS.
-var streamHeaders = []reply.Header{
-	reply.NewHeader(fasthttp.HeaderCacheControl, "no-cache, no-store, no-transform"),
-	reply.NewHeader("X-Accel-Buffering", "no"), // nginx: do not buffer
-	reply.NewHeader(fasthttp.HeaderConnection, "close"),
-}
-
-func (c *Consumers) head(ctx *fasthttp.RequestCtx, f wire.Format) []byte {
-	b := append([]byte(nil), "HTTP/1.1 200 OK\r\n"...)
-	if !f.Unchunked {
-		b = append(b, "Transfer-Encoding: chunked\r\n"...)
-	}
-	if f.Encoding != wire.Identity {
-		b = append(append(append(b, "Content-Encoding: "...), f.Encoding.String()...), "\r\n"...)
-	}
-	if c.options.CompressAuto {
-		b = append(b, "Vary: Accept-Encoding\r\n"...)
-	}
-	b = append(append(b, "Content-Type: "...), f.ContentType()...)
-	b = append(fasthttp.AppendHTTPDate(append(b, "\r\nDate: "...), ctx.Time()), "\r\n"...)
-	for _, list := range [][]reply.Header{streamHeaders, c.options.CORS.Headers(&ctx.Request.Header)} {
-		for _, h := range list {
-			b = append(append(append(append(b, h.Key...), ": "...), h.Value...), "\r\n"...)
-		}
-	}
-	return append(b, "\r\n"...)
-}
-
-// Refuse answers a consumer that finds no place, and says no more than that.
-func (c *Consumers) Refuse(ctx *fasthttp.RequestCtx, reason refusal.Reason) {
-	c.refuse(ctx, c.preferred(&ctx.Request.Header), reason)
-}
-
-// refuse answers a consumer that finds no place. An EventSource never
-// comes back after a status other than 200 (WHATWG HTML, section 9.2.3 "Processing
-// model"); one says that it accepts event streams. It gets a stream that only
-// tells it when to try again.
-func (c *Consumers) refuse(ctx *fasthttp.RequestCtx, f wire.Format, reason refusal.Reason) {
-	if f.Kind != wire.SSE || !wantsEvents(&ctx.Request.Header) {
-		c.options.Refusals.Reject(ctx, reason)
-		return
-	}
-	c.options.Refusals.Note(ctx, reason)
-	for _, h := range streamHeaders {
-		h.Set(&ctx.Response.Header)
-	}
-	ctx.Response.Header.SetContentType(f.ContentType())
-	low, high := minFullRetry, maxFullRetry
-	if reason == refusal.Draining { // another instance has places
-		low, high = minRetry, maxRetry
-	}
-	ctx.Response.SetBody(wire.AppendRetry(nil, stream.Jitter(low, high)))
 }
 
 // reasonOf is why there is no place for a consumer.

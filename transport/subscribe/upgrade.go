@@ -27,7 +27,7 @@ func (c *Consumers) upgrade(ctx *fasthttp.RequestCtx) {
 		c.options.Refusals.Reject(ctx, refusal.Origin)
 		return
 	}
-	asked, ok := c.ask(ctx, wire.Format{Kind: wire.WebSocket, Encoding: c.offered(&ctx.Request.Header)})
+	asked, ok := c.ask(ctx, wire.Format{Kind: wire.WebSocket, Encoding: c.wishes.offered(&ctx.Request.Header)})
 	if !ok {
 		return
 	}
@@ -41,7 +41,7 @@ func (c *Consumers) upgrade(ctx *fasthttp.RequestCtx) {
 		c.options.Refusals.Reject(ctx, reasonOf(err))
 		return
 	}
-	watch, ticket, ok := c.watch(ctx, ticket.By(c.who(ctx)))
+	watch, ticket, ok := c.watch(ctx, ticket.By(who(ctx, c.options.Addresses)))
 	if !ok {
 		return
 	}

@@ -11,7 +11,7 @@ import (
 // View serves GET /events/view: what a stream with the same query would show, or why
 // there can be none.
 func (c *Consumers) View(ctx *fasthttp.RequestCtx) {
-	asked, ok := c.ask(ctx, c.preferred(&ctx.Request.Header))
+	asked, ok := c.ask(ctx, c.wishes.preferred(&ctx.Request.Header))
 	if !ok {
 		return
 	}

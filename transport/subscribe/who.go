@@ -18,11 +18,11 @@ const (
 )
 
 // who is what operators are told of a consumer.
-func (c *Consumers) who(ctx *fasthttp.RequestCtx) stream.Who {
+func who(ctx *fasthttp.RequestCtx, addresses *client.Addresses) stream.Who {
 	w := stream.Who{
 		Name:   legible(ctx.QueryArgs().Peek("name"), maxName),
 		Agent:  legible(ctx.Request.Header.UserAgent(), maxAgent),
-		Client: c.options.Addresses.Of(ctx),
+		Client: addresses.Of(ctx),
 	}
 	if w.Client == client.Peer(ctx.RemoteAddr()) {
 		w.Client = netip.Addr{} // the connection says it
