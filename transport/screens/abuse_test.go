@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"event-dispatcher/transport/websocket"
+	"event-dispatcher/transport/wire"
 )
 
 // Fault 18: every abuse has its close code, and ends the connection.
@@ -124,7 +125,7 @@ func TestTwoPingsWithoutAnAnswerEndASocket(t *testing.T) {
 			pings++
 			continue
 		}
-		if op != opClose || binary.BigEndian.Uint16(payload) != websocket.CodePolicy {
+		if op != opClose || binary.BigEndian.Uint16(payload) != wire.CodePolicy {
 			t.Errorf("after %d pings: %x %q; want close 1008", pings, op, payload)
 		}
 		break
@@ -222,7 +223,7 @@ func TestAFloodOfFramesEndsASocket(t *testing.T) {
 					t.Fatalf("%v; want a close frame", err)
 				}
 				if op == opClose {
-					if code := binary.BigEndian.Uint16(payload); code != websocket.CodePolicy {
+					if code := binary.BigEndian.Uint16(payload); code != wire.CodePolicy {
 						t.Errorf("close code %d; want 1008", code)
 					}
 					break
@@ -285,7 +286,7 @@ func TestCloseRacesLeaveNothingBehind(t *testing.T) {
 			go c.Write(clientFrame(opClose, "\x03\xe8"))
 			for _, s := range h.list() {
 				if !strings.HasPrefix(s.user.name, "keeper") {
-					s.end(websocket.CodeGoingAway, "test", websocket.ReasonDrained)
+					s.end(wire.CodeGoingAway, "test", websocket.ReasonDrained)
 				}
 			}
 			tcp.CloseWrite()

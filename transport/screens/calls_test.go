@@ -7,6 +7,7 @@ import (
 
 	"event-dispatcher/broker/session"
 	"event-dispatcher/transport/websocket"
+	"event-dispatcher/transport/wire"
 )
 
 // A loggedStore notes which of its methods were called.
@@ -97,7 +98,7 @@ func TestNothingIsQueuedBehindTheCloseFrame(t *testing.T) {
 	h := newHub(t, HubOptions{})
 	s := waitingSocket(h, &user{})
 	give(s, session.Event{Data: "before"})
-	s.end(websocket.CodeGoingAway, "shutting down", websocket.ReasonDrained)
+	s.end(wire.CodeGoingAway, "shutting down", websocket.ReasonDrained)
 	give(s, session.Event{Data: "after"})
 	if got := queued(s); got != "before" {
 		t.Errorf("waiting %q; want what came before the close frame", got)

@@ -49,7 +49,7 @@ func (s *socket) dismiss(why websocket.Reason) {
 	defer s.mu.Unlock()
 	if !s.ours && s.last == nil {
 		s.why, s.ours = why, true
-		s.endLocked(wire.AppendClose(nil, websocket.CodePolicy, why.String()), true)
+		s.endLocked(wire.AppendClose(nil, wire.CodePolicy, why.String()), true)
 		time.AfterFunc(closeWait, func() { s.cut(why) })
 	}
 }

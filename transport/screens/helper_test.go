@@ -324,11 +324,11 @@ func (h *host) raw(target string) (net.Conn, *bufio.Reader) {
 
 // Opcodes, with the bit that says that the frame is whole, and bounds of package websocket.
 const (
-	final   = 0x80
-	opText  = final | 0x1
-	opClose = final | 0x8
-	opPing  = final | 0x9
-	opPong  = final | 0xA
+	final   = wire.Final
+	opText  = wire.OpText
+	opClose = wire.OpClose
+	opPing  = wire.OpPing
+	opPong  = wire.OpPong
 
 	maxMessage = 64 << 10
 	flowBurst  = 512 << 10

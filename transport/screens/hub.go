@@ -14,6 +14,7 @@ import (
 	"event-dispatcher/broker/session"
 	"event-dispatcher/transport/tidy"
 	"event-dispatcher/transport/websocket"
+	"event-dispatcher/transport/wire"
 )
 
 // HubOptions tunes a [Hub]. The zero value is what production runs.
@@ -235,7 +236,7 @@ func (s *socket) onClock(now time.Time) {
 	}
 	s.pingDue = now.Add(s.hub.options.jitteredPing())
 	if s.missed.Load() >= 2 {
-		s.end(websocket.CodePolicy, "two pings without an answer", websocket.ReasonSilent)
+		s.end(wire.CodePolicy, "two pings without an answer", websocket.ReasonSilent)
 		return
 	}
 	s.askPing()
@@ -253,7 +254,7 @@ func (h *Hub) Drain(ctx context.Context, window time.Duration) {
 	h.sessions.Keep()
 	list := h.list()
 	for i, s := range list {
-		s.end(websocket.CodeGoingAway, "shutting down", websocket.ReasonDrained)
+		s.end(wire.CodeGoingAway, "shutting down", websocket.ReasonDrained)
 		if pause := window / time.Duration(len(list)); i+1 < len(list) && pause > 0 {
 			select {
 			case <-ctx.Done():

@@ -44,15 +44,15 @@ type breach struct {
 }
 
 var (
-	errMask     = &breach{ReasonProtocol, codeProtocol, "frames of clients are masked"}
-	errReserved = &breach{ReasonProtocol, codeProtocol, "a reserved bit is set"}
-	errOpcode   = &breach{ReasonProtocol, codeProtocol, "unknown opcode"}
-	errControl  = &breach{ReasonProtocol, codeProtocol, "a control frame is too long, or in parts"}
-	errOrder    = &breach{ReasonProtocol, codeProtocol, "a continuation is missing, or of nothing"}
-	errClose    = &breach{ReasonProtocol, codeProtocol, "the close frame has no valid code"}
-	errUTF8     = &breach{ReasonNotUTF8, codeNotUTF8, "not valid UTF-8"}
-	errTooBig   = &breach{ReasonTooBig, codeTooBig, "the message is over 64 KiB"}
-	errFlood    = &breach{ReasonFlood, codePolicy, "too much was sent"}
+	errMask     = &breach{ReasonProtocol, wire.CodeProtocol, "frames of clients are masked"}
+	errReserved = &breach{ReasonProtocol, wire.CodeProtocol, "a reserved bit is set"}
+	errOpcode   = &breach{ReasonProtocol, wire.CodeProtocol, "unknown opcode"}
+	errControl  = &breach{ReasonProtocol, wire.CodeProtocol, "a control frame is too long, or in parts"}
+	errOrder    = &breach{ReasonProtocol, wire.CodeProtocol, "a continuation is missing, or of nothing"}
+	errClose    = &breach{ReasonProtocol, wire.CodeProtocol, "the close frame has no valid code"}
+	errUTF8     = &breach{ReasonNotUTF8, wire.CodeNotUTF8, "not valid UTF-8"}
+	errTooBig   = &breach{ReasonTooBig, wire.CodeTooBig, "the message is over 64 KiB"}
+	errFlood    = &breach{ReasonFlood, wire.CodePolicy, "too much was sent"}
 )
 
 // Feed takes what came in, in pieces of any size, and overwrites it. It reports false
@@ -106,9 +106,9 @@ func (in *Inbound) step(data []byte, p Peer) (rest, end []byte, b *breach) {
 	return data[n:], end, b
 }
 
-func (in *Inbound) final() bool       { return in.head[0]&final != 0 }
+func (in *Inbound) final() bool       { return in.head[0]&wire.Final != 0 }
 func (in *Inbound) opcode() byte      { return in.head[0] & 0x0f }
-func (in *Inbound) isControl() bool   { return in.opcode() >= opClose&0x0f }
+func (in *Inbound) isControl() bool   { return in.opcode() >= wire.OpClose&0x0f }
 func (in *Inbound) maskAt(i int) byte { return in.head[2+in.lengthBytes()+i&3] }
 
 // lengthBytes is how many bytes of the header have a length of its own.
@@ -162,7 +162,7 @@ func (in *Inbound) whole() *breach {
 			return errTooBig
 		}
 		if op := in.opcode(); op != 0 {
-			in.message, in.text = true, op == opText&0x0f
+			in.message, in.text = true, op == wire.OpText&0x0f
 		}
 		in.size += int32(length)
 	}
@@ -246,11 +246,11 @@ func (in *Inbound) finish(p Peer) (end []byte, b *breach) {
 	payload := in.control
 	in.control = nil // idle connections keep no array
 	switch in.opcode() {
-	case opPing & 0x0f:
+	case wire.OpPing & 0x0f:
 		p.Ping(payload)
-	case opClose & 0x0f:
+	case wire.OpClose & 0x0f:
 		return answerClose(payload)
-	case opPong & 0x0f:
+	case wire.OpPong & 0x0f:
 	default:
 		if !in.final() {
 			return nil, nil
@@ -266,7 +266,7 @@ func (in *Inbound) finish(p Peer) (end []byte, b *breach) {
 // answerClose checks a close frame's payload, and brings back its code.
 func answerClose(payload []byte) (answer []byte, b *breach) {
 	if len(payload) == 0 {
-		return []byte{opClose, 0}, nil
+		return []byte{wire.OpClose, 0}, nil
 	}
 	if len(payload) == 1 || !validCode(binary.BigEndian.Uint16(payload)) {
 		return nil, errClose

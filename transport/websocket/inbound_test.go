@@ -73,9 +73,9 @@ func feedIn(data []byte, size int) *note {
 func TestPiecesMakeNoDifference(t *testing.T) {
 	t.Parallel()
 	all := bytes.Join([][]byte{
-		masked(opText, "a€😀"), masked(opPing, "one"), masked(1, "a\xe2"), masked(opPing, strings.Repeat("p", 125)), masked(0, "\x82"),
-		masked(final, "\xac"), masked(final|2, strings.Repeat("\xff", 70)), masked(opText, strings.Repeat("é", 300)), masked(opPong, ""),
-		masked(opText, strings.Repeat("x", 60_000)), masked(final|2, ""), masked(opClose, "\x03\xe9gone"),
+		masked(wire.OpText, "a€😀"), masked(wire.OpPing, "one"), masked(1, "a\xe2"), masked(wire.OpPing, strings.Repeat("p", 125)), masked(0, "\x82"),
+		masked(wire.Final, "\xac"), masked(wire.Final|2, strings.Repeat("\xff", 70)), masked(wire.OpText, strings.Repeat("é", 300)), masked(wire.OpPong, ""),
+		masked(wire.OpText, strings.Repeat("x", 60_000)), masked(wire.Final|2, ""), masked(wire.OpClose, "\x03\xe9gone"),
 	}, nil)
 	for _, size := range []int{1, 2, 3, 5, 7, 64, 1000, len(all)} {
 		n := feedIn(all, size)
@@ -89,7 +89,7 @@ func TestCloseCodes(t *testing.T) {
 	t.Parallel()
 	for code := range 6000 {
 		valid := code >= 1000 && code <= 1003 || code >= 1007 && code <= 1014 || code >= 3000 && code <= 4999
-		n := feedIn(masked(opClose, string(binary.BigEndian.AppendUint16(nil, uint16(code)))), 100)
+		n := feedIn(masked(wire.OpClose, string(binary.BigEndian.AppendUint16(nil, uint16(code)))), 100)
 		if want := map[bool]int{true: code, false: 1002}[valid]; n.code() != want {
 			t.Errorf("close code %d is answered with %d; want %d", code, n.code(), want)
 		}
@@ -118,13 +118,13 @@ func TestAFlowThatIsPaidBackGoesOn(t *testing.T) {
 // A library that many servers use is the judge of what breaks the protocol. We are
 // stricter in what RFC 6455 demands besides: UTF-8, and no close frame of one byte.
 func FuzzInboundAgreesWithALibrary(f *testing.F) {
-	f.Add(masked(opText, "a€"), uint8(1))
-	f.Add(append(masked(1, "\xe2\x82"), masked(final, "x")...), uint8(3))
-	f.Add(masked(opClose, "\x03\xe8bye"), uint8(200))
-	f.Add(masked(final|3, "x"), uint8(2))
-	f.Add([]byte{opText, 1, 'x'}, uint8(2))
-	f.Add(append(masked(opPing, "p"), masked(opClose, "")...), uint8(2))
-	f.Add(append(masked(1, strings.Repeat("x", maxMessage)), masked(final, "x")...), uint8(255))
+	f.Add(masked(wire.OpText, "a€"), uint8(1))
+	f.Add(append(masked(1, "\xe2\x82"), masked(wire.Final, "x")...), uint8(3))
+	f.Add(masked(wire.OpClose, "\x03\xe8bye"), uint8(200))
+	f.Add(masked(wire.Final|3, "x"), uint8(2))
+	f.Add([]byte{wire.OpText, 1, 'x'}, uint8(2))
+	f.Add(append(masked(wire.OpPing, "p"), masked(wire.OpClose, "")...), uint8(2))
+	f.Add(append(masked(1, strings.Repeat("x", maxMessage)), masked(wire.Final, "x")...), uint8(255))
 	f.Fuzz(func(t *testing.T, data []byte, size uint8) {
 		got := feedIn(data, 1+int(size))
 		for _, strict := range []*breach{errUTF8, errClose, errFlood} {

@@ -181,7 +181,7 @@ func (f Format) AppendFarewell(dst []byte, retry time.Duration) []byte {
 	at := len(dst)
 	switch f.Kind {
 	case WebSocket:
-		return AppendClose(dst, goingAway, "shutting down")
+		return AppendClose(dst, CodeGoingAway, "shutting down")
 	case NDJSON:
 		return f.close(append(appendMember(f.open(dst), "retry", strconv.FormatInt(retry.Milliseconds(), 10)), '\n'), at)
 	}
@@ -200,7 +200,7 @@ func (f Format) AppendEnded(dst []byte, why string) []byte {
 	at := len(dst)
 	switch f.Kind {
 	case WebSocket:
-		return AppendClose(dst, policyViolation, why)
+		return AppendClose(dst, CodePolicy, why)
 	case NDJSON:
 		return f.close(append(appendMember(f.open(dst), "ended", strconv.Quote(why)), '\n'), at)
 	}

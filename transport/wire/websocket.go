@@ -2,26 +2,33 @@ package wire
 
 import "encoding/binary"
 
-// First bytes of the frames that are written: the opcode (RFC 6455, section 5.2)
-// and the bit that says that the frame is whole.
+// First bytes of frames: the opcode (RFC 6455, section 5.2) and the bit that says that
+// the frame is whole.
 const (
-	opText  = 0x81
-	opClose = 0x88
-	opPing  = 0x89
-	opPong  = 0x8A
+	Final   = 0x80
+	OpText  = Final | 0x1
+	OpClose = Final | 0x8
+	OpPing  = Final | 0x9
+	OpPong  = Final | 0xA
 )
 
 const (
 	MaxControl    = 125 // bytes of payload of a control frame (section 5.5)
 	MaxTextHeader = 10  // size of the largest header of a frame
+)
 
-	goingAway       = 1001 // close codes (section 7.4.1)
-	policyViolation = 1008
+// Close codes (RFC 6455, section 7.4.1).
+const (
+	CodeGoingAway = 1001
+	CodeProtocol  = 1002
+	CodeNotUTF8   = 1007
+	CodePolicy    = 1008
+	CodeTooBig    = 1009
 )
 
 // AppendTextHeader appends what goes before a text of n bytes to make it a frame.
 // Servers do not mask (RFC 6455, section 5.1).
-func AppendTextHeader(dst []byte, n int) []byte { return appendHeader(dst, opText, n) }
+func AppendTextHeader(dst []byte, n int) []byte { return appendHeader(dst, OpText, n) }
 
 func appendHeader(dst []byte, op byte, n int) []byte {
 	switch {
@@ -35,16 +42,16 @@ func appendHeader(dst []byte, op byte, n int) []byte {
 
 // AppendPing appends a ping frame.
 func AppendPing(dst []byte, payload string) []byte {
-	return append(appendHeader(dst, opPing, len(payload)), payload...)
+	return append(appendHeader(dst, OpPing, len(payload)), payload...)
 }
 
 // AppendPong appends a pong frame.
 func AppendPong(dst []byte, payload string) []byte {
-	return append(appendHeader(dst, opPong, len(payload)), payload...)
+	return append(appendHeader(dst, OpPong, len(payload)), payload...)
 }
 
 // AppendClose appends a close frame with a code and a reason.
 func AppendClose(dst []byte, code int, text string) []byte {
-	dst = binary.BigEndian.AppendUint16(appendHeader(dst, opClose, 2+len(text)), uint16(code))
+	dst = binary.BigEndian.AppendUint16(appendHeader(dst, OpClose, 2+len(text)), uint16(code))
 	return append(dst, text...)
 }
