@@ -126,23 +126,14 @@ func lingerOnClose(ctx *fasthttp.RequestCtx) {
 	}
 }
 
-// Limits of lingering.
-const (
-	lingerBytes = 8 << 20
-	lingerTime  = time.Second
-)
-
 // Close ends the connection; a second call does nothing more.
 func (c *conn) Close() error {
 	if f := c.abandoned.Swap(nil); f != nil {
 		(*f)()
 	}
 	if c.linger.Swap(false) {
-		if half, ok := c.Conn.(interface{ CloseWrite() error }); ok && half.CloseWrite() == nil {
-			c.lingering.Store(true)
-			c.Conn.SetReadDeadline(time.Now().Add(lingerTime))
-			io.CopyN(io.Discard, c.Conn, lingerBytes)
-		}
+		c.lingering.Store(true)
+		readOut(c.Conn)
 	}
 	err := c.Conn.Close()
 	if c.open.remove(c) && c.reserve != nil {

@@ -5,6 +5,7 @@ import (
 	"syscall"
 	"time"
 
+	"event-dispatcher/transport/front"
 	"event-dispatcher/transport/websocket"
 	"event-dispatcher/transport/wire"
 )
@@ -111,7 +112,7 @@ func (s *socket) finish(why websocket.Reason) websocket.Reason {
 	if wait {
 		<-s.flushed
 	}
-	websocket.Linger(s.conn)
+	front.Linger(s.conn)
 	return why
 }
 

@@ -6,6 +6,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"event-dispatcher/transport/access"
+	"event-dispatcher/transport/front"
 	"event-dispatcher/transport/refusal"
 	"event-dispatcher/transport/stream"
 	"event-dispatcher/transport/websocket"
@@ -68,7 +69,7 @@ func (c *Consumers) listen(ticket stream.Ticket, watch *access.Watch, handshake 
 	reader := c.readers.Add(nc, early, l)
 	l.link.After(func() {
 		reader.Stop(websocket.ReasonLeft)
-		websocket.Linger(nc)
+		front.Linger(nc)
 		watch.Stop()
 	})
 }
