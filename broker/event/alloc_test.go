@@ -14,7 +14,7 @@ func TestNothingAllocates(t *testing.T) {
 	object := []byte(`{"a":"b","\u0075ser_ip":"c","user_ip":"d"}`)
 	names := NewNames("user_ip", "event_id")
 	g := NewIDs()
-	var id [IDLen]byte
+	var id [idLen]byte
 	for name, f := range map[string]func(){
 		"Check": func() { Check(heartbeat) },
 		"Lines": func() {

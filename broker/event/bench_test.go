@@ -74,7 +74,7 @@ func BenchmarkCut(b *testing.B) {
 func BenchmarkIDs(b *testing.B) {
 	g, now := NewIDs(), time.Now()
 	b.ReportAllocs()
-	var space [IDLen]byte
+	var space [idLen]byte
 	for b.Loop() {
 		g.Append(space[:0], now)
 	}

@@ -243,6 +243,9 @@ func TestCut(t *testing.T) {
 	}
 }
 
+// idLen is the length of an event's id.
+const idLen = 36
+
 func TestIDsIncreaseAndAreUUIDs(t *testing.T) {
 	g := NewIDs()
 	now := time.UnixMilli(1764752400000)
@@ -252,7 +255,7 @@ func TestIDsIncreaseAndAreUUIDs(t *testing.T) {
 			now = now.Add(-time.Hour) // the clock is set back
 		}
 		id := string(g.Append(nil, now))
-		if len(id) != IDLen || id[8] != '-' || id[13] != '-' || id[14] != '7' || id[18] != '-' || id[23] != '-' || !strings.ContainsRune("89ab", rune(id[19])) {
+		if len(id) != idLen || id[8] != '-' || id[13] != '-' || id[14] != '7' || id[18] != '-' || id[23] != '-' || !strings.ContainsRune("89ab", rune(id[19])) {
 			t.Fatalf("id %q is no UUID of version 7", id)
 		}
 		if id <= last {

@@ -7,9 +7,6 @@ import (
 	"time"
 )
 
-// IDLen is the length of an event id.
-const IDLen = 36
-
 // IDs makes event ids: UUIDs of version 7 (RFC 9562, section 5.7). They sort by
 // time, as text too, and those of one IDs in the order in which they were taken.
 // Two IDs never make the same, but for chance: each has 62 random bits of its own.

@@ -75,6 +75,14 @@ func (i *instance) sessionEvents() []session.Event {
 }
 
 // post does what the transport does with an accepted event.
+// givenUp is how many events a lane has given up, for whatever reason.
+func givenUp(l LaneStats) (n uint64) {
+	for _, d := range l.Dropped {
+		n += d
+	}
+	return n
+}
+
 func (i *instance) post(event []byte) { i.postTo(0, event) }
 
 func (i *instance) postTo(shard int, event []byte) {

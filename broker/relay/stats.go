@@ -97,11 +97,3 @@ func (r *Relay) Stats() Stats {
 	}
 	return st
 }
-
-// DroppedTotal is the sum over the reasons.
-func (l LaneStats) DroppedTotal() (n uint64) {
-	for _, d := range l.Dropped {
-		n += d
-	}
-	return n
-}
