@@ -16,12 +16,13 @@ type tidier struct {
 }
 
 const (
-	workerIdle = time.Second // so the HTTP server's goroutines are gone when memory is given back
-	tidyBodies = 4 << 20     // bytes of bodies at once; fewer are not worth a collection
+	workerIdle     = time.Second // so the HTTP server's goroutines are gone when memory is given back
+	handshakeBytes = 20 << 10
+	tidyBodies     = 4 << 20 // bytes of bodies at once; fewer are not worth a collection
 )
 
 // handshake notes one.
-func (t *tidier) handshake() { t.memory.One() }
+func (t *tidier) handshake() { t.memory.Left(handshakeBytes) }
 
 // body notes that a large one was handled. Its buffer is kept for the next one,
 // until there is none for a while.

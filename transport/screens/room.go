@@ -98,11 +98,15 @@ func (h *Hub) enterLocked(s *socket, practice, name string) {
 	s.user = u
 }
 
+// socketBytes is what a socket leaves behind, about: its queue, and a goroutine if it was
+// slow.
+const socketBytes = 20 << 10
+
 // exit forgets a socket. joined says that it was counted as one of the user's.
 func (h *Hub) exit(s *socket, why websocket.Reason, joined bool) {
 	h.counters.closed[why].Add(1)
 	h.sockets.Add(-1)
-	h.tidier.One()
+	h.tidier.Left(socketBytes)
 	u := s.user
 	switch why {
 	case websocket.ReasonSilent, websocket.ReasonStalled, websocket.ReasonProtocol, websocket.ReasonNotUTF8, websocket.ReasonTooBig, websocket.ReasonFlood, websocket.ReasonDeadline, websocket.ReasonError:

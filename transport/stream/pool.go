@@ -244,7 +244,6 @@ func (p *Pool) Close() {
 // gone counts a closed consumer.
 func (p *Pool) gone(c *consumer, why Reason, skipped uint64) {
 	p.closed[why].Add(1)
-	p.tidier.One()
 	p.release(c.want)
 	if c.link != nil {
 		c.link.release()

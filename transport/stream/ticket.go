@@ -50,6 +50,7 @@ func (p *Pool) Admit(v view.View) (Ticket, error) {
 	want, ok := p.views.use(v)
 	if !ok {
 		p.consumers.Add(-1)
+		p.Refused()
 		return Ticket{}, ErrViews
 	}
 	p.kinds[v.Format.Kind].Add(1)
@@ -97,10 +98,17 @@ func (t Ticket) AppendOpening(dst []byte, text string) []byte {
 func (t Ticket) Forget() { t.pool.release(t.want) }
 
 func (p *Pool) release(want *wanted) {
-	p.views.release(want)
+	left := consumerBytes
+	if p.views.release(want) {
+		left += viewBytes
+	}
+	p.tidier.Left(left)
 	p.kinds[want.view.Format.Kind].Add(-1)
 	p.consumers.Add(-1)
 }
+
+// Refused says that there was no place for a view, of which nothing is needed any more.
+func (p *Pool) Refused() { p.tidier.Left(viewBytes) }
 
 // Serve takes conn over: it writes opening (which must not be modified any more),
 // then events, and closes conn, where loops hold a descriptor of their own at once.

@@ -4,6 +4,13 @@ package stream
 // collection.
 const tidyAtLeast = 4 << 20
 
+// What is left behind, about, by a consumer that was behind, and by a view
+// here and in one loop.
+const (
+	consumerBytes = 4 << 10
+	viewBytes     = 100 << 10
+)
+
 // keptMore notes that a loop keeps more than before.
 func (l *loop) keptMore() { l.peak = max(l.peak, l.stats.kept.Load()+l.stats.held.Load()) }
 

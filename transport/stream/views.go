@@ -96,13 +96,13 @@ func (w *wantedViews) use(v view.View) (*wanted, bool) {
 	return want, true
 }
 
-// release notes one consumer less.
-func (w *wantedViews) release(want *wanted) {
+// release notes one consumer less, and reports whether it was the last one of the view.
+func (w *wantedViews) release(want *wanted) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.follow(want, -1)
 	if want.users--; want.users > 0 {
-		return
+		return false
 	}
 	delete(w.views, want.view)
 	if want.view.Format.Encoding != wire.Identity {
@@ -111,6 +111,7 @@ func (w *wantedViews) release(want *wanted) {
 	if w.counts(want.view) {
 		w.chosen--
 	}
+	return true
 }
 
 // len is how many views there are, and how many of them are compressed.

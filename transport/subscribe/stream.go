@@ -144,6 +144,7 @@ func (c *Consumers) ask(ctx *fasthttp.RequestCtx, format wire.Format) (asked, bo
 func (c *Consumers) admit(asked asked) (stream.Ticket, string, error) {
 	var err error
 	if asked.view, err = c.options.Views.Intern(asked.view); err != nil {
+		c.options.Pool.Refused()
 		return stream.Ticket{}, "", err
 	}
 	opening := c.wishes.opening(asked.view, asked.unknown)

@@ -12,7 +12,7 @@ import (
 
 const (
 	quiet = 5 * time.Second // for so long nothing further may come
-	many  = 1000            // of what One counts; fewer are not worth a collection
+	worth = 16 << 20        // bytes; fewer are not worth a collection
 )
 
 // A Tidier gives memory back some seconds after the last call of Later. The zero Tidier is
@@ -21,17 +21,17 @@ type Tidier struct {
 	// Before, if not nil, is called first. Fixed before the first call of Later.
 	Before func()
 
-	some atomic.Int64 // what One counted since memory was given back
+	left atomic.Int64 // bytes since memory was given back
 
 	mu      sync.Mutex // guards what follows
 	timer   *time.Timer
 	stopped bool
 }
 
-// One says that one of many has come or gone, that leaves a few KB behind: when many
-// have, there is something to give back.
-func (t *Tidier) One() {
-	if t.some.Add(1) >= many {
+// Left says that something is over that had about so many bytes: when it is much in all,
+// there is something to give back.
+func (t *Tidier) Left(bytes int) {
+	if t.left.Add(int64(bytes)) >= worth {
 		t.Later()
 	}
 }
@@ -50,7 +50,7 @@ func (t *Tidier) Later() {
 }
 
 func (t *Tidier) tidy() {
-	t.some.Store(0)
+	t.left.Store(0)
 	if t.Before != nil {
 		t.Before()
 	}

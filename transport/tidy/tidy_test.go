@@ -13,37 +13,37 @@ func forced() uint32 {
 	return m.NumForcedGC
 }
 
-func TestMemoryIsGivenBackWhenManyHaveGone(t *testing.T) {
+func TestMemoryIsGivenBackWhenMuchIsOver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var tidier Tidier
 		before := forced()
-		for range many - 1 {
-			tidier.One()
+		for range 16 {
+			tidier.Left(worth/16 - 1)
 		}
 		time.Sleep(2 * quiet)
 		synctest.Wait()
 		if n := forced() - before; n != 0 {
-			t.Errorf("%d collections after %d; want none", n, many-1)
+			t.Errorf("%d collections for less than %d bytes; want none", n, worth)
 		}
-		tidier.One()
+		tidier.Left(16)
 		time.Sleep(quiet - 1)
-		tidier.One() // not quiet yet
+		tidier.Left(16) // not quiet yet
 		time.Sleep(quiet - 1)
 		synctest.Wait()
 		if n := forced() - before; n != 0 {
-			t.Errorf("%d collections while they go; want none", n)
+			t.Errorf("%d collections while there is more; want none", n)
 		}
 		time.Sleep(1)
 		synctest.Wait()
 		if forced() == before {
-			t.Error("no collection when they have gone")
+			t.Error("no collection when it is quiet")
 		}
 		after := forced()
-		tidier.One()
+		tidier.Left(16)
 		time.Sleep(2 * quiet)
 		synctest.Wait()
 		if n := forced() - after; n != 0 {
-			t.Errorf("%d collections for one more; want none", n)
+			t.Errorf("%d collections for a little more; want none", n)
 		}
 	})
 }
