@@ -491,10 +491,10 @@ func TestAnnouncedBatchesTakeNoRoom(t *testing.T) {
 	c := s.dial()
 	fmt.Fprintf(c, "POST /metrics HTTP/1.1\r\nHost: a\r\n%s\r\nTransfer-Encoding: chunked\r\n\r\n", ndjson)
 	for range 10 {
-		fmt.Fprintf(c, "%x\r\n%s\r\n", chunk, strings.Repeat("1\n", chunk/2))
+		fmt.Fprintf(c, "%x\r\n%s\r\n", chunk, strings.Repeat("1234567\n", chunk/8))
 	}
 	fmt.Fprint(c, "0\r\n\r\n")
-	if a := readAnswer(t, bufio.NewReader(c), "POST"); a.status != 200 || said(t, a) != fmt.Sprint(10*chunk/2) {
+	if a := readAnswer(t, bufio.NewReader(c), "POST"); a.status != 200 || said(t, a) != fmt.Sprint(10*chunk/8) {
 		t.Errorf("a large chunked batch = %d %q; want 200", a.status, a.body)
 	}
 }

@@ -140,13 +140,22 @@ func (b *batch) takeEvents(events event.Batch) {
 	}
 }
 
-// next counts an event, and reports false if it is one too many for the rates.
+// maxEvents is how many events are taken of a batch: compressed, two million of a byte each
+// are 4 KB, and drive all others out of the ring.
+const maxEvents = 1 << 17
+
+// next counts an event, and reports false if it is one too many for a batch, or for the
+// rates.
 func (b *batch) next() bool {
 	b.seen++
-	if b.seen <= b.may {
+	switch {
+	case b.seen > maxEvents:
+		b.reject(refusal.TooLarge)
+	case b.seen > b.may:
+		b.reject(b.rest)
+	default:
 		return true
 	}
-	b.reject(b.rest)
 	return false
 }
 

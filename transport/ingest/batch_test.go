@@ -48,6 +48,19 @@ func TestTheEventThatWasCountedBeforeTheBodyIsNotCountedAgain(t *testing.T) {
 	}
 }
 
+// Of two million events of a byte, which are 4 KB when they are compressed, most stay out.
+func TestABatchIsBoundedInEvents(t *testing.T) {
+	t.Parallel()
+	players := newPlayers(newLog(t, broker.Options{}))
+	for more, want := range []string{`"rejected":[],"rejected_count":0}`, `"rejected":[{"index":131072,"reason":"too_large"}],"rejected_count":1}`} {
+		request := newPost("/metrics", strings.Repeat("0\n", maxEvents+more), ndjson)
+		status := request.to(players.PostAny)
+		if got := strings.TrimSpace(string(request.ctx.Response.Body())); status != 200 || got != fmt.Sprintf(`{"accepted":%d,%s`, maxEvents, want) {
+			t.Errorf("%d events are answered %d %s; want 200 and %s", maxEvents+more, status, got, want)
+		}
+	}
+}
+
 // If nothing came in and trying again helps, the answer says when.
 func TestABatchBeyondTheRateIsToldWhenToComeAgain(t *testing.T) {
 	t.Parallel()
