@@ -27,7 +27,11 @@ type Config struct {
 	Query   string `json:"query,omitempty"`
 	Opaque  bool   `json:"opaque,omitempty"`
 	Foreign bool   `json:"foreign,omitempty"`
-	Wire    string `json:"wire,omitempty"`
+	// What a foreign server wants around an event, and puts around it.
+	PostEnvelope   event.Envelope `json:"post_envelope,omitzero"`
+	StreamEnvelope event.Envelope `json:"stream_envelope,omitzero"`
+
+	Wire string `json:"wire,omitempty"`
 	// Listen is where consumers are, when it is not URL: other instances.
 	Listen        string      `json:"listen,omitempty"`
 	ListenTargets []sock.Addr `json:"-"`
@@ -196,6 +200,8 @@ func Parse(args []string, stderr io.Writer) (*Config, error) {
 	f.StringVar(&c.Query, "query", "", "what consumers ask for; all events must pass")
 	f.BoolVar(&c.Opaque, "opaque", false, "consumers count bytes only, and are left out of the ledger: for compressed streams")
 	f.BoolVar(&c.Foreign, "foreign", false, "the server is another one, which writes ids unasked and answers POSTs with any 2xx; sample all, because frames differ in length")
+	f.Var(&c.PostEnvelope, "post-envelope", "what is POSTed `around` an event, for which @ stands")
+	f.Var(&c.StreamEnvelope, "stream-envelope", "what is `around` an event, for which @ stands, in a stream; all else there is passed over, as the server's own")
 	f.StringVar(&c.Wire, "wire", "sse", "wire of consumers: sse or ws; -crowd has more")
 	f.StringVar(&c.Listen, "listen", "", "where consumers listen, if not at -url: other instances of the server, comma-separated, among which they are dealt out")
 	f.Var(&c.PIDs, "pid", "`processes` of the server, comma-separated, for their CPU time and memory in sum")

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"event-dispatcher/bench/load/clock"
+	"event-dispatcher/bench/load/event"
 	"event-dispatcher/bench/load/ledger"
 	"event-dispatcher/bench/load/sock"
 
@@ -29,13 +30,15 @@ import (
 type Options struct {
 	Targets []sock.Addr // consumers are dealt out among them
 	Path    string
-	Wire    string    // sse, or ws
-	Foreign bool      // the server writes ids unasked
-	Sources [][4]byte // addresses to connect from, in turn
-	Roles   []Role    // one per consumer, in the order of joining
-	Threads int       // loops for counting streams
-	Gap     time.Duration
-	Uniform bool // every event has one size
+	Wire    string // sse, or ws
+	Foreign bool   // the server writes ids unasked
+	// Envelope is what is around each event; what is in none is the server's own.
+	Envelope event.Envelope
+	Sources  [][4]byte // addresses to connect from, in turn
+	Roles    []Role    // one per consumer, in the order of joining
+	Threads  int       // loops for counting streams
+	Gap      time.Duration
+	Uniform  bool // every event has one size
 
 	SlowRate     int           // bytes per second
 	StallFor     time.Duration // 0: until Release

@@ -26,6 +26,12 @@ func frame(seq uint64) string {
 // a pause between them, and returns what is found when the pauses are over.
 func listen(t *testing.T, head string, role Role, accepted int, pause time.Duration, parts ...string) Result {
 	t.Helper()
+	return listenTo(t, Options{Roles: []Role{role}}, head, accepted, pause, parts...)
+}
+
+// listenTo is listen with the options of who listens, and to whom.
+func listenTo(t *testing.T, opt Options, head string, accepted int, pause time.Duration, parts ...string) Result {
+	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -46,11 +52,10 @@ func listen(t *testing.T, head string, role Role, accepted int, pause time.Durat
 		}
 	}()
 	book := new(ledger.Book)
-	c, err := New(&Options{
-		Targets: []sock.Addr{{IP: [4]byte{127, 0, 0, 1}, Port: ln.Addr().(*net.TCPAddr).Port}},
-		Path:    "/", Sources: [][4]byte{{127, 0, 0, 1}},
-		Roles: []Role{role}, Uniform: true, Run: run, Clock: clock.New(), Book: book,
-	})
+	opt.Targets = []sock.Addr{{IP: [4]byte{127, 0, 0, 1}, Port: ln.Addr().(*net.TCPAddr).Port}}
+	opt.Path, opt.Sources = "/", [][4]byte{{127, 0, 0, 1}}
+	opt.Uniform, opt.Run, opt.Clock, opt.Book = true, run, clock.New(), book
+	c, err := New(&opt)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,6 +90,23 @@ func inChunks(stream string) string {
 	return b.String()
 }
 
+// Another server puts its own around each event, and says more than events.
+func TestEventsOfAnotherServerAreTakenOutOfTheirEnvelopes(t *testing.T) {
+	t.Parallel()
+	opt := Options{Roles: []Role{Sampling}, Foreign: true}
+	if err := opt.Envelope.Set(`{"pub":{"data":@}}`); err != nil {
+		t.Fatal(err)
+	}
+	around := func(seq uint64) string {
+		body := strings.TrimSuffix(strings.TrimPrefix(frame(seq), "data: "), "\n\n")
+		return `data: {"pub":{"data":` + body + "}}\n\n"
+	}
+	r := listenTo(t, opt, "\r\n", 4, 20*time.Millisecond, "\r\n", `data: {"connect":{"client":"x"}}`+"\n\n", around(1)+around(2), "data: {}\n\n", around(3)+around(4))
+	if e := r.Entries[0]; e.Received != 4 || e.Unexplained() != 0 || r.Faults.Total() != 0 {
+		t.Errorf("received %d, unexplained %d, faults %+v; want 4, 0, none", e.Received, e.Unexplained(), r.Faults)
+	}
+}
+
 func TestCountingStreamSeesCommentsAfterASilence(t *testing.T) {
 	t.Parallel()
 	for _, head := range []string{plain, chunks} {
@@ -93,7 +115,7 @@ func TestCountingStreamSeesCommentsAfterASilence(t *testing.T) {
 			form = inChunks
 		}
 		third := form(frame(3))
-		r := listen(t, head, Counting, 6, 1100*time.Millisecond, form(frame(1)+frame(2))+third[:70], third[70:], form(":\n\n: skipped 2\n\n"), form(frame(6)))
+		r := listen(t, head, Counting, 6, 2*time.Second, form(frame(1)+frame(2))+third[:70], third[70:], form(":\n\n: skipped 2\n\n"), form(frame(6)))
 		if e := r.Entries[0]; e.Received != 4 || e.Skipped != 2 || e.Unexplained() != 0 || r.Faults.Total() != 0 {
 			t.Errorf("%q: received %d, skipped %d, unexplained %d, faults %+v; want 4, 2, 0, none", head, e.Received, e.Skipped, e.Unexplained(), r.Faults)
 		}

@@ -133,7 +133,7 @@ func (l *loop) receive(s *stream, now int64, limit int) (n int, errno unix.Errno
 			return n, 0
 		}
 	}
-	r := reception{stream: s, run: l.all.opt.Run, now: now, window: l.all.measured()}
+	r := reception{stream: s, run: l.all.opt.Run, envelope: &l.all.opt.Envelope, now: now, window: l.all.measured()}
 	if s.role == Sampling {
 		// Bytes may have waited for other streams of this round.
 		r.now, r.latency = l.all.opt.Clock.Now(), l.latency

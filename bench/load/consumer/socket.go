@@ -50,8 +50,8 @@ func cutFrame(b []byte) (head int, payload []byte, ok bool, err error) {
 	return head, b[head : head+int(size)], true, nil
 }
 
-// readFrames works through whole frames: each text is an event, and a ping may say
-// that events were skipped.
+// readFrames works through whole frames: a text is an event, or several with a line each
+// as other servers write them, and a ping may say that events were skipped.
 func (r *reception) readFrames(b []byte) error {
 	for {
 		head, payload, ok, err := cutFrame(b)
@@ -64,7 +64,11 @@ func (r *reception) readFrames(b []byte) error {
 		}
 		switch b[0] {
 		case wholeText:
-			r.event(payload, head+len(payload))
+			frame := head
+			for line := range bytes.SplitSeq(payload, []byte{'\n'}) {
+				r.event(line, frame+len(line))
+				frame = len("\n")
+			}
 		case wholePing:
 			if digits, ok := bytes.CutPrefix(payload, []byte("skipped ")); ok {
 				if n, err := strconv.ParseUint(string(digits), 10, 64); err == nil {

@@ -2,8 +2,26 @@ package consumer
 
 import (
 	"bytes"
+	"encoding/binary"
+	"strings"
 	"testing"
+
+	"event-dispatcher/bench/load/event"
 )
+
+// A server may put several events into one message, a line each.
+func TestLinesOfAMessageAreEvents(t *testing.T) {
+	body := func(seq uint64) string { return strings.TrimSuffix(strings.TrimPrefix(frame(seq), "data: "), "\n\n") }
+	joined := body(1) + "\n" + body(2) + "\n" + body(3)
+	message := append(binary.BigEndian.AppendUint16([]byte{wholeText, 126}, uint16(len(joined))), joined...)
+	r := reception{stream: &stream{state: reading, frames: true}, run: run, envelope: new(event.Envelope)}
+	if err := r.read(message); err != nil {
+		t.Fatal(err)
+	}
+	if r.events != 3 || r.framed != uint64(len(message)) || r.faults.Total() != 0 {
+		t.Errorf("%d events in %d bytes of %d, faults %+v; want 3 in all of them, none", r.events, r.framed, len(message), r.faults)
+	}
+}
 
 func TestCutFrame(t *testing.T) {
 	long := append([]byte{wholeText, 126, 1, 0}, bytes.Repeat([]byte{'x'}, 256)...)

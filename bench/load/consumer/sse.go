@@ -26,7 +26,7 @@ const maxFrame = 1 << 20
 // than a browser: whatever a dispatcher has no reason to write is an error.
 // Only line feeds end lines here, because events have no other line ends.
 type parser struct {
-	foreign  bool // lines with an id are passed over, which other servers write unasked
+	foreign  bool // lines with an id, and those with a carriage return alone, are passed over, which other servers write unasked
 	inEvent  bool // a data line was seen; its empty line is still to come
 	comments bool // a comment was seen; an empty line may follow
 	data     []byte
@@ -67,7 +67,7 @@ func (p *parser) parse(b []byte, h handler) (used int, err error) {
 			}
 			p.comments = true
 			used = pos
-		case !p.inEvent && (bytes.HasPrefix(line, []byte("retry:")) || p.foreign && bytes.HasPrefix(line, []byte("id:"))):
+		case !p.inEvent && (bytes.HasPrefix(line, []byte("retry:")) || p.foreign && (bytes.HasPrefix(line, []byte("id:")) || string(line) == "\r")):
 			p.comments = true
 			used = pos
 		default:

@@ -89,14 +89,19 @@ func (f Faults) Total() uint64 {
 // read of one stream.
 type reception struct {
 	*stream
-	run     uint32
-	now     int64
-	around  int // bytes of the chunk around what is parsed
-	window  clock.Window
-	latency *hdrhistogram.Histogram // nil unless this stream measures it
+	run      uint32
+	envelope *event.Envelope
+	now      int64
+	around   int // bytes of the chunk around what is parsed
+	window   clock.Window
+	latency  *hdrhistogram.Histogram // nil unless this stream measures it
 }
 
 func (r *reception) event(data []byte, frame int) {
+	data, ours := r.envelope.Open(data)
+	if !ours {
+		return
+	}
 	frame += r.around
 	r.events++
 	r.framed += uint64(frame)

@@ -13,11 +13,12 @@ import (
 // connection ends with events unanswered, the lane goes on as a new producer,
 // because nothing orders what the server still does with the old ones.
 type lane struct {
-	index  int32
-	source event.Source
-	target sock.Addr
-	heads  [event.Flavours]string // up to the value of Content-Length
-	tail   string                 // from there to the body
+	index    int32
+	source   event.Source
+	target   sock.Addr
+	envelope *event.Envelope
+	heads    [event.Flavours]string // up to the value of Content-Length
+	tail     string                 // from there to the body
 
 	// The connection; fd is -1 between connections.
 	fd       int
@@ -33,13 +34,14 @@ type lane struct {
 	queued bool // in the loop's queue of lanes with room
 }
 
-func newLane(index int32, source event.Source, target sock.Addr, path string, perEvent bool) *lane {
-	l := &lane{index: index, source: source, target: target, fd: -1}
+// newLane returns lane number n, which has an index in its loop.
+func newLane(index int32, n int, opt *Options) *lane {
+	l := &lane{index: index, source: opt.NewSource(n), target: opt.Targets[n%len(opt.Targets)], envelope: &opt.Envelope, fd: -1}
 	for f := range l.heads {
-		l.heads[f] = "POST " + path + " HTTP/1.1\r\nHost: " + target.String() + "\r\n" + event.Flavour(f).Headers() + "Content-Length: "
+		l.heads[f] = "POST " + opt.Path + " HTTP/1.1\r\nHost: " + l.target.String() + "\r\n" + event.Flavour(f).Headers() + "Content-Length: "
 	}
 	l.tail = "\r\n\r\n"
-	if perEvent {
+	if opt.PerEvent {
 		l.tail = "\r\nConnection: close\r\n\r\n"
 	}
 	return l
@@ -54,9 +56,9 @@ func (l *lane) add(run uint32, intended int64, scratch []byte) []byte {
 		Intended: intended, Length: len(body), Sum: sum,
 	}.Put(body)
 	l.out = append(l.out, l.heads[flavour]...)
-	l.out = strconv.AppendInt(l.out, int64(len(body)), 10)
+	l.out = strconv.AppendInt(l.out, int64(l.envelope.Size()+len(body)), 10)
 	l.out = append(l.out, l.tail...)
-	l.out = append(l.out, body...)
+	l.out = l.envelope.Append(l.out, body)
 	l.flights = append(l.flights, intended)
 	return body
 }

@@ -32,6 +32,7 @@ type Options struct {
 	Path     string
 	Sources  [][4]byte // addresses to connect from, in turn
 	Foreign  bool      // the server is another one
+	Envelope event.Envelope
 	Conns    int
 	Depth    int     // events under way per connection
 	Threads  int     // loops; at most Conns
@@ -89,7 +90,7 @@ func Start(opt *Options, stopAt int64) (*Players, error) {
 			buf: make([]byte, 2*maxAnswer),
 		}
 		for n := i; n < opt.Conns; n += threads {
-			ln := newLane(int32(len(l.lanes)), opt.NewSource(n), opt.Targets[n%len(opt.Targets)], opt.Path, opt.PerEvent)
+			ln := newLane(int32(len(l.lanes)), n, opt)
 			l.lanes = append(l.lanes, ln)
 			l.offer(ln)
 		}

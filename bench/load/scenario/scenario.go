@@ -128,7 +128,7 @@ func (r *run) join(ctx context.Context) error {
 		}
 	}
 	c, err := consumer.New(&consumer.Options{
-		Targets: cfg.ListenTargets, Path: path, Wire: cfg.Wire, Foreign: cfg.Foreign,
+		Targets: cfg.ListenTargets, Path: path, Wire: cfg.Wire, Foreign: cfg.Foreign, Envelope: cfg.StreamEnvelope,
 		Sources:  sources(cfg.Consumers/1000 + 1),
 		Roles:    roles,
 		Threads:  cfg.ConsumerThreads,
@@ -210,7 +210,7 @@ func (r *run) startPlayers() error {
 	var err error
 	r.players, err = player.Start(&player.Options{
 		Targets: cfg.Targets, Path: cfg.Post, Sources: sources(from),
-		Foreign: cfg.Foreign, Conns: cfg.Conns, Depth: cfg.Pipeline, Threads: cfg.PlayerThreads,
+		Foreign: cfg.Foreign, Envelope: cfg.PostEnvelope, Conns: cfg.Conns, Depth: cfg.Pipeline, Threads: cfg.PlayerThreads,
 		Rate: cfg.Rate.PerSecond, PerEvent: cfg.PerEvent, Unload: cfg.Unload,
 		Grace: 5 * time.Second,
 		Run:   r.id, Clock: r.clock, Begin: r.begin, Window: r.window, Book: &r.book,
