@@ -150,7 +150,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return complain(err, exitFailed)
 	}
 	if !o.noBuild {
-		if err := build(ctx, stdout); err != nil {
+		if err := build(ctx, scenarios, stdout); err != nil {
 			return complain(err, exitFailed)
 		}
 	}

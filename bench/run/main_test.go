@@ -31,6 +31,10 @@ func TestTheProductIsPlayedBetweenTwoCeilings(t *testing.T) {
 	if got := order(s); got != "ppr" {
 		t.Errorf("order is %s, want ppr", got)
 	}
+	s.SideBySide = true
+	if got := order(s); got != "prpr" {
+		t.Errorf("side by side the order is %s, want prpr", got)
+	}
 }
 
 func TestAnEarlierBuildIsPlayedInPairs(t *testing.T) {

@@ -35,9 +35,14 @@ type step struct {
 }
 
 // steps is the order in which a scenario is played: the product always between
-// two runs of its ceiling, rivals at the end.
+// two runs of its ceiling, rivals at the end or, side by side, in every round.
 func steps(s *plan.Scenario) []step {
 	var all []step
+	rivals := func() {
+		for _, rival := range s.Rivals {
+			all = append(all, step{rival, trial.Rival})
+		}
+	}
 	if s.Ceiling != nil {
 		all = append(all, step{*s.Ceiling, trial.Ceiling})
 	}
@@ -46,9 +51,12 @@ func steps(s *plan.Scenario) []step {
 		if s.Ceiling != nil {
 			all = append(all, step{*s.Ceiling, trial.Ceiling})
 		}
+		if s.SideBySide {
+			rivals()
+		}
 	}
-	for _, rival := range s.Rivals {
-		all = append(all, step{rival, trial.Rival})
+	if !s.SideBySide {
+		rivals()
 	}
 	return all
 }
@@ -150,8 +158,9 @@ func install(program string) error {
 	return nil
 }
 
-// build makes the programs under test and the load.
-func build(ctx context.Context, stdout io.Writer) error {
+// build makes the programs under test and the load, and installs the modules of rivals.
+// Those that cannot be had are told, and fail when they are played.
+func build(ctx context.Context, scenarios []plan.Scenario, stdout io.Writer) error {
 	fmt.Fprintln(stdout, "building the product, the load and the floors into bin")
 	if err := os.MkdirAll("bin", 0o755); err != nil {
 		return err
@@ -167,6 +176,18 @@ func build(ctx context.Context, stdout io.Writer) error {
 		cmd.Dir = b.dir
 		if out, err := cmd.CombinedOutput(); err != nil {
 			return fmt.Errorf("go %s: %w\n%s", strings.Join(b.args, " "), err, out)
+		}
+	}
+	dir, err := filepath.Abs("bin/installed")
+	if err != nil {
+		return err
+	}
+	for _, module := range plan.Modules(scenarios) {
+		fmt.Fprintf(stdout, "installing %s into bin/installed\n", module)
+		cmd := exec.CommandContext(ctx, "go", "install", module)
+		cmd.Env = append(os.Environ(), "GOBIN="+dir)
+		if out, err := cmd.CombinedOutput(); err != nil {
+			fmt.Fprintf(stdout, "LEFT OUT: %s: %v\n%s\n", module, err, out)
 		}
 	}
 	return nil

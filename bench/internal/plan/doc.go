@@ -19,6 +19,9 @@ type Subject struct {
 	Load    []string // added to the scenario's flags; later ones win; {port} and {NAME} as in Args
 	// Beside are the processes that it needs. They are started before it, in order.
 	Beside []Companion
+	// Module is what the program starts, as go install knows it; it is put into
+	// bin/installed. A rival whose module cannot be had fails.
+	Module string
 }
 
 // Companion is a process beside a subject. Companions of the product are waited
@@ -45,7 +48,11 @@ type Scenario struct {
 
 	Ceiling *Subject // nil: the scenario has none
 	Product Subject
-	Rivals  []Subject // played once, at the end; they may fail
+	Rivals  []Subject // played once, at the end, or SideBySide; they may fail
+
+	// SideBySide says that rivals are played in every repetition, after the product, and
+	// that the report compares all of them. Consumers must read everything, for all alike.
+	SideBySide bool
 
 	// Bench makes the scenario a run of go test -bench instead of a load.
 	Bench *GoBench
@@ -121,6 +128,19 @@ func Find(scenarios []Scenario, name string) *Scenario {
 		}
 	}
 	return nil
+}
+
+// Modules returns those of the scenarios' rivals, each once.
+func Modules(scenarios []Scenario) []string {
+	var modules []string
+	for _, s := range scenarios {
+		for _, rival := range s.Rivals {
+			if rival.Module != "" && !slices.Contains(modules, rival.Module) {
+				modules = append(modules, rival.Module)
+			}
+		}
+	}
+	return modules
 }
 
 // Against returns the scenarios that can be played against an earlier build, as

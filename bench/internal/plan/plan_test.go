@@ -93,6 +93,9 @@ func elapsed(scenarios []Scenario) time.Duration {
 	var sum time.Duration
 	for _, s := range scenarios {
 		runs := s.Repetitions + len(s.Rivals)
+		if s.SideBySide {
+			runs = s.Repetitions * (1 + len(s.Rivals))
+		}
 		if s.Ceiling != nil {
 			runs += s.Repetitions + 1
 		}

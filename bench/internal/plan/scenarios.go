@@ -27,7 +27,20 @@ var (
 	goSSE       = Subject{Name: "tmaxmax/go-sse", Program: "gosse", Args: []string{"-port", "{port}"}}
 	r3labs      = Subject{Name: "r3labs/sse", Program: "r3labs", Args: []string{"-port", "{port}"}, Load: flags("-foreign -sample -1")}
 	nchan       = Subject{Name: "nchan", Program: "nchan", Args: []string{"-port", "{port}"}, Load: flags("-foreign -sample -1")}
+
+	centrifugoSSE = centrifugo("centrifugo, SSE", "-stream /connection/uni_sse")
+	centrifugoWS  = centrifugo("centrifugo, WebSocket", "-stream /connection/uni_websocket -wire ws")
 )
+
+// centrifugo returns the server of that name, with one channel that all consumers are in.
+func centrifugo(name, wire string) Subject {
+	const subscribe = "cf_connect=%7B%22subs%22:%7B%22all%22:%7B%7D%7D%7D"
+	return Subject{
+		Name: name, Program: "centrifugo", Args: []string{"-port", "{port}"}, Module: "github.com/centrifugal/centrifugo/v6@v6.9.1",
+		Load: flags(`-foreign -sample -1 -post /api/publish -post-envelope {"channel":"all","data":@} ` +
+			`-stream-envelope {"channel":"all","pub":{"data":@}} -query ` + subscribe + " " + wire),
+	}
+}
 
 // with returns the product started with more flags.
 func with(args ...string) Subject {
@@ -130,6 +143,20 @@ func flags(s string) []string { return strings.Fields(s) }
 
 const ms, s = time.Millisecond, time.Second
 
+// rivals are the servers that are played side by side with the product.
+var rivals = []Subject{chanHub, goSSE, r3labs, nchan, centrifugoSSE, centrifugoWS}
+
+// grid returns a scenario of the grid that benchmarks of SSE servers often use: few small
+// events, and ten times the consumers each time.
+func grid(consumers int) Scenario {
+	return Scenario{
+		Name: fmt.Sprint("grid-", consumers), Title: fmt.Sprintf("%d × 50/s, 256 bytes", consumers), SideBySide: true,
+		Load:   flags(fmt.Sprintf("-consumers %d -sample -1 -conns 8 -rate 50 -size 256", consumers)),
+		Warmup: 500 * ms, Duration: 4 * s, Repetitions: 2,
+		Product: product, Rivals: rivals,
+	}
+}
+
 // Scenarios returns all of them, in the order they are played.
 func Scenarios() []Scenario {
 	return []Scenario{
@@ -214,8 +241,18 @@ func Scenarios() []Scenario {
 			Load:    flags("-consumers 100 -sample 2 -rate 1000 -size 512"),
 			Compare: &Compare{Pairs: 6, Warmup: 1 * s, Duration: 2500 * ms},
 			Warmup:  1 * s, Duration: 4 * s, Repetitions: 3,
-			Product: product, Rivals: []Subject{chanHub, netHub, goSSE, r3labs, nchan},
+			Product: product, Rivals: []Subject{chanHub, netHub},
 			Quick: &Quick{Repetitions: 1, Warmup: 1 * s, Duration: 1500 * ms},
+		},
+		grid(1),
+		grid(10),
+		grid(100),
+		grid(1000),
+		{
+			Name: "rivals-100x1000", Title: "100 × 1,000/s, 0.5 KB", SideBySide: true,
+			Load:   flags("-consumers 100 -sample -1 -rate 1000 -size 512"),
+			Warmup: 1 * s, Duration: 3 * s, Repetitions: 2,
+			Product: product, Rivals: append([]Subject{netHub}, rivals...),
 		},
 		{
 			Name: "100x2000", Title: "100 consumers × 2,000 events/s",

@@ -3,11 +3,9 @@ package figures
 
 import (
 	"maps"
-	"math"
 	"slices"
 	"strings"
 
-	"event-dispatcher/bench/internal/plan"
 	"event-dispatcher/bench/load/report"
 	"event-dispatcher/bench/run/trial"
 )
@@ -17,13 +15,18 @@ import (
 //	post_rate, post_cpu_us, post_p50_ms, post_p99_ms     accepted per second; server CPU; intended time to answer
 //	post_allocs, delivery_allocs                         with metrics only: heap allocations between two scrapes, what a scrape allocates included
 //	delivery_rate, delivery_cpu_us, delivery_p50/p99_ms  of all consumers; intended time to receipt
+//	delivery_max_ms                                      as above
+//	rate_held                                            with a rate only: deliveries of those that were asked, at most 1
+//	missing_share                                        skipped or unexplained of what was owed
+//	resident_bytes                                       when measuring ended
 //	stream_bytes                                         per second and consumer, as received
 //	events_per_sweep                                     with metrics only, between two scrapes
 //	server_cores                                         CPU time of the server per second
 //	skipped, healthy_skipped, unexplained                from the ledger
 //	relay_gaps, relay_drops                              with peers only: missing at instances; not sent by them, both by their own count
 //	relay_uncounted                                      how far these two are apart, each drop being missing at every other instance
-//	event_cpu_us                                         with peers only: CPU time of all processes per event published
+//	event_cpu_us, peer_cpu_us                            with peers only: CPU time per event published, of all processes, and of one peer
+//	events_per_message                                   with peers only: how many events instances put into one
 //	crowd_faults, crowd_skipped                          of consumers with views: unexplained, doubled, out of order, wrong; told to be skipped
 //	idle_bytes, idle_kernel_bytes                        per consumer or socket, nobody publishes
 //	growth_bytes                                         beside stalled consumers: most resident memory since measuring began
@@ -39,6 +42,9 @@ func Of(r *trial.Record) map[string]float64 {
 		if d.Rate > 0 {
 			f["delivery_rate"] = d.Rate
 		}
+		if asked := rep.Config.Rate.PerSecond * float64(consumers); asked > 0 {
+			f["rate_held"] = min(d.Rate/asked, 1) // more is what was late
+		}
 		if d.Bytes > 0 {
 			f["stream_bytes"] = d.Bytes / float64(consumers)
 		}
@@ -46,11 +52,14 @@ func Of(r *trial.Record) map[string]float64 {
 			f["delivery_cpu_us"] = rep.CPU.PerDelivery
 		}
 		if d.Latency.Count > 0 {
-			f["delivery_p50_ms"], f["delivery_p99_ms"] = d.Latency.P50/1000, d.Latency.P99/1000
+			f["delivery_p50_ms"], f["delivery_p99_ms"], f["delivery_max_ms"] = d.Latency.P50/1000, d.Latency.P99/1000, d.Latency.Max/1000
 		}
 	}
 	if l := rep.Ledger; l != nil && rep.Posts != nil {
 		f["skipped"], f["unexplained"] = float64(l.Skipped), float64(l.Unexplained)
+		if l.Sent > 0 {
+			f["missing_share"] = float64(l.Skipped+l.Unexplained) / float64(l.Sent)
+		}
 		f["healthy_skipped"] = float64(l.SkippedBy["counting"] + l.SkippedBy["sampling"])
 	}
 	for _, a := range rep.Crowd {
@@ -64,37 +73,11 @@ func Of(r *trial.Record) map[string]float64 {
 	}
 	if rep.Posts != nil && rep.Seconds > 0 && len(rep.Config.PIDs) > 0 {
 		f["server_cores"] = rep.CPU.Server
+		f["resident_bytes"] = float64(rep.Memory.End.Resident)
 	}
 	product(f, &r.Server)
 	relay(f, r)
 	return f
-}
-
-// relay computes what did not get from one instance to the others.
-func relay(f map[string]float64, r *trial.Record) {
-	peers := 0
-	gaps, drops := 0.0, 0.0
-	count := func(s *trial.ServerSide) bool {
-		metrics := s.Scraped(trial.ScrapeAfter)
-		gaps += sum(metrics, "dispatcher_relay_gap_events_total{")
-		drops += sum(metrics, `dispatcher_relay_dropped_events_total{events="firehose"`)
-		return metrics != nil
-	}
-	complete := count(&r.Server)
-	for _, c := range r.Beside {
-		if strings.HasPrefix(c.Name, plan.PeerName) {
-			peers++
-			complete = count(&c.ServerSide) && complete
-		}
-	}
-	if peers == 0 || !complete {
-		return
-	}
-	f["relay_gaps"], f["relay_drops"] = gaps, drops
-	f["relay_uncounted"] = math.Abs(gaps - drops*float64(peers))
-	if r.Report.CPU.PerPost > 0 {
-		f["event_cpu_us"] = r.Report.CPU.PerPost
-	}
 }
 
 // sum adds up the series whose names begin so.

@@ -82,12 +82,15 @@ func TestFiguresOfARelay(t *testing.T) {
 	if _, ok := Of(r)["relay_gaps"]; ok {
 		t.Error("gaps without a look at the peer")
 	}
-	r.Server.Scrapes = []trial.Scrape{{When: trial.ScrapeAfter, Metrics: map[string]float64{
+	start := trial.Scrape{When: trial.ScrapeBefore, Metrics: map[string]float64{"process_cpu_seconds_total": 1}}
+	r.Server.Scrapes = []trial.Scrape{start, {When: trial.ScrapeAfter, Metrics: map[string]float64{
+		`dispatcher_relay_published_events_total{events="firehose"}`: 900, `dispatcher_relay_published_messages_total{events="firehose"}`: 90,
 		`dispatcher_relay_dropped_events_total{events="firehose",reason="full"}`:    5,
 		`dispatcher_relay_dropped_events_total{events="firehose",reason="expired"}`: 2,
 		`dispatcher_relay_dropped_events_total{events="sessions",reason="full"}`:    100,
 	}}}
-	r.Beside[1].Scrapes = []trial.Scrape{{When: trial.ScrapeAfter, Metrics: map[string]float64{
+	r.Beside[1].Scrapes = []trial.Scrape{start, {When: trial.ScrapeAfter, Metrics: map[string]float64{
+		"process_cpu_seconds_total":                        1.3,
 		`dispatcher_relay_gap_events_total{reason="lost"}`: 6, `dispatcher_relay_gap_events_total{reason="refused"}`: 2,
 	}}}
 	f := Of(r)
@@ -95,12 +98,13 @@ func TestFiguresOfARelay(t *testing.T) {
 		t.Errorf("figures are %v, want 8 gaps, 7 drops, 1 uncounted", f)
 	}
 	// With a third, what the first dropped is missing at both others.
-	r.Beside = append(r.Beside, &trial.Companion{Name: plan.PeerName + "2", ServerSide: trial.ServerSide{Scrapes: []trial.Scrape{{When: trial.ScrapeAfter, Metrics: map[string]float64{
-		`dispatcher_relay_gap_events_total{reason="lost"}`: 6,
+	r.Beside = append(r.Beside, &trial.Companion{Name: plan.PeerName + "2", ServerSide: trial.ServerSide{Scrapes: []trial.Scrape{start, {When: trial.ScrapeAfter, Metrics: map[string]float64{
+		"process_cpu_seconds_total": 1.1, `dispatcher_relay_gap_events_total{reason="lost"}`: 6,
 	}}}}})
-	r.Report.CPU.PerPost = 50
-	if f := Of(r); f["relay_gaps"] != 14 || f["relay_uncounted"] != 0 || f["event_cpu_us"] != 50 {
-		t.Errorf("figures are %v, want 14 gaps, none uncounted, 50 µs per event", f)
+	r.Report.CPU.PerPost, r.Report.Posts = 50, &report.Posts{Accepted: 1000}
+	f = Of(r)
+	if f["relay_gaps"] != 14 || f["relay_uncounted"] != 0 || f["event_cpu_us"] != 50 || math.Abs(f["peer_cpu_us"]-200) > 1e-9 || f["events_per_message"] != 10 {
+		t.Errorf("figures are %v, want 14 gaps, none uncounted, 50 µs per event, 200 of them at a peer, 10 events per message", f)
 	}
 }
 
@@ -151,13 +155,13 @@ func TestAVerdictNamesItsFilesAndDoubts(t *testing.T) {
 func TestFiguresOfARun(t *testing.T) {
 	r := &trial.Record{Report: &report.Report{
 		Seconds: 2,
-		Config:  &config.Config{Consumers: 3, Stalled: 1, Warmup: time.Second},
+		Config:  &config.Config{Consumers: 3, Stalled: 1, Warmup: time.Second, Rate: config.Rate{PerSecond: 125}, PIDs: config.PIDs{1}},
 		Posts:   &report.Posts{Rate: 100, Latency: report.Latency{Count: 9, P50: 500, P99: 1500}},
 		Deliveries: &report.Deliveries{
-			Rate: 300, Latency: report.Latency{Count: 9, P50: 700, P99: 2500},
+			Rate: 300, Latency: report.Latency{Count: 9, P50: 700, P99: 2500, Max: 3500},
 		},
-		Ledger: &report.Ledger{Skipped: 50, Unexplained: 2, SkippedBy: map[string]uint64{"counting": 1, "sampling": 2, "stalling": 47}},
-		CPU:    report.CPU{PerPost: 12, PerDelivery: 4},
+		Ledger: &report.Ledger{Sent: 520, Skipped: 50, Unexplained: 2, SkippedBy: map[string]uint64{"counting": 1, "sampling": 2, "stalling": 47}},
+		CPU:    report.CPU{Server: 0.5, PerPost: 12, PerDelivery: 4},
 		Memory: report.Usage{Begin: probe.Memory{Resident: 100}, End: probe.Memory{Resident: 110}},
 		Series: []report.Step{{At: 0.5, Resident: 900}, {At: 1.5, Resident: 130}},
 	}}
@@ -168,7 +172,8 @@ func TestFiguresOfARun(t *testing.T) {
 	got := Of(r)
 	want := map[string]float64{
 		"post_rate": 100, "post_p50_ms": 0.5, "post_p99_ms": 1.5,
-		"delivery_rate": 300, "delivery_cpu_us": 4, "delivery_p50_ms": 0.7, "delivery_p99_ms": 2.5,
+		"delivery_rate": 300, "delivery_cpu_us": 4, "delivery_p50_ms": 0.7, "delivery_p99_ms": 2.5, "delivery_max_ms": 3.5,
+		"rate_held": 0.8, "missing_share": 0.1, "server_cores": 0.5, "resident_bytes": 110,
 		"skipped": 50, "healthy_skipped": 3, "unexplained": 2,
 		"growth_bytes": 30, // what the warm-up reached does not count
 		"post_allocs":  3, "delivery_allocs": 1, "events_per_sweep": 10,

@@ -10,6 +10,7 @@ import (
 	"html/template"
 	"math"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"event-dispatcher/bench/load/report"
@@ -39,6 +40,7 @@ type view struct {
 	Style       template.CSS
 	Scripts     []template.JS
 	Data        template.JS
+	Plot        template.HTML // of what was played side by side
 }
 
 // curve is one run in the plots. Percentiles are written as 1/(1-p), whose
@@ -53,7 +55,8 @@ type curve struct {
 	Series  [5][]float64 `json:"series"` // seconds, POST/s, deliveries/s, cores, MiB
 }
 
-// Write renders the report into a file.
+// Write renders the report into a file, and beside it the plot of what was played side by
+// side, if anything was.
 func Write(name string, s *summary.Summary) error {
 	v := view{Summary: s, Style: template.CSS(plotStyle + pageStyle), Scripts: []template.JS{template.JS(plotScript), template.JS(pageScript)}}
 	data := make(map[string][]curve)
@@ -62,6 +65,12 @@ func Write(name string, s *summary.Summary) error {
 			if r.Report != nil {
 				data[sc.Name] = append(data[sc.Name], curveOf(r))
 			}
+		}
+	}
+	if plot := sideBySide(s); plot != "" {
+		v.Plot = template.HTML(plot)
+		if err := os.WriteFile(filepath.Join(filepath.Dir(name), summary.PlotFile), []byte(plot), 0o644); err != nil {
+			return err
 		}
 	}
 	b, err := json.Marshal(data) // escapes <, > and &, so it can stand in a script
@@ -81,6 +90,7 @@ func Write(name string, s *summary.Summary) error {
 		"cell":   summary.Cell,
 		"number": figures.Number,
 		"column": summary.ColumnOf,
+		"beside": func() []summary.Column { return summary.SideBySideColumns },
 		"bar":    bar,
 		"join":   strings.Join,
 		"gib":    func(n int64) string { return fmt.Sprintf("%.1f GiB", float64(n)/(1<<30)) },
@@ -166,7 +176,7 @@ func ratios(sc summary.Scenario) []ratio {
 }
 
 // figure is a cell of a scenario's table: the median, below it the range.
-func figure(s summary.Subject, c summary.Column) template.HTML {
+func figure(s *summary.Subject, c summary.Column) template.HTML {
 	r := s.Figures[c.Figure].Scaled(c.Scale)
 	if r.N == 0 {
 		return "–"

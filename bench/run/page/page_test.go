@@ -2,6 +2,7 @@ package page
 
 import (
 	"encoding/json"
+	"encoding/xml"
 	"errors"
 	"os"
 	"path/filepath"
@@ -12,6 +13,7 @@ import (
 
 	"event-dispatcher/bench/internal/plan"
 	"event-dispatcher/bench/load/config"
+	"event-dispatcher/bench/load/probe"
 	"event-dispatcher/bench/load/report"
 	"event-dispatcher/bench/run/figures"
 	"event-dispatcher/bench/run/summary"
@@ -149,6 +151,63 @@ func TestPercentilesRiseAndEndAtTheLargestValue(t *testing.T) {
 		if len(got[0]) != len(wantX) || got[0][i] != wantX[i] || got[1][i] != wantY[i] {
 			t.Fatalf("percentiles = %v, want %v, %v", got, wantX, wantY)
 		}
+	}
+}
+
+// What is side by side is in one table and in one plot, in the page, in a file and in the summary.
+func TestTheProductAndItsRivalsStandSideBySide(t *testing.T) {
+	const asked, consumers = 50, 2
+	run := func(scenario, subject string, order int, cpu float64) *trial.Record {
+		r := &trial.Record{Scenario: scenario, Subject: subject, Role: trial.Rival, Order: order, File: trial.FileName(scenario, order, subject, "json")}
+		if subject == "product" {
+			r.Role = trial.Product
+		}
+		r.Report = &report.Report{
+			Seconds: 2, Config: &config.Config{Consumers: consumers, Rate: config.Rate{PerSecond: asked}, PIDs: config.PIDs{1}},
+			Posts:      &report.Posts{Rate: asked},
+			Deliveries: &report.Deliveries{Rate: asked * consumers, Latency: report.Latency{Count: 100, P50: 200, P99: 900, Max: 4000}},
+			Ledger:     &report.Ledger{Sent: 200, Skipped: 3, Unexplained: 1},
+			CPU:        report.CPU{PerDelivery: cpu}, Memory: report.Usage{End: probe.Memory{Resident: 20 << 20}},
+		}
+		r.Figures = figures.Of(r)
+		return r
+	}
+	absent := &trial.Record{Scenario: "grid-2", Subject: "absent <x>", Role: trial.Rival, Order: 3, File: "raw/x.json", Errors: []string{"it is not installed"}, Figures: map[string]float64{}}
+	s := summary.Build(summary.Meta{}, []plan.Scenario{
+		{Name: "grid-1", Title: "the small one", SideBySide: true}, {Name: "grid-2", Title: "the large one", SideBySide: true}, {Name: "other", Title: "another"},
+	}, nil, []*trial.Record{run("grid-1", "product", 1, 2), run("grid-1", "hub", 2, 40), run("grid-2", "product", 1, 1), run("grid-2", "hub", 2, 20), absent, run("other", "product", 1, 1)})
+	dir := t.TempDir()
+	if err := errors.Join(Write(filepath.Join(dir, "report.html"), s), s.WriteMarkdown(filepath.Join(dir, "summary.md"))); err != nil {
+		t.Fatal(err)
+	}
+	read := func(name string) string {
+		b, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(b)
+	}
+	plot, markdown := read(summary.PlotFile), read("summary.md")
+	if err := xml.Unmarshal([]byte(plot), new(struct{})); err != nil || strings.Contains(plot, "NaN") || strings.Contains(plot, "%!") || strings.Contains(plot, "Inf") {
+		t.Errorf("the plot: %v\n%s", err, plot)
+	}
+	// A line for each server in each of five panels, a point for each run of it that had figures.
+	if lines, points := strings.Count(plot, "<polyline"), strings.Count(plot, "<circle"); lines != 5*3 || points != 5*4 {
+		t.Errorf("%d lines and %d points in the plot, want 15 and 20", lines, points)
+	}
+	if !strings.Contains(read("report.html"), strings.TrimSpace(plot)) {
+		t.Error("the page lacks the plot")
+	}
+	for _, want := range []string{
+		"| the small one | product | 100 | 2 | 0.20 | 0.90 | 4 | 2 | 1 | 20 |  |",
+		"| the large one | hub | 100 | 20 |", "| the large one | absent <x> | – | – | – | – | – | – | – | – | left out: it is not installed |", summary.PlotFile,
+	} {
+		if !strings.Contains(markdown, want) {
+			t.Errorf("summary lacks %q:\n%s", want, markdown)
+		}
+	}
+	if strings.Contains(markdown, "| another |") {
+		t.Error("what was not played side by side is in the table")
 	}
 }
 

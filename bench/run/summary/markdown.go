@@ -36,6 +36,8 @@ var Columns = []Column{
 	{"POST/s", "post_rate", 1, false},
 	{"µs CPU/POST", "post_cpu_us", 1, false},
 	{"µs CPU/event, all processes", "event_cpu_us", 1, false},
+	{"µs CPU/event, a peer", "peer_cpu_us", 1, false},
+	{"events/message", "events_per_message", 1, false},
 	{"POST p50 ms", "post_p50_ms", 1, false},
 	{"POST p99 ms", "post_p99_ms", 1, false},
 	{"deliveries/s", "delivery_rate", 1, false},
@@ -91,6 +93,7 @@ func (s *Summary) WriteMarkdown(name string) error {
 		m.CPU, m.Cores, float64(m.Memory)/(1<<30), m.Kernel, m.Go, m.Commit, strings.Join(m.Command, " "), m.LoadBefore, m.LoadAfter, m.Seconds)
 	fmt.Fprintf(&b, "Median (minimum–maximum) of the runs. Raw records are in `raw/`, plots in `report.html`.\n\n")
 	s.comparisons(&b)
+	s.sideBySide(&b)
 	fmt.Fprintf(&b, "## Targets\n\n| quantity | target | measured | |\n|---|---|---|---|\n")
 	for _, v := range s.Verdicts {
 		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", v.Title, v.Target, strings.TrimSpace(Cell(v.Measured)+" "+v.Unit), Outcome(v))

@@ -44,11 +44,13 @@ type Summary struct {
 
 // Scenario is one scenario with a row per subject.
 type Scenario struct {
-	Name     string    `json:"name"`
-	Title    string    `json:"title"`
-	Note     string    `json:"note,omitempty"`
-	Load     string    `json:"load"`
-	Subjects []Subject `json:"subjects"`
+	Name  string `json:"name"`
+	Title string `json:"title"`
+	Note  string `json:"note,omitempty"`
+	Load  string `json:"load"`
+	// SideBySide says that rivals were played as often as the product, as it was.
+	SideBySide bool      `json:"side_by_side,omitempty"`
+	Subjects   []Subject `json:"subjects"`
 
 	// Records are in the order they were played; they are in files of their own.
 	Records []*trial.Record `json:"-"`
@@ -89,7 +91,7 @@ func Build(meta Meta, scenarios []plan.Scenario, targets []plan.Target, records 
 }
 
 func build(sc plan.Scenario, records []*trial.Record, more []string) Scenario {
-	out := Scenario{Name: sc.Name, Title: sc.Title, Note: sc.Note, Records: records}
+	out := Scenario{Name: sc.Name, Title: sc.Title, Note: sc.Note, SideBySide: sc.SideBySide, Records: records}
 	for _, w := range sc.Load {
 		out.Load += w + " "
 	}

@@ -125,5 +125,6 @@ func (r *Record) Write(dir string) error {
 
 // FileName makes the name of the raw file of a run.
 func FileName(scenario string, order int, subject, extension string) string {
-	return fmt.Sprintf("raw/%s-%02d-%s.%s", scenario, order, strings.ReplaceAll(subject, " ", "-"), extension)
+	name := strings.NewReplacer(", ", "-", " ", "-", "/", "-").Replace(subject)
+	return fmt.Sprintf("raw/%s-%02d-%s.%s", scenario, order, name, extension)
 }

@@ -48,16 +48,18 @@ func (e *Env) Run(ctx context.Context, s *plan.Scenario, subject plan.Subject, r
 		r.fail("%v", err)
 		return r
 	}
-	// Scraping costs something: a ceiling that is the product itself pays it, too.
+	// Scraping costs something: a ceiling that is the product itself pays it, too. Rivals
+	// side by side do not, so that the product is not scraped while it is measured.
 	scraped := actors.Server().Product
+	stop := func() {}
 	if scraped {
 		n.scrape(ctx, ScrapeBefore)
-		stop := n.scrapeWindow(ctx, s)
-		e.load(ctx, r, s, subject, actors)
-		stop()
-	} else {
-		e.load(ctx, r, s, subject, actors)
+		if !s.SideBySide {
+			stop = n.scrapeWindow(ctx, s)
+		}
 	}
+	e.load(ctx, r, s, subject, actors)
+	stop()
 	if n.alive() && scraped {
 		n.scrape(ctx, ScrapeAfter)
 	}

@@ -210,6 +210,12 @@ func TestAnInterruptedRunKeepsItsResults(t *testing.T) {
 	}
 }
 
+func TestFilesAreNamedAfterWhatTheyAreOf(t *testing.T) {
+	if got, want := FileName("grid-10", 3, "a/b, c d", "json"), "raw/grid-10-03-a-b-c-d.json"; got != want {
+		t.Errorf("FileName = %s, want %s", got, want)
+	}
+}
+
 func TestExposition(t *testing.T) {
 	got := Exposition([]byte("# HELP a b\na 1\nb{x=\"y z\"} 2.5e3\nc_bucket{le=\"1\"} 7\nd NaN\ne +Inf\n\nbroken\n"))
 	if len(got) != 2 || got["a"] != 1 || got[`b{x="y z"}`] != 2500 {
