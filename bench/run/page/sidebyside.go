@@ -113,7 +113,8 @@ func (p panel) draw(b *svg, pairs []summary.Pair, scenarios, subjects []string) 
 		b.text(left-6, y(v)+4, "end", inkFaint, figures.Number(v))
 	}
 	for i, name := range scenarios {
-		b.text(x(i), panelHeight-below+16, "middle", inkFaint, name)
+		line := float64(i % 2) // two lines of names, which are longer than their places
+		b.text(x(i), panelHeight-below+16+14*line, "middle", inkFaint, name)
 	}
 	for k, name := range subjects {
 		var line []string
