@@ -249,7 +249,7 @@ func Scenarios() []Scenario {
 		grid(100),
 		grid(1000),
 		{
-			Name: "rivals-100x1000", Title: "100 × 1,000/s, 0.5 KB", SideBySide: true,
+			Name: "rivals", Title: "100 × 1,000/s, 0.5 KB", SideBySide: true,
 			Load:   flags("-consumers 100 -sample -1 -rate 1000 -size 512"),
 			Warmup: 1 * s, Duration: 3 * s, Repetitions: 2,
 			Product: product, Rivals: append([]Subject{netHub}, rivals...),
