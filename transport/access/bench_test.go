@@ -94,7 +94,7 @@ func BenchmarkWatch(b *testing.B) {
 	grant, _ := g.ask(bearing(operator), Consume)
 	b.ReportAllocs()
 	for b.Loop() {
-		w, _ := g.Watch(grant, func(Ending) {})
+		w, _ := g.watch(grant, func(Ending) {})
 		w.Stop()
 	}
 }

@@ -93,14 +93,14 @@ func (g *Gate) expire(now time.Time) {
 	}
 }
 
-// Watch has ended called, once and by a goroutine of the gate's, when a stream
-// that was opened with grant may not go on. It must not wait. It reports false if
-// that moment has passed. Stop must be called when the stream is closed.
-func (g *Gate) Watch(grant *Grant, ended func(Ending)) (*Watch, bool) {
+// Watch waits for when a stream that is opened with grant may not go on; see [Ends]. It
+// reports false if that moment has passed. Stop must be called when the stream is
+// closed.
+func (g *Gate) Watch(grant *Grant) (*Watch, bool) {
 	if g == nil {
 		return nil, true
 	}
-	return g.reign.watch(grant, ended)
+	return g.reign.watch(grant)
 }
 
 // Stats are what metrics show of a Gate.

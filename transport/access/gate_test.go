@@ -107,7 +107,7 @@ func TestANilGateLetsEverybody(t *testing.T) {
 			t.Errorf("Check(%v) = %+v, %q", need, grant, r)
 		}
 	}
-	w, ok := g.Watch(everybody, nil)
+	w, ok := g.Watch(everybody)
 	if !ok {
 		t.Error("Watch() = false")
 	}
@@ -303,13 +303,13 @@ func TestStreamsEndWithTheirGrant(t *testing.T) {
 		end := &atomic.Uint32{}
 		ends[name] = end
 		for range 3 {
-			if _, ok := g.Watch(grant, func(why Ending) { end.Add(uint32(why)) }); !ok {
+			if _, ok := g.watch(grant, func(why Ending) { end.Add(uint32(why)) }); !ok {
 				t.Fatal(name, "Watch() = false")
 			}
 		}
 	}
 	stopped, _ := g.ask(bearing(tool), Consume)
-	w, _ := g.Watch(stopped, func(Ending) { t.Error("a watch that was stopped was told") })
+	w, _ := g.watch(stopped, func(Ending) { t.Error("a watch that was stopped was told") })
 	w.Stop()
 	w.Stop()
 
@@ -329,7 +329,7 @@ func TestStreamsEndWithTheirGrant(t *testing.T) {
 		t.Errorf("ended %d and %d; want %d and 0", a, b, 3*Revoked)
 	}
 	// A client that was let in before the reload, and comes to watch after it.
-	if _, ok := g.Watch(stopped, nil); ok {
+	if _, ok := g.Watch(stopped); ok {
 		t.Error("Watch() = true for a grant that is no more")
 	}
 	write(t, path, "")
@@ -350,7 +350,7 @@ func TestStreamsEndWhenTheirTokenExpires(t *testing.T) {
 	var told []string
 	for name, token := range map[string]string{"a": tool, "b": operator, "c": player} {
 		grant, _ := g.ask(bearing(token), Consume)
-		if _, ok := g.Watch(grant, func(why Ending) { told = append(told, name+" "+why.String()) }); !ok {
+		if _, ok := g.watch(grant, func(why Ending) { told = append(told, name+" "+why.String()) }); !ok {
 			t.Fatal("Watch() = false")
 		}
 	}
@@ -378,6 +378,24 @@ func TestStreamsEndWhenTheirTokenExpires(t *testing.T) {
 	}
 }
 
+func TestAnEndBeforeAStreamIsServedIsToldThen(t *testing.T) {
+	g, path, _ := open(t, usual())
+	grant, _ := g.ask(bearing(tool), Consume)
+	w, ok := g.Watch(grant)
+	if !ok {
+		t.Fatal("Watch() = false")
+	}
+	write(t, path, "")
+	if err := g.Reload(); err != nil {
+		t.Fatal(err)
+	}
+	var told []string
+	Ends(w, "expired", "revoked")(func(why string) { told = append(told, why) })
+	if got := strings.Join(told, ", "); got != "revoked" {
+		t.Errorf("told %q; want revoked, once", got)
+	}
+}
+
 func TestWatchesComeAndGoWhileTheFileChanges(t *testing.T) {
 	g, path, _ := open(t, usual())
 	var told, refused atomic.Int64
@@ -390,7 +408,7 @@ func TestWatchesComeAndGoWhileTheFileChanges(t *testing.T) {
 					continue
 				}
 				var once atomic.Int32
-				w, ok := g.Watch(grant, func(Ending) {
+				w, ok := g.watch(grant, func(Ending) {
 					told.Add(1)
 					if once.Add(1) > 1 {
 						t.Error("told twice")

@@ -81,6 +81,15 @@ func (g *Gate) ask(c credentials, need Right) (*Grant, Refusal) {
 	return g.Check(request(c), nil, need)
 }
 
+// watch is that of a stream which is served at once.
+func (g *Gate) watch(grant *Grant, ended func(Ending)) (*Watch, bool) {
+	w, ok := g.Watch(grant)
+	if ok {
+		w.then(ended)
+	}
+	return w, ok
+}
+
 // eventually waits for a condition that a goroutine brings about.
 func eventually(t testing.TB, what string, holds func() bool) {
 	t.Helper()

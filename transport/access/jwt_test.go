@@ -259,7 +259,7 @@ func TestARotatedKeyEndsItsStreams(t *testing.T) {
 		if r != Granted {
 			t.Fatal(r)
 		}
-		if _, ok := g.Watch(grant, func(Ending) { told = append(told, alg) }); !ok {
+		if _, ok := g.watch(grant, func(Ending) { told = append(told, alg) }); !ok {
 			t.Fatal("Watch() = false")
 		}
 	}

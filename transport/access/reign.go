@@ -69,18 +69,57 @@ type life struct {
 
 // A Watch waits for the end of a grant on behalf of one stream.
 type Watch struct {
-	// Fixed after Watch.
-	reign *reign
-	ended func(Ending)
+	reign *reign // fixed
 
 	// Guarded by the reign's mu.
 	life *life // nil: over
 	at   int   // in life.watches
+
+	mu    sync.Mutex // guards what follows; nothing is taken or called within
+	ended func(Ending)
+	why   Ending // 0: the grant has not ended
 }
 
-// watch has ended called when a stream that was opened with grant may not go on. It
-// reports false if that moment has passed.
-func (r *reign) watch(grant *Grant, ended func(Ending)) (*Watch, bool) {
+// Ends binds the end of a grant to that of a stream which may not be served yet. What it
+// returns is to be called once it is, with what ends it: end is then called with one of
+// the reasons, once, when the grant ends, or at once if it has. It must not wait.
+func Ends[Reason any](w *Watch, expired, revoked Reason) (bind func(end func(Reason))) {
+	return func(end func(Reason)) {
+		w.then(func(why Ending) {
+			if why == Expired {
+				end(expired)
+			} else {
+				end(revoked)
+			}
+		})
+	}
+}
+
+// then has ended called at the end of the grant.
+func (w *Watch) then(ended func(Ending)) {
+	w.mu.Lock()
+	w.ended = ended
+	why := w.why
+	w.mu.Unlock()
+	if why != 0 {
+		ended(why)
+	}
+}
+
+// tell says that the grant has ended.
+func (w *Watch) tell(why Ending) {
+	w.mu.Lock()
+	w.why = why
+	ended := w.ended
+	w.mu.Unlock()
+	if ended != nil {
+		ended(why)
+	}
+}
+
+// watch waits for when a stream that was opened with grant may not go on. It reports
+// false if that moment has passed.
+func (r *reign) watch(grant *Grant) (*Watch, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	l := grant.life
@@ -89,7 +128,7 @@ func (r *reign) watch(grant *Grant, ended func(Ending)) (*Watch, bool) {
 	if !grant.stillStands(to) || to.expired(time.Now()) {
 		return nil, false
 	}
-	w := &Watch{reign: r, ended: ended, life: l, at: len(l.watches)}
+	w := &Watch{reign: r, life: l, at: len(l.watches)}
 	l.watches = append(l.watches, w)
 	if w.at == 0 {
 		if r.lives == nil {
@@ -153,7 +192,7 @@ func (r *reign) sortLocked(l *life) {
 func (r *reign) tell(over []*Watch, why Ending) int {
 	r.ended[why].Add(uint64(len(over)))
 	for _, w := range over {
-		w.ended(why)
+		w.tell(why)
 	}
 	return len(over)
 }

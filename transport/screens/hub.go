@@ -132,8 +132,16 @@ type Ticket struct {
 	practice, user string
 	replay         bool
 	handshake      websocket.Handshake
-	ender          *Ender // nil: nobody ends it
-	over           func() // follows its end; nil: nothing does
+	endedBy        func(end func(websocket.Reason)) // nil: nobody ends it
+	over           func()                           // follows its end; nil: nothing does
+}
+
+// EndedBy is the ticket of a socket that somebody may end from outside: bind is called
+// once it can be written to, with what does so and does not wait. over is called once
+// when it is closed, if it was ever served.
+func (t Ticket) EndedBy(bind func(end func(websocket.Reason)), over func()) Ticket {
+	t.endedBy, t.over = bind, over
+	return t
 }
 
 // Admit reserves a place for a socket of a user.
@@ -190,7 +198,9 @@ func (s *socket) opening(t Ticket, early []byte) {
 		return
 	}
 	s.upgrade()
-	t.ender.serve(s)
+	if t.endedBy != nil {
+		t.endedBy(s.dismiss)
+	}
 	h.sessions.Join(t.practice, t.user)
 	var stored *replay
 	if t.replay {

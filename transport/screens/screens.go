@@ -198,21 +198,15 @@ func (s *Screens) serve(ctx *fasthttp.RequestCtx, ticket Ticket) {
 		s.options.Front.TakeOver(ctx, ticket.Forget, ticket.Serve)
 		return
 	}
-	ender := &Ender{}
-	watch, ok := s.options.Gate.Watch(access.GrantOf(ctx), func(why access.Ending) {
-		if why == access.Expired {
-			ender.End(websocket.ReasonExpired)
-		} else {
-			ender.End(websocket.ReasonRevoked)
-		}
-	})
+	watch, ok := s.options.Gate.Watch(access.GrantOf(ctx))
 	if !ok {
 		ticket.Forget()
 		s.options.Refusals.Reject(ctx, refusal.Credential)
 		return
 	}
+	ends := access.Ends(watch, websocket.ReasonExpired, websocket.ReasonRevoked)
 	forget := func() { watch.Stop(); ticket.Forget() }
-	s.options.Front.TakeOver(ctx, forget, ticket.EndedBy(ender, watch.Stop).Serve)
+	s.options.Front.TakeOver(ctx, forget, ticket.EndedBy(ends, watch.Stop).Serve)
 }
 
 // name decodes a segment of a path that names a user or a practice.

@@ -94,6 +94,17 @@ func (s *socket) end(code int, text string, why websocket.Reason) {
 	}
 }
 
+// dismiss closes the socket of somebody who may not stay, without what is queued.
+func (s *socket) dismiss(why websocket.Reason) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.ours && s.last == nil {
+		s.why, s.ours = why, true
+		s.endLocked(wire.AppendClose(nil, wire.CodePolicy, why.String()), true)
+		time.AfterFunc(closeWait, func() { s.cut(why) })
+	}
+}
+
 // finish closes the connection after its reader has ended, and returns why.
 func (s *socket) finish(why websocket.Reason) websocket.Reason {
 	s.mu.Lock()

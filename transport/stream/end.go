@@ -1,47 +1,17 @@
 package stream
 
-import "sync"
-
-// An Ender ends one stream from outside, at any time after its ticket was made. The
-// zero Ender is ready; it is for one stream.
-type Ender struct {
-	mu   sync.Mutex // guards what follows
-	c    *consumer  // nil: not served yet
-	loop *loop
-	done bool
-	why  Reason
-}
-
-// EndedBy is the ticket of a consumer that e can end.
-func (t Ticket) EndedBy(e *Ender) Ticket {
-	t.ender = e
+// EndedBy is the ticket of a consumer that somebody may end from outside. bind is called
+// once it is served, with what ends its stream for a reason, which a consumer that is up
+// to date is told. That does not wait, and may be called at any time.
+func (t Ticket) EndedBy(bind func(end func(Reason))) Ticket {
+	t.endedBy = bind
 	return t
 }
 
-// End ends the stream for a reason, which a consumer that is up to date is told. It
-// does not wait. Ending it again does nothing.
-func (e *Ender) End(why Reason) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.done {
-		return
-	}
-	e.done, e.why = true, why
-	if e.c != nil {
-		e.loop.dismiss(e.c, why)
-	}
-}
-
-// serve is called when the loop has the consumer.
-func (e *Ender) serve(c *consumer, l *loop) {
-	if e == nil {
-		return
-	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.c, e.loop = c, l
-	if e.done {
-		l.dismiss(c, e.why)
+// served is called when the loop has the consumer.
+func (t Ticket) served(c *consumer, l *loop) {
+	if t.endedBy != nil {
+		t.endedBy(func(why Reason) { l.dismiss(c, why) })
 	}
 }
 

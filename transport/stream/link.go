@@ -29,7 +29,7 @@ func (t Ticket) ServeLinked(conn net.Conn, opening []byte) *Link {
 	c, loop := t.consumer(conn)
 	c.link = &Link{loop: loop, c: c, conn: conn, over: make(chan struct{})}
 	loop.add(c, opening)
-	t.ender.serve(c, loop)
+	t.served(c, loop)
 	return c.link
 }
 

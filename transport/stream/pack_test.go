@@ -206,8 +206,8 @@ func TestCompressedStreamThatIsDismissedEndsCleanly(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var ender Ender
-		c := r.serve(ticket.EndedBy(&ender), joinOptions{})
+		var end func(Reason)
+		c := r.serve(ticket.EndedBy(func(ends func(Reason)) { end = ends }), joinOptions{})
 		r.settleViews(c)
 		r.publish(0, 10)
 		eventually(t, func() (wrong string) {
@@ -218,7 +218,7 @@ func TestCompressedStreamThatIsDismissedEndsCleanly(t *testing.T) {
 			})
 			return wrong
 		})
-		ender.End(ReasonExpired)
+		end(ReasonExpired)
 		c.wantEnd(t)
 		if got := c.books(); got.received != 0 {
 			t.Errorf("received %d; want 0: the event waits", got.received)

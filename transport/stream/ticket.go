@@ -17,9 +17,9 @@ type Ticket struct {
 	pool    *Pool
 	want    *wanted
 	cursors []broker.Cursor
-	gzip    *gzipped // nil: the stream is not compressed
-	then    func()   // see Then; may be nil
-	ender   *Ender   // nil: nobody ends it
+	gzip    *gzipped               // nil: the stream is not compressed
+	then    func()                 // see Then; may be nil
+	endedBy func(end func(Reason)) // nil: nobody ends it
 	retry   time.Duration
 	who     unique.Handle[Who]
 }
@@ -115,7 +115,7 @@ func (p *Pool) Refused() { p.tidier.Left(viewBytes) }
 func (t Ticket) Serve(conn net.Conn, opening []byte) {
 	c, l := t.consumer(conn)
 	l.add(c, opening)
-	t.ender.serve(c, l)
+	t.served(c, l)
 }
 
 // consumer makes one of the ticket, and picks its loop.

@@ -44,20 +44,13 @@ func (c *Consumers) watch(ctx *fasthttp.RequestCtx, ticket stream.Ticket) (*acce
 	if c.options.Gate == nil {
 		return nil, ticket, true
 	}
-	ender := &stream.Ender{}
-	watch, ok := c.options.Gate.Watch(access.GrantOf(ctx), func(why access.Ending) {
-		if why == access.Expired {
-			ender.End(stream.ReasonExpired)
-		} else {
-			ender.End(stream.ReasonRevoked)
-		}
-	})
+	watch, ok := c.options.Gate.Watch(access.GrantOf(ctx))
 	if !ok {
 		ticket.Forget()
 		c.options.Refusals.Reject(ctx, refusal.Credential)
 		return nil, ticket, false
 	}
-	return watch, ticket.EndedBy(ender), true
+	return watch, ticket.EndedBy(access.Ends(watch, stream.ReasonExpired, stream.ReasonRevoked)), true
 }
 
 // after is what follows the end of a stream; nil if nothing does.
