@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"net"
 	"net/url"
 	"slices"
 	"strconv"
@@ -61,30 +60,21 @@ func Parse(address string) (Config, error) {
 }
 
 func parse(address string) (o rueidis.ClientOption, err error) {
-	scheme, rest, ok := strings.Cut(address, "://")
+	at, ok := SplitAddress(address)
 	if !ok {
 		return o, errors.New("want redis://host:port/database")
 	}
-	sentinel := strings.HasSuffix(scheme, "-sentinel")
-	scheme = strings.TrimSuffix(scheme, "-sentinel")
+	scheme, sentinel := strings.CutSuffix(at.Scheme, "-sentinel")
 	switch {
 	case scheme != "redis" && scheme != "rediss":
 		return o, errors.New("the scheme is not one of redis, rediss, redis-sentinel, rediss-sentinel")
-	case strings.Contains(rest, "://"):
+	case at.SchemeAgain():
 		return o, errors.New("the scheme is written once, also before several hosts: redis://a:6379,b:6379")
 	}
 
 	// Several hosts are no URL: the first stays, the others become addr options.
-	authority, tail := rest, ""
-	if i := strings.IndexAny(rest, "/?#"); i >= 0 {
-		authority, tail = rest[:i], rest[i:]
-	}
-	login, hosts := "", authority
-	if i := strings.LastIndexByte(authority, '@'); i >= 0 {
-		login, hosts = authority[:i+1], authority[i+1:]
-	}
-	list := strings.Split(hosts, ",")
-	u, err := url.Parse(scheme + "://" + login + list[0] + tail)
+	list := strings.Split(at.Hosts, ",")
+	u, err := url.Parse(scheme + "://" + at.Login + list[0] + at.Tail)
 	if err != nil || u.Fragment != "" {
 		return o, errors.New("not a valid URL (in names and passwords / ? # @ : % are percent-encoded)")
 	}
@@ -116,7 +106,7 @@ func parse(address string) (o rueidis.ClientOption, err error) {
 		if len(list) == 1 && (host == "" || host[0] == ':') {
 			host = "localhost" + host
 		}
-		if list[i], ok = withPort(host, port); !ok {
+		if list[i], ok = WithPort(host, port); !ok {
 			return o, errors.New("a host is not host or host:port, with a port from 1 to 65535")
 		}
 	}
@@ -148,20 +138,6 @@ func parse(address string) (o rueidis.ClientOption, err error) {
 	o.Sentinel.Username = query.Get("sentinel_user")
 	o.Sentinel.Password = query.Get("sentinel_password")
 	return o, nil
-}
-
-// withPort is host:port, with the given port if the host has none. IPv6 is in
-// brackets.
-func withPort(host, port string) (string, bool) {
-	u, err := url.Parse("//" + host)
-	if err != nil || u.Host != host || u.Hostname() == "" {
-		return "", false
-	}
-	if p := u.Port(); p != "" {
-		port = p
-	}
-	n, err := strconv.ParseUint(port, 10, 16)
-	return net.JoinHostPort(u.Hostname(), port), err == nil && n > 0
 }
 
 // tune sets what the address leaves open.

@@ -3,11 +3,9 @@ package relay
 import (
 	"errors"
 	"fmt"
-	"net"
 	"net/url"
 	"os"
 	"slices"
-	"strconv"
 	"strings"
 
 	"event-dispatcher/broker/redis"
@@ -45,30 +43,20 @@ func ParseNATS(address string) (NATS, error) {
 }
 
 func parseNATS(address string) (n NATS, err error) {
-	scheme, rest, ok := strings.Cut(address, "://")
+	at, ok := redis.SplitAddress(address)
 	switch {
-	case !ok || scheme != "nats" && scheme != "tls":
+	case !ok || at.Scheme != "nats" && at.Scheme != "tls":
 		return n, errors.New("want nats://host:port or tls://host:port")
-	case strings.Contains(rest, "://"):
+	case at.SchemeAgain():
 		return n, errors.New("the scheme is written once, also before several hosts: nats://a:4222,b:4222")
 	}
-	n.scheme = scheme
-
-	// Several hosts are no URL: only the first is read as one.
-	authority, tail := rest, ""
-	if i := strings.IndexAny(rest, "/?#"); i >= 0 {
-		authority, tail = rest[:i], rest[i:]
-	}
-	login, hosts := "", authority
-	if i := strings.LastIndexByte(authority, '@'); i >= 0 {
-		login, hosts = authority[:i+1], authority[i+1:]
-	}
-	u, err := url.Parse(scheme + "://" + login + "host" + tail)
+	n.scheme = at.Scheme
+	u, err := url.Parse(at.Scheme + "://" + at.Login + "host" + at.Tail)
 	if err != nil || u.Fragment != "" || strings.Trim(u.Path, "/") != "" {
 		return n, errors.New("not a valid URL (in names and passwords / ? # @ : % are percent-encoded)")
 	}
-	for host := range strings.SplitSeq(hosts, ",") {
-		if host, ok = natsHost(host); !ok {
+	for host := range strings.SplitSeq(at.Hosts, ",") {
+		if host, ok = redis.WithPort(host, natsPort); !ok {
 			return n, errors.New("a host is not host or host:port, with a port from 1 to 65535")
 		}
 		n.hosts = append(n.hosts, host)
@@ -123,20 +111,6 @@ func (n *NATS) servers() string {
 		list[i] = n.scheme + "://" + host
 	}
 	return strings.Join(list, ",")
-}
-
-// natsHost is host:port, with the usual port if the host has none. IPv6 is in brackets.
-func natsHost(host string) (string, bool) {
-	u, err := url.Parse("//" + host)
-	if err != nil || u.Host != host || u.Hostname() == "" {
-		return "", false
-	}
-	port := u.Port()
-	if port == "" {
-		port = natsPort
-	}
-	p, err := strconv.ParseUint(port, 10, 16)
-	return net.JoinHostPort(u.Hostname(), port), err == nil && p > 0
 }
 
 // ValidSubject reports whether a channel's name can be a subject in NATS.

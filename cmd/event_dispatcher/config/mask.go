@@ -4,6 +4,8 @@ import (
 	"errors"
 	"net/url"
 	"strings"
+
+	"event-dispatcher/broker/redis"
 )
 
 // mask is what is printed in place of a secret.
@@ -30,20 +32,17 @@ func unmasked(address string) (err error) {
 
 // eachSecret is an address whose logins and passwords are changed.
 func eachSecret(address string, change func(secret string) string) string {
-	scheme, rest, ok := strings.Cut(address, "://")
+	a, ok := redis.SplitAddress(address)
 	if !ok {
 		return address
 	}
-	authority, tail := rest, ""
-	if i := strings.IndexAny(rest, "/?#"); i >= 0 {
-		authority, tail = rest[:i], rest[i:]
+	if login, ok := strings.CutSuffix(a.Login, "@"); ok {
+		a.Login = change(login) + "@"
 	}
-	if i := strings.LastIndexByte(authority, '@'); i >= 0 {
-		authority = change(authority[:i]) + authority[i:]
-	}
-	path, query, ok := strings.Cut(tail, "?")
+	before := a.Scheme + "://" + a.Login + a.Hosts
+	path, query, ok := strings.Cut(a.Tail, "?")
 	if !ok {
-		return scheme + "://" + authority + tail
+		return before + a.Tail
 	}
 	pairs := strings.Split(query, "&")
 	for i, pair := range pairs {
@@ -51,7 +50,7 @@ func eachSecret(address string, change func(secret string) string) string {
 			pairs[i] = name + "=" + change(value)
 		}
 	}
-	return scheme + "://" + authority + path + "?" + strings.Join(pairs, "&")
+	return before + path + "?" + strings.Join(pairs, "&")
 }
 
 // isSecret reports whether an option of an address is one.
