@@ -98,14 +98,17 @@ func TestABatchBeyondTheRateOfItsTokenSaysSo(t *testing.T) {
 func TestAnEventThatTheRingDoesNotTakeIsCounted(t *testing.T) {
 	t.Parallel()
 	players := newPlayers(newLog(t, broker.Options{MaxEvent: 4096}))
-	request := newPost("/metrics", fmt.Sprintf("{}\n%q\n{}\n", strings.Repeat("x", 8000)), ndjson)
+	request := newPost("/metrics", fmt.Sprintf("\xff\n{}\n%q\n{}\n", strings.Repeat("x", 8000)), ndjson)
 	status := request.to(players.PostAny)
-	const want = `{"accepted":2,"rejected":[{"index":1,"reason":"too_large"}],"rejected_count":1}` + "\n"
+	const want = `{"accepted":2,"rejected":[{"index":0,"reason":"invalid_utf8","offset":0},{"index":2,"reason":"too_large"}],"rejected_count":2}` + "\n"
 	if got := string(request.ctx.Response.Body()); status != 200 || got != want {
 		t.Fatalf("%d %s; want 200 %s", status, got, want)
 	}
 	if n := players.counts.rejected[refusal.TooLarge].Load(); n != 1 {
 		t.Errorf("rejected for their size: %d; want 1", n)
+	}
+	if n := players.counts.bytes.Load(); n != 4 {
+		t.Errorf("%d bytes are accepted; want 4, of two events", n)
 	}
 }
 
@@ -127,15 +130,15 @@ func TestARunIsBoundedInEventsAndBytes(t *testing.T) {
 		b := new(batch)
 		b.begin(newPlayers(log), &ctx, false)
 		event := []byte(`"` + strings.Repeat("x", tt.size-2) + `"`)
-		for n := 1; n <= tt.events; n++ {
-			if got := log.Stats().Published; got != 0 {
-				t.Errorf("%s: %d events are published before the run of %d is full", tt.name, got, tt.events)
+		for n := range 2 * tt.events {
+			if got, want := log.Stats().Published, n/tt.events*tt.events; got != uint64(want) {
+				t.Errorf("%s: of %d events, in runs of %d, %d are published; want %d", tt.name, n, tt.events, got, want)
 			}
 			b.next()
 			b.take(event)
 		}
-		if got := log.Stats().Published; got != uint64(tt.events) {
-			t.Errorf("%s: %d events are published by a run of %d; want all", tt.name, got, tt.events)
+		if got := log.Stats().Published; got != uint64(2*tt.events) {
+			t.Errorf("%s: %d events are published by two runs of %d; want all", tt.name, got, tt.events)
 		}
 	}
 }

@@ -18,7 +18,7 @@ func TestNoticesOfEachFormat(t *testing.T) {
 	for _, tt := range []struct{ name, got, want string }{
 		{"event", string(Format{}.AppendEvent([]byte("x"), []byte(`{"a":1}`))), "x00000f\r\ndata: {\"a\":1}\n\n\r\n"},
 		{"opening", string(Format{}.AppendOpening(nil, "")), "00000c\r\n: connected\n\r\n"},
-		{"opening with text", string(unchunked.AppendOpening(nil, "unknown: a_b\nc")), ": connected; unknown: a_b?c\n"},
+		{"opening with text", string(unchunked.AppendOpening(nil, "unknown: a_b\nc\x7fé")), ": connected; unknown: a_b?c??\n"},
 		{"keep-alive", string(Format{}.KeepAlive()), "000002\r\n:\n\r\n"},
 		{"keep-alive without chunks", string(unchunked.KeepAlive()), ":\n"},
 		{"skipped", string(Format{}.AppendSkipped([]byte("x"), 1<<64-1)), "x00001f\r\n: skipped 18446744073709551615\n\r\n"},
