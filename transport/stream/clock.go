@@ -93,7 +93,7 @@ func (l *loop) cutStalled(now time.Time) {
 		}
 		limit := l.stall(now)
 		if g.piece != nil && l.stats.kept.Load() > l.keepMost/2 {
-			limit = min(limit, hardPressed)
+			limit = min(limit, l.pool.options.hardPressed)
 		}
 		switch quiet := now.Sub(g.progress); {
 		case quiet >= limit:

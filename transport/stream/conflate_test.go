@@ -50,7 +50,7 @@ func TestValuesOfConflatedViewsAreBounded(t *testing.T) {
 		{"many", 30_000, 10, 1000},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			r := newRig(t, broker.Options{Shards: 1, Bytes: 16 << 20, MaxEvent: 300 << 10}, Options{Loops: 1, KeepAlive: -1, Stall: time.Hour, LagBytes: room})
+			r := newRig(t, broker.Options{Shards: 1, Bytes: 16 << 20, MaxEvent: 300 << 10}, Options{Loops: 1, KeepAlive: -1, Stall: time.Hour, hardPressed: time.Hour, LagBytes: room})
 			v := newViews(t, r.broker)
 			before := heap()
 			var all []*client

@@ -113,6 +113,25 @@ func (c *client) awaitOpening(t testing.TB) {
 	})
 }
 
+// Who is ahead of a herd that may be late waits for it, and is not silent.
+func TestWhoWaitsForADelayedHerdGetsKeepAlives(t *testing.T) {
+	eachEngine(t, func(t *testing.T, o Options) {
+		o.KeepAlive = 40 * time.Millisecond
+		r := newRig(t, roomy(1), o)
+		v := view.View{Pace: view.Pace{MaxDelay: time.Hour}}
+		r.wantHerd(r.join(joinOptions{view: v}), true)
+		r.publish(0, 10)
+		waits := r.join(joinOptions{view: v})
+		eventually(t, func() string {
+			if got := waits.books(); len(got.keepAlives) < 3 {
+				return fmt.Sprintf("%d keep-alives; want 3", len(got.keepAlives))
+			}
+			return ""
+		})
+		r.wantHerd(waits, false)
+	})
+}
+
 // Who waits to enter a compressed stream is not silent, though no block ends: the herd
 // has no members, and its laggard takes nothing.
 func TestWhoWaitsToEnterACompressedStreamGetsKeepAlives(t *testing.T) {

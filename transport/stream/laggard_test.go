@@ -46,7 +46,7 @@ func TestALaggardHasOneTurnAtATime(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		const bytes = 4 * turnBytes
+		const bytes = 8 * turnBytes
 		for range bytes / 1000 {
 			r.publish(0, 1000)
 		}

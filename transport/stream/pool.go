@@ -64,6 +64,7 @@ type Options struct {
 
 	appendSkipped func(wire.Format, []byte, uint64) []byte // tests make notices long
 	keepAlive     func(wire.Format) []byte
+	hardPressed   time.Duration // tests have the time that they need
 
 	// Log gets a line per consumer that is cut. Nil means none.
 	Log *zap.Logger
@@ -103,6 +104,9 @@ func (o *Options) setDefaults() {
 	}
 	if o.keepAlive == nil {
 		o.keepAlive = wire.Format.KeepAlive
+	}
+	if o.hardPressed == 0 {
+		o.hardPressed = hardPressed
 	}
 	if o.Log == nil {
 		o.Log = zap.NewNop()

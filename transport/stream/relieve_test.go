@@ -12,7 +12,7 @@ import (
 func TestConsumerThatReadsIsNotClosedForThoseThatStall(t *testing.T) {
 	eachEngine(t, func(t *testing.T, o Options) {
 		const rounds, stalled = 4, 12
-		o.Stall, o.LagBytes = time.Hour, 2<<20
+		o.Stall, o.hardPressed, o.LagBytes = time.Hour, time.Hour, 2<<20
 		r := newRig(t, spacious(1), o)
 		v := newViews(t, r.broker)
 		reads := r.join(joinOptions{buffer: 16 << 10})
