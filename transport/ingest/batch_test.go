@@ -83,6 +83,17 @@ func TestABatchBeyondTheRateIsToldWhenToComeAgain(t *testing.T) {
 	}
 }
 
+func TestEventsOfABatchOfWhichNoneMayComeInAreReceived(t *testing.T) {
+	t.Parallel()
+	players := limited(t, 0)
+	if status := newPost("/metrics", "1\n2\n3\n", ndjson).to(players.PostAny); status != 429 {
+		t.Errorf("a batch where nothing may come in is answered %d; want 429", status)
+	}
+	if n := players.received.Load(); n != 3 {
+		t.Errorf("%d events are received; want 3", n)
+	}
+}
+
 // A sender that has a rate of its own is told that this is the one.
 func TestABatchBeyondTheRateOfItsTokenSaysSo(t *testing.T) {
 	t.Parallel()

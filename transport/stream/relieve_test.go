@@ -34,6 +34,41 @@ func TestConsumerThatReadsIsNotClosedForThoseThatStall(t *testing.T) {
 	})
 }
 
+// For room for one who falls behind now, nobody is closed who gets on with what it has, or
+// fell behind in the same turn. The times are made up.
+func TestNobodyWhoMayBeWellIsClosedForAnother(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		took   time.Duration // bytes, last: so long after it had its piece
+		before uint64        // so many turns
+		stays  bool
+	}{
+		{"gets on", settles + 1, 1, true},
+		{"its kernel had room", settles, 1, false},
+		{"the same turn", 0, 0, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := newRig(t, spacious(1), Options{Loops: 1, KeepAlive: -1, Stall: time.Hour})
+			v := newViews(t, r.broker)
+			for _, query := range []string{"", "members=shard,producer,number,size,pad"} {
+				r.wantHerd(r.join(joinOptions{view: v.of(query), buffer: 16 << 10, stalled: true}), true)
+			}
+			r.publish(0, largeEvent)
+			r.wantLagging(2)
+			r.inLoop(func(l *loop) {
+				had, now := l.slots[0], l.slots[1]
+				had.lag.lent, had.lag.turn = time.Now().Add(time.Hour), l.turn-tt.before // not long ago
+				had.lag.progress = had.lag.lent.Add(tt.took)
+				l.keepMost = l.stats.kept.Load() - 1
+				l.relieve(now)
+				if (l.slots[0] != nil) != tt.stays || (l.slots[1] != nil) == tt.stays {
+					t.Errorf("there are who had a piece: %v, who got one: %v; want %v, %v", l.slots[0] != nil, l.slots[1] != nil, tt.stays, !tt.stays)
+				}
+			})
+		})
+	}
+}
+
 // Those go first that stall for long; who may be well goes the later the more it shares its
 // piece, the later the turn and the earlier in it that it fell behind.
 func TestKeepersGoInOrder(t *testing.T) {
