@@ -54,7 +54,7 @@ func (l *loop) sweepDelayed(now time.Time) (more bool) {
 func (l *loop) recall(g *group) {
 	for i, c := range g.ahead {
 		if c.lag != nil && c.lag.queued { // neither closed nor closed and reused
-			l.ready = append(l.ready, c)
+			l.queue(c)
 		}
 		g.ahead[i] = nil
 	}

@@ -8,22 +8,44 @@ import (
 
 func (l *loop) makeReady(c *consumer) {
 	if !c.lag.queued {
-		c.lag.queued = true
+		l.queue(c)
+	}
+}
+
+// queue puts c at the end of its queue. A turn in which each event is read for one consumer
+// alone can take a hundred times as long as one that only writes, so there are two.
+func (l *loop) queue(c *consumer) {
+	c.lag.queued = true
+	if h := c.herd; h.shape != nil || h.patient() {
+		l.reading = append(l.reading, c)
+	} else {
 		l.ready = append(l.ready, c)
 	}
 }
 
 // serveReady gives laggards whose socket may take bytes a turn, one after the
-// other and for about the given time. It reports whether there is more to do at
-// once: one of them has more to write, or had no turn.
+// other and for about the given time; first those for whom there is only to write, then
+// the others. It reports whether there is more to do at once: one of them has more to
+// write, or had no turn.
 func (l *loop) serveReady(now time.Time, atMost time.Duration) (more bool) {
+	if len(l.ready) > 0 {
+		more = l.serve(&l.ready, now, atMost)
+		now = time.Now()
+	}
+	if len(l.reading) > 0 {
+		more = l.serve(&l.reading, now, atMost) || more
+	}
+	return more
+}
+
+func (l *loop) serve(queue *[]*consumer, now time.Time, atMost time.Duration) (more bool) {
 	served := 0
-	for end := len(l.ready); served < end; served++ { // who has more queues up behind end
+	for end := len(*queue); served < end; served++ { // who has more queues up behind end
 		if served > 0 && time.Since(now) > atMost {
 			more = true
 			break
 		}
-		c := l.ready[served]
+		c := (*queue)[served]
 		if c.lag == nil || !c.lag.queued {
 			continue // closed
 		}
@@ -44,9 +66,10 @@ func (l *loop) serveReady(now time.Time, atMost time.Duration) (more bool) {
 			}
 		}
 	}
-	left := copy(l.ready, l.ready[served:])
-	clear(l.ready[left:]) // do not keep the closed ones
-	l.ready = l.ready[:left]
+	q := *queue
+	left := copy(q, q[served:])
+	clear(q[left:]) // do not keep the closed ones
+	*queue = q[:left]
 	return more
 }
 

@@ -54,7 +54,7 @@ func TestALaggardHasOneTurnAtATime(t *testing.T) {
 		r.inLoop(func(l *loop) {
 			r.serve(late, joinOptions{})
 			l.takeOrders()
-			c, turns := l.ready[0], 1
+			c, turns := l.reading[0], 1
 			for l.serveReady(time.Now(), patience) {
 				turns++
 			}

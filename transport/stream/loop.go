@@ -51,6 +51,7 @@ type loop struct {
 	slots     []*consumer // by slot; nil where free
 	free      []int32     // free slots
 	ready     []*consumer // laggards whose socket may take bytes, in order of their turns
+	reading   []*consumer // those of them for whom events have to be read
 	checked   time.Time   // when the clock last ticked
 	drainer   *drainer    // set while draining
 	stopped   bool
@@ -58,8 +59,12 @@ type loop struct {
 	pieces    map[pieceKey]*piece
 	keepMost  int64    // bytes of pieces
 	secret    [16]byte // of the keys of conflated views
-	over      uint64   // events passed over that are not in stats yet: some are taken back within a turn
-	peak      int64    // bytes of pieces and of conflated herds, since memory was given back
+	shaping   struct { // of the turn, in bytes
+		turn  uint64
+		bytes int
+	}
+	over uint64 // events passed over that are not in stats yet: some are taken back within a turn
+	peak int64  // bytes of pieces and of conflated herds, since memory was given back
 
 	// For one batch, or one notice.
 	batch   broker.Batch

@@ -213,7 +213,7 @@ func (l *loop) countBlock(h *herd, b *block, n uint64) {
 func (l *loop) enterWaiting(p *packer) {
 	for i, c := range p.waiting {
 		if c.slot >= 0 && c.lag != nil && c.lag.queued {
-			l.ready = append(l.ready, c)
+			l.queue(c)
 		}
 		p.waiting[i] = nil
 	}

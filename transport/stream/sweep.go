@@ -102,6 +102,10 @@ func (l *loop) deliver(h *herd, shard int, b *broker.Batch, picked []int32, now 
 	if len(h.members) == 0 {
 		return
 	}
+	if h.shape != nil && !l.mayShape(h, b, picked) {
+		l.setBack(h, shard, b, picked)
+		return
+	}
 	h.written = now
 	t := l.build(h, shard, b, picked, nil)
 	whole := 0
@@ -119,6 +123,41 @@ func (l *loop) deliver(h *herd, shard int, b *broker.Batch, picked []int32, now 
 	}
 	h.delivered += uint64(t.events)
 	l.stats.delivery(h.format.Kind, b, t, whole, l.broker.Tick(time.Now()))
+}
+
+// shapeBytes is how much a turn reads to shape events for herds, a herd's share
+// divided among its members. Beyond it those who want shapes are written one after the other in
+// turns of their own, so that many of them cannot hold up who takes events as they are.
+const shapeBytes = 4 << 20
+
+// mayShape reports whether there is still room in this turn to shape what a herd gets of
+// a batch, and takes it.
+func (l *loop) mayShape(h *herd, b *broker.Batch, picked []int32) bool {
+	bytes := 0
+	if h.sel == nil {
+		bytes = len(b.Bytes)
+	}
+	for _, i := range picked {
+		bytes += len(b.Event(int(i)))
+	}
+	if l.shaping.turn != l.turn {
+		l.shaping.turn, l.shaping.bytes = l.turn, 0
+	}
+	l.shaping.bytes += bytes / len(h.members)
+	return l.shaping.bytes <= shapeBytes
+}
+
+// setBack makes the members of a herd laggards that stand before a batch.
+func (l *loop) setBack(h *herd, shard int, b *broker.Batch, picked []int32) {
+	if h.sel != nil { // deliverSelected took them for some that take all
+		l.over -= uint64((b.Events - len(picked)) * len(h.members))
+	}
+	for k := len(h.members) - 1; k >= 0; k-- {
+		c := h.members[k]
+		l.makeLaggard(c, nil)
+		c.stand(shard, b.Cursor(0))
+		l.makeReady(c)
+	}
 }
 
 // tellSkipped writes the notice that comes before a batch to every member. A

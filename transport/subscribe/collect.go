@@ -26,8 +26,8 @@ func (c *Consumers) Collect(to metric.Emitter) {
 	for _, of := range []struct {
 		part string
 		n    int
-	}{{"equality", parts.Selects}, {"further", parts.Further}, {"general", parts.General}, {"members", parts.Shapes}, {"latest", parts.Latest}} {
-		to.Gauge("view_parts", "Different selections with an equality (and their further conditions) and without (general), members and latest, that consumers ask for or asked for lately.", float64(of.n), "part", of.part)
+	}{{"equality", parts.Selects}, {"further", parts.Further}, {"general", parts.General}, {"members", parts.Shapes}, {"conflated", parts.Conflated}} {
+		to.Gauge("view_parts", "Different selections with an equality (and their further conditions) and without (general), members, and conflated views, that consumers ask for or asked for lately.", float64(of.n), "part", of.part)
 	}
 	for _, why := range stream.Reasons() {
 		to.Counter("consumers_closed_total", "Streams closed, by reason.", p.Closed[why], "reason", why.String())

@@ -271,7 +271,7 @@ func TestNothingStaysOfWhatNobodyUses(t *testing.T) {
 		}
 	}
 	runtime.GC()
-	if n := r.InUse(); n.Selects > 41 || n.Shapes != 40 || n.Latest != 40 || n.General != 0 {
+	if n := r.InUse(); n.Selects > 41 || n.Shapes != 40 || n.Conflated != 40 || n.General != 0 {
 		t.Errorf("in use are %+v; want 40 each, and nothing general", n)
 	}
 	runtime.KeepAlive(kept)
@@ -322,6 +322,29 @@ func TestSelectionsThatAreTriedForEveryEventAreFewer(t *testing.T) {
 	}
 	if n := r.InUse(); n.General != 2 {
 		t.Errorf("in use are %+v; want 2 general ones", n)
+	}
+	runtime.KeepAlive(kept)
+}
+
+// What is conflated is read and held back for each view, whatever it selects.
+func TestConflatedViewsAreFewer(t *testing.T) {
+	b, r := newBroker(t), NewRegistry(Options{MaxGeneral: 2})
+	var kept []View
+	for _, query := range []string{"every=1s&latest=a", "every=2s&latest=a&where=c=1", "every=1s&latest=a"} {
+		v, _, err := r.Parse(b, args(query))
+		if err != nil {
+			t.Errorf("%s: %v", query, err)
+		}
+		kept = append(kept, v)
+	}
+	if kept[0] != kept[2] {
+		t.Error("equal conflated views are two")
+	}
+	if _, _, err := r.Parse(b, args("every=3s&latest=a&where=c=1")); !errors.Is(err, ErrTooMany) {
+		t.Errorf("a third conflated view: %v", err)
+	}
+	if _, _, err := r.Parse(b, args("where=c=2&members=a")); err != nil {
+		t.Errorf("one that is not conflated: %v", err)
 	}
 	runtime.KeepAlive(kept)
 }

@@ -13,15 +13,16 @@ import (
 // Options bounds what strangers can ask for. The zero value is what production
 // runs.
 type Options struct {
-	// MaxDistinct is how many different selections, and as many shapes and
-	// conflation members, consumers can have at a time. Each costs one to 50 KB here, and
+	// MaxDistinct is how many different selections, and as many shapes,
+	// consumers can have at a time. Each costs one to 50 KB here, and
 	// as much in every loop's [Matcher]. Zero means 4096.
 	MaxDistinct int
 
 	// MaxGeneral is how many of the selections can be without an equality: all
 	// conditions of those are evaluated for every event, some 20 ns each. The others can
 	// have as many conditions, besides one equality each, as so many selections can have:
-	// all events may fulfil that. Zero means 256.
+	// all events may fulfil that. As many views can be conflated: the events of those are
+	// read and held back for each. Zero means 256.
 	MaxGeneral int
 
 	// MaxConditions is how many where parameters a view can have. Zero means
@@ -68,12 +69,12 @@ var ErrTooMany = errors.New("too many different views are in use; try again late
 type Registry struct {
 	options Options
 
-	mu      sync.Mutex       // guards what follows
-	selects interned[Select] // with an equality
-	general interned[Select] // without
-	shapes  interned[Shape]
-	paths   interned[Path]
-	forced  time.Time // when a garbage collection was last
+	mu          sync.Mutex       // guards what follows
+	selects     interned[Select] // with an equality
+	general     interned[Select] // without
+	shapes      interned[Shape]
+	conflations interned[Path] // the members to be the latest of, by the whole view
+	forced      time.Time      // when a garbage collection was last
 }
 
 // NewRegistry returns an empty Registry.
@@ -85,9 +86,9 @@ func NewRegistry(o Options) *Registry {
 }
 
 // InUse is how many different things consumers ask for: selections with an
-// equality and without, shapes, and members to be the latest of. Further is the
+// equality and without, shapes, and conflated views. Further is the
 // conditions of the selections with an equality, besides that.
-type InUse struct{ Selects, Further, General, Shapes, Latest int }
+type InUse struct{ Selects, Further, General, Shapes, Conflated int }
 
 // InUse counts. Some that nobody uses any more count until the next garbage
 // collection.
@@ -95,7 +96,7 @@ func (r *Registry) InUse() InUse {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	selects := r.selects.sweep()
-	return InUse{selects, r.selects.loaded, r.general.sweep(), r.shapes.sweep(), r.paths.sweep()}
+	return InUse{selects, r.selects.loaded, r.general.sweep(), r.shapes.sweep(), r.conflations.sweep()}
 }
 
 // Intern replaces what the view points to by what equal views point to. From then on it
@@ -139,7 +140,7 @@ func (r *Registry) tryIntern(v View) (View, bool) {
 		v.Shape, ok = r.shapes.get(s.text, s, r.options.MaxDistinct)
 	}
 	if p := v.Pace.Latest; p != nil && ok {
-		v.Pace.Latest, ok = r.paths.get(p.text, p, r.options.MaxDistinct)
+		v.Pace.Latest, ok = r.conflations.get(v.Canonical(), p, r.options.MaxGeneral)
 	}
 	return v, ok
 }

@@ -39,7 +39,7 @@ func (c *Config) views(t *table) {
 	t.read("compress", "ask", "`who` gets a compressed stream: ask, who asks for it by encoding=gzip; auto, also who sends Accept-Encoding: gzip",
 		oneOf(func(text string) { c.Transport.CompressAuto = text == "auto" }, "ask", "auto"))
 	t.count(&o.MaxViews, "max-views", 1024, 1, 1<<16, "most different views that consumers have at once, besides the default on each wire (503 beyond)")
-	t.count(&v.MaxGeneral, "max-general-views", 256, 1, 1<<16, "most of them without an equality, which are tried for every event (503 beyond)")
+	t.count(&v.MaxGeneral, "max-general-views", 256, 1, 1<<16, "most of them without an equality, which are tried for every event, and as many conflated ones (503 beyond)")
 	t.count(&o.MaxCompressed, "max-compressed-views", 64, 1, 4096, "most of them that are compressed, 1 MiB each for every loop (503 beyond)")
 	t.count(&v.MaxConditions, "max-conditions", 16, 1, 64, "most conditions (where) of a view (400 beyond)")
 	t.count(&v.MaxMembers, "max-members", 32, 1, 64, "most paths that the members of a view list (400 beyond)")
