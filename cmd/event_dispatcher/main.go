@@ -11,7 +11,6 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
-	"runtime/debug"
 	"slices"
 	"sync"
 	"syscall"
@@ -92,16 +91,8 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 	if names := cfg.Lookalikes(os.Environ()); len(names) > 0 {
 		log.Warn("unknown environment variables", zap.Strings("variables", names))
 	}
-	if cfg.ProfileRate > 0 {
-		runtime.SetMutexProfileFraction(cfg.ProfileRate)
-		runtime.SetBlockProfileRate(cfg.ProfileRate)
-	}
-	if os.Getenv("GOGC") == "" {
-		// Most of the heap is the ring, which is no garbage, and the hot paths
-		// make none: collecting more often costs nothing, and the process stays
-		// within a quarter of what it needs instead of twice.
-		defer debug.SetGCPercent(debug.SetGCPercent(25))
-	}
+	process.Profile(cfg.ProfileRate)
+	defer process.CollectOften()()
 
 	if cfg.Streams.Loops == 0 {
 		cfg.Streams.Loops = min(stream.DefaultLoops(), config.MaxLoops)
@@ -111,13 +102,9 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("%w: -ring-bytes, -shards, -max-body, -loops do not fit together: %w", config.ErrUsage, err)
 	}
-	if os.Getenv("GOMAXPROCS") == "" {
-		// A loop that writes to many sockets keeps a processor busy without
-		// letting the scheduler look at the network: give ingest its own.
-		before := runtime.GOMAXPROCS(0)
-		runtime.GOMAXPROCS(before + cfg.Streams.Loops)
-		defer runtime.GOMAXPROCS(before)
-	}
+	// A loop that writes to many sockets keeps a processor busy without letting the
+	// scheduler look at the network: give ingest its own.
+	defer process.AddProcessors(cfg.Streams.Loops)()
 	cfg.Streams.Log, cfg.Streams.Elsewhere = log, cfg.Drain.Lead > 0
 	if descriptors > 0 {
 		cfg.Streams.Descriptors = descriptors - front.ReservedDescriptors
@@ -133,8 +120,9 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 	}
 	defer doors.Close()
 	cfg.Sockets.Loops = pool
+	limits := cfg.Limits(memory, descriptors)
 	if cfg.Check {
-		logLimits(log, cfg, b, memory, descriptors)
+		limits.Log(log, b.Shards())
 		_, err := fmt.Println("configuration OK")
 		return err
 	}
@@ -144,7 +132,7 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 	o.Version, o.Log, o.Descriptors = process.Version(), log, descriptors
 	o.Degraded = shared.degraded
 	o.Relay, o.Sessions, o.Screens, o.SessionStore = shared.relay, shared.sessions, shared.screens, shared.stats
-	o.Sources = []metric.Source{lines, limits(cfg, memory, descriptors)}
+	o.Sources = []metric.Source{lines, limits}
 	o.Gate, o.Certificate, o.AdminCertificate = doors.Gate, doors.Public, doors.Admin
 	srv := transport.New(b, pool, o)
 
@@ -172,14 +160,14 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 	if people {
 		w := process.Welcome{
 			Version: process.Version(), Public: public[0].Addr(), TLS: doors.Public != nil,
-			AdminTLS: doors.Admin != nil, ConsoleOff: cfg.Transport.ConsoleOff, Open: doors.Open(), Limits: limitsText(cfg),
+			AdminTLS: doors.Admin != nil, ConsoleOff: cfg.Transport.ConsoleOff, Open: doors.Open(), Limits: limits.String(),
 		}
 		if admin != nil {
 			w.Admin = admin.Addr()
 		}
 		_, _ = lines.Write([]byte(w.String())) // Lines never fail
 	} else {
-		logLimits(log, cfg, b, memory, descriptors)
+		limits.Log(log, b.Shards())
 		doors.Log(log, admin != nil)
 	}
 
@@ -311,51 +299,4 @@ func (s *sharing) drain(ctx context.Context, log *zap.Logger) {
 	if err := s.relay.Drain(ctx); err != nil {
 		log.Warn("accepted events were not sent to other instances", zap.Error(err))
 	}
-}
-
-// limits are what there may be at most, as metrics.
-func limits(cfg *config.Config, memory, descriptors int) process.Limits {
-	return process.Limits{
-		{Of: "consumers", Max: cfg.Streams.MaxConsumers},
-		{Of: "views", Max: cfg.Streams.MaxViews},
-		{Of: "general_views", Max: cfg.Transport.Views.MaxGeneral},
-		{Of: "compressed_views", Max: cfg.Streams.MaxCompressed},
-		{Of: "view_conditions", Max: cfg.Transport.Views.MaxConditions},
-		{Of: "view_members", Max: cfg.Transport.Views.MaxMembers},
-		{Of: "query_bytes", Max: cfg.Transport.Views.MaxQuery},
-		{Of: "connections", Max: cfg.Transport.MaxConnections},
-		{Of: "client_connections", Max: cfg.Transport.ClientConnections},
-		{Of: "session_sockets", Max: cfg.Sockets.MaxSockets},
-		{Of: "event_bytes", Max: cfg.Transport.MaxBody},
-		{Of: "ring_bytes", Max: cfg.Broker.Bytes},
-		{Of: "bodies_bytes", Max: cfg.Transport.BodiesBytes},
-		{Of: "lag_bytes", Max: cfg.Streams.LagBytes},
-		{Of: "session_queue_bytes", Max: cfg.Sockets.QueueBytes},
-		{Of: "session_stored_bytes", Max: cfg.Sessions.MaxBytes},
-		{Of: "session_absent_bytes", Max: cfg.Sessions.MaxAbsentBytes},
-		{Of: "session_leaving_users", Max: cfg.Service.MaxLeaving},
-		{Of: "memory_bytes", Max: memory},
-		{Of: "descriptors", Max: descriptors},
-	}
-}
-
-// limitsText is what a person wants to know of the caps.
-func limitsText(cfg *config.Config) string {
-	return fmt.Sprintf("%d consumers, %d connections, %d session sockets, %d MiB of events kept for slow consumers",
-		cfg.Streams.MaxConsumers, cfg.Transport.MaxConnections, cfg.Sockets.MaxSockets, cfg.Broker.Bytes>>20)
-}
-
-// logLimits says at start what the caps are.
-func logLimits(log *zap.Logger, cfg *config.Config, b *broker.Broker, memory, descriptors int) {
-	log.Info("limits",
-		zap.String("version", process.Version()),
-		zap.Int("max_consumers", cfg.Streams.MaxConsumers),
-		zap.Int("max_connections", cfg.Transport.MaxConnections),
-		zap.Int("max_sockets", cfg.Sockets.MaxSockets),
-		zap.Int("max_body", cfg.Transport.MaxBody),
-		zap.Int("ring_bytes", cfg.Broker.Bytes),
-		zap.Int("shards", b.Shards()),
-		zap.Int("loops", cfg.Streams.Loops),
-		zap.Int("memory", memory),
-		zap.Int("descriptors", descriptors))
 }

@@ -1,3 +1,3 @@
 // Package process is what the program has to do with the system that it runs on:
-// listeners, log lines, its version, the probe of a running instance.
+// listeners, log lines, processors and memory, its version, the probe of a running instance.
 package process

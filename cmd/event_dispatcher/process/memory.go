@@ -5,8 +5,6 @@ import (
 	"runtime/debug"
 
 	"github.com/KimMachineGun/automemlimit/memlimit"
-
-	"event-dispatcher/transport/metric"
 )
 
 // ObeyMemoryLimit has the collector of garbage keep the heap below nine tenths of the
@@ -21,20 +19,4 @@ func ObeyMemoryLimit() (limit int, err error) {
 		return int(n), err
 	}
 	return 0, err
-}
-
-// Limits are what the process may have at most, by what it is: for operators.
-type Limits []Limit
-
-// A Limit is one of them.
-type Limit struct {
-	Of  string
-	Max int // 0: none is known
-}
-
-// Collect implements [metric.Source].
-func (ls Limits) Collect(to metric.Emitter) {
-	for _, l := range ls {
-		to.Gauge("limit", "The most that there may be of something; 0 if there is no limit.", float64(l.Max), "of", l.Of)
-	}
 }
