@@ -452,10 +452,11 @@ func TestBatchesAreCounted(t *testing.T) {
 	gz := gzipped(t, "1\n2\nx\n")
 	s.send(request("POST", "/metrics", gz, ndjson, isGzip))
 	s.send(request("POST", "/metrics?batch=array", "[1]"))
+	s.send(request("POST", "/metrics?batch=array", "{}")) // no array is one event
 	s.send(request("POST", "/cmcd", "e=t,ts=1,sid=\"a\",sn=0,v=3\ne=t,ts=1,sid=\"a\",sn=0\ne=t,ts=1,sid=\"a\",sn=100"))
 	got := s.gather()
 	for name, want := range map[string]float64{
-		`events_received_total`:                     7,
+		`events_received_total`:                     8,
 		`batch_events_rejected_total{invalid_json}`: 1,
 		`compressed_bytes_total{gzip}`:              float64(len(gz)),
 		`inflated_bytes_total{gzip}`:                6,

@@ -276,32 +276,6 @@ func TestDrainDoesNotWaitForAStalledConsumerToTheEnd(t *testing.T) {
 	})
 }
 
-func TestStallLimitAtADrain(t *testing.T) {
-	t.Parallel()
-	const window = 10 * time.Second
-	begun := time.Now()
-	for _, tt := range []struct {
-		name           string
-		drains         bool
-		stall, elapsed time.Duration // since the ends began
-		want           time.Duration
-	}{
-		{"no drain", false, time.Hour, time.Hour, time.Hour},
-		{"in the silence", true, time.Hour, -time.Second, time.Hour},
-		{"ends are spread", true, time.Hour, window, time.Hour},
-		{"all were told to end", true, time.Hour, window + 1, drainStall},
-		{"a short limit", true, time.Second, window + 1, time.Second},
-	} {
-		l := &loop{pool: &Pool{options: Options{Stall: tt.stall}}}
-		if tt.drains {
-			l.drainer = &drainer{plan: drainPlan{window: window}, from: begun}
-		}
-		if got := l.stall(begun.Add(tt.elapsed)); got != tt.want {
-			t.Errorf("%s: a consumer may take nothing for %v; want %v", tt.name, got, tt.want)
-		}
-	}
-}
-
 // Who goes elsewhere comes back soon, others when the window is over; many take longer,
 // as far as the window has not spread them.
 func TestRetryAtADrain(t *testing.T) {

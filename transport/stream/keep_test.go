@@ -124,46 +124,6 @@ func TestConsumersThatStallInDifferentEventsAreBounded(t *testing.T) {
 	}
 }
 
-// Who takes nothing is cut the sooner where half of what may be kept is. The times are made
-// up.
-func TestWhoTakesNothingIsCutSoonerWhereMuchIsKept(t *testing.T) {
-	eachEngine(t, func(t *testing.T, o Options) {
-		o.Stall = time.Hour
-		r := newRig(t, spacious(1), o)
-		c := r.join(joinOptions{buffer: 16 << 10, stalled: true})
-		r.wantHerd(c, true)
-		r.publish(0, largeEvent)
-		r.wantHerd(c, false)
-		// is reports whether c is there after so long, where so many times as much may be kept.
-		is := func(quiet time.Duration, times int64) (is bool) {
-			r.inLoop(func(l *loop) {
-				c, now := l.slots[0], time.Now()
-				if c == nil {
-					return
-				}
-				c.lag.progress, c.lag.queued, c.lag.backlog = now, false, l.sockets.backlog(c)
-				l.keepMost = times * l.stats.kept.Load()
-				l.cutStalled(now.Add(quiet))
-				is = l.slots[0] != nil
-			})
-			return is
-		}
-		if !is(hardPressed, 3) {
-			t.Fatalf("cut after %v where a third of what may be kept is; want it there for %v", hardPressed, o.Stall)
-		}
-		if !is(hardPressed-time.Second, 1) {
-			t.Fatalf("cut before %v", hardPressed)
-		}
-		eventually(t, func() string { // its peer may acknowledge a last byte meanwhile
-			if is(hardPressed, 1) {
-				return fmt.Sprintf("there after %v in which it took nothing, where much is kept", hardPressed)
-			}
-			return ""
-		})
-		r.wantClosed(ReasonStalled, 1)
-	})
-}
-
 // A laggard is skipped events for which there is no room, and told.
 func TestLaggardIsToldOfEventsForWhichThereIsNoRoom(t *testing.T) {
 	eachEngine(t, func(t *testing.T, o Options) {

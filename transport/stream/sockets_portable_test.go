@@ -16,6 +16,8 @@ func TestBacklogIsWhatIsStillToBeWritten(t *testing.T) {
 	o.setDefaults()
 	s := newPortableSockets(&o, newCounters())
 	near, far := net.Pipe() // takes nothing that is not read
+	defer s.close()
+	defer near.Close()
 	c := &consumer{conn: far}
 	if err := s.take(c); err != nil {
 		t.Fatal(err)
@@ -35,6 +37,4 @@ func TestBacklogIsWhatIsStillToBeWritten(t *testing.T) {
 			io.CopyN(io.Discard, near, partBytes)
 		}
 	}
-	near.Close()
-	s.close()
 }
