@@ -5,7 +5,7 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZTIME   ?= 10s
 PLATFORMS   = linux/amd64 linux/arm64 darwin/arm64 windows/amd64
 
-.PHONY: help run build test needs unit race e2e lint cross fuzz faults soak bench bench-quick clean
+.PHONY: help run build package test needs unit race e2e lint cross fuzz faults soak bench bench-quick clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /	/' | expand -t 14
@@ -15,6 +15,11 @@ run: ## run the dispatcher on :3569
 
 build: ## build ./event_dispatcher
 	CGO_ENABLED=0 $(GO) build -trimpath -o event_dispatcher ./cmd/event_dispatcher
+
+VERSION ?= 0.0.0
+
+package: ## packages for Debian and RPM, bills of materials and checksums of VERSION, in dist/
+	@GO="$(GO)" sh scripts/package.sh $(VERSION)
 
 # Under CI a test fails that does not find what it needs; elsewhere it is skipped.
 test: export CI = 1
@@ -64,4 +69,4 @@ bench-quick: ## a look at the numbers in 90 seconds
 	cd bench && $(GO) run ./run -quick
 
 clean: ## remove what was built
-	rm -rf event_dispatcher bench/bin
+	rm -rf event_dispatcher dist bench/bin

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs what the tests run besides Go: a real Redis, NATS and Prometheus, real proxies,
-# a real browser, Node.js, Python, Java and curl. Says what it installs; fails if it cannot. With -check it installs
+# a real browser, Node.js, Python, Java, curl and rpm. Says what it installs; fails if it cannot. With -check it installs
 # nothing, and says which tests were not run for want of what.
 set -eu
 
@@ -37,6 +37,7 @@ need nginx nginx "tests behind nginx"
 need haproxy haproxy "tests behind haproxy"
 need promtool prometheus "tests of alerts and of the dashboard"
 need systemd-analyze systemd "tests of the systemd units"
+need rpm rpm "the test of the RPM package"
 need ip iproute2 "the test of peers that vanish"
 [ -z "$missing" ] && exit 0
 if [ "$check" = "-check" ]; then
