@@ -10,7 +10,7 @@ import (
 // A backlog is what waits for a socket: of the replay, live events, and control frames.
 // The socket's lock guards it.
 type backlog struct {
-	// Fixed after enterLocked.
+	// Fixed after enter.
 	counters *counters // the hub's
 	user     *user
 
@@ -39,9 +39,10 @@ func (l *backlog) skip(n int) {
 func (l *backlog) start(r *replay, now time.Time) {
 	l.replayed.share = share{r, l.leftOut(r, now)}
 	l.replayed.next = l.replayed.from(0, l.user.name)
-	waiting := l.queue.frames
+	waiting := l.queue
 	l.queue = queue{}
-	for _, f := range waiting {
+	for waiting.frames != nil {
+		f := waiting.take()
 		if l.due(f, now) {
 			l.skip(l.queue.put(f))
 		}
@@ -51,19 +52,18 @@ func (l *backlog) start(r *replay, now time.Time) {
 }
 
 // leftOut is what the socket gets as live events, or got lately.
-func (l *backlog) leftOut(r *replay, now time.Time) map[int32]struct{} {
-	out := map[int32]struct{}{}
-	if got := l.user.lately.all(now); len(got) > 0 && r != nil {
-		for i, e := range r.events {
-			if got[e.hash] && e.isFor(l.user.name) {
-				out[int32(i)] = struct{}{}
+func (l *backlog) leftOut(r *replay, now time.Time) spans {
+	out := l.user.lately.of(r, now)
+	for _, p := range out {
+		for _, f := range r.events[p.first:p.end] {
+			if f.isFor(l.user.name) {
 				l.counters.guarded.Add(1)
 			}
 		}
 	}
 	for _, f := range l.queue.frames {
 		if i, ok := r.find(f.slot); ok && r.events[i].id == f.id {
-			out[i] = struct{}{}
+			out.put(span{first: i, end: i + 1})
 		}
 	}
 	return out

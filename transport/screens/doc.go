@@ -58,7 +58,9 @@
 //     nothing more to write clears it, under that lock.
 //  2. A frame's bytes are never modified.
 //  3. The close frame is the last frame: after closed nothing is taken to be written.
-//  4. Locks are taken in the order hub, room, socket, then lately, budget or outbox;
-//     nobody calls the store, the relay or the network with one of them held.
+//  4. Locks are taken in the order room, socket, then lately, budget or outbox; the hub's is
+//     let go before a room's is taken, so that no practice waits for another one, and no
+//     user's lately is waited for with a room. Nobody calls the store, the relay or the
+//     network with one of them held.
 //  5. A socket that the sessions were told of is told to have left once.
 package screens

@@ -98,9 +98,11 @@ type Hub struct {
 	readings session.Sharing[string, *replay] // by practice, folded
 	reader   chan struct{}                    // full while a store is read for a replay
 
-	mu       sync.RWMutex     // guards what follows
+	mu       sync.RWMutex     // guards what follows; no room is locked with it
 	rooms    map[string]*room // by practice, folded
 	draining bool
+
+	entering sync.WaitGroup // sockets that are let in, and not in their room yet
 
 	boxes    [8]outbox
 	turn     atomic.Uint64 // picks the outbox of the next socket
@@ -181,13 +183,23 @@ func (t Ticket) Serve(conn net.Conn, early []byte) {
 // enter has the socket get what is published from here on, unless the hub drains.
 func (h *Hub) enter(s *socket, t Ticket) bool {
 	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.draining {
+	draining := h.draining
+	if !draining {
+		h.entering.Add(1)
+		h.present.Add(1)
+	}
+	h.mu.Unlock()
+	if draining {
 		return false
 	}
-	h.enterLocked(s, t.practice, t.user)
-	h.present.Add(1)
-	return true
+	defer h.entering.Done()
+	for {
+		r := h.roomOf(t.practice)
+		if r.enter(s, t.practice, t.user) {
+			return true
+		}
+		h.remove(r, h.fold(t.practice))
+	}
 }
 
 // opening answers the handshake, has the replay go out, and then the peer be read.
@@ -262,6 +274,7 @@ func (h *Hub) Drain(ctx context.Context, window time.Duration) {
 	h.draining = true
 	h.mu.Unlock()
 	h.sessions.Keep()
+	h.entering.Wait() // so that none is missing
 	list := h.list()
 	for i, s := range list {
 		s.end(wire.CodeGoingAway, "shutting down", websocket.ReasonDrained)

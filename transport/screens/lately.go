@@ -1,16 +1,18 @@
 package screens
 
 import (
+	"cmp"
 	"hash/maphash"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
 const (
 	// guardWindow is for how long an event is not replayed to a user that got it.
 	guardWindow = 3 * time.Second
-	// maxLately is how many events of a user are remembered at most; never less
+	// maxLately is how many live events of a user are remembered at most; never less
 	// than half of it are, if there were as many.
 	maxLately = 4096
 )
@@ -18,17 +20,16 @@ const (
 // lately is which stored events were written to a user's sockets in the last
 // guardWindow. It is the loop guard: the known browser client opens a new socket
 // whenever it gets an event, and would get that event again for ever.
+//
+// What was replayed is remembered as places in the replay that the user's latest socket
+// began with: once, however many sockets it was written to.
 type lately struct {
-	mu     sync.Mutex
-	events []written // oldest first; nil if there are none
-	parts  []part    // oldest first; nil if there are none
-}
+	some atomic.Bool // anything is remembered; set and cleared with mu
 
-// A part is what was written of a replay at a time.
-type part struct {
-	share
-	first, end int32         // of its indexes
-	at         time.Duration // since epoch
+	mu       sync.Mutex // guards what follows
+	events   []written  // oldest first; nil if there are none
+	replay   *replay    // nil: there are no spans
+	replayed spans      // of it
 }
 
 // written is 16 bytes for an event that was written.
@@ -52,68 +53,102 @@ func (l *lately) add(now time.Time, frames []*frame) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, f := range frames {
-		if f.slot == (slot{}) {
-			continue
+		if f.slot != (slot{}) {
+			l.noteLocked(f, now.Sub(epoch))
 		}
-		if len(l.events) == maxLately {
-			l.events = l.events[:copy(l.events, l.events[maxLately/2:])]
-		}
-		l.events = append(l.events, written{f.hash, now.Sub(epoch)})
 	}
+}
+
+// noteLocked remembers an event by its hash.
+func (l *lately) noteLocked(f *frame, at time.Duration) {
+	if len(l.events) == maxLately {
+		l.events = l.events[:copy(l.events, l.events[maxLately/2:])]
+	}
+	l.events = append(l.events, written{f.hash, at})
+	l.some.Store(true)
 }
 
 // addShare notes the events of a share from index first to before end.
 func (l *lately) addShare(now time.Time, s share, first, end int32) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if len(l.parts) == maxLately {
-		l.parts = slices.Delete(l.parts, 0, maxLately/2)
+	if l.replay == nil {
+		l.replay = s.replay
 	}
-	l.parts = append(l.parts, part{s, first, end, now.Sub(epoch)})
+	s.without.gaps(first, end, func(first, end int32) { l.putLocked(s.replay, span{first, end, now.Sub(epoch)}) })
 }
 
-// all is the events, to look one up by its hash.
-func (l *lately) all(now time.Time) map[eventHash]bool {
+// putLocked remembers a span of a replay.
+func (l *lately) putLocked(r *replay, p span) {
+	l.some.Store(true)
+	if r == l.replay {
+		l.replayed.put(p)
+		return
+	}
+	for _, f := range r.events[p.first:p.end] {
+		if i, found := l.replay.find(f.slot); found && l.replay.events[i].id == f.id {
+			l.replayed.put(span{i, i + 1, p.at})
+		} else {
+			l.noteLocked(f, p.at)
+		}
+	}
+}
+
+// of is which events of a replay were written lately. What is replayed from now on is
+// remembered as its, too.
+func (l *lately) of(r *replay, now time.Time) (found spans) {
+	if r == nil || !l.some.Load() {
+		return nil
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	found := map[eventHash]bool{}
-	for _, w := range l.events[expired(l.events, now):] {
-		found[w.hash] = true
+	l.expireLocked(now)
+	if before, spans := l.replay, l.replayed; before != r {
+		l.replay, l.replayed = r, nil
+		for _, p := range spans {
+			l.putLocked(before, p)
+		}
+		slices.SortStableFunc(l.events, func(a, b written) int { return cmp.Compare(a.at, b.at) })
 	}
-	for _, p := range l.parts[expired(l.parts, now):] {
-		for i := p.first; i < p.end; i++ {
-			if _, out := p.without[i]; !out {
-				found[p.events[i].hash] = true
-			}
+	for _, p := range l.replayed {
+		found.put(span{first: p.first, end: p.end})
+	}
+	if len(l.events) == 0 {
+		return found
+	}
+	hashes := make(map[eventHash]struct{}, len(l.events))
+	for _, w := range l.events {
+		hashes[w.hash] = struct{}{}
+	}
+	for i, f := range r.events {
+		if _, ok := hashes[f.hash]; ok {
+			found.put(span{first: int32(i), end: int32(i) + 1})
 		}
 	}
 	return found
 }
 
-// forget drops what is not lately, and reports whether nothing is left.
-func (l *lately) forget(now time.Time) bool {
+// forget drops what is not lately.
+func (l *lately) forget(now time.Time) {
+	if !l.some.Load() {
+		return
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.events, l.parts = unexpired(l.events, now), unexpired(l.parts, now)
-	return l.events == nil && l.parts == nil
+	l.expireLocked(now)
+	l.some.Store(l.events != nil || l.replayed != nil)
 }
 
-func (w written) when() time.Duration { return w.at }
-func (p part) when() time.Duration    { return p.at }
-
-// expired is how many of list are not lately any more.
-func expired[T interface{ when() time.Duration }](list []T, now time.Time) (n int) {
-	for n < len(list) && now.Sub(epoch)-list[n].when() >= guardWindow {
-		n++
+// expireLocked drops what is not lately. Nil is left of an empty array, since one that was
+// large stays large.
+func (l *lately) expireLocked(now time.Time) {
+	old := now.Sub(epoch) - guardWindow
+	l.events = slices.DeleteFunc(l.events, func(w written) bool { return w.at <= old })
+	l.replayed = slices.DeleteFunc(l.replayed, func(p span) bool { return p.at <= old })
+	if len(l.events) == 0 {
+		l.events = nil
 	}
-	return n
-}
-
-// unexpired is the others: nil if there are none, since an array that was large
-// stays large.
-func unexpired[T interface{ when() time.Duration }](list []T, now time.Time) []T {
-	if n := expired(list, now); n < len(list) {
-		return slices.Delete(list, 0, n)
+	if len(l.replayed) == 0 {
+		l.replay, l.replayed = nil, nil
 	}
-	return nil
 }

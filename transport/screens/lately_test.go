@@ -2,6 +2,7 @@ package screens
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -19,7 +20,7 @@ func TestLatelyIsBoundedAndKeepsTheNewest(t *testing.T) {
 	if cap(l.events) > 2*maxLately {
 		t.Errorf("room for %d events after %d; want %d at most", cap(l.events), events, 2*maxLately)
 	}
-	got := l.all(now)
+	got := hashes(l.events)
 	for n := events - maxLately/2; n < events; n++ {
 		if !got[hashOf(fmt.Sprint(n))] {
 			t.Fatalf("event %d of %d is forgotten", n, events)
@@ -27,14 +28,88 @@ func TestLatelyIsBoundedAndKeepsTheNewest(t *testing.T) {
 	}
 	later := now.Add(guardWindow / 2)
 	l.add(later, noted("later"))
-	if got := l.all(now.Add(guardWindow)); len(got) != 1 || !got[hashOf("later")] {
+	l.forget(now.Add(guardWindow))
+	if got := hashes(l.events); len(got) != 1 || !got[hashOf("later")] || !l.some.Load() {
 		t.Errorf("after the window %d events are left; want the later one", len(got))
 	}
-	if l.forget(now.Add(guardWindow)) {
-		t.Error("forget() = true with an event left")
+	if l.forget(later.Add(guardWindow)); l.events != nil || l.some.Load() {
+		t.Error("something is left after the window of all")
 	}
-	if !l.forget(later.Add(guardWindow)) || l.events != nil {
-		t.Error("forget() = false after the window of all")
+}
+
+func hashes(events []written) map[eventHash]bool {
+	found := map[eventHash]bool{}
+	for _, w := range events {
+		found[w.hash] = true
+	}
+	return found
+}
+
+// A user who opens many sockets at once gets the replay in each. It is remembered once.
+func TestAReplayIsRememberedOnceHoweverOftenItIsWritten(t *testing.T) {
+	t.Parallel()
+	const events, sockets, part = 2000, 16, 25
+	b := &budget{limit: 1 << 30}
+	var stored []session.Event
+	for n := range events {
+		stored = append(stored, update(fmt.Sprint("u", n), fmt.Sprint(n)))
+	}
+	r := b.newReplay(stored, nil)
+	u := &user{}
+	now := time.Now()
+	for range sockets {
+		for first := int32(0); first < events; first += part {
+			u.lately.addShare(now, share{replay: r}, first, first+part)
+			now = now.Add(time.Microsecond)
+		}
+	}
+	if n := len(u.lately.replayed); n > events/part || len(u.lately.events) > 0 {
+		t.Errorf("%d spans and %d events are remembered after %d sockets; want %d and none, as after one", n, len(u.lately.events), sockets, events/part)
+	}
+	if got := u.lately.of(r, now); len(got) != 1 || got[0] != (span{first: 0, end: events}) {
+		t.Errorf("of() = %v; want all of the replay in one span", got)
+	}
+}
+
+// The practice changes between the openings of a user: whichever replay an event was
+// written from, it is not replayed again within the window, and is thereafter.
+func TestWhatWasReplayedIsRememberedInLaterReplays(t *testing.T) {
+	t.Parallel()
+	b := &budget{limit: 1 << 20}
+	first := b.newReplay([]session.Event{update("a", "1"), update("b", "2"), update("c", "3"), update("d", "4")}, nil)
+	without := b.newReplay([]session.Event{update("c", "3"), update("d", "5")}, first)
+	again := b.newReplay([]session.Event{update("b", "2"), update("a", "1"), update("c", "3"), update("d", "5")}, without)
+	ids := func(r *replay, in spans) (ids []string) {
+		for i, f := range r.events {
+			if in.has(int32(i)) {
+				ids = append(ids, f.id)
+			}
+		}
+		return ids
+	}
+	var l lately
+	now := time.Now()
+	second := now.Add(time.Second)
+	l.addShare(now, share{first, spans{{first: 2, end: 3}}}, 0, 4)
+	if got := ids(without, l.of(without, now)); got != nil {
+		t.Errorf("of() = %v; want nothing: c was left out, and d has another event", got)
+	}
+	l.addShare(second, share{first, spans{{first: 3, end: 4}}}, 2, 4) // a slower socket of the first replay
+	if got, want := ids(without, l.of(without, second)), []string{"3"}; !slices.Equal(got, want) {
+		t.Errorf("of() = %v; want %v", got, want)
+	}
+	l.add(second, []*frame{without.events[1]}) // live
+	for _, tt := range []struct {
+		at   time.Time
+		want []string
+	}{
+		{second, []string{"2", "1", "3", "5"}},
+		{now.Add(guardWindow), []string{"3", "5"}},
+		{second.Add(guardWindow), nil},
+	} {
+		if got := ids(again, l.of(again, tt.at)); !slices.Equal(got, tt.want) {
+			t.Errorf("of() after %v = %v; want %v", tt.at.Sub(now), got, tt.want)
+		}
 	}
 }
 
@@ -55,7 +130,9 @@ func TestOnlyStoredEventsAreRemembered(t *testing.T) {
 	s.want("0", "1", "2", "3", "4", "stored")
 	h.eventually("counted", func() bool { return h.Stats().Delivered == 6 })
 	u := h.list()[0].user
-	if got := u.lately.all(time.Now()); len(got) > 1 || len(got) == 1 && !got[hashOf(stored.ID)] {
+	u.lately.mu.Lock()
+	defer u.lately.mu.Unlock()
+	if got := hashes(u.lately.events); len(got) > 1 || len(got) == 1 && !got[hashOf(stored.ID)] {
 		t.Errorf("%d events are remembered; want the stored one", len(got))
 	}
 }

@@ -111,13 +111,12 @@ func (a slot) compare(b slot) int {
 // A share is a socket's part in a replay: all but what is left out.
 type share struct {
 	*replay
-	without map[int32]struct{} // not modified after begin
+	without spans // not modified after begin
 }
 
 // has reports whether the event is in the share of a user.
 func (r share) has(index int32, user string) bool {
-	_, out := r.without[index]
-	return !out && r.events[index].isFor(user)
+	return !r.without.has(index) && r.events[index].isFor(user)
 }
 
 // from is the first index that is in the share, from i on.

@@ -50,7 +50,7 @@ func TestReplayIsEncodedAsItIsRead(t *testing.T) {
 	if string(all) != string(want) {
 		t.Errorf("replay is %d bytes, not the %d of its events in order", len(all), len(want))
 	}
-	if !s.user.lately.all(s.opened)[hashOf("39")] {
+	if !s.user.lately.replayed.has(39) {
 		t.Error("the last event is not noted as written")
 	}
 	if now := h.budget.held.Load(); now != held {

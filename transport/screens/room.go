@@ -1,6 +1,7 @@
 package screens
 
 import (
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -17,12 +18,13 @@ type room struct {
 	users    map[string]*user
 	latest   *replay // nil, or with the room's reference
 	latestAt time.Time
+	gone     bool // out of the hub: nobody enters any more
 }
 
 // A user is one user in one practice: its sockets at this instance, and what it
 // got lately. It outlives its sockets for as long as that matters.
 type user struct {
-	// Fixed after enterLocked.
+	// Fixed after enter.
 	practice, name string
 	room           *room
 
@@ -38,15 +40,20 @@ func (h *Hub) room(practice string) *room {
 	return h.rooms[practice]
 }
 
-// all is the rooms.
-func (h *Hub) all() []*room {
+// all is the rooms, by practice, folded.
+func (h *Hub) all() map[string]*room {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
-	all := make([]*room, 0, len(h.rooms))
-	for _, r := range h.rooms {
-		all = append(all, r)
+	return maps.Clone(h.rooms)
+}
+
+// remove takes a room out that is gone.
+func (h *Hub) remove(r *room, practice string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.rooms[practice] == r {
+		delete(h.rooms, practice)
 	}
-	return all
 }
 
 // Deliver shows an event to the sockets that it is for. Those of a practice get all
@@ -78,17 +85,27 @@ func (u *user) push(f *frame) {
 	}
 }
 
-// enterLocked makes s a socket of the user. With the hub locked, so that no room goes
-// while somebody enters it.
-func (h *Hub) enterLocked(s *socket, practice, name string) {
+// roomOf is a practice's room, a new one if there is none. It may go at any moment while
+// nobody is there.
+func (h *Hub) roomOf(practice string) *room {
 	folded := h.fold(practice)
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	r := h.rooms[folded]
 	if r == nil {
 		r = &room{users: map[string]*user{}}
 		h.rooms[folded] = r
 	}
+	return r
+}
+
+// enter makes s a socket of the user, unless the room is gone.
+func (r *room) enter(s *socket, practice, name string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.gone {
+		return false
+	}
 	u := r.users[name]
 	if u == nil {
 		u = &user{practice: practice, name: name, room: r}
@@ -96,6 +113,7 @@ func (h *Hub) enterLocked(s *socket, practice, name string) {
 	}
 	u.sockets = append(u.sockets, s)
 	s.user = u
+	return true
 }
 
 // socketBytes is what a socket leaves behind, about: its queue, and a goroutine if it was
@@ -128,43 +146,50 @@ func (h *Hub) exit(s *socket, why websocket.Reason, joined bool) {
 // rooms. It lists the sockets.
 func (h *Hub) tidy(now time.Time) []*socket {
 	list := make([]*socket, 0, h.sockets.Load())
-	empty := false
-	for _, r := range h.all() {
-		some, none := r.tidy(now)
+	for practice, r := range h.all() {
+		some, gone := r.tidy(now)
 		list = append(list, some...)
-		empty = empty || none
-	}
-	if empty {
-		h.mu.Lock()
-		defer h.mu.Unlock()
-		for practice, r := range h.rooms {
-			r.mu.Lock()
-			if r.emptyLocked() {
-				delete(h.rooms, practice)
-			}
-			r.mu.Unlock()
+		if gone {
+			h.remove(r, practice)
 		}
 	}
 	return list
 }
 
-func (r *room) emptyLocked() bool { return len(r.users) == 0 && r.latest == nil }
+// tidy takes no user's lock with the room's: what a user got may take a while to look
+// through.
+func (r *room) tidy(now time.Time) (list []*socket, gone bool) {
+	for _, u := range r.tidyReplay(now) {
+		u.lately.forget(now)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for name, u := range r.users {
+		if len(u.sockets) == 0 && !u.lately.some.Load() {
+			delete(r.users, name)
+			continue
+		}
+		list = append(list, u.sockets...)
+	}
+	r.gone = len(r.users) == 0 && r.latest == nil
+	return list, r.gone
+}
 
-func (r *room) tidy(now time.Time) (list []*socket, empty bool) {
+// tidyReplay forgets the replay if nobody asked for it lately. It lists the users who got
+// something.
+func (r *room) tidyReplay(now time.Time) (got []*user) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.latest != nil && now.Sub(r.latestAt) > session.OnItsWay {
 		r.latest.release()
 		r.latest = nil
 	}
-	for name, u := range r.users {
-		if u.lately.forget(now) && len(u.sockets) == 0 {
-			delete(r.users, name)
-			continue
+	for _, u := range r.users {
+		if u.lately.some.Load() {
+			got = append(got, u)
 		}
-		list = append(list, u.sockets...)
 	}
-	return list, r.emptyLocked()
+	return got
 }
 
 // list is all sockets.

@@ -10,7 +10,7 @@ import (
 // A writer is the outgoing half of a socket. One of the loops writes; a goroutine goes on
 // where the connection does not take its bytes at once.
 type writer struct {
-	// Fixed after enterLocked.
+	// Fixed after enter.
 	hub    *Hub
 	conn   net.Conn
 	raw    syscall.RawConn // nil: it has no descriptor
