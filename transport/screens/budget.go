@@ -2,6 +2,7 @@ package screens
 
 import (
 	"hash/maphash"
+	"math"
 	"sync"
 	"sync/atomic"
 
@@ -14,13 +15,19 @@ import (
 // waits for them: so those who read keep what they need, and those who do not lose
 // first. A socket that reaches a frame that was given up skips it, and counts it.
 //
+// A frame is in the budget once, but what each socket has to remember that it waits for the
+// frame is in it, too: many sockets make the places of a small frame larger than the frame.
+// A socket drops its places of frames that are given up with its next event, or when the
+// clock comes by.
+//
 // A frame that is being written cannot be given up: half of it may be on the connection.
-// So only a part of the budget may be in that state. A socket that wants to begin then
+// Only the places of those who have not begun can; they skip it. So only a part of the
+// budget may be in that state. A socket that wants to begin then
 // waits until another one is done; and while somebody waits, a writer that makes no
 // progress is given little time, see writer.arm.
 type budget struct {
 	limit   int64
-	held    atomic.Int64 // bytes of frames that are not given up
+	held    atomic.Int64 // bytes of frames that are not given up, and of their places
 	writing atomic.Int64 // of those, bytes of frames that are being written
 
 	mu          sync.Mutex // guards what follows
@@ -44,14 +51,19 @@ type frame struct {
 	budget *budget
 
 	refs    atomic.Int32 // queues and replays it is in, and its maker
+	places  atomic.Int32 // bytes that queues take for it; below zero once it is given up
 	writers atomic.Int32 // givenUp, or sockets that write it
 	bytes   []byte       // until it is given up; for those who write it
 
 	older, newer *frame // guarded by the budget
 }
 
-// givenUp is the number of writers of a frame that is given up.
+// givenUp is the number of writers of a frame whose bytes are given up.
 const givenUp = -1
+
+// noPlaces is the bytes of the places of a frame that is given up. It stays below zero
+// when places are dropped that were not counted any more.
+const noPlaces = math.MinInt32 / 2
 
 // A slot is what a stored event is the latest of, within its practice.
 type slot struct{ source, action string }
@@ -82,14 +94,43 @@ func (b *budget) newFrame(e session.Event) *frame {
 		b.first = f
 	}
 	b.last = f
+	b.relieveLocked()
+	return f
+}
+
+// relieveLocked gives up the oldest frames that are over the budget. Of those that are
+// being written only the places are.
+func (b *budget) relieveLocked() {
 	for oldest := b.first; oldest != nil && b.held.Load() > b.limit; {
 		newer := oldest.newer
 		if oldest.writers.CompareAndSwap(0, givenUp) {
 			b.removeLocked(oldest)
+		} else {
+			b.giveUpLocked(oldest)
 		}
 		oldest = newer
 	}
-	return f
+}
+
+// giveUpLocked has those who wait for a frame skip it.
+func (b *budget) giveUpLocked(f *frame) {
+	if !f.lost() {
+		b.held.Add(-int64(f.places.Swap(noPlaces)))
+	}
+}
+
+// place counts the bytes of a place that waits for the frame; those of one that is dropped
+// are negative.
+func (f *frame) place(bytes int32) {
+	if f.places.Add(bytes) < 0 {
+		return // not counted any more
+	}
+	b := f.budget
+	if b.held.Add(int64(bytes)) > b.limit && bytes > 0 {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.relieveLocked()
+	}
 }
 
 // removeLocked takes a frame that nobody writes out of the budget.
@@ -105,12 +146,20 @@ func (b *budget) removeLocked(f *frame) {
 		b.last = f.older
 	}
 	f.older, f.newer, f.bytes = nil, nil, nil
+	b.giveUpLocked(f)
 	b.held.Add(-f.size)
 }
 
 // release gives a reference back.
 func (f *frame) release() {
-	if f.refs.Add(-1) > 0 || !f.writers.CompareAndSwap(0, givenUp) {
+	if f.refs.Add(-1) == 0 {
+		f.drop()
+	}
+}
+
+// drop takes the frame out of the budget, unless somebody writes it.
+func (f *frame) drop() {
+	if !f.writers.CompareAndSwap(0, givenUp) {
 		return
 	}
 	f.budget.mu.Lock()
@@ -122,7 +171,7 @@ func (f *frame) release() {
 func (f *frame) isFor(user string) bool { return f.target == "" || f.target == user }
 
 // lost reports whether the frame is given up.
-func (f *frame) lost() bool { return f.writers.Load() == givenUp }
+func (f *frame) lost() bool { return f.places.Load() < 0 }
 
 // Answers of begin.
 const (
@@ -135,7 +184,7 @@ const (
 func (f *frame) begin() int {
 	for {
 		switch n := f.writers.Load(); {
-		case n == givenUp:
+		case n == givenUp || f.lost():
 			return gone
 		case n > 0:
 			if f.writers.CompareAndSwap(n, n+1) {
@@ -170,6 +219,9 @@ func (f *frame) done() {
 	}
 	b := f.budget
 	b.writing.Add(-f.size)
+	if f.lost() {
+		f.drop()
+	}
 	b.mu.Lock()
 	waiting := b.waiting
 	b.waiting = nil

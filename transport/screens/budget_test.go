@@ -17,9 +17,64 @@ func TestOverTheBudgetTheOldestFramesAreGivenUp(t *testing.T) {
 	for _, data := range []string{"a", "b", "c", "d"} {
 		give(s, session.Event{Data: data})
 	}
-	if got := queued(s); got != "c d" || s.skipped != 2 || h.budget.held.Load() != s.queue.bytes {
-		t.Errorf("waiting %q, skipped %d, held %d of %d bytes; want c d, 2, the same", got, s.skipped, h.budget.held.Load(), s.queue.bytes)
+	if got := queued(s); got != "c d" || s.skipped != 2 || h.budget.held.Load() != s.queue.bytes+2*placeBytes {
+		t.Errorf("waiting %q, skipped %d, held %d bytes; want c d, 2, %d and two places", got, s.skipped, h.budget.held.Load(), s.queue.bytes)
 	}
+}
+
+// Many sockets wait for small events: what each remembers of them is more than they are.
+func TestPlacesInQueuesStayWithinTheBudget(t *testing.T) {
+	const sockets, events, budget = 1000, 1000, 1 << 20
+	h := newHub(t, HubOptions{QueueBytes: budget})
+	before := heap()
+	var all []*socket
+	for range sockets {
+		all = append(all, entered(t, h, "p"))
+	}
+	for n := range events {
+		h.Deliver(session.Event{ID: fmt.Sprint(n), Practice: "p", Data: "x"})
+		if held := h.Stats().Held; held > budget {
+			t.Fatalf("%d bytes are held after %d events; want %d at most", held, n+1, budget)
+		}
+	}
+	const each = 2 << 10 // an idle socket, and its place in the room
+	if now := heap(); now > before+budget+sockets*each {
+		t.Errorf("%d KB more than before; want %d at most", (now-before)>>10, (budget+sockets*each)>>10)
+	}
+	waiting := 0
+	for _, s := range all {
+		if n := uint64(len(s.queue.frames)); n+s.skipped != events {
+			t.Fatalf("%d events wait and %d are skipped; want %d in all", n, s.skipped, events)
+		}
+		waiting += len(s.queue.frames)
+		s.clear()
+		h.exit(s, websocket.ReasonLeft, false)
+	}
+	if waiting < budget/2/placeBytes {
+		t.Errorf("%d events wait; want half of what the budget has places for or more", waiting)
+	}
+	if held := h.Stats().Held; held != 0 {
+		t.Errorf("%d bytes are held of nobody", held)
+	}
+}
+
+// What is being written keeps its bytes, but those who wait for it give up their places.
+func TestPlacesOfWhatIsBeingWrittenAreGivenUp(t *testing.T) {
+	h := newHub(t, HubOptions{QueueBytes: 1000})
+	f := h.budget.newFrame(session.Event{Data: "a"})
+	f.begin()
+	s := waitingSocket(h, &user{})
+	s.push(f)
+	for _, data := range []string{"b", "c", "d"} {
+		give(s, session.Event{Data: data})
+	}
+	if got := queued(s); got != "d" || s.skipped != 3 || f.bytes == nil || f.begin() != gone {
+		t.Errorf("waiting %q, skipped %d, with %d bytes being written; want d, 3, some", got, s.skipped, len(f.bytes))
+	}
+	if f.done(); f.bytes != nil || h.budget.held.Load() != s.queue.bytes+placeBytes {
+		t.Errorf("%d bytes are held when all is written; want %d and a place", h.budget.held.Load(), s.queue.bytes)
+	}
+	f.release()
 }
 
 // Fault 8: what is held back counts like everything that waits, and others do not pay.

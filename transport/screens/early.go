@@ -11,6 +11,8 @@ const (
 	// maxEarly is how many events of a socket wait so at most: all that came
 	// before the replay was read may have been overtaken by it.
 	maxEarly = maxQueue
+	// earlyBytes is the place of an early event, about, with as much that is free.
+	earlyBytes = 80
 )
 
 // An early event looks older than what was replayed in its place. Either it is: it
@@ -21,6 +23,12 @@ type early struct {
 	*frame
 	index int32 // of the replayed event
 	since time.Time
+}
+
+// drop gives its place and its reference back.
+func (e early) drop() {
+	e.place(-earlyBytes)
+	e.release()
 }
 
 // due reports whether a frame is sent now: it is not if the replay had it, nor
@@ -38,7 +46,7 @@ func (l *backlog) due(f *frame, now time.Time) bool {
 		l.replayed.early = slices.DeleteFunc(l.replayed.early, func(e early) bool {
 			if e.index == i {
 				l.counters.duplicates.Add(1)
-				e.release()
+				e.drop()
 			}
 			return e.index == i
 		})
@@ -48,6 +56,7 @@ func (l *backlog) due(f *frame, now time.Time) bool {
 			l.show(func(early) bool { return true })
 		}
 		l.replayed.early = append(l.replayed.early, early{f.share(), i, now})
+		f.place(earlyBytes)
 		return false
 	}
 	l.show(func(e early) bool { return e.index == i })
@@ -63,7 +72,7 @@ func (l *backlog) show(these func(early) bool) {
 		}
 		l.replayed.pass(e.index)
 		l.skip(l.queue.put(e.frame))
-		e.release()
+		e.drop()
 		return true
 	})
 }

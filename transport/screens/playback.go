@@ -36,7 +36,7 @@ func (p *playback) forget() {
 // clear lets go of all.
 func (p *playback) clear() {
 	for _, e := range p.early {
-		e.release()
+		e.drop()
 	}
 	p.early = nil
 	p.forget()
