@@ -24,9 +24,10 @@
 //
 // An idle socket has no goroutine: what peers send is read for all of them by
 // [websocket.Readers]. What goes out is written by write, a turn of one of the writer
-// loops, which the socket's outbox asks for when there is something. If the connection
-// does not take everything at once, flush continues in a goroutine of its own, until
-// nothing is left. Whole frames only.
+// loops, which the socket's outbox asks for when there is something. What the connection
+// does not take at once is parked until the readers say that it takes bytes again: a socket
+// that is not read costs no goroutine either. Where nothing can wait for that (over TLS, or
+// without epoll), flush continues in a goroutine, until nothing is left. Whole frames only.
 //
 // # Memory
 //
@@ -55,7 +56,8 @@
 //
 //  1. One at a time writes to a socket, write or the flush that continues it: writing
 //     is set before write is asked for, under the socket's lock, and whoever finds
-//     nothing more to write clears it, under that lock.
+//     nothing more to write clears it, under that lock. What is parked is taken up by
+//     one, who clears parking.waits under that lock.
 //  2. A frame's bytes are never modified.
 //  3. The close frame is the last frame: after closed nothing is taken to be written.
 //  4. Locks are taken in the order room, socket, then lately, budget or outbox; the hub's is

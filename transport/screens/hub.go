@@ -221,7 +221,8 @@ func (s *socket) opening(t Ticket, early []byte) {
 	s.begin(stored)
 	reader := h.readers.Add(s.conn, early, s)
 	s.mu.Lock()
-	s.reader = reader
+	s.reader, s.parking.await = reader, reader.Await
+	s.awaitLocked()
 	closed := s.closed && s.closeBy.IsZero() // meanwhile
 	s.mu.Unlock()
 	if closed {
@@ -249,6 +250,7 @@ func (h *Hub) clock(ctx context.Context) {
 
 func (s *socket) onClock(now time.Time) {
 	s.tidy(now)
+	s.cutStalled(now)
 	if s.isOver(now) {
 		s.stopReading(websocket.ReasonError)
 		return

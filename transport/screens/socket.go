@@ -118,6 +118,7 @@ func (s *socket) finish(why websocket.Reason) websocket.Reason {
 		s.flushed = make(chan struct{})
 		s.endBy = time.Now().Add(closeWait)
 		s.conn.SetWriteDeadline(s.endBy)
+		s.awaitLocked()
 	}
 	s.mu.Unlock()
 	if wait {

@@ -1,6 +1,9 @@
 package screens
 
 import (
+	"bufio"
+	"fmt"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -110,4 +113,48 @@ func TestInstancesWhoseClocksDifferShowAllEvents(t *testing.T) {
 	a.submit("p", "alice", "from a at last")
 	bob.want("from b at last", "from a at last")
 	carol.want("from b at last", "from a at last")
+}
+
+// Sockets that do not take their events cost no goroutine while they wait.
+func TestAnUnreadSocketHasNoGoroutine(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("goroutines wait where there is no epoll")
+	}
+	const sockets = 50
+	h := newHost(t, HubOptions{Stall: time.Hour})
+	var unread []*bufio.Reader
+	for i := range sockets {
+		_, br := h.raw(fmt.Sprint("p/u", i))
+		unread = append(unread, br)
+	}
+	h.eventually("all are open", func() bool { return h.opened() == sockets })
+	before := runtime.NumGoroutine()
+	data := strings.Repeat("x", 200<<10)
+	full := func() (n int) {
+		for _, s := range h.list() {
+			s.mu.Lock()
+			if s.writing && s.queue.frames != nil {
+				n++
+			}
+			s.mu.Unlock()
+		}
+		return n
+	}
+	events := 0
+	for ; events < 3 || full() < sockets; events++ {
+		h.submit("p", "x", fmt.Sprint(events, " ", data), func(e *session.Event) { e.Type = session.DataNotification })
+		time.Sleep(time.Millisecond)
+	}
+	h.eventually("fewer goroutines than sockets more", func() bool { return runtime.NumGoroutine() < before+sockets/2 })
+	for i, br := range unread { // and who reads after all gets it
+		for got := -1; got < events-1; {
+			op, payload, err := readFrame(br)
+			if err != nil {
+				t.Fatalf("socket %d after event %d of %d: %v", i, got, events, err)
+			}
+			if _, text, found := strings.Cut(string(payload), `"data":"`); found && op == opText {
+				fmt.Sscan(text, &got)
+			}
+		}
+	}
 }

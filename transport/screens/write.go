@@ -32,21 +32,21 @@ func (w *writer) retry() {
 }
 
 // write is a turn of the socket's loop: it hands over what there is, as far as the
-// connection takes it at once. If that is not all, flush goes on.
+// connection takes it at once. What it does not take waits until it does.
 //
 // The batch is the loop's, for its memory.
 func (w *writer) write(b *batch) {
-	for left := int64(turnBytes); left > 0; {
-		if !w.nextBatch(b) {
+	resumed := w.resume(b)
+	for left := int64(turnBytes); left > 0; resumed = false {
+		if !resumed && !w.nextBatch(b) {
 			return
 		}
 		n, err := w.try(b)
 		left -= n
 		if err == nil && len(b.bytes) > 0 {
 			w.hub.counters.bytes.Add(uint64(n))
-			rest := *b
-			*b = batch{}
-			go w.flush(&rest)
+			w.park(b.parked(), n > 0 || !resumed)
+			b.reset()
 			return
 		}
 		w.wrote(b, n, err)
@@ -55,7 +55,8 @@ func (w *writer) write(b *batch) {
 }
 
 // flush writes a batch, and what comes behind it, however long it takes. It is the
-// goroutine of a socket that does not take everything at once.
+// goroutine of a socket that does not take everything at once, where only a goroutine can
+// wait for it, or when it ends.
 func (w *writer) flush(b *batch) {
 	for more := true; more; more = w.nextBatch(b) {
 		n, err := w.writeAll(b.bytes)
@@ -156,10 +157,15 @@ func (w *writer) arm() (patience time.Duration) {
 		w.conn.SetWriteDeadline(w.endBy)
 		return 0
 	}
-	patience = w.hub.options.Stall
-	if w.hub.budget.pressed() {
-		patience = min(patience, hurry)
-	}
+	patience = w.patience()
 	w.conn.SetWriteDeadline(time.Now().Add(min(patience, writeStep)))
 	return patience
+}
+
+// patience is for how long a connection may take nothing.
+func (w *writer) patience() time.Duration {
+	if w.hub.budget.pressed() {
+		return min(w.hub.options.Stall, hurry)
+	}
+	return w.hub.options.Stall
 }

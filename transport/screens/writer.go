@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// A writer is the outgoing half of a socket. One of the loops writes; a goroutine goes on
-// where the connection does not take its bytes at once.
+// A writer is the outgoing half of a socket. One of the loops writes; what the connection
+// does not take at once is parked.
 type writer struct {
 	// Fixed after enter.
 	hub    *Hub
@@ -19,8 +19,9 @@ type writer struct {
 
 	mu sync.Mutex // the socket's lock; guards what follows
 	backlog
+	parking  parking
 	upgraded bool          // the handshake is answered
-	writing  bool          // write or flush runs, or write is asked for
+	writing  bool          // write or flush runs, or write is asked for, or a batch is parked
 	armed    bool          // the connection has a write deadline
 	closeBy  time.Time     // when the peer must have answered the close frame
 	ending   bool          // the reader has ended

@@ -2,6 +2,7 @@ package websocket
 
 import (
 	"io"
+	"sync/atomic"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -25,6 +26,49 @@ type polled struct {
 	in   *poll // nil: it has none
 	raw  syscall.RawConn
 	slot int32
+
+	awaits atomic.Pointer[func()] // called when the connection takes bytes; nil: nobody waits
+}
+
+// What is waited for.
+const (
+	readable = unix.EPOLLIN | unix.EPOLLRDHUP
+	writable = unix.EPOLLOUT
+)
+
+// Await has f be called once when the connection takes bytes again, or has failed. It
+// reports false if only a goroutine can wait for that, or if reading has ended; f is not
+// called after the end.
+func (k *Reader) Await(f func()) bool {
+	k.awaits.Store(&f)
+	return k.watch(readable|writable) || !k.awaits.CompareAndSwap(&f, nil)
+}
+
+// watch changes what is waited for. It reports false if nothing is.
+func (k *Reader) watch(events uint32) bool {
+	p := k.polled.in
+	if p == nil {
+		return false
+	}
+	p.owner.mu.Lock() // so that the poll does not end
+	defer p.owner.mu.Unlock()
+	if p.readers[k.slot] != k {
+		return false
+	}
+	var err error
+	failed := k.raw.Control(func(fd uintptr) {
+		err = unix.EpollCtl(p.epoll, unix.EPOLL_CTL_MOD, int(fd), &unix.EpollEvent{Events: events, Fd: k.slot})
+	})
+	return failed == nil && err == nil
+}
+
+// takes tells who waits for it that the connection takes bytes.
+func (k *Reader) takes() {
+	f := k.awaits.Swap(nil)
+	k.watch(readable)
+	if f != nil {
+		(*f)()
+	}
 }
 
 // newPoll is nil if the system allows none: then goroutines read.
@@ -76,14 +120,14 @@ func (r *Readers) pollFor(k *Reader) bool {
 	}
 	slot := p.free[len(p.free)-1]
 	failed := raw.Control(func(fd uintptr) {
-		err = unix.EpollCtl(p.epoll, unix.EPOLL_CTL_ADD, int(fd), &unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLRDHUP, Fd: slot})
+		err = unix.EpollCtl(p.epoll, unix.EPOLL_CTL_ADD, int(fd), &unix.EpollEvent{Events: readable, Fd: slot})
 	})
 	if failed != nil || err != nil {
 		p.endLocked()
 		return false
 	}
 	p.free = p.free[:len(p.free)-1]
-	k.polled = polled{p, raw, slot}
+	k.polled.in, k.raw, k.slot = p, raw, slot
 	p.readers[slot] = k
 	return true
 }
@@ -136,6 +180,12 @@ func (p *poll) run() {
 			p.owner.mu.Unlock()
 			if k == nil {
 				continue // ended earlier in this round
+			}
+			if events[i].Events&writable != 0 {
+				k.takes()
+			}
+			if events[i].Events&^writable == 0 {
+				continue
 			}
 			err := k.raw.Read(attempt)
 			switch {
