@@ -185,7 +185,7 @@ func consumed(t testing.TB, addr string, want int) {
 // Every client gets every event once, in order, byte by byte: directly, and through
 // the proxies with the files of deploy/proxies.
 func TestClientsReadEveryEvent(t *testing.T) {
-	for _, way := range []string{"direct", "nginx", "haproxy"} {
+	for _, way := range []string{"direct", "nginx", "haproxy", "caddy"} {
 		t.Run(way, func(t *testing.T) {
 			instance := start(t, 1)[0]
 			addr := instance

@@ -19,7 +19,7 @@ type site struct {
 }
 
 // proxies are those that can run here.
-var proxies = map[string]func(t testing.TB, instance string) site{"nginx": behindNginx, "haproxy": behindHaproxy}
+var proxies = map[string]func(t testing.TB, instance string) site{"nginx": behindNginx, "haproxy": behindHaproxy, "caddy": behindCaddy}
 
 // replaced is a file of deploy/proxies with other addresses.
 func replaced(t testing.TB, name string, changes ...string) string {
@@ -110,6 +110,37 @@ func behindHaproxy(t testing.TB, instance string) site {
 		),
 	})
 	s.begin(t, dir, daemon(t, "haproxy"), "-db", "-dR", "-f", "haproxy.cfg")
+	return s
+}
+
+// builtCaddy is the command that runs Caddy, which is no package of Debian's: go builds
+// it, once. Where its module cannot be had, the test is skipped.
+func builtCaddy(t testing.TB) []string {
+	t.Helper()
+	const module, version = "github.com/caddyserver/caddy/v2", "@v2.11.9"
+	if out, err := exec.Command("go", "mod", "download", module+version).CombinedOutput(); err != nil {
+		t.Skipf("NOT RUN: needs %s, which is not served here: %s", module+version, out)
+	}
+	command := []string{"go", "run", module + "/cmd/caddy" + version}
+	if out, err := exec.Command(command[0], append(command[1:], "version")...).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %v\n%s", command, err, out)
+	}
+	return command
+}
+
+// behindCaddy takes the file as it is: it reads its addresses from the environment. Its
+// certificate is of an authority of its own, which it does not tell the system of.
+func behindCaddy(t testing.TB, instance string) site {
+	t.Helper()
+	s := newSite(t)
+	_, port, _ := net.SplitHostPort(instance)
+	dir := directory(t, map[string]string{"Caddyfile": "{\n\tadmin off\n\tskip_install_trust\n\tauto_https disable_redirects\n\tdefault_bind 127.0.0.1\n}\n" + replaced(t, "Caddyfile")})
+	s.cert = filepath.Join(dir, "caddy/pki/authorities/local/root.crt")
+	s.begin(t, dir, "env", append(append([]string{"SITE=https://" + s.tls + " http://" + s.plain, "INSTANCES=" + instance, "HEALTH_PORT=" + port,
+		"XDG_DATA_HOME=" + dir, "XDG_CONFIG_HOME=" + dir}, builtCaddy(t)...), "run", "--config", "Caddyfile")...)
+	eventually(t, "Caddy has its certificate", func() bool {
+		return exec.Command("curl", "-sf", "--cacert", s.cert, "https://"+s.tls+"/livez").Run() == nil
+	})
 	return s
 }
 
