@@ -10,12 +10,12 @@ need() { # command, Debian package, tests
 	missing="$missing $2"
 	[ "$check" = "" ] || echo "NOT RUN: $3, for want of $1" >&2
 }
-module() { # of Python: any that is found, or Debian's
+modules() { # of Python: a Python that has all of them, or Debian's
 	for python in python3 /usr/bin/python3; do
-		"$python" -c "import $1" >/dev/null 2>&1 && return
+		"$python" -c "import $(echo "$*" | tr ' ' ',')" >/dev/null 2>&1 && return
 	done
-	missing="$missing python3 python3-$1"
-	[ "$check" = "" ] || echo "NOT RUN: clients in Python, for want of $1" >&2
+	missing="$missing python3$(printf ' python3-%s' "$@")"
+	[ "$check" = "" ] || echo "NOT RUN: clients in Python, for want of one with $*" >&2
 }
 check="${1:-}"
 
@@ -30,9 +30,7 @@ need curl curl "tests with curl"
 need jq jq "commands of the documents"
 need openssl openssl "commands of the documents"
 need javac default-jdk-headless "the recipe for Java, and a client in Java"
-module requests
-module aiohttp
-module websockets
+modules requests aiohttp websockets
 need nginx nginx "tests behind nginx"
 need haproxy haproxy "tests behind haproxy"
 need promtool prometheus "tests of alerts and of the dashboard"
