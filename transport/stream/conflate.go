@@ -32,6 +32,7 @@ type conflation struct {
 	data  []byte              // their frames, back to back
 	dead  int                 // superseded ones
 	since []broker.Cursor     // where the herd stood at its last release, by shard of its set
+	base  []uint64            // and where before the first event that is held; of herds with ids
 	first uint64              // number of the first event that was held since then
 	next  uint64              // number of the next one
 	fresh map[*consumer]entry // members that do not get all that is held; nil: none
@@ -90,6 +91,12 @@ func (l *loop) hold(h *herd, shard int, b *broker.Batch, picked []int32, now tim
 	}
 	if n > 0 && len(f.held) == 0 {
 		f.due = now.Add(f.every)
+		if h.format.IDs {
+			// What nothing was held of, all have passed, be it long since the last release.
+			l.placeAt(h.cursors())
+			l.place[place] = b.Cursor(0).Sequence()
+			f.base = append(f.base[:0], l.place...)
+		}
 	}
 	for i := range n {
 		if h.sel != nil {

@@ -123,3 +123,24 @@ func TestKeyOfAValueIsTheLoopsOwn(t *testing.T) {
 		t.Errorf("two loops have the key %x; want each to have its own", keys[0][0])
 	}
 }
+
+// An event that was held back says that its consumer is past what was passed over before,
+// in other shards, too: else who resumes from there would be told that it missed that, once
+// the ring has it no more.
+func TestIDBehindAHeldEventIsPastWhatWasPassedOver(t *testing.T) {
+	r := newRig(t, roomy(2), Options{Loops: 1, KeepAlive: -1})
+	j := joinOptions{view: newViews(t, r.broker).of("ids=1&every=10ms&latest=value&where=value&members=shard,producer,number,size,pad")}
+	c := r.join(j)
+	r.awaitHerd(1)
+	for range 100 {
+		r.publish(0, 10)
+	}
+	r.wantSwept()
+	r.publishValue(1, "x")
+	c.awaitEvents(t, 1)
+	c.conn.Close()
+	<-c.done
+	if again := r.resume(c, j); again.joined != c.joined+101 {
+		t.Errorf("the stream goes on at %d; want %d", again.joined, c.joined+101)
+	}
+}

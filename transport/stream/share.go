@@ -28,7 +28,7 @@ func (l *loop) shareOf(h *herd) *share {
 	*s = share{bytes: s.bytes[:0], ends: s.ends[:0], at: s.at[:0]}
 	l.numbers = l.numbers[:0]
 	entries := f.entries()
-	l.placeAt(f.since)
+	l.place = append(l.place[:0], f.base...)
 	start := 0
 	for _, e := range f.held {
 		if e.over {
