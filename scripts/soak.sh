@@ -31,7 +31,7 @@ done
 [ -n "$address" ] || { echo "soak: the program does not listen:" >&2; cat "$dir/log" >&2; exit 1; }
 
 "$dir/load" -quiet -url "http://$address" -pid "$server" -conns 64 -rate 1000 -sessions -unload 0.01 \
-	-consumers 200 -sample 4 -stalled 10 -stall-for 10s -slow 5 -reconnect 50 -reconnect-every 2s -sockets 100 \
+	-consumers 200 -sample -1 -stalled 10 -stall-for 10s -slow 5 -reconnect 50 -reconnect-every 2s -sockets 100 \
 	-warmup "${warmup}s" -duration "$((minutes * 60))s" >"$dir/report" 2>&1 &
 load=$!
 
