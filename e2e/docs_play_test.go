@@ -152,6 +152,16 @@ func checks(t *testing.T, text string) {
 	}
 }
 
+// configures has the program check a file of its flags.
+func configures(t *testing.T, text string) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "dispatcher.toml"), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out, _ := shell(t, dir, binary+" -config dispatcher.toml -check")
+	prints(t, out, "configuration OK")
+}
+
 // secures has the program check the command line for everything.
 func secures(t *testing.T, text string) {
 	id := newIdentity(t)

@@ -123,6 +123,7 @@ var treatments = []treatment{
 	{file: "docs/consumers.md", begin: "curl -sN --compressed", play: listens},
 	{file: "docs/consumers.md", begin: "curl -sN 'http://localhost:3569/events?wire=ndjson&where=event_name=HEARTBEAT", play: listens},
 	{file: "docs/operations.md", begin: "go run helm.sh", elsewhere: "internal/deploy/chart_test.go TestDocumentedCommandsOfTheChart"},
+	{file: "docs/operations.md", begin: "port = ", play: configures},
 	{file: "docs/operations.md", begin: "map $http_upgrade", elsewhere: "internal/proxies/proxies_test.go TestStreamIsNotBuffered"},
 	{file: "docs/operations.md", begin: "defaults", elsewhere: "internal/proxies/proxies_test.go TestStreamIsNotBuffered"},
 	{file: "docs/scale.md", begin: "event_dispatcher -relay", play: checks},
