@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/valyala/fasthttp"
@@ -43,8 +44,17 @@ func (p *signpost) toPath(ctx *fasthttp.RequestCtx) string {
 
 // toMethod is what to say of a method that a path has not here; empty: nothing.
 func (p *signpost) toMethod(ctx *fasthttp.RequestCtx) string {
-	return p.at(string(ctx.Method()), ctx) // one that a route has, so it may be repeated
+	if there := p.at(string(ctx.Method()), ctx); there != "" { // a method that a route has, so it may be repeated
+		return there
+	}
+	if (ctx.IsGet() || ctx.IsPost()) && slices.Contains(eventPaths, string(ctx.URI().PathOriginal())) {
+		return knownPaths
+	}
+	return ""
 }
+
+// eventPaths are those where events go or come, and people take one for the other.
+var eventPaths = []string{"/api/events", "/events", "/event-dispatcher"}
 
 // signposts are those of the public listener and of the operators'.
 func (s *Server) signposts(separate bool) (outer, inner *signpost) {

@@ -17,9 +17,9 @@ func TestRefusalsOfPathsSayWhereToGo(t *testing.T) {
 		status       int
 		says, not    string
 	}{
-		{alone, "GET", "/api/events", 405, "this path takes POST, not GET\n", ""},
+		{alone, "GET", "/api/events", 405, "this path takes POST, not GET; " + knownPaths, ""},
 		{alone, "DELETE", "/metrics", 405, "this path takes GET, HEAD, POST, not DELETE\n", ""},
-		{alone, "POST", "/events", 405, "this path takes GET, HEAD, not POST\n", ""},
+		{alone, "POST", "/events", 405, "this path takes GET, HEAD, not POST; " + knownPaths, ""},
 		{alone, "C4N4RY", "/events", 405, "this path takes GET, HEAD\n", "C4N4RY"},
 		{alone, "GET", "/consumers", 404, "it needs -admin-addr", ""},
 		{alone, "GET", "/debug/pprof/", 404, "it needs -admin-addr", ""},

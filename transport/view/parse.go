@@ -153,11 +153,11 @@ func (d *draft) finish() (err error) {
 	v := &d.view
 	switch {
 	case d.by != nil && d.share == 0:
-		return &ParamError{Param: "by", Reason: "says by what to sample; sample is missing"}
+		return &ParamError{Param: "by", Reason: "needs sample, the share to take, such as sample=0.02"}
 	case v.Pace.Latest != nil && v.Pace.Every == 0:
-		return &ParamError{Param: "latest", Reason: "needs every, the interval of which it is the latest"}
+		return &ParamError{Param: "latest", Reason: "needs every, the interval, such as every=1s"}
 	case v.Pace.Every != 0 && v.Pace.Latest == nil:
-		return &ParamError{Param: "every", Reason: "needs latest, the member of which each value passes once in it"}
+		return &ParamError{Param: "every", Reason: "needs latest, a member: the last event of each of its values passes, such as latest=session_id"}
 	}
 	if v.Format.Kind == wire.WebSocket && v.Format.Encoding != wire.Identity && d.encoding {
 		return &ParamError{Param: "encoding", Reason: "a WebSocket is not compressed; leave it out, or ask for another wire"}
