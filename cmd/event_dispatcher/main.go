@@ -80,7 +80,7 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 		return err
 	}
 	for _, note := range notes {
-		log.Warn("limits of the system, memory or descriptors: " + note)
+		log.Warn("limits: " + note)
 	}
 	if len(cfg.Idle) > 0 {
 		log.Warn("flags ignored: they need -redis", zap.Strings("flags", cfg.Idle))
