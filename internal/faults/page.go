@@ -21,7 +21,7 @@ func Page(measured map[int]string) string {
 
 const opening = `# Faults
 
-What the service is held to survive. "make faults" injects all of it at full size and
+What the service must survive. "make faults" injects all of it at full size and
 writes the figures here; the same tests inject smaller faults of each kind whenever
 they are run. ` + "`internal/faults`" + ` has the table.
 
