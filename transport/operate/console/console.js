@@ -147,7 +147,7 @@ const begin = () => {
     set("send-state", "…");
     try {
       const resp = await post("/api/events", $("event").value);
-      set("send-state", resp.ok ? `${resp.status}: every consumer that listens has it` : visible(`${resp.status}: ${await resp.text()}`, 300));
+      set("send-state", resp.ok ? `${resp.status}: every consumer that listens has it` : visible(`${resp.status}: ${(await resp.text()).trim()}`, 300));
     } catch { set("send-state", "the service does not answer"); }
   });
 };

@@ -47,7 +47,7 @@ const say = () => {
   if (paused) parts.push(`paused, ${count(left)} passed`);
   else if (held) parts.push(`holding still while you read, ${count(held)} passed`);
   if (skipped) parts.push(`${count(skipped)} skipped since this page opened`);
-  state.textContent = parts.join(" · ") || "all events";
+  state.textContent = parts.join(" · ") || (where.length ? "what the filter lets pass" : "all events");
 };
 
 // adapt keeps what comes near what can be read.
