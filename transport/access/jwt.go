@@ -1,8 +1,10 @@
 package access
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -77,6 +79,25 @@ type claims struct {
 	View  string    `json:"view"`
 }
 
+var claimNames = []string{"iss", "sub", "aud", "exp", "nbf", "iat", "jti", "roles", "view"}
+
+// UnmarshalJSON takes names as they are spelled, and of two claims with a name the last
+// (RFC 7519, section 4). The decoder alone takes "Sub" for "sub", so that a claim that an
+// issuer lets somebody choose would stand in for another one.
+func (c *claims) UnmarshalJSON(raw []byte) error {
+	var all map[string]json.RawMessage
+	if err := json.Unmarshal(raw, &all); err != nil {
+		return err
+	}
+	maps.DeleteFunc(all, func(name string, _ json.RawMessage) bool { return !slices.Contains(claimNames, name) })
+	own, err := json.Marshal(all)
+	if err != nil {
+		return err
+	}
+	type plain claims
+	return json.Unmarshal(own, (*plain)(c))
+}
+
 // isJWT reports whether a credential has the three parts of one.
 func isJWT(credential []byte) bool {
 	dots := 0
@@ -108,7 +129,8 @@ func (s *state) verify(credential string) (*Grant, Refusal) {
 		if by = is.keyOf(id); !named && len(is.keys) == 1 {
 			by = is.keys[0]
 		}
-		if by == nil || by.method != t.Method {
+		_, critical := t.Header["crit"] // extensions that must be understood (RFC 7515, section 4.1.11)
+		if by == nil || by.method != t.Method || critical {
 			return nil, jwt.ErrTokenUnverifiable
 		}
 		return by.public, nil

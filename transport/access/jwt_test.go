@@ -218,6 +218,8 @@ func TestBadJWTs(t *testing.T) {
 		{"this role and others", sign("ES256", good(jwt.MapClaims{"roles": []string{"admin", "consume"}}), nil), Granted},
 		{"roles are text", sign("ES256", good(jwt.MapClaims{"roles": "consume"}), nil), BadCredential},
 		{"bad view", sign("ES256", good(jwt.MapClaims{"view": "bad"}), nil), BadCredential},
+		{"an extension that must be understood", sign("ES256", good(nil), map[string]any{"crit": []string{"b64"}, "b64": true}), BadCredential},
+		{"audience in capitals", sign("ES256", good(jwt.MapClaims{"aud": nil, "AUD": "dispatcher"}), nil), BadCredential},
 		{"long", sign("ES256", good(jwt.MapClaims{"x": strings.Repeat("x", maxCredential)}), nil), BadCredential},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -240,6 +242,19 @@ func TestAJWTIsConfinedByBothViews(t *testing.T) {
 	plain, _ := g.ask(bearing(signers()["EdDSA"].sign(t, good(nil), nil)), Consume)
 	if !slices.Equal(plain.Views, []string{"where=tenant=a"}) {
 		t.Errorf("another JWT's view: %q", plain.Views)
+	}
+}
+
+// What the decoder takes for the same claim is another one.
+func TestAClaimIsNotAnotherOneInCapitals(t *testing.T) {
+	g, _ := openIssuer(t, "", nil, "EdDSA")
+	s := signers()["EdDSA"]
+	// MapClaims are written in the order of their bytes, so \u017f, which folds to s, comes behind the claim it looks like.
+	for _, other := range []jwt.MapClaims{{"\u017fub": "bob"}, {"View": "where=n=1"}, {"View": 1}, {"Roles": []string{}}, {"EXP": 1}} {
+		grant, r := g.ask(bearing(s.sign(t, good(other), nil)), Consume)
+		if r != Granted || grant.Subject != "alice" || len(grant.Views) > 0 {
+			t.Errorf("with %v: %+v, %q", other, grant, r)
+		}
 	}
 }
 
