@@ -337,8 +337,14 @@ func TestSessionsAreTheTokensOwn(t *testing.T) {
 func TestAViewShowsNoSessionsOfOthers(t *testing.T) {
 	t.Parallel()
 	hash := sha256.Sum256([]byte("confined"))
-	_, change := withAccess(t, nil, fmt.Sprintf("[[tokens]]\nname = \"confined\"\nsha256 = %q\nroles = [\"consume\"]\nview = \"where=tenant=a\"\nusers = [\"u\"]\n", hex.EncodeToString(hash[:])))
+	_, change := withAccess(t, nil, fmt.Sprintf("[[tokens]]\nname = \"confined\"\nsha256 = %q\nroles = [\"consume\"]\nview = \"where=tenant=a\"\nsubject = \"*\"\nusers = [\"u\"]\n", hex.EncodeToString(hash[:])))
 	s := start(t, change, withSessions(t, screens.HubOptions{}))
+	// A socket shows all users of its practice.
+	for _, user := range []string{"u", "*"} {
+		if got := s.head(s.addr, request("GET", "/ws/p/"+user, "", upgradeHeaders, "Authorization: Bearer confined")).StatusCode; got != 403 {
+			t.Errorf("a socket for %s by a token with a view = %d; want 403", user, got)
+		}
+	}
 	for _, tt := range []struct {
 		user, credentials string
 		status            int

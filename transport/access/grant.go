@@ -63,6 +63,14 @@ func (g *Grant) SpeaksFor(user string) bool {
 	return g.Subject != "" && g.Subject == user || slices.Contains(g.Users, user) || slices.Contains(g.Users, "*")
 }
 
+// SeesSessionsOf reports whether the grant may read what is stored of a user of the session
+// API. A view confines who has it to a part of the events, and says nothing of sessions: it
+// leaves those of users for whom the grant speaks.
+func (g *Grant) SeesSessionsOf(user string) bool { return len(g.Views) == 0 || g.SpeaksFor(user) }
+
+// SeesAllSessions reports whether it may read those of all users.
+func (g *Grant) SeesAllSessions() bool { return len(g.Views) == 0 || slices.Contains(g.Users, "*") }
+
 // Expires is when the grant ends; zero if it does not.
 func (g *Grant) Expires() time.Time { return g.expires }
 

@@ -175,8 +175,7 @@ func (s *Screens) Latest(ctx *fasthttp.RequestCtx) {
 		s.options.Refusals.Reject(ctx, refusal.UserPath)
 		return
 	}
-	// A view confines who has it to a part of the events, and says nothing of sessions.
-	if g := access.GrantOf(ctx); len(g.Views) > 0 && !g.SpeaksFor(user) {
+	if !access.GrantOf(ctx).SeesSessionsOf(user) {
 		s.options.Refusals.Reject(ctx, refusal.Subject)
 		return
 	}
@@ -228,7 +227,8 @@ func (s *Screens) Socket(ctx *fasthttp.RequestCtx) {
 		s.options.Refusals.Reject(ctx, refusal.UserPath)
 		return
 	}
-	if !access.GrantOf(ctx).SpeaksFor(user) {
+	// A socket shows the screens of all users of its practice.
+	if g := access.GrantOf(ctx); !g.SpeaksFor(user) || !g.SeesAllSessions() {
 		s.options.Refusals.Reject(ctx, refusal.Subject)
 		return
 	}
