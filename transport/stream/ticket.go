@@ -101,6 +101,9 @@ func (p *Pool) release(want *wanted) {
 	left := consumerBytes
 	if p.views.release(want) {
 		left += viewBytes
+		if want.view.Format.Encoding != wire.Identity {
+			left += compressorBytes
+		}
 	}
 	p.tidier.Left(left)
 	p.kinds[want.view.Format.Kind].Add(-1)

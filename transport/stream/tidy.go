@@ -5,10 +5,11 @@ package stream
 const tidyAtLeast = 4 << 20
 
 // What is left behind, about, by a consumer that was behind, and by a view
-// here and in one loop.
+// here and in one loop; a compressed one had a compressor, too.
 const (
-	consumerBytes = 4 << 10
-	viewBytes     = 100 << 10
+	consumerBytes   = 4 << 10
+	viewBytes       = 100 << 10
+	compressorBytes = 1 << 20
 )
 
 // keptMore notes that a loop keeps more than before.
