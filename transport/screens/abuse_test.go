@@ -169,6 +169,25 @@ func TestSocketThatTakesNothingIsStalled(t *testing.T) {
 	h.eventually("gone, with all that waited for it", func() bool { return h.Stats().Sockets == 0 && h.Stats().Held == 0 })
 }
 
+// One that takes nothing is no reason to stay for the whole of a long limit.
+func TestSocketThatTakesNothingDoesNotKeepADrain(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, HubOptions{Stall: time.Hour})
+	h.raw("p/stuck?replay=0")
+	h.eventually("there", func() bool { return h.Stats().Users == 1 })
+	pad := strings.Repeat("x", 200<<10)
+	h.eventually("more waits for it than may", func() bool {
+		h.submit("p", "x", pad)
+		return h.Stats().Skipped > 0
+	})
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	h.Drain(ctx, 0)
+	if st := h.Stats(); st.Closed[websocket.ReasonStalled] != 1 || st.Sockets != 0 {
+		t.Errorf("Stats() = %+v; want 1 stalled, 0 sockets", st)
+	}
+}
+
 // A peer sends pings and reads none of the answers, as many as are read from it.
 func TestPingFloodCostsNoMemory(t *testing.T) {
 	h := newHost(t, HubOptions{})

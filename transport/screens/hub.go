@@ -102,6 +102,8 @@ type Hub struct {
 	rooms    map[string]*room // by practice, folded
 	draining bool
 
+	windowOver atomic.Bool // of a drain
+
 	entering sync.WaitGroup // sockets that are let in, and not in their room yet
 
 	boxes    [8]outbox
@@ -267,7 +269,8 @@ func (s *socket) onClock(now time.Time) {
 }
 
 // Drain admits nobody any more and ends the sockets over the window, each after
-// what is queued for it. Those still there when ctx is done are cut.
+// what is queued for it. Those that take nothing, or are still there when ctx is done,
+// are cut.
 //
 // Nobody is logged out: users will be back, here or at another instance. Where
 // they are not, the lease of this instance ends, and another one notices.
@@ -287,6 +290,7 @@ func (h *Hub) Drain(ctx context.Context, window time.Duration) {
 			}
 		}
 	}
+	h.windowOver.Store(true)
 	gone := make(chan struct{})
 	go func() {
 		h.present.Wait()

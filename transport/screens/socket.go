@@ -142,7 +142,7 @@ func (s *socket) cut(why websocket.Reason) {
 func (s *socket) lost(err error) {
 	why := websocket.ReasonOf(err)
 	s.mu.Lock()
-	if !s.ours {
+	if !s.ours || s.why == websocket.ReasonDrained && why == websocket.ReasonStalled {
 		s.why, s.ours = why, true
 	}
 	s.closed = true

@@ -10,6 +10,7 @@ import (
 const (
 	writeStep = time.Second
 	hurry     = 2 * time.Second // patience while others wait to begin
+	drainWait = 5 * time.Second // patience once all sockets were told to end
 )
 
 // writeLocked has the loop write if there is anything for it.
@@ -164,8 +165,11 @@ func (w *writer) arm() (patience time.Duration) {
 
 // patience is for how long a connection may take nothing.
 func (w *writer) patience() time.Duration {
-	if w.hub.budget.pressed() {
+	switch {
+	case w.hub.budget.pressed():
 		return min(w.hub.options.Stall, hurry)
+	case w.hub.windowOver.Load():
+		return min(w.hub.options.Stall, drainWait)
 	}
 	return w.hub.options.Stall
 }
