@@ -21,6 +21,8 @@ func Profile(ctx *fasthttp.RequestCtx) bool {
 	switch {
 	case string(path) == ProfilePrefix:
 		pprofIndex(ctx) // pprofhandler has it elsewhere
+	case string(path) == ProfilePrefix+"cmdline": // flags may have passwords
+		return false
 	case bytes.Equal(path, ctx.Path()):
 		pprofhandler.PprofHandler(ctx)
 	default:
