@@ -1,6 +1,9 @@
 package relay
 
-import "context"
+import (
+	"context"
+	"errors"
+)
 
 // A Carrier takes the messages of relays to each other. What it loses on the way
 // the receivers find by the sequences, so it need not promise anything but the order
@@ -35,6 +38,9 @@ type Parcel struct {
 	Heard int   // how many subscribers got it; Unheard: the carrier does not say
 	Err   error // it was not taken, or nobody knows whether it was
 }
+
+// ErrTooLarge is the Err of a parcel that the carrier takes at no time.
+var ErrTooLarge = errors.New("the message is larger than the carrier takes")
 
 // Unheard is the number of subscribers where a carrier does not tell it.
 const Unheard = -1

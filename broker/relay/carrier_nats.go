@@ -91,7 +91,9 @@ func (o *natsOut) Publish(parcels []Parcel) {
 		p := &parcels[i]
 		p.Heard = Unheard
 		p.Err = o.nc.Publish(natsName(p.Channel), p.Text) // copies the text
-		if p.Err != nil && !errors.Is(p.Err, nats.ErrMaxPayload) {
+		if errors.Is(p.Err, nats.ErrMaxPayload) {
+			p.Err = ErrTooLarge
+		} else if p.Err != nil {
 			failed = p.Err
 			break
 		}

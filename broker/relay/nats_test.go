@@ -55,6 +55,8 @@ func TestNATSMaxPayloadIsKept(t *testing.T) {
 	o.post(3) // about a quarter of the limit each
 	o.posted++
 	o.a.post(event(o.posted, limit+1))
+	// Nothing comes behind it that would be taken, and it is never too old.
+	eventually(t, "the event too large is dropped", func() bool { return o.a.relay.Stats().Firehose.Dropped["rejected"] == 1 })
 	o.post(3)
 	o.settled(t)
 	st := o.a.relay.Stats().Firehose

@@ -52,16 +52,16 @@ func (p *publisher) attempt() error {
 		p.parcels = append(p.parcels, Parcel{Channel: p.channel(m.shard), Text: m.text})
 	}
 	failed := p.publish()
-	taken := -1 // the last one that the carrier took
+	taken := -1 // the last one that the carrier took, or will never take
 	for i := range p.parcels {
-		if p.parcels[i].Err == nil {
+		if err := p.parcels[i].Err; err == nil || err == ErrTooLarge {
 			taken = i
 		}
 	}
 	for i, m := range p.pending[:taken+1] {
 		p.feeds[m.shard].note(p.parcels[i])
 		if p.parcels[i].Err != nil {
-			// Later ones went out already, and showed the others a gap.
+			// Later ones went out already, or will, and show the others a gap.
 			p.rejected.Add(uint64(m.events))
 			continue
 		}
