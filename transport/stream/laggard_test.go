@@ -64,3 +64,40 @@ func TestALaggardHasOneTurnAtATime(t *testing.T) {
 		})
 	})
 }
+
+// However many have events to be read for them alone, who is only to be written to does not
+// wait for their turns.
+func TestALaggardThatIsOnlyWrittenToIsServedFirst(t *testing.T) {
+	eachEngine(t, func(t *testing.T, o Options) {
+		o.Stall = time.Hour // however slow the machine
+		r := newRig(t, roomy(1), o)
+		v := newViews(t, r.broker)
+		const selecting = 5
+		for range selecting {
+			r.join(joinOptions{view: v.of("where=number>=0"), buffer: 64 << 10, stalled: true})
+		}
+		r.join(joinOptions{buffer: 64 << 10, stalled: true})
+		r.awaitHerd(selecting + 1)
+		for range 200 {
+			r.publish(0, 4000)
+		}
+		r.wantLagging(selecting + 1)
+		r.inLoop(func(l *loop) {
+			l.ready, l.reading = l.ready[:0], l.reading[:0]
+			var plain *consumer
+			for _, c := range l.slots {
+				c.lag.queued = false
+				if c.herd.sel == nil {
+					plain = c
+					continue
+				}
+				l.makeReady(c)
+			}
+			l.makeReady(plain) // the last to come
+			l.serveReady(time.Now(), -1)
+			if plain.lag != nil && plain.lag.queued || len(l.reading) != selecting-1 {
+				t.Errorf("who is only written to waits (%v) with %d of %d others; want it served, and %d", plain.lag != nil && plain.lag.queued, len(l.reading), selecting, selecting-1)
+			}
+		})
+	})
+}
