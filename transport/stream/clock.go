@@ -23,6 +23,11 @@ func (l *loop) onClock(now time.Time) {
 	for _, h := range l.packed {
 		l.enterWaiting(h.packer)
 	}
+	for _, h := range l.conflated { // one that selects may have nothing to let go for long
+		for _, c := range h.members {
+			l.countPassedOver(c)
+		}
+	}
 }
 
 // keepAlive writes the keep-alive to every herd that got no bytes for that long.

@@ -41,8 +41,8 @@ type consumer struct {
 
 	gzip *gzipped // of a compressed stream
 
-	// mark is, in a conflated herd, the sum of the sequences up to which c was
-	// given its share.
+	// mark is, in a conflated herd, the number of events, as a sum of sequences, that c
+	// was given, told of, or passed over and counted for.
 	mark uint64
 }
 

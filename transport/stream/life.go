@@ -91,6 +91,9 @@ func (l *loop) write(c *consumer, p []byte) (int, bool) {
 // close ends a consumer: the only place where one is closed (invariant 5).
 func (l *loop) close(c *consumer, why Reason) {
 	if c.lag == nil {
+		if c.herd.conflation != nil {
+			l.countPassedOver(c)
+		}
 		c.herd.leave(c)
 	} else {
 		c.herd.lagging--

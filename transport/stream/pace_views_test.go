@@ -116,6 +116,46 @@ func TestConflationKeepsTheLatestOfEachValue(t *testing.T) {
 	})
 }
 
+// What a conflated view passes over is counted before anything goes out, also if that
+// never happens: the view selects nothing, or its consumer leaves first.
+func TestConflatedViewsCountWhatTheyPassOverAtOnce(t *testing.T) {
+	eachEngine(t, func(t *testing.T, o Options) {
+		r := newRig(t, roomy(1), o)
+		v := newViews(t, r.broker)
+		want := func(over uint64) {
+			t.Helper()
+			eventually(t, func() string {
+				if got := r.pool.Stats().PassedOver; got != over {
+					return fmt.Sprintf("Stats().PassedOver = %d; want %d", got, over)
+				}
+				return ""
+			})
+		}
+		held := r.join(joinOptions{view: v.of("every=1h&latest=size")})
+		none := r.join(joinOptions{view: v.of("every=1h&latest=size&where=size=1")})
+		held.awaitOpening(t)
+		none.awaitOpening(t)
+		for i := range 100 {
+			r.publish(0, 10+i%3)
+		}
+		want(97 + 100)
+		for i := range 50 {
+			r.publish(0, 10+i%3)
+		}
+		eventually(t, func() string {
+			a, _ := r.inspect(held)
+			b, _ := r.inspect(none)
+			if a.PassedOver != 147 || b.PassedOver != 150 {
+				return fmt.Sprintf("%d and %d passed over; want 147 and 150", a.PassedOver, b.PassedOver)
+			}
+			return ""
+		})
+		held.conn.Close()
+		none.conn.Close()
+		want(147 + 150)
+	})
+}
+
 // What is held back has a limit: then it goes out early, and nothing is lost.
 func TestConflationHoldsBackNoMoreThanItsBudget(t *testing.T) {
 	eachEngine(t, func(t *testing.T, o Options) {

@@ -125,9 +125,8 @@ func (l *loop) countHeld(f *conflation) {
 // giveShare writes the events of a share from one on to a member. One that does not take
 // all of it at once goes on as a laggard.
 func (l *loop) giveShare(h *herd, c *consumer, s *share, from int, now time.Time) {
-	passed, events := h.passed(), len(s.ends)-from
-	l.over += passed - c.mark - uint64(events)
-	c.mark = passed
+	l.countPassedOver(c)
+	events := len(s.ends) - from
 	if events == 0 {
 		return
 	}
@@ -140,6 +139,7 @@ func (l *loop) giveShare(h *herd, c *consumer, s *share, from int, now time.Time
 	if !ok {
 		return
 	}
+	c.mark += uint64(events)
 	l.stats.wires[h.format.Kind].bytes.Add(uint64(n))
 	l.stats.lag.observe(uint64(events), 1)
 	own := *s
@@ -156,6 +156,14 @@ func (l *loop) giveShare(h *herd, c *consumer, s *share, from int, now time.Time
 	c.lag.share = &own
 	l.lend(c, s.piece, n)
 	h.conflation.slow = append(h.conflation.slow, c)
+}
+
+// countPassedOver counts what a member of a conflated herd was passed over since it was
+// last counted: all that the herd has read, less what is held for the member.
+func (l *loop) countPassedOver(c *consumer) {
+	over := c.herd.passed() - c.mark - c.herd.conflation.waiting(c)
+	l.over += over
+	c.mark += over
 }
 
 // countShare counts the events that are whole in the first n bytes of a share.

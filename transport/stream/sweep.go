@@ -177,11 +177,14 @@ func (l *loop) tellSkipped(h *herd, shard int, b *broker.Batch, now time.Time) {
 		c.skipped += b.Skipped
 		c.mark += b.Skipped
 		l.stats.skipped.Add(b.Skipped)
-		if l.tell(c, l.notice); c.lag != nil && b.Events > 0 {
+		if l.tell(c, l.notice) {
+			continue
+		}
+		if h.conflation != nil { // leaveHerd, or close, took it for one who is past them
+			l.over -= uint64(b.Events)
+		}
+		if c.lag != nil && b.Events > 0 {
 			c.stand(shard, b.Cursor(0))
-			if h.conflation != nil {
-				l.over -= uint64(b.Events) // leaveHerd took it for one who is past them
-			}
 		}
 	}
 }
@@ -243,9 +246,8 @@ func (l *loop) standAt(c *consumer, shard int, b *broker.Batch, cut cut) {
 func (l *loop) leaveHerd(c *consumer, rest []byte) {
 	held := uint64(0)
 	if f := c.herd.conflation; f != nil {
+		l.countPassedOver(c)
 		held = f.waiting(c)
-		passed := c.herd.passed()
-		l.over += passed - c.mark - held
 	}
 	l.makeLaggard(c, rest)
 	l.skip(c, int(held))
