@@ -1,0 +1,109 @@
+package screens
+
+import (
+	"net"
+
+	"event-dispatcher/transport/websocket"
+)
+
+// A Ticket is a place for a socket. It must be used once, by Serve or Forget.
+type Ticket struct {
+	hub            *Hub
+	practice, user string
+	replay         bool
+	handshake      websocket.Handshake
+	endedBy        func(end func(websocket.Reason)) // nil: nobody ends it
+	over           func()                           // follows its end; nil: nothing does
+}
+
+// EndedBy is the ticket of a socket that somebody may end from outside: bind is called
+// once it can be written to, with what does so and does not wait. over is called once
+// when it is closed, if it was ever served.
+func (t Ticket) EndedBy(bind func(end func(websocket.Reason)), over func()) Ticket {
+	t.endedBy, t.over = bind, over
+	return t
+}
+
+// Admit reserves a place for a socket of a user.
+func (h *Hub) Admit(practice, user string, replay bool, hs websocket.Handshake) (Ticket, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.draining {
+		return Ticket{}, ErrDraining
+	}
+	if h.sockets.Load() >= int64(h.options.MaxSockets) || h.sessions.Crowded() {
+		return Ticket{}, ErrFull
+	}
+	h.sockets.Add(1)
+	return Ticket{hub: h, practice: practice, user: user, replay: replay, handshake: hs}, nil
+}
+
+// Forget gives the place back.
+func (t Ticket) Forget() { t.hub.sockets.Add(-1) }
+
+// Serve takes the connection over; it returns at once. early is what came behind
+// the request.
+func (t Ticket) Serve(conn net.Conn, early []byte) {
+	h := t.hub
+	limitKernelBuffer(conn)
+	s := newSocket(h, conn, &h.boxes[h.turn.Add(1)%uint64(len(h.boxes))], t.over)
+	if !h.enter(s, t) {
+		conn.Close()
+		t.Forget()
+		if t.over != nil {
+			t.over()
+		}
+		return
+	}
+	go s.opening(t, early)
+}
+
+// enter has the socket get what is published from here on, unless the hub drains.
+func (h *Hub) enter(s *socket, t Ticket) bool {
+	h.mu.Lock()
+	draining := h.draining
+	if !draining {
+		h.entering.Add(1)
+		h.present.Add(1)
+	}
+	h.mu.Unlock()
+	if draining {
+		return false
+	}
+	defer h.entering.Done()
+	for {
+		r := h.roomOf(t.practice)
+		if r.enter(s, t.practice, t.user) {
+			return true
+		}
+		h.remove(r, h.fold(t.practice))
+	}
+}
+
+// opening answers the handshake, has the replay go out, and then the peer be read.
+func (s *socket) opening(t Ticket, early []byte) {
+	h := s.hub
+	if t.handshake.Answer(s.conn) != nil {
+		h.exit(s, s.finish(websocket.ReasonLeft), false)
+		return
+	}
+	s.upgrade()
+	if t.endedBy != nil {
+		t.endedBy(s.dismiss)
+	}
+	h.sessions.Join(t.practice, t.user)
+	var stored *replay
+	if t.replay {
+		stored = h.replay(t.practice) // after it was entered, so that nothing falls in between
+	}
+	s.begin(stored)
+	reader := h.readers.Add(s.conn, early, s)
+	s.mu.Lock()
+	s.reader, s.parking.await = reader, reader.Await
+	s.awaitLocked()
+	closed := s.closed && s.closeBy.IsZero() // meanwhile
+	s.mu.Unlock()
+	if closed {
+		reader.Stop(websocket.ReasonLeft)
+	}
+}
