@@ -63,7 +63,7 @@ type Waiter struct {
 
 // Join adds a waiter. The gate calls wake, from a publisher's goroutine, to end
 // the waiter's sleep; wake must not block, and must have effect even if the
-// waiter has not fallen asleep yet (a channel of capacity one, an eventfd).
+// waiter has not fallen asleep yet (a channel of capacity one).
 func (g *Gate) Join(wake func()) (*Waiter, error) {
 	g.joining.Lock()
 	defer g.joining.Unlock()

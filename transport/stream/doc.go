@@ -46,7 +46,7 @@
 //
 // # When a loop sleeps
 //
-// With nothing to do it parks (package wake) in epoll_wait. The first event after
+// With nothing to do it parks (packages wake and epoll). The first event after
 // a pause goes out at once. If events arrive so fast that a sweep for each would
 // keep the loop busy, it pauses up to the flush interval between sweeps: then
 // one write carries many events, and the processors are left to ingest. See pace.

@@ -3,7 +3,6 @@ package stream
 import (
 	"fmt"
 	"net"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -170,65 +169,6 @@ func TestConsumerThatStopsReadingIsStalledAlsoWhenFewEventsCome(t *testing.T) {
 	r.wantClosed(ReasonStalled, 1)
 	c.resume()
 	<-c.done
-}
-
-// A publisher may call wake when the loop is gone and the number of its eventfd
-// belongs to somebody else.
-func TestWakeAfterCloseTouchesNoDescriptor(t *testing.T) {
-	p, err := newPoller()
-	if err != nil {
-		t.Fatal(err)
-	}
-	number := p.event
-	p.wake()
-	p.close()
-	heir, err := os.CreateTemp(t.TempDir(), "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer heir.Close()
-	if err := unix.Dup3(int(heir.Fd()), number, unix.O_CLOEXEC); err != nil {
-		t.Fatal(err)
-	}
-	p.wake()
-	unix.Close(number)
-	if info, err := heir.Stat(); err != nil || info.Size() != 0 {
-		t.Errorf("wake() after close wrote %d bytes to somebody else's descriptor (%v); want 0", info.Size(), err)
-	}
-}
-
-func TestPollerFindsEverySocketInOneWait(t *testing.T) {
-	t.Parallel()
-	p, err := newPoller()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer p.close()
-	const sockets = 600 // more than fit into its buffer at once
-	for slot := range sockets {
-		pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer unix.Close(pair[0])
-		defer unix.Close(pair[1])
-		if err := p.add(pair[0], slot); err != nil {
-			t.Fatal(err)
-		}
-	}
-	found := map[int]int{}
-	p.wake() // is not a socket
-	p.wait(0, func(slot int, events uint32) { found[slot]++ })
-	if len(found) != sockets {
-		t.Errorf("wait() found %d sockets; want %d", len(found), sockets)
-	}
-	p.wait(0, func(slot int, events uint32) { t.Errorf("wait() found slot %d again; want each edge once", slot) })
-	p.wake()
-	start := time.Now()
-	p.wait(time.Hour, func(int, uint32) {})
-	if took := time.Since(start); took > time.Minute {
-		t.Errorf("wait() took %v after wake(); want no time", took)
-	}
 }
 
 // Places are reused: what a socket says is never taken for its successor's.

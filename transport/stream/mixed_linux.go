@@ -1,6 +1,10 @@
 package stream
 
-import "time"
+import (
+	"time"
+
+	"event-dispatcher/transport/epoll"
+)
 
 // mixedSockets write to descriptors where they can, and have goroutines write where
 // what the peer is sent is made on the way: over TLS.
@@ -9,9 +13,9 @@ type mixedSockets struct {
 	tls *portableSockets
 }
 
-func mixed(o *Options, stats *counters, p *poller) *mixedSockets {
-	s := &mixedSockets{&epollSockets{p, o.Stall, o.Descriptors}, newPortableSockets(o, stats)}
-	s.tls.rouse = p.wake
+func mixed(o *Options, stats *counters, set *epoll.Set) *mixedSockets {
+	s := &mixedSockets{&epollSockets{set, o.Stall, o.Descriptors}, newPortableSockets(o, stats)}
+	s.tls.rouse = set.Wake
 	return s
 }
 

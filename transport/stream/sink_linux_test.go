@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"event-dispatcher/broker"
+	"event-dispatcher/transport/epoll"
 	"event-dispatcher/transport/view"
 )
 
@@ -25,7 +26,7 @@ func (r *rig) sink(consumers int) {
 // sinkOf is sink for a consumer per set of shards. None reads before start is called.
 func (r *rig) sinkOf(sets []broker.ShardSet) (start func()) {
 	r.t.Helper()
-	p, err := newPoller()
+	p, err := epoll.New()
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -43,7 +44,7 @@ func (r *rig) sinkOf(sets []broker.ShardSet) (start func()) {
 			r.t.Fatal(err)
 		}
 		raw.Control(func(fd uintptr) {
-			err = unix.EpollCtl(p.epoll, unix.EPOLL_CTL_ADD, int(fd), &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(len(fds))})
+			err = p.Add(int(fd), len(fds), unix.EPOLLIN)
 			fds = append(fds, int(fd))
 		})
 		if err != nil {
@@ -65,15 +66,15 @@ func (r *rig) sinkOf(sets []broker.ShardSet) (start func()) {
 			case <-stop:
 				return
 			default:
-				p.wait(100*time.Millisecond, discard)
+				p.Wait(100*time.Millisecond, discard)
 			}
 		}
 	}
 	r.t.Cleanup(func() {
 		close(stop)
-		p.wake()
+		p.Wake()
 		reading.Wait()
-		p.close()
+		p.Close()
 		for _, c := range conns {
 			c.Close()
 		}

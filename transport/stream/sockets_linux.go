@@ -4,11 +4,13 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"event-dispatcher/transport/epoll"
 )
 
 // epollSockets holds a descriptor per consumer.
 type epollSockets struct {
-	*poller
+	set   *epoll.Set
 	stall time.Duration
 	most  int // see Options.Descriptors
 }
@@ -18,11 +20,11 @@ func newSockets(o *Options, s *counters) (sockets, error) {
 		return newPortableSockets(o, s), nil
 	}
 	reserveDescriptors(2*o.MaxConsumers + 1024) // while joining, a consumer has two
-	p, err := newPoller()
+	set, err := epoll.New()
 	if err != nil {
 		return nil, err
 	}
-	return mixed(o, s, p), nil
+	return mixed(o, s, set), nil
 }
 
 // take takes the consumer's descriptor out of its net.Conn: the copy stays
@@ -45,7 +47,11 @@ func (s *epollSockets) take(c *consumer) error {
 	return nil
 }
 
-func (s *epollSockets) watch(c *consumer) error { return s.add(int(c.fd), int(c.slot)) }
+// watch: edge-triggered. One event now if the socket is writable, one whenever it becomes
+// writable after a write that was cut short, one when the peer has closed.
+func (s *epollSockets) watch(c *consumer) error {
+	return s.set.Add(int(c.fd), int(c.slot), unix.EPOLLOUT|unix.EPOLLRDHUP|unix.EPOLLET)
+}
 
 func (s *epollSockets) send(c *consumer, p []byte) (int, Reason, bool) {
 	n, errno := send(int(c.fd), p)
@@ -83,7 +89,7 @@ func (s *epollSockets) drop(c *consumer, why Reason) {
 	if c.link != nil {
 		// Its reader keeps the socket open: closing our descriptor would tell
 		// neither epoll nor the peer nor the reader.
-		s.remove(int(c.fd))
+		s.set.Remove(int(c.fd))
 		if why != ReasonLeft && why != ReasonDrained {
 			unix.Shutdown(int(c.fd), unix.SHUT_RDWR) // the reader ends, too
 		}
@@ -93,7 +99,7 @@ func (s *epollSockets) drop(c *consumer, why Reason) {
 }
 
 func (s *epollSockets) wait(timeout time.Duration, l *loop) {
-	s.poller.wait(timeout, func(slot int, events uint32) {
+	s.set.Wait(timeout, func(slot int, events uint32) {
 		c := l.slots[slot]
 		switch {
 		case c == nil: // closed earlier in the same round
@@ -106,6 +112,10 @@ func (s *epollSockets) wait(timeout time.Duration, l *loop) {
 		}
 	})
 }
+
+func (s *epollSockets) wake() { s.set.Wake() }
+
+func (s *epollSockets) close() { s.set.Close() }
 
 func (s *epollSockets) pause(d time.Duration) {
 	ts := unix.NsecToTimespec(d.Nanoseconds())

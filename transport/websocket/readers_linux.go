@@ -6,26 +6,29 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"event-dispatcher/transport/epoll"
 )
 
 // A poll waits for many connections on an epoll set and reads what they have, with one
 // goroutine, while there are connections. It is level-triggered: what is left of a
 // connection is read in the next round, so that nobody keeps others waiting.
 type poll struct {
-	owner        *Readers
-	epoll, event int // closed by run
-	buffer       [16 << 10]byte
+	owner  *Readers
+	set    *epoll.Set // closed by run
+	ended  atomic.Bool
+	buffer [16 << 10]byte
 
 	// Guarded by the owner.
 	readers []*Reader // by slot; nil where free
-	free    []int32
+	free    []int
 }
 
 // polled is a reader's place in a poll.
 type polled struct {
 	in   *poll // nil: it has none
 	raw  syscall.RawConn
-	slot int32
+	slot int
 
 	awaits atomic.Pointer[func()] // called when the connection takes bytes; nil: nobody waits
 }
@@ -57,7 +60,7 @@ func (k *Reader) watch(events uint32) bool {
 	}
 	var err error
 	failed := k.raw.Control(func(fd uintptr) {
-		err = unix.EpollCtl(p.epoll, unix.EPOLL_CTL_MOD, int(fd), &unix.EpollEvent{Events: events, Fd: k.slot})
+		err = p.set.Change(int(fd), k.slot, events)
 	})
 	return failed == nil && err == nil
 }
@@ -73,27 +76,14 @@ func (k *Reader) takes() {
 
 // newPoll is nil if the system allows none: then goroutines read.
 func newPoll(owner *Readers) *poll {
-	epoll, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	set, err := epoll.New()
 	if err != nil {
 		return nil
 	}
-	event, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
-	if err != nil {
-		unix.Close(epoll)
-		return nil
-	}
-	if err := unix.EpollCtl(epoll, unix.EPOLL_CTL_ADD, event, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: stopSlot}); err != nil {
-		unix.Close(epoll)
-		unix.Close(event)
-		return nil
-	}
-	p := &poll{owner: owner, epoll: epoll, event: event}
+	p := &poll{owner: owner, set: set}
 	owner.running.Go(p.run)
 	return p
 }
-
-// stopSlot marks the eventfd, which is written when the poll ends.
-const stopSlot = -1
 
 // pollFor has a poll read the connection. It reports false if there is no descriptor to
 // wait for.
@@ -115,12 +105,12 @@ func (r *Readers) pollFor(k *Reader) bool {
 	}
 	p := r.poll
 	if len(p.free) == 0 {
-		p.free = append(p.free, int32(len(p.readers)))
+		p.free = append(p.free, len(p.readers))
 		p.readers = append(p.readers, nil)
 	}
 	slot := p.free[len(p.free)-1]
 	failed := raw.Control(func(fd uintptr) {
-		err = unix.EpollCtl(p.epoll, unix.EPOLL_CTL_ADD, int(fd), &unix.EpollEvent{Events: readable, Fd: slot})
+		err = p.set.Add(int(fd), slot, readable)
 	})
 	if failed != nil || err != nil {
 		p.endLocked()
@@ -136,7 +126,8 @@ func (r *Readers) pollFor(k *Reader) bool {
 func (p *poll) endLocked() {
 	if len(p.free) == len(p.readers) {
 		p.owner.poll = nil
-		unix.Write(p.event, []byte{1, 0, 0, 0, 0, 0, 0, 0})
+		p.ended.Store(true)
+		p.set.Wake()
 	}
 }
 
@@ -146,7 +137,7 @@ func (k *polled) forget() {
 	if p == nil {
 		return
 	}
-	k.raw.Control(func(fd uintptr) { unix.EpollCtl(p.epoll, unix.EPOLL_CTL_DEL, int(fd), nil) }) // else it is closed
+	k.raw.Control(func(fd uintptr) { p.set.Remove(int(fd)) }) // else it is closed
 	p.owner.mu.Lock()
 	defer p.owner.mu.Unlock()
 	p.readers[k.slot] = nil
@@ -156,49 +147,40 @@ func (k *polled) forget() {
 
 // run reads until there is no connection left.
 func (p *poll) run() {
-	defer unix.Close(p.event)
-	defer unix.Close(p.epoll)
-	var events [256]unix.EpollEvent
+	defer p.set.Close()
 	var n int
 	var errno error
 	attempt := func(fd uintptr) bool {
 		n, errno = unix.Read(int(fd), p.buffer[:])
 		return true // one attempt
 	}
-	for {
-		found, err := unix.EpollWait(p.epoll, events[:], -1)
-		if err != nil {
-			continue // EINTR
+	read := func(slot int, events uint32) {
+		p.owner.mu.Lock()
+		k := p.readers[slot]
+		p.owner.mu.Unlock()
+		if k == nil {
+			return // ended earlier in this round
 		}
-		for i := range events[:found] {
-			slot := events[i].Fd
-			if slot == stopSlot {
-				return
-			}
-			p.owner.mu.Lock()
-			k := p.readers[slot]
-			p.owner.mu.Unlock()
-			if k == nil {
-				continue // ended earlier in this round
-			}
-			if events[i].Events&writable != 0 {
-				k.takes()
-			}
-			if events[i].Events&^writable == 0 {
-				continue
-			}
-			err := k.raw.Read(attempt)
-			switch {
-			case err != nil:
-				k.failed(err)
-			case errno == unix.EAGAIN, errno == unix.EINTR: // what came is read, or another one had its slot
-			case errno != nil:
-				k.failed(errno)
-			case n == 0:
-				k.failed(io.EOF)
-			default:
-				k.feed(p.buffer[:n])
-			}
+		if events&writable != 0 {
+			k.takes()
 		}
+		if events&^writable == 0 {
+			return
+		}
+		err := k.raw.Read(attempt)
+		switch {
+		case err != nil:
+			k.failed(err)
+		case errno == unix.EAGAIN, errno == unix.EINTR: // what came is read, or another one had its slot
+		case errno != nil:
+			k.failed(errno)
+		case n == 0:
+			k.failed(io.EOF)
+		default:
+			k.feed(p.buffer[:n])
+		}
+	}
+	for !p.ended.Load() {
+		p.set.Wait(-1, read)
 	}
 }
