@@ -280,6 +280,37 @@ func TestBadUsageSaysWhichFlag(t *testing.T) {
 	}
 }
 
+func TestARefusedChoiceIsToldWhichThereAre(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ name, value, choices string }{
+		{"log-level", "loud", "debug info warn error"},
+		{"log-format", "xml", "auto json text"},
+		{"console", "yes", "on off"},
+		{"user-ip", "some", "full network hash off"},
+		{"compress", "always", "ask auto"},
+		{"add", "id", "received_at event_id"},
+		{"portable-loops", "maybe", "true false"},
+		{"cmcd-stop", "maybe", "true false"},
+		{"redis", "http://h", "redis rediss redis-sentinel rediss-sentinel"},
+		{"relay", "http://h", "nats tls"},
+	} {
+		variable := EnvName(tt.name)
+		_, byFlag := Parse([]string{"-" + tt.name + "=" + tt.value}, none, io.Discard)
+		_, byVariable := Parse(nil, func(name string) string { return map[string]string{variable: tt.value}[name] }, io.Discard)
+		for given, err := range map[string]error{"-" + tt.name: byFlag, variable: byVariable} {
+			if !errors.Is(err, ErrUsage) {
+				t.Errorf("Parse(%s=%s) = %v; want a usage error", given, tt.value, err)
+				continue
+			}
+			for choice := range strings.FieldsSeq(tt.choices) {
+				if !strings.Contains(err.Error(), choice) {
+					t.Errorf("Parse(%s=%s) = %v; want %s in it", given, tt.value, err, choice)
+				}
+			}
+		}
+	}
+}
+
 func TestFlagsThatNeedRedisAreNotedWithoutIt(t *testing.T) {
 	t.Parallel()
 	env := map[string]string{"REDIS_PREFIX": "a:"}

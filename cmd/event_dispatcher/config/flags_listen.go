@@ -27,7 +27,7 @@ func (c *Config) listening(t *table) {
 	t.duration(&o.IdleTimeout, "idle-timeout", 75*time.Second, 100*time.Millisecond, long, "longest wait for a connection's next request")
 
 	t.group("Running")
-	t.read("log-level", "info", "lowest `level` logged: debug, info, warn, error", parsed(&c.LogLevel, zapcore.ParseLevel))
+	t.read("log-level", "info", "lowest `level` logged: debug, info, warn, error", parsed(&c.LogLevel, logLevel))
 	t.count(&c.ProfileRate, "profile-rate", 0, 0, 1<<30, "for the mutex and block profiles on -admin-addr: sample one in so many contentions, and blocks of so many nanoseconds; 0 is off")
 	t.read("log-format", "auto", "`form` of log lines: json; text, for people; auto: text on a terminal",
 		oneOf(func(text string) { c.LogFormat = text }, "auto", "json", "text"))
@@ -54,6 +54,16 @@ func (c *Config) listening(t *table) {
 		}
 		return nil
 	})
+}
+
+// logLevel reads one by its name. Those above error are taken, too, but nothing is logged
+// at them.
+func logLevel(text string) (zapcore.Level, error) {
+	level, err := zapcore.ParseLevel(text)
+	if err != nil {
+		return level, errors.New("must be debug, info, warn or error")
+	}
+	return level, nil
 }
 
 // clientConnections is the most that a client holds where addresses can be told apart
