@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/runtime"
@@ -52,6 +53,9 @@ func visit(t testing.TB, address string, width, height int64) *tab {
 		if _, err = cdp.Call(ctx, to, network.Enable, network.EnableParams{}); err == nil {
 			_, err = cdp.Call(ctx, to, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: watch})
 		}
+		if err == nil { // it is in front, and has the keyboard
+			_, err = cdp.Call(ctx, to, emulation.SetFocusEmulationEnabled, emulation.SetFocusEmulationEnabledParams{Enabled: true})
+		}
 		return err
 	})
 	b.resize(width, height)
@@ -86,6 +90,16 @@ func (b *tab) resize(width, height int64) {
 	if err := chromedp.Do(b.ctx, chromedp.EmulateViewport(width, height)); err != nil {
 		b.t.Fatal(err)
 	}
+}
+
+// prefer has the page think that its reader likes light or dark colours.
+func (b *tab) prefer(scheme string) {
+	b.t.Helper()
+	b.act(func(ctx context.Context, to *chromedp.Target) error {
+		liked := []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}
+		_, err := cdp.Call(ctx, to, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: liked})
+		return err
+	})
 }
 
 // eval runs a script in the page; it may answer with a promise.
