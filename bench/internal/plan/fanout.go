@@ -7,8 +7,12 @@ import (
 // grid returns a scenario of the grid that benchmarks of SSE servers often use: few small
 // events, and ten times the consumers each time.
 func grid(consumers int) Scenario {
+	who := fmt.Sprint(consumers, " consumers")
+	if consumers == 1 {
+		who = "1 consumer"
+	}
 	return Scenario{
-		Name: fmt.Sprint("grid-", consumers), Title: fmt.Sprintf("%d consumers × 50 events/s of 256 bytes", consumers), SideBySide: true,
+		Name: fmt.Sprint("grid-", consumers), Title: who + " × 50 events/s of 256 bytes", SideBySide: true,
 		Load:   flags(fmt.Sprintf("-consumers %d -sample -1 -conns 8 -rate 50 -size 256", consumers)),
 		Warmup: 500 * ms, Duration: 4 * s, Repetitions: 2,
 		Product: product, Rivals: rivals,

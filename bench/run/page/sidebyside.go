@@ -63,7 +63,7 @@ func sideBySide(s *summary.Summary) string {
 	all := panels()
 	rows := (len(all) + across) / across // one place more, for the key
 	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" font-family="system-ui, sans-serif" font-size="12" role="img" aria-label="the product and its rivals side by side">`+
-		`<rect width="100%%" height="100%%" fill="#fff"/>`, across*panelWidth, rows*panelHeight)
+		`<rect class="paper" width="100%%" height="100%%" fill="#fff"/>`, across*panelWidth, rows*panelHeight)
 	for i, p := range all {
 		fmt.Fprintf(&b, `<g transform="translate(%d %d)">`, i%across*panelWidth, i/across*panelHeight)
 		p.draw(&b, pairs, scenarios, subjects)
@@ -72,8 +72,8 @@ func sideBySide(s *summary.Summary) string {
 	fmt.Fprintf(&b, `<g transform="translate(%d %d)">`, len(all)%across*panelWidth+left, len(all)/across*panelHeight+above)
 	for k, name := range subjects {
 		y := float64(k * 22)
-		b.line(0, y, 22, y, ink(k), 3)
-		b.text(30, y+4, "start", inkText, name)
+		b.line(key(k), 0, y, 22, y, ink(k), 3)
+		b.text("ink", 30, y+4, "start", name)
 	}
 	b.WriteString("</g></svg>\n")
 	return b.String()
@@ -81,17 +81,22 @@ func sideBySide(s *summary.Summary) string {
 
 func ink(k int) string { return inks[k%len(inks)] }
 
-const inkText, inkFaint = "#1c2430", "#667080"
+// key is the class of what has that ink.
+func key(k int) string { return fmt.Sprint("k", k%len(inks)) }
 
-// svg is a drawing that grows.
+// texts are the inks of words, by class.
+var texts = map[string]string{"ink": "#1c2430", "faint": "#667080"}
+
+// svg is a drawing that grows. It has its colours itself, and classes for a page that
+// wants others.
 type svg struct{ strings.Builder }
 
-func (s *svg) line(x1, y1, x2, y2 float64, stroke string, width float64) {
-	fmt.Fprintf(s, `<line x1="%.1f" y1="%.1f" x2="%.1f" y2="%.1f" stroke="%s" stroke-width="%.1f"/>`, x1, y1, x2, y2, stroke, width)
+func (s *svg) line(class string, x1, y1, x2, y2 float64, stroke string, width float64) {
+	fmt.Fprintf(s, `<line class="%s" x1="%.1f" y1="%.1f" x2="%.1f" y2="%.1f" stroke="%s" stroke-width="%.1f"/>`, class, x1, y1, x2, y2, stroke, width)
 }
 
-func (s *svg) text(x, y float64, anchor, fill, text string) {
-	fmt.Fprintf(s, `<text x="%.1f" y="%.1f" text-anchor="%s" fill="%s">%s</text>`, x, y, anchor, fill, html.EscapeString(text))
+func (s *svg) text(class string, x, y float64, anchor, text string) {
+	fmt.Fprintf(s, `<text class="%s" x="%.1f" y="%.1f" text-anchor="%s" fill="%s">%s</text>`, class, x, y, anchor, texts[class], html.EscapeString(text))
 }
 
 // draw draws the panel: a line for each subject, a place on the axis for each scenario.
@@ -107,14 +112,14 @@ func (p panel) draw(b *svg, pairs []summary.Pair, scenarios, subjects []string) 
 		}
 		return panelHeight - below - share*(panelHeight-below-above)
 	}
-	b.text(left, 18, "start", inkText, p.title)
+	b.text("ink", left, 18, "start", p.title)
 	for _, v := range p.ticks(low, high) {
-		b.line(left, y(v), panelWidth-right, y(v), "#dde2e8", 1)
-		b.text(left-6, y(v)+4, "end", inkFaint, figures.Number(v))
+		b.line("grid", left, y(v), panelWidth-right, y(v), "#dde2e8", 1)
+		b.text("faint", left-6, y(v)+4, "end", figures.Number(v))
 	}
 	for i, name := range scenarios {
 		line := float64(i % 2) // two lines of names, which are longer than their places
-		b.text(x(i), panelHeight-below+16+14*line, "middle", inkFaint, name)
+		b.text("faint", x(i), panelHeight-below+16+14*line, "middle", name)
 	}
 	for k, name := range subjects {
 		var line []string
@@ -125,15 +130,15 @@ func (p panel) draw(b *svg, pairs []summary.Pair, scenarios, subjects []string) 
 			}
 			at := x(slices.Index(scenarios, pair.Scenario.Name))
 			line = append(line, fmt.Sprintf("%.1f,%.1f", at, y(r.Median)))
-			b.line(at, y(r.Min), at, y(r.Max), ink(k), 1)
-			fmt.Fprintf(b, `<circle cx="%.1f" cy="%.1f" r="3" fill="%s"><title>%s</title></circle>`,
-				at, y(r.Median), ink(k), html.EscapeString(name+", "+pair.Scenario.Name+": "+summary.Cell(r)))
+			b.line(key(k), at, y(r.Min), at, y(r.Max), ink(k), 1)
+			fmt.Fprintf(b, `<circle class="%s" cx="%.1f" cy="%.1f" r="3" fill="%s"><title>%s</title></circle>`,
+				key(k), at, y(r.Median), ink(k), html.EscapeString(name+", "+pair.Scenario.Name+": "+summary.Cell(r)))
 		}
 		width := 1.2
 		if k == 0 {
 			width = 2.4 // the product
 		}
-		fmt.Fprintf(b, `<polyline points="%s" fill="none" stroke="%s" stroke-width="%.1f"/>`, strings.Join(line, " "), ink(k), width)
+		fmt.Fprintf(b, `<polyline class="%s" points="%s" fill="none" stroke="%s" stroke-width="%.1f"/>`, key(k), strings.Join(line, " "), ink(k), width)
 	}
 }
 
@@ -158,12 +163,19 @@ func (p panel) bounds(pairs []summary.Pair) (low, high float64) {
 	return low, max(high, 10*low)
 }
 
-// ticks are the powers of ten between the bounds, or quarters of what is between them.
+// ticks are the powers of ten between the bounds, or four or five round steps from 0 on.
 func (p panel) ticks(low, high float64) []float64 {
 	var at []float64
 	if p.linear {
-		for i := range 5 {
-			at = append(at, low+float64(i)*(high-low)/4)
+		step := math.Pow(10, math.Floor(math.Log10(high/4)))
+		for _, round := range []float64{5, 2.5, 2, 1} {
+			if round*step <= high/4 {
+				step *= round
+				break
+			}
+		}
+		for i := 0; float64(i)*step <= high; i++ {
+			at = append(at, float64(i)*step)
 		}
 		return at
 	}

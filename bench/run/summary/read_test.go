@@ -27,10 +27,17 @@ func TestTablesAreMadeAgainOfRawRecords(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, want, _ := strings.Cut(string(kept), "## Side by side")
-	_, got, ok := strings.Cut(string(made), "## Side by side")
-	if !ok || got != want {
-		t.Errorf("tables of the raw records = %.400q; want those that are kept: %.400q", got, want)
+	rows := 0
+	for line := range strings.Lines(string(kept)) {
+		// What the row is about may have another title by now.
+		if _, figures, ok := strings.Cut(line, " | "); ok {
+			if rows++; !strings.Contains(string(made), figures) {
+				t.Errorf("tables of the raw records lack %q, which the kept ones have", figures)
+			}
+		}
+	}
+	if rows < 80 {
+		t.Errorf("%d rows are kept; want those of all tables", rows)
 	}
 	if m := s.Meta; m.CPU == "" || m.Cores == 0 || m.Commit == "" || m.Seconds == 0 {
 		t.Errorf("of the machine it knows %+v; want what the records have", m)
