@@ -191,10 +191,14 @@ func BenchmarkMatch(b *testing.B) {
 	for _, bb := range []struct {
 		kind  string
 		views int
-	}{{"session", 1}, {"session", 1000}, {"errors", 1000}, {"general", 64}} {
+	}{{"session", 1}, {"session", 1000}, {"errors", 1000}, {"general", 64}, {"sample", 1}} {
 		b.Run(fmt.Sprintf("kind=%s/views=%d", bb.kind, bb.views), func(b *testing.B) {
 			var m Matcher
 			for i := range bb.views {
+				if bb.kind == "sample" { // as the console asks for it
+					m.Add(newSelect(nil, newSample(0.002, nil)).build())
+					continue
+				}
 				m.Add(mustSelect(b, views[bb.kind](i)...))
 			}
 			event := fmt.Appendf(nil, playerEvent, sessionID(bb.views/2))
