@@ -1,4 +1,4 @@
-// The list of live events. A person can follow a few dozen a second: when more
+// The list of live events. A person can follow about twenty a second: when more
 // come, the service is asked for a sample, and the list says which part it shows.
 
 import { Stream, check, conditions, curl } from "./service.js";
@@ -7,7 +7,7 @@ import { clock, count, hue, member, pretty, shellQuote, visible } from "./text.j
 const rows = 150;      // in the list
 const perPaint = 12;   // new ones each time
 const paintEvery = 250;
-const wanted = 40;     // events a second, about
+const wanted = 20;     // events a second, about: nobody reads more, and each costs the service a write
 const samples = [1, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001, 0.0005, 0.0002, 0.0001];
 
 const list = document.getElementById("tail");
