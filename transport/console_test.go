@@ -48,7 +48,7 @@ func TestConsoleOffSaysWhatThereIs(t *testing.T) {
 func TestConsoleFiguresAreThoseOfTheService(t *testing.T) {
 	t.Parallel()
 	s := start(t)
-	consumer := s.listen("/events?shards=0")
+	consumer := s.listen("/events?shards=0&name=wall")
 	for range 3 {
 		if a := s.send(request("POST", "/metrics", `{"a":1}`)); a.status != 200 {
 			t.Fatalf("POST = %d", a.status)
@@ -93,8 +93,8 @@ func TestConsoleFiguresAreThoseOfTheService(t *testing.T) {
 	case !slices.Equal(f.PublicPorts, []string{port}):
 		t.Errorf("public_ports = %v; want %s", f.PublicPorts, port)
 	}
-	if _, ok := f.Streams[0]["address"]; ok || f.Streams[0]["delivered"] != 3.0 {
-		t.Errorf("streams = %v; want 3 delivered and no address", f.Streams)
+	if _, ok := f.Streams[0]["address"]; ok || f.Streams[0]["delivered"] != 3.0 || f.Streams[0]["name"] != "wall" {
+		t.Errorf("streams = %v; want 3 delivered, the name it gives itself and no address", f.Streams)
 	}
 	if a := s.send(request("GET", "/console/stats", "")); strings.Contains(a.body, `"streams":`) {
 		t.Errorf("GET /console/stats = %s; want no streams unless they are asked for", a.body)

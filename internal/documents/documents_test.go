@@ -24,7 +24,7 @@ var (
 	blocks   = regexp.MustCompile("(?ms)^```.*?^```$")
 	headings = regexp.MustCompile(`(?m)^#{1,6} +(.+)$`)
 	spans    = regexp.MustCompile("`[^`\n]+`")
-	links    = regexp.MustCompile(`\]\(([^()\s]+)\)`)
+	links    = regexp.MustCompile(`(?:\]\(|\bsrc(?:set)?=")([^()\s"]+)[)"]`) // pictures, too
 )
 
 // documents are those of the whole repository, by path.

@@ -86,6 +86,7 @@ type otherInstances struct {
 // listed is one stream, without its address: the console may be on a public port.
 type listed struct {
 	ID        uint64    `json:"id"`
+	Name      string    `json:"name"` // that it gives itself
 	Wire      string    `json:"wire"`
 	View      string    `json:"view"`
 	Since     time.Time `json:"since"`
@@ -168,7 +169,7 @@ func (d dashboard) mostLagging(n int) []listed {
 		return all
 	}
 	for _, c := range d.pool.Inspect() {
-		all = append(all, listed{c.ID, c.Wire, d.view(c), c.Since, c.Lag, c.Skipped, c.Delivered, c.Herd})
+		all = append(all, listed{c.ID, c.Name, c.Wire, d.view(c), c.Since, c.Lag, c.Skipped, c.Delivered, c.Herd})
 	}
 	slices.SortStableFunc(all, func(a, b listed) int {
 		return cmp.Or(cmp.Compare(b.Lag, a.Lag), cmp.Compare(b.Skipped, a.Skipped), cmp.Compare(a.ID, b.ID))

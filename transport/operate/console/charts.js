@@ -36,9 +36,9 @@ const make = spec => {
     width: Math.max(box.clientWidth, 200), height, padding: [6, 12, 0, 0],
     legend: { show: false }, cursor: { y: false },
     scales: { x: { time: false, range: () => [now() - points, now()] }, y: { range: (_, low, high) => [0, Math.max(high * 1.15, 4)] } },
-    axes: [{ ...axis, size: 24, splits: () => [now() - points, now() - points / 2, now()], values: () => ["2 min ago", "1 min ago", "now"],
+    axes: [{ ...axis, size: 27, gap: 8, splits: () => [now() - points, now() - points / 2, now()], values: () => ["2 min ago", "1 min ago", "now"],
              align: 0 },
-           { ...axis, size: 46, space: 30, incrs: [1, 2, 5].flatMap(n => [0, 1, 2, 3, 4, 5, 6, 7].map(e => n * 10 ** e)).sort((a, b) => a - b), values: (_, vs) => vs.map(v => short(v)) }],
+           { ...axis, size: 46, space: 24, incrs: [1, 2, 5].flatMap(n => [0, 1, 2, 3, 4, 5, 6, 7].map(e => n * 10 ** e)).sort((a, b) => a - b), values: (_, vs) => vs.map(v => short(v).replace(".0 ", " ")) }],
     series: [{}, ...spec.lines.map(([, label, colour]) => ({ label, stroke: css(colour), width: 1.8, fill: spec.lines.length === 1 ? css(colour) + "22" : undefined, points: { show: false } }))],
   }, data(spec), box);
   return { spec, chart, box };

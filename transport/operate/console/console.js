@@ -77,7 +77,7 @@ const rates = (s, then) => {
   $("t-refused").closest(".tile").toggleAttribute("data-alarm", refused > 0);
   const h = horizon(s, row.in);
   set("t-horizon", h === Infinity ? "any time" : span(h));
-  set("t-horizon-more", `ring ${Math.round(100 * Math.min(s.ring.bytes / s.ring.capacity_bytes, 1))} % full`);
+  set("t-horizon-more", h === Infinity ? "nothing comes in" : "then consumers skip");
 };
 
 const consumers = s => {
