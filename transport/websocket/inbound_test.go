@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -116,7 +117,9 @@ func TestAFlowThatIsPaidBackGoesOn(t *testing.T) {
 }
 
 // A library that many servers use is the judge of what breaks the protocol. We are
-// stricter in what RFC 6455 demands besides: UTF-8, and no close frame of one byte.
+// stricter in what RFC 6455 demands besides: UTF-8, and no close frame of one byte. Two
+// pings come behind the data, so that no header of theirs stays incomplete: the library
+// refuses a length of more than 63 bits before it has the mask, the others with it.
 func FuzzInboundAgreesWithALibrary(f *testing.F) {
 	f.Add(masked(wire.OpText, "a€"), uint8(1))
 	f.Add(append(masked(1, "\xe2\x82"), masked(wire.Final, "x")...), uint8(3))
@@ -125,7 +128,9 @@ func FuzzInboundAgreesWithALibrary(f *testing.F) {
 	f.Add([]byte{wire.OpText, 1, 'x'}, uint8(2))
 	f.Add(append(masked(wire.OpPing, "p"), masked(wire.OpClose, "")...), uint8(2))
 	f.Add(append(masked(1, strings.Repeat("x", maxMessage)), masked(wire.Final, "x")...), uint8(255))
+	f.Add([]byte{2, 0xff, 0x99, '0', '0', '0', '0', '0', '0', '0', '0'}, uint8(14))
 	f.Fuzz(func(t *testing.T, data []byte, size uint8) {
+		data = slices.Concat(data, masked(wire.OpPing, ""), masked(wire.OpPing, ""))
 		got := feedIn(data, 1+int(size))
 		for _, strict := range []*breach{errUTF8, errClose, errFlood} {
 			if got.ended && bytes.HasSuffix(got.end, []byte(strict.text)) {
