@@ -117,10 +117,13 @@ func TestAFlowThatIsPaidBackGoesOn(t *testing.T) {
 }
 
 // A library that many servers use is the judge of what breaks the protocol. We are
-// stricter in what RFC 6455 demands besides: UTF-8, and no close frame of one byte. Two
+// stricter in what RFC 6455 demands besides: UTF-8, and no close frame of one byte; and
+// we take a close code that was registered after the library was written. Two
 // pings come behind the data, so that no header of theirs stays incomplete: the library
 // refuses a length of more than 63 bits before it has the mask, the others with it.
 func FuzzInboundAgreesWithALibrary(f *testing.F) {
+	const badGateway = 1014 // IANA, WebSocket Close Code Number Registry
+	f.Add(masked(wire.OpClose, "\x03\xf6bye"), uint8(200))
 	f.Add(masked(wire.OpText, "a€"), uint8(1))
 	f.Add(append(masked(1, "\xe2\x82"), masked(wire.Final, "x")...), uint8(3))
 	f.Add(masked(wire.OpClose, "\x03\xe8bye"), uint8(200))
@@ -136,6 +139,9 @@ func FuzzInboundAgreesWithALibrary(f *testing.F) {
 			if got.ended && bytes.HasSuffix(got.end, []byte(strict.text)) {
 				return
 			}
+		}
+		if got.ended && got.code() == badGateway {
+			return
 		}
 		if want, ended := judge(data); got.ended != ended || ended && got.why != want {
 			t.Errorf("%.200x: ended %v, %v; the library says %v, %v", data, got.ended, got.why, ended, want)
