@@ -34,7 +34,7 @@ func (s *testServer) restsAt(goroutines, descriptors int) {
 	s.t.Helper()
 	var g, d int
 	defer func() { s.t.Logf("before %d goroutines, %d descriptors; after %d, %d", goroutines, descriptors, g, d) }()
-	eventually(s.t, "sockets, goroutines and descriptors are back where they were", func() bool {
+	testkit.Eventually(s.t, "sockets, goroutines and descriptors are back where they were", func() bool {
 		s.post("/metrics", "0") // the firehose's goroutine notices that nobody listens
 		m := s.gather()
 		g, d = s.inventory()
@@ -50,7 +50,7 @@ func abused(t *testing.T, change ...func(*setup)) (s *testServer, goroutines, de
 	for _, path := range []string{"/ws/p/first", "/event-dispatcher"} { // what is made at the first use
 		s.upgrade(path).conn.Close()
 	}
-	eventually(t, "the first ones have left", func() bool {
+	testkit.Eventually(t, "the first ones have left", func() bool {
 		s.post("/metrics", "0")
 		m := s.gather()
 		return m["dispatcher_session_sockets"]+m["dispatcher_consumers{websocket}"] == 0 && m["dispatcher_connections"] <= 1
@@ -183,13 +183,13 @@ func TestAbusiveConnectionsTakeLittleMemory(t *testing.T) {
 		}
 		conns = append(conns, c)
 	}
-	eventually(t, "all are connected", func() bool {
+	testkit.Eventually(t, "all are connected", func() bool {
 		m := s.gather()
 		return m["dispatcher_session_sockets"]+m["dispatcher_consumers{websocket}"] == connections+40
 	})
 	const most = connections * 64 << 10
 	var more int64
-	eventually(t, "at most 64 KiB more per connection, both ends", func() bool {
+	testkit.Eventually(t, "at most 64 KiB more per connection, both ends", func() bool {
 		more = memory() - before
 		return more <= most
 	})
@@ -197,7 +197,7 @@ func TestAbusiveConnectionsTakeLittleMemory(t *testing.T) {
 	for _, c := range conns {
 		c.Close()
 	}
-	eventually(t, "they are gone", func() bool {
+	testkit.Eventually(t, "they are gone", func() bool {
 		m := s.gather()
 		return m["dispatcher_session_sockets"]+m["dispatcher_consumers{websocket}"] == 40
 	})

@@ -260,7 +260,7 @@ func TestStreamsEndWhenTheirTokenIsRevoked(t *testing.T) {
 	if !strings.Contains(string(rest), `{"$dispatcher":{"ended":"revoked"}}`) {
 		t.Errorf("the lines end with %q; want the reason", rest)
 	}
-	eventually(t, "all streams are closed, and nobody is watched", func() bool {
+	testkit.Eventually(t, "all streams are closed, and nobody is watched", func() bool {
 		return s.pool.Consumers() == 0 && s.hub.Stats().Sockets == 0 && gate.Stats().Streams == 0
 	})
 	if n := s.gather()[`dispatcher_access_streams_ended_total{revoked}`]; n != 4 {
@@ -430,7 +430,7 @@ func TestDeclaredBodiesCostNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	eventually(t, "all heads were read", func() bool { return s.public.Connections() == connections })
+	testkit.Eventually(t, "all heads were read", func() bool { return s.public.Connections() == connections })
 	time.Sleep(200 * time.Millisecond) // no claim rests on it: what comes later costs more
 	each := (heap() - before) / connections
 	t.Logf("%d bytes each", each)
@@ -453,7 +453,7 @@ func TestLargeBodiesHaveABudget(t *testing.T) {
 	for range fits {
 		held = append(held, slow(size))
 	}
-	eventually(t, "the budget is taken", func() bool { return s.gather()["dispatcher_bodies_bytes"] == fits*256<<10 })
+	testkit.Eventually(t, "the budget is taken", func() bool { return s.gather()["dispatcher_bodies_bytes"] == fits*256<<10 })
 	large := strings.Repeat(" ", size-1) + "1"
 	if a := s.send(request("POST", "/metrics", large)); a.status != 503 || a.reason() != "bodies" || a.header.Get("Retry-After") == "" {
 		t.Errorf("one more large body = %d %q; want 503 bodies", a.status, a.body)
@@ -465,14 +465,14 @@ func TestLargeBodiesHaveABudget(t *testing.T) {
 			t.Errorf("a slow large body = %d %q; want 200", a.status, a.body)
 		}
 	}
-	eventually(t, "the budget is given back", func() bool { return s.gather()["dispatcher_bodies_bytes"] == 0 })
+	testkit.Eventually(t, "the budget is given back", func() bool { return s.gather()["dispatcher_bodies_bytes"] == 0 })
 	s.post("/metrics", large)
 	// What bodies inflate to counts, too.
 	for range fits {
 		slow(size)
 	}
 	slow(60 << 10)
-	eventually(t, "the budget is taken again", func() bool { return s.gather()["dispatcher_bodies_bytes"] == fits*256<<10+64<<10 })
+	testkit.Eventually(t, "the budget is taken again", func() bool { return s.gather()["dispatcher_bodies_bytes"] == fits*256<<10+64<<10 })
 	if a := s.send(request("POST", "/metrics", gzipped(t, large), "Content-Encoding: gzip")); a.status != 503 || a.reason() != "bodies" {
 		t.Errorf("a small body that inflates to a large one = %d %q; want 503 bodies", a.status, a.body)
 	}
@@ -516,11 +516,11 @@ func TestProbesAreAnsweredWhenAllConnectionsAreTaken(t *testing.T) {
 	for range most {
 		s.dial()
 	}
-	eventually(t, "all places are taken", func() bool { return s.public.Connections() == most })
+	testkit.Eventually(t, "all places are taken", func() bool { return s.public.Connections() == most })
 	for range 5 {
 		for path, want := range map[string]int{"/livez": 200, "/readyz": 200, "/health": 200, "/metrics": 200, "/events": 503} {
 			var resp *http.Response
-			eventually(t, path+" has a place of the reserve", func() bool {
+			testkit.Eventually(t, path+" has a place of the reserve", func() bool {
 				resp = s.head(s.addr, request("GET", path, ""))
 				return resp.StatusCode == want
 			})
@@ -614,7 +614,7 @@ func TestEverythingGoesOverTLS(t *testing.T) {
 		}
 		state.Close()
 		goal := sent.Load() + 20
-		eventually(t, "requests go on", func() bool { return sent.Load() >= goal })
+		testkit.Eventually(t, "requests go on", func() bool { return sent.Load() >= goal })
 	}
 	stop.Store(true)
 	load.Wait()

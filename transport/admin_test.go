@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+
+	"event-dispatcher/internal/testkit"
 )
 
 func TestOperatorsPathsAreWhereTheyBelong(t *testing.T) {
@@ -90,7 +92,7 @@ func TestOperatorsSeeTheConsumers(t *testing.T) {
 	s.post("/metrics", "1")
 	c.event()
 	socket.frame()
-	eventually(t, "the consumers are up to date", func() bool {
+	testkit.Eventually(t, "the consumers are up to date", func() bool {
 		l := get()
 		for _, c := range l.Consumers {
 			if !c.UpToDate || c.Delivered != 1 {

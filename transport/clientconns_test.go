@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"event-dispatcher/internal/testkit"
 	"event-dispatcher/transport/screens"
 	"event-dispatcher/transport/stream"
 )
@@ -39,7 +40,7 @@ func (s *testServer) hold() (*net.TCPConn, *bufio.Reader) {
 // holds waits until so many clients hold places, the busiest so many.
 func (s *testServer) holds(clients, most int) {
 	s.t.Helper()
-	eventually(s.t, fmt.Sprintf("%d clients hold up to %d connections", clients, most), func() bool {
+	testkit.Eventually(s.t, fmt.Sprintf("%d clients hold up to %d connections", clients, most), func() bool {
 		m := s.gather()
 		return m["dispatcher_clients"] == float64(clients) && m["dispatcher_client_connections_max"] == float64(most)
 	})
@@ -122,7 +123,7 @@ func TestStreamsBehindAProxyAreTheClients(t *testing.T) {
 		}
 		s.holds(i+1, 3) // a refused stream takes no place
 		open[i].conn.Close()
-		eventually(t, "the place is free again", func() bool {
+		testkit.Eventually(t, "the place is free again", func() bool {
 			clients, _ := s.clients.Stats()
 			return clients == i+1 && s.clients.Held(netip.MustParseAddr(client)) == 2
 		})
@@ -175,7 +176,7 @@ func TestPlacesAreGivenBackOnce(t *testing.T) {
 				cancel()
 				s.Drain(now) // cuts what has not ended
 				s.pool.Drain(t.Context(), 0, 0)
-				eventually(t, "the table is empty", func() bool {
+				testkit.Eventually(t, "the table is empty", func() bool {
 					clients, _ := s.clients.Stats()
 					return clients == 0
 				})

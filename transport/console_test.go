@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"event-dispatcher/internal/testkit"
 )
 
 func TestConsoleMayTalkToItsServiceOnly(t *testing.T) {
@@ -73,7 +75,7 @@ func TestConsoleFiguresAreThoseOfTheService(t *testing.T) {
 		Relay       any
 		Streams     []map[string]any
 	}
-	eventually(t, "the deliveries are counted", func() bool {
+	testkit.Eventually(t, "the deliveries are counted", func() bool {
 		a := s.send(request("GET", "/console/stats?streams=5", ""))
 		if err := json.Unmarshal([]byte(a.body), &f); err != nil || a.header.Get("Cache-Control") != "no-store" {
 			t.Fatalf("GET /console/stats = %q, %v; want JSON", a.body, err)

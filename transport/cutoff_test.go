@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"event-dispatcher/internal/testkit"
 )
 
 // A chunked body without its last chunk is incomplete (RFC 9112, section 8): nothing of
@@ -54,5 +56,5 @@ func TestSilenceWithinABodyEndsIt(t *testing.T) {
 	if a := readAnswer(t, bufio.NewReader(conn), "POST"); a.status != 408 || a.reason() != "timeout" {
 		t.Errorf("a silent sender = %d %q; want 408 timeout", a.status, a.body)
 	}
-	eventually(t, "the buffer is free", func() bool { return s.gather()["dispatcher_bodies_bytes"] == 0 })
+	testkit.Eventually(t, "the buffer is free", func() bool { return s.gather()["dispatcher_bodies_bytes"] == 0 })
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"event-dispatcher/internal/smuggling"
+	"event-dispatcher/internal/testkit"
 )
 
 func TestRequestsThatProxiesReadDifferentlyAreRefused(t *testing.T) {
@@ -229,8 +230,8 @@ func TestClientThatDoesNotReadItsAnswersIsCut(t *testing.T) {
 			}
 		}
 	}()
-	eventually(t, "the connection is there", func() bool { return s.public.Connections() == 1 })
-	eventually(t, "the connection is cut", func() bool { return s.public.Connections() == 0 })
+	testkit.Eventually(t, "the connection is there", func() bool { return s.public.Connections() == 1 })
+	testkit.Eventually(t, "the connection is cut", func() bool { return s.public.Connections() == 0 })
 }
 
 func TestPanicInAHandlerIsAnsweredAndCounted(t *testing.T) {
@@ -254,7 +255,7 @@ func TestConnectionsOverTheCapAreRefused(t *testing.T) {
 	s := start(t, func(o *setup) { o.MaxConnections = 2; o.Origins = []string{"https://a.example"} })
 	hold := s.dial()
 	s.dial()
-	eventually(t, "both connections are open", func() bool { return s.public.Connections() == 2 })
+	testkit.Eventually(t, "both connections are open", func() bool { return s.public.Connections() == 2 })
 	for range 5 {
 		a, rest := sendTo(t, s.addr, request("POST", "/metrics", strings.Repeat(" ", 100_000)))
 		if a.status != 503 || a.reason() != "connections" || a.header.Get("Retry-After") == "" || rest != "" {
@@ -268,17 +269,17 @@ func TestConnectionsOverTheCapAreRefused(t *testing.T) {
 		t.Errorf("connections refused = %v; want 5", got)
 	}
 	hold.Close()
-	eventually(t, "a connection is let in again", func() bool {
+	testkit.Eventually(t, "a connection is let in again", func() bool {
 		return s.send(request("POST", "/metrics", "{}")).status == 200
 	})
 	// A stream is a consumer, not a connection.
 	for range 5 {
-		eventually(t, "a stream opens", func() bool {
+		testkit.Eventually(t, "a stream opens", func() bool {
 			conn := s.dial()
 			io.WriteString(conn, request("GET", "/events", ""))
 			resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
 			return err == nil && resp.StatusCode == 200
 		})
 	}
-	eventually(t, "streams are not counted as connections", func() bool { return s.public.Connections() == 1 })
+	testkit.Eventually(t, "streams are not counted as connections", func() bool { return s.public.Connections() == 1 })
 }

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"event-dispatcher/internal/testkit"
 	"event-dispatcher/transport/screens"
 )
 
@@ -197,7 +198,7 @@ func TestHeadTellsWhatGetWould(t *testing.T) {
 	if a := s.send(request("HEAD", "/events?shards=9", "")); a.status != 400 {
 		t.Errorf("HEAD /events?shards=9 = %d; want 400", a.status)
 	}
-	eventually(t, "nobody is a consumer any more", func() bool { return s.pool.Consumers() == 0 })
+	testkit.Eventually(t, "nobody is a consumer any more", func() bool { return s.pool.Consumers() == 0 })
 }
 
 // The answer to one request does not wait for the next one.
@@ -265,7 +266,7 @@ func TestPreparedAnswersHaveADateOfTheirOwn(t *testing.T) {
 	t.Parallel()
 	s := start(t, func(o *setup) { o.MaxConnections = 1 })
 	s.dial()
-	eventually(t, "the only place is taken", func() bool { return s.public.Connections() == 1 })
+	testkit.Eventually(t, "the only place is taken", func() bool { return s.public.Connections() == 1 })
 	time.Sleep(3100 * time.Millisecond)        // dates have seconds
 	before := time.Now().Add(-2 * time.Second) // the clock that dates are taken from ticks once a second
 	a, _ := sendTo(t, s.addr, request("POST", "/metrics", "{}"))
@@ -319,13 +320,13 @@ func TestDrainTakesWhatHasBegunToCome(t *testing.T) {
 		io.WriteString(conn, req[:n])
 		begun = append(begun, conn)
 	}
-	eventually(t, "all connections are open", func() bool { return s.public.Connections() == 6 })
+	testkit.Eventually(t, "all connections are open", func() bool { return s.public.Connections() == 6 })
 	time.Sleep(50 * time.Millisecond) // bytes on their way are not seen by anybody
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	drained := make(chan error, 1)
 	go func() { drained <- s.Drain(ctx) }()
-	eventually(t, "the drain has begun", func() bool { return s.gather()["dispatcher_draining"] == 1 })
+	testkit.Eventually(t, "the drain has begun", func() bool { return s.gather()["dispatcher_draining"] == 1 })
 	used := bufio.NewReader(fresh) // a request that was on its way
 	io.WriteString(fresh, req)
 	if a := readAnswer(t, used, "POST"); a.status != 200 || a.header.Get("Connection") != "close" {
@@ -353,11 +354,11 @@ func TestDrainRefusesWhatComesTooLate(t *testing.T) {
 	t.Parallel()
 	// A server that ends has a moment for these answers. On a busy machine that may not
 	// do, but not always.
-	eventually(t, "a request that is late is answered", func() bool {
+	testkit.Eventually(t, "a request that is late is answered", func() bool {
 		s := start(t)
 		conn := s.dial()
 		io.WriteString(conn, "POST /metrics HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n{")
-		eventually(t, "the connection is open", func() bool { return s.public.Connections() == 1 })
+		testkit.Eventually(t, "the connection is open", func() bool { return s.public.Connections() == 1 })
 		time.Sleep(50 * time.Millisecond)
 		ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
 		defer cancel()

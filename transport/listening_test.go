@@ -3,43 +3,15 @@ package transport
 import (
 	"errors"
 	"net"
-	"os"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
+
+	"event-dispatcher/internal/testkit"
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 )
-
-// scripted is a listener that fails with the given errors in turn, and then
-// waits for its end.
-type scripted struct {
-	mu     sync.Mutex
-	errs   []error
-	closed chan struct{}
-}
-
-func (l *scripted) Accept() (net.Conn, error) {
-	l.mu.Lock()
-	if len(l.errs) > 0 {
-		defer l.mu.Unlock()
-		err := l.errs[0]
-		l.errs = l.errs[1:]
-		return nil, err
-	}
-	l.mu.Unlock()
-	<-l.closed
-	return nil, net.ErrClosed
-}
-func (l *scripted) Close() error   { close(l.closed); return nil }
-func (l *scripted) Addr() net.Addr { return &net.TCPAddr{} }
-
-// acceptError is how package net wraps what accept4(2) says.
-func acceptError(errno error) error {
-	return &net.OpError{Op: "accept", Net: "tcp", Err: os.NewSyscallError("accept4", errno)}
-}
 
 func TestServeSurvivesWhatPassesAndReportsTheRest(t *testing.T) {
 	t.Parallel()
@@ -47,7 +19,7 @@ func TestServeSurvivesWhatPassesAndReportsTheRest(t *testing.T) {
 	broken := errors.New("broken")
 	for name, serve := range map[string]func(net.Listener) error{"Serve": s.Serve, "ServeAdmin": s.ServeAdmin} {
 		before := s.gather()["dispatcher_accept_backoffs_total"]
-		ln := &scripted{closed: make(chan struct{}), errs: []error{acceptError(syscall.EMFILE), acceptError(syscall.ECONNABORTED), broken}}
+		ln := testkit.FailingListener(testkit.AcceptError(syscall.EMFILE), testkit.AcceptError(syscall.ECONNABORTED), broken)
 		if err := serve(ln); !errors.Is(err, broken) {
 			t.Errorf("%s = %v; want %v", name, err, broken)
 		}

@@ -12,6 +12,7 @@ import (
 	"event-dispatcher/broker/relay"
 	"event-dispatcher/broker/session"
 	"event-dispatcher/internal/redistest"
+	"event-dispatcher/internal/testkit"
 	"event-dispatcher/transport/ingest"
 	"event-dispatcher/transport/screens"
 )
@@ -38,7 +39,7 @@ func withRedis(t testing.TB) func(*setup) {
 		r.Close()
 		store.Close()
 	})
-	eventually(t, "Redis is there", func() bool { return r.Up() && store.Up() })
+	testkit.Eventually(t, "Redis is there", func() bool { return r.Up() && store.Up() })
 	return func(s *setup) {
 		s.Relay, s.Sessions, s.Screens, s.SessionStore = r, service, hub, screens.Store{Redis: store.Stats}
 	}
@@ -57,7 +58,7 @@ func TestAllMetricsPassTheLinter(t *testing.T) {
 	if err != nil || len(problems) > 0 {
 		t.Errorf("GatherAndLint() = %v, %v; want nothing", problems, err)
 	}
-	eventually(t, "both sockets are counted", func() bool {
+	testkit.Eventually(t, "both sockets are counted", func() bool {
 		m := s.gather()
 		return m["dispatcher_session_sockets"] == 1 && m["dispatcher_consumers{websocket}"] == 1
 	})

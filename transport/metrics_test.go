@@ -10,6 +10,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 
+	"event-dispatcher/internal/testkit"
 	"event-dispatcher/transport/ingest"
 	"event-dispatcher/transport/refusal"
 	"event-dispatcher/transport/stream"
@@ -114,12 +115,12 @@ func TestTheBooksBalance(t *testing.T) {
 		}
 		return m["dispatcher_events_delivered_total"], m["dispatcher_events_skipped_total"], lag
 	}
-	eventually(t, "the consumers that read have it all", func() bool {
+	testkit.Eventually(t, "the consumers that read have it all", func() bool {
 		d, sk, lag := balance()
 		return d+sk+lag == consumers*events && s.gather()["dispatcher_consumers_lagging"] <= 1
 	})
 	go io.Copy(io.Discard, stalled.br)
-	eventually(t, "nothing is still to come", func() bool {
+	testkit.Eventually(t, "nothing is still to come", func() bool {
 		d, sk, lag := balance()
 		return d+sk == consumers*events && lag == 0
 	})

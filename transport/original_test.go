@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"event-dispatcher/internal/testkit"
 	"event-dispatcher/transport/ingest"
 	"event-dispatcher/transport/stream"
 )
@@ -119,7 +120,7 @@ func TestThousandConsumersLeaveDuringABroadcast(t *testing.T) {
 			published.Add(1)
 		}
 	})
-	eventually(t, "the broadcast is under way", func() bool { return published.Load() > 10 })
+	testkit.Eventually(t, "the broadcast is under way", func() bool { return published.Load() > 10 })
 	for i, c := range conns {
 		gone.Go(func() {
 			switch i % 3 { // unread bytes make it a reset anyway, now and then
@@ -132,7 +133,7 @@ func TestThousandConsumersLeaveDuringABroadcast(t *testing.T) {
 		})
 	}
 	gone.Wait()
-	eventually(t, "all that left are noticed", func() bool { return s.gather()["dispatcher_consumers"] == 1 })
+	testkit.Eventually(t, "all that left are noticed", func() bool { return s.gather()["dispatcher_consumers"] == 1 })
 	close(stop)
 	publishing.Wait()
 	for i := range published.Load() {
@@ -250,7 +251,7 @@ func TestClientThatResetsAfterItsBodyHarmsNobody(t *testing.T) {
 		conn.Close()
 	}
 	s.send(request("GET", "/livez", "")) // accepted after all of them
-	eventually(t, "the connections are gone", func() bool { return s.public.Connections() == 0 })
+	testkit.Eventually(t, "the connections are gone", func() bool { return s.public.Connections() == 0 })
 	s.post("/metrics", `"after"`)
 	delivered := 0
 	for got := c.event(); got != `"after"`; got = c.event() {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"event-dispatcher/broker/session"
+	"event-dispatcher/internal/testkit"
 	"event-dispatcher/transport/screens"
 	"event-dispatcher/transport/stream"
 )
@@ -386,7 +387,7 @@ func TestFirehoseAnswersPingsAndCloses(t *testing.T) {
 		if op, text := bad.frame(); op != 0x88 || !strings.HasPrefix(text, "\x03\xea") {
 			t.Errorf("frame = %x %q; want close 1002", op, text)
 		}
-		eventually(t, "all have left", func() bool { return s.pool.Consumers() == 0 })
+		testkit.Eventually(t, "all have left", func() bool { return s.pool.Consumers() == 0 })
 		s.post("/metrics", "2")
 		again := s.upgrade("/event-dispatcher")
 		s.post("/metrics", "3")

@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"testing"
 
+	"event-dispatcher/internal/testkit"
 	"event-dispatcher/transport/stream"
 	"event-dispatcher/transport/view"
 )
@@ -69,7 +70,7 @@ func TestTenThousandViewsOfOneClientAreBounded(t *testing.T) {
 	for _, c := range open {
 		c.conn.Close()
 	}
-	eventually(t, "their views are forgotten", func() bool { return s.gather()["dispatcher_views"] == 1 })
+	testkit.Eventually(t, "their views are forgotten", func() bool { return s.gather()["dispatcher_views"] == 1 })
 	if grown := int64(heap()) - int64(before); grown > 4<<20 {
 		t.Errorf("the heap has grown by %d KiB; want little", grown>>10)
 	}

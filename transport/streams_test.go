@@ -16,6 +16,8 @@ import (
 	"testing"
 	"time"
 
+	"event-dispatcher/internal/testkit"
+
 	"github.com/tmaxmax/go-sse"
 )
 
@@ -136,7 +138,7 @@ func TestConsumersOverTheCapAreSentAway(t *testing.T) {
 		t.Errorf("consumers refused = %v; want 22", got)
 	}
 	first.conn.Close()
-	eventually(t, "the place of a consumer that left is free", func() bool {
+	testkit.Eventually(t, "the place of a consumer that left is free", func() bool {
 		return s.gather()["dispatcher_consumers"] == 1
 	})
 	s.listen("/events")
@@ -148,7 +150,7 @@ func TestDrainingServerRefusesEventsAndConsumers(t *testing.T) {
 	s.Unready()
 	s.players.Stop() // without closing the listener
 	go s.pool.Drain(context.Background(), 0, 0)
-	eventually(t, "a consumer is refused", func() bool {
+	testkit.Eventually(t, "a consumer is refused", func() bool {
 		conn := s.dial() // one that comes just before the drain has a stream
 		defer conn.Close()
 		io.WriteString(conn, request("GET", "/events", ""))
@@ -243,7 +245,7 @@ func TestClientOfTheEcosystemReceivesEvents(t *testing.T) {
 	conn.SubscribeToAll(func(e sse.Event) { got <- e })
 	ended := make(chan error, 1)
 	go func() { ended <- conn.Connect() }()
-	eventually(t, "the client listens", func() bool { return s.gather()["dispatcher_consumers"] == 1 })
+	testkit.Eventually(t, "the client listens", func() bool { return s.gather()["dispatcher_consumers"] == 1 })
 	bodies := []string{"{\"a\":\r\n[1,\n2]}", `"é"`}
 	for _, b := range bodies {
 		s.post("/metrics", b)

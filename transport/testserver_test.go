@@ -262,16 +262,6 @@ func (c *consumer) event() string {
 	}
 }
 
-// eventually waits until ok reports true.
-func eventually(t testing.TB, what string, ok func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(patience); !ok(); time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("still not so after %v: %s", patience, what)
-		}
-	}
-}
-
 // metrics returns the server's own metrics: name, or name{value of the label}.
 func (s *testServer) gather() map[string]float64 {
 	s.t.Helper()

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"event-dispatcher/internal/testkit"
 	"event-dispatcher/transport/screens"
 	"event-dispatcher/transport/stream"
 	"event-dispatcher/transport/view"
@@ -161,7 +162,7 @@ func TestViewThatCannotBeServedIsRefused(t *testing.T) {
 	s.listen("/events?where=a=1").conn.Close()
 	s.listen("/events").conn.Close()
 	first.conn.Close()
-	eventually(t, "all views are forgotten", func() bool { return s.pool.Stats().Views == 0 })
+	testkit.Eventually(t, "all views are forgotten", func() bool { return s.pool.Stats().Views == 0 })
 	s.listen("/events?where=a=2")
 }
 
@@ -170,7 +171,7 @@ func TestConsumersAreListedWithTheirView(t *testing.T) {
 	s := start(t)
 	s.listen("/events?where=a=1&wire=sse")
 	s.post("/metrics", `{"a":2}`)
-	eventually(t, "it passes over an event", func() bool {
+	testkit.Eventually(t, "it passes over an event", func() bool {
 		for _, in := range s.pool.Inspect() {
 			b, err := json.Marshal(in)
 			if err != nil {
@@ -203,7 +204,7 @@ func TestConsumersAreListedWithWhoTheyAre(t *testing.T) {
 		{"/events?name=" + url.QueryEscape(long), []string{"User-Agent: " + long}, long[:64], long[:128], "127.0.0.1"},
 	} {
 		s.listen(tt.target, tt.headers...)
-		eventually(t, "it is listed with who it is", func() bool {
+		testkit.Eventually(t, "it is listed with who it is", func() bool {
 			for _, in := range s.pool.Inspect() {
 				if in.Name == tt.name && in.Agent == tt.agent && in.Client.String() == tt.client && in.Addr.Addr().String() == "127.0.0.1" {
 					return true

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"event-dispatcher/internal/redistest"
+	"event-dispatcher/internal/testkit"
 
 	"github.com/redis/rueidis"
 	"go.uber.org/goleak"
@@ -20,18 +21,6 @@ import (
 // second after Close.
 func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/redis/rueidis.(*call).DelayDo.func1"))
-}
-
-const soon = 60 * time.Second
-
-func eventually(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	for end := time.Now().Add(soon); !ok(); {
-		if time.Now().After(end) {
-			t.Fatalf("%s: not within %v", what, soon)
-		}
-		time.Sleep(2 * time.Millisecond)
-	}
 }
 
 func increment(g *Guard) (int64, error) {
@@ -57,22 +46,22 @@ func TestGuardFollowsRedis(t *testing.T) {
 		}
 	})
 	defer g.Close()
-	eventually(t, "up", g.Up)
-	eventually(t, "a call", func() bool { n, err := increment(g); return err == nil && n > 0 })
+	testkit.Eventually(t, "up", g.Up)
+	testkit.Eventually(t, "a call", func() bool { n, err := increment(g); return err == nil && n > 0 })
 
 	server.Stop()
 	if _, err := increment(g); !errors.Is(err, ErrTimeout) && !errors.Is(err, ErrDown) {
 		t.Errorf("call while stopped: %v; want ErrTimeout", err)
 	}
-	eventually(t, "fail at once", func() bool { _, err := increment(g); return errors.Is(err, ErrDown) })
+	testkit.Eventually(t, "fail at once", func() bool { _, err := increment(g); return errors.Is(err, ErrDown) })
 	server.Continue()
-	eventually(t, "back", g.Up)
-	eventually(t, "a call", func() bool { _, err := increment(g); return err == nil })
+	testkit.Eventually(t, "back", g.Up)
+	testkit.Eventually(t, "a call", func() bool { _, err := increment(g); return err == nil })
 
 	server.Kill()
-	eventually(t, "away", func() bool { return !g.Up() })
+	testkit.Eventually(t, "away", func() bool { return !g.Up() })
 	server.Restart()
-	eventually(t, "back", g.Up)
+	testkit.Eventually(t, "back", g.Up)
 	mu.Lock()
 	defer mu.Unlock()
 	for k := range told {
@@ -100,13 +89,13 @@ func TestACallThatTakesTooLongTakesNobodyElseDown(t *testing.T) {
 	for try := 1; ; try++ {
 		told := make(chan bool, 100)
 		g := NewGuard(config, timeout, func(up bool, _ error) { told <- up })
-		eventually(t, "up", g.Up)
+		testkit.Eventually(t, "up", g.Up)
 		// WAIT for a replica that there is not keeps the connection busy, not Redis.
 		_, slow := Do(g, func(ctx context.Context, c rueidis.Client) (int64, error) {
 			return c.Do(ctx, c.B().Arbitrary("WAIT", "1", "1500").Build()).AsInt64()
 		})
 		_, next := increment(g)
-		eventually(t, "an answer", func() bool { _, err := increment(g); return err == nil })
+		testkit.Eventually(t, "an answer", func() bool { _, err := increment(g); return err == nil })
 		g.Close()
 		down := len(told) - 1
 		if errors.Is(slow, ErrTimeout) && (next == nil || errors.Is(next, ErrTimeout)) && down == 0 {
@@ -124,9 +113,9 @@ func TestGuardBoundsTheCallsUnderWay(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g := NewGuard(config, soon, func(bool, error) {})
+	g := NewGuard(config, testkit.Patience, func(bool, error) {})
 	defer g.Close()
-	eventually(t, "up", g.Up)
+	testkit.Eventually(t, "up", g.Up)
 	release := make(chan struct{})
 	var all sync.WaitGroup
 	for range maxCalls {
@@ -137,10 +126,10 @@ func TestGuardBoundsTheCallsUnderWay(t *testing.T) {
 			}
 		})
 	}
-	eventually(t, "full", func() bool { _, err := increment(g); return errors.Is(err, ErrBusy) })
+	testkit.Eventually(t, "full", func() bool { _, err := increment(g); return errors.Is(err, ErrBusy) })
 	close(release)
 	all.Wait()
-	eventually(t, "room", func() bool { _, err := increment(g); return err == nil })
+	testkit.Eventually(t, "room", func() bool { _, err := increment(g); return err == nil })
 }
 
 // A Redis that answers and refuses counts as reachable: the caller learns why it refused.
@@ -156,7 +145,7 @@ func TestGuardTellsRefusedFromAway(t *testing.T) {
 			t.Fatal(err)
 		}
 		told := make(chan error, 10)
-		g := NewGuard(config, soon, func(_ bool, err error) { told <- err })
+		g := NewGuard(config, testkit.Patience, func(_ bool, err error) { told <- err })
 		if err := <-told; !Refused(err) {
 			t.Errorf("%s: changed was told %v; want it refused", address, err)
 		}
@@ -168,7 +157,7 @@ func TestGuardTellsRefusedFromAway(t *testing.T) {
 
 	config, _ := Parse("redis://u:secret@" + server.Addr)
 	told := make(chan string, 10)
-	g := NewGuard(config, soon, func(up bool, err error) { told <- fmt.Sprint(up, Refused(err)) })
+	g := NewGuard(config, testkit.Patience, func(up bool, err error) { told <- fmt.Sprint(up, Refused(err)) })
 	defer g.Close()
 	want := func(state string) {
 		t.Helper()

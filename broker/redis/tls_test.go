@@ -19,11 +19,12 @@ import (
 	"time"
 
 	"event-dispatcher/internal/redistest"
+	"event-dispatcher/internal/testkit"
 )
 
 func TestTLSIsVerifiedUnlessToldOtherwise(t *testing.T) {
 	cert, key := selfSigned(t)
-	addr := redistest.FreeAddr(t)
+	addr := testkit.FreeAddr(t)
 	_, port, _ := net.SplitHostPort(addr)
 	redistest.StartAt(t, addr, "--port", "0", "--tls-port", port, "--tls-auth-clients", "no",
 		"--tls-cert-file", cert, "--tls-key-file", key, "--requirepass", "p")
@@ -33,7 +34,7 @@ func TestTLSIsVerifiedUnlessToldOtherwise(t *testing.T) {
 			t.Fatal(err)
 		}
 		failure = make(chan error, 1)
-		g = NewGuard(config, soon, func(_ bool, err error) {
+		g = NewGuard(config, testkit.Patience, func(_ bool, err error) {
 			select {
 			case failure <- err:
 			default:
@@ -43,7 +44,7 @@ func TestTLSIsVerifiedUnlessToldOtherwise(t *testing.T) {
 		return g, failure
 	}
 	trusting, _ := open("?skip_verify=true")
-	eventually(t, "up with skip_verify", trusting.Up)
+	testkit.Eventually(t, "up with skip_verify", trusting.Up)
 	_, failure := open("")
 	if err := <-failure; err == nil {
 		t.Error("connected to a server whose certificate nobody signed")
@@ -53,7 +54,7 @@ func TestTLSIsVerifiedUnlessToldOtherwise(t *testing.T) {
 // A server that wants to know its clients, and has the name of a service.
 func TestTLSWithOwnCertificateAndServerName(t *testing.T) {
 	cert, key := selfSigned(t)
-	addr := redistest.FreeAddr(t)
+	addr := testkit.FreeAddr(t)
 	_, port, _ := net.SplitHostPort(addr)
 	redistest.StartAt(t, addr, "--port", "0", "--tls-port", port, "--tls-auth-clients", "yes",
 		"--tls-cert-file", cert, "--tls-key-file", key, "--tls-ca-cert-file", cert)
@@ -72,7 +73,7 @@ func TestTLSWithOwnCertificateAndServerName(t *testing.T) {
 			t.Fatal(err)
 		}
 		told := make(chan bool, 100)
-		g := NewGuard(config, soon, func(up bool, _ error) { told <- up })
+		g := NewGuard(config, testkit.Patience, func(up bool, _ error) { told <- up })
 		if up := <-told; up != tt.up {
 			t.Errorf("%s: up = %v; want %v", tt.options, up, tt.up)
 		}

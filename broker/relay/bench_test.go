@@ -11,6 +11,7 @@ import (
 
 	"event-dispatcher/internal/natstest"
 	"event-dispatcher/internal/redistest"
+	"event-dispatcher/internal/testkit"
 )
 
 // overEachB runs a benchmark with each carrier.
@@ -97,7 +98,7 @@ func BenchmarkOffer(b *testing.B) {
 		b.Run("redis="+state, func(b *testing.B) {
 			server := startRedis(b)
 			i := newInstance(b, server.URL(), Options{}, nil)
-			eventually(b, "up", i.relay.Up)
+			testkit.Eventually(b, "up", i.relay.Up)
 			switch state {
 			case "stopped":
 				server.Stop()

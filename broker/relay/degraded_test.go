@@ -13,6 +13,7 @@ import (
 	"event-dispatcher/broker"
 	"event-dispatcher/internal/natstest"
 	"event-dispatcher/internal/redistest"
+	"event-dispatcher/internal/testkit"
 )
 
 // A switchyard is the way to one of two servers.
@@ -84,15 +85,15 @@ func TestInstancesAtDifferentServersAreDegraded(t *testing.T) {
 			way := newSwitchyard(t, here)
 			a, b := newInstance(t, scheme+way.addr, Options{}, nil), newInstance(t, scheme+here, Options{}, nil)
 			up(t, a, b)
-			eventually(t, "nobody is degraded", func() bool { return len(a.relay.Degraded())+len(b.relay.Degraded()) == 0 })
+			testkit.Eventually(t, "nobody is degraded", func() bool { return len(a.relay.Degraded())+len(b.relay.Degraded()) == 0 })
 			way.lead(there)
 			for _, i := range []*instance{a, b} {
-				eventually(t, "it is up and degraded", func() bool {
+				testkit.Eventually(t, "it is up and degraded", func() bool {
 					return i.relay.Up() && slices.Equal(i.relay.Degraded(), []string{kind}) && i.relay.Stats().Silence > longSilence
 				})
 			}
 			way.lead(here)
-			eventually(t, "nobody is degraded", func() bool { return len(a.relay.Degraded())+len(b.relay.Degraded()) == 0 })
+			testkit.Eventually(t, "nobody is degraded", func() bool { return len(a.relay.Degraded())+len(b.relay.Degraded()) == 0 })
 		})
 	}
 }
@@ -104,8 +105,8 @@ func TestInstancesThatEndAreNotMissed(t *testing.T) {
 		a, b := newInstance(t, server.URL(), Options{}, nil), newInstance(t, server.URL(), Options{}, nil)
 		up(t, a, b)
 		b.relay.Close()
-		eventually(t, "the other is gone", func() bool { return a.relay.Stats().Origins == 0 })
-		eventually(t, "the silence is over", func() bool { return a.relay.Stats().Silence == 0 })
+		testkit.Eventually(t, "the other is gone", func() bool { return a.relay.Stats().Origins == 0 })
+		testkit.Eventually(t, "the silence is over", func() bool { return a.relay.Stats().Silence == 0 })
 		if got := a.relay.Degraded(); got != nil {
 			t.Errorf("Degraded() = %v after the other has ended; want none", got)
 		}
@@ -133,7 +134,7 @@ func TestInstanceThatNobodyHearsIsDegraded(t *testing.T) {
 			t.Fatal(err)
 		}
 		r := New(Options{Carrier: tt.carrier, Sink: &instance{broker: b}, Tick: b.Tick})
-		eventually(t, "it has heard itself, or would have", func() bool {
+		testkit.Eventually(t, "it has heard itself, or would have", func() bool {
 			return r.Up() && r.firehose.subscriber.hearsAll(longUnheard) && r.Stats().Firehose.Receivers != Unheard
 		})
 		if got := r.Degraded(); !slices.Equal(got, tt.want) {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"event-dispatcher/broker"
+	"event-dispatcher/internal/testkit"
 )
 
 // A demand is what a test wants.
@@ -44,14 +45,14 @@ func testNothingTravelsThatNobodyWants(t *testing.T, server engine) {
 	a := newInstance(t, server.URL(), Options{}, nil)
 	var of demand
 	b := newInstance(t, server.URL(), Options{Demand: of.get, Linger: time.Millisecond}, nil)
-	eventually(t, "up", func() bool { return a.hears() && b.hears() })
+	testkit.Eventually(t, "up", func() bool { return a.hears() && b.hears() })
 	var n uint64
 	post := func(events int) {
 		for range events {
 			n++
 			a.post(event(n, 100))
 		}
-		eventually(t, "published", func() bool { return a.relay.Stats().Firehose.Published == n })
+		testkit.Eventually(t, "published", func() bool { return a.relay.Stats().Firehose.Published == n })
 	}
 	var want uint64
 	for range 3 {
@@ -60,12 +61,12 @@ func testNothingTravelsThatNobodyWants(t *testing.T, server engine) {
 			t.Errorf("%d events came to an instance without consumers, %d channels heard; want %d, 0", got, b.heardParts(), want)
 		}
 		of.want(1)
-		eventually(t, "subscribed", func() bool { return b.heardParts() == 1 && b.hears() })
+		testkit.Eventually(t, "subscribed", func() bool { return b.heardParts() == 1 && b.hears() })
 		post(100)
 		want += 100
-		eventually(t, "the consumers have them", func() bool { return b.received.Load() == want })
+		testkit.Eventually(t, "the consumers have them", func() bool { return b.received.Load() == want })
 		of.want(0)
-		eventually(t, "nothing is heard", func() bool { return b.heardParts() == 0 })
+		testkit.Eventually(t, "nothing is heard", func() bool { return b.heardParts() == 0 })
 	}
 	if st := b.relay.Stats(); b.skipped.Load() != 0 || st.Gaps["lost"] != 0 {
 		t.Errorf("%d events told as skipped, gaps of %d; want 0, 0", b.skipped.Load(), st.Gaps["lost"])
@@ -79,10 +80,10 @@ func TestWhatIsNotWantedAnyMoreIsHeardForAWhile(t *testing.T) {
 	var of demand
 	b := newInstance(t, server.URL(), Options{Demand: of.get, Linger: time.Hour}, nil)
 	of.want(1)
-	eventually(t, "up", func() bool { return b.heardParts() == 1 && a.hears() && b.hears() })
+	testkit.Eventually(t, "up", func() bool { return b.heardParts() == 1 && a.hears() && b.hears() })
 	of.want(0)
 	a.post(event(1, 100))
-	eventually(t, "it has the event", func() bool { return b.received.Load() == 1 })
+	testkit.Eventually(t, "it has the event", func() bool { return b.received.Load() == 1 })
 }
 
 func TestOnlyShardsThatAreWantedTravel(t *testing.T) { overEach(t, testOnlyShardsThatAreWantedTravel) }
@@ -93,15 +94,15 @@ func testOnlyShardsThatAreWantedTravel(t *testing.T, server engine) {
 	var of demand
 	b := newInstance(t, server.URL(), Options{Shards: shards, Demand: of.get, Linger: time.Millisecond}, nil)
 	of.want(broker.ShardSet(1<<1 | 1<<3))
-	eventually(t, "up", func() bool { return b.heardParts() == 3 && a.hears() && b.hears() }) // and the name itself
+	testkit.Eventually(t, "up", func() bool { return b.heardParts() == 3 && a.hears() && b.hears() }) // and the name itself
 	const n = 50
 	for k := range uint64(n) {
 		for shard := range shards {
 			a.postTo(shard, event(k+1, 100))
 		}
 	}
-	eventually(t, "published", func() bool { return a.relay.Stats().Firehose.Published == n*shards })
-	eventually(t, "what is wanted", func() bool { return b.seen[1].Load() == n && b.seen[3].Load() == n })
+	testkit.Eventually(t, "published", func() bool { return a.relay.Stats().Firehose.Published == n*shards })
+	testkit.Eventually(t, "what is wanted", func() bool { return b.seen[1].Load() == n && b.seen[3].Load() == n })
 	if got := b.received.Load(); got != 2*n {
 		t.Errorf("received %d events; want %d, of two shards of four", got, 2*n)
 	}
@@ -115,18 +116,18 @@ func testAwaitedEventsAllArrive(t *testing.T, server engine) {
 	a := newInstance(t, server.URL(), Options{}, nil)
 	var of demand
 	b := newInstance(t, server.URL(), Options{Demand: of.get, Linger: time.Millisecond}, nil)
-	eventually(t, "up", func() bool { return a.hears() && b.hears() })
+	testkit.Eventually(t, "up", func() bool { return a.hears() && b.hears() })
 	for n := range uint64(5) {
 		of.want(1)
 		b.relay.Await(t.Context())
 		if !b.hears() {
 			t.Log("the server took longer than Await waits")
-			eventually(t, "heard", b.hears)
+			testkit.Eventually(t, "heard", b.hears)
 		}
 		a.post(event(n+1, 100))
-		eventually(t, "the event has come", func() bool { return b.received.Load() == n+1 })
+		testkit.Eventually(t, "the event has come", func() bool { return b.received.Load() == n+1 })
 		of.want(0)
-		eventually(t, "nothing is heard", func() bool { return b.heardParts() == 0 })
+		testkit.Eventually(t, "nothing is heard", func() bool { return b.heardParts() == 0 })
 	}
 	of.want(1)
 	server.Stop() // as if it were gone: nobody waits for long
@@ -142,12 +143,12 @@ func TestHushEndsDelivery(t *testing.T) {
 	a, b := newInstance(t, server.URL(), Options{}, nil), newInstance(t, server.URL(), Options{Linger: time.Millisecond}, nil)
 	up(t, a, b)
 	a.post(event(1, 100))
-	eventually(t, "an event before", func() bool { return b.received.Load() == 1 })
+	testkit.Eventually(t, "an event before", func() bool { return b.received.Load() == 1 })
 	b.relay.Hush()
 	a.post(event(2, 100))
-	eventually(t, "published", func() bool { return a.relay.Stats().Firehose.Published == 2 })
+	testkit.Eventually(t, "published", func() bool { return a.relay.Stats().Firehose.Published == 2 })
 	b.post(event(3, 100))
-	eventually(t, "the other still hears this one", func() bool { return a.received.Load() == 3 })
+	testkit.Eventually(t, "the other still hears this one", func() bool { return a.received.Load() == 3 })
 	if got := b.received.Load(); got != 2 || b.skipped.Load() != 0 {
 		t.Errorf("consumers have %d events, and %d are told as skipped; want 2, 0", got, b.skipped.Load())
 	}

@@ -10,6 +10,7 @@ import (
 
 	"event-dispatcher/broker/redis"
 	"event-dispatcher/internal/redistest"
+	"event-dispatcher/internal/testkit"
 )
 
 // A points is an address whose new connections lead elsewhere after a failover; those
@@ -57,17 +58,17 @@ func TestDemotedRedisIsLeft(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	guard := redis.NewGuard(config, soon, func(bool, error) {})
+	guard := redis.NewGuard(config, testkit.Patience, func(bool, error) {})
 	defer guard.Close()
-	eventually(t, "the guard is up", guard.Up)
+	testkit.Eventually(t, "the guard is up", guard.Up)
 	o.post(100)
-	eventually(t, "events before", func() bool { return o.b.received.Load() == 100 })
+	testkit.Eventually(t, "events before", func() bool { return o.b.received.Load() == 100 })
 
 	points.to.Store(&other.Addr)
 	other.Do("REPLICAOF", "NO", "ONE")
 	host, port, _ := net.SplitHostPort(other.Addr)
 	master.Do("REPLICAOF", host, port)
-	eventually(t, "all have gone to the new master", func() bool {
+	testkit.Eventually(t, "all have gone to the new master", func() bool {
 		o.post(1)
 		return guard.Up() && other.Do("PUBSUB", "NUMSUB", "event-dispatcher") == "event-dispatcher 2" &&
 			o.a.relay.firehose.publisher.isUp() && o.b.relay.firehose.publisher.isUp()
@@ -79,10 +80,10 @@ func TestDemotedRedisIsLeft(t *testing.T) {
 func TestAReplicaIsNotUp(t *testing.T) {
 	server := startRedis(t)
 	i := newInstance(t, server.URL(), Options{}, nil)
-	eventually(t, "up", i.relay.Up)
-	host, port, _ := net.SplitHostPort(redistest.FreeAddr(t))
+	testkit.Eventually(t, "up", i.relay.Up)
+	host, port, _ := net.SplitHostPort(testkit.FreeAddr(t))
 	server.Do("REPLICAOF", host, port)
-	eventually(t, "not up", func() bool { return !i.relay.Up() })
+	testkit.Eventually(t, "not up", func() bool { return !i.relay.Up() })
 	server.Do("REPLICAOF", "NO", "ONE")
-	eventually(t, "up again", i.relay.Up)
+	testkit.Eventually(t, "up again", i.relay.Up)
 }

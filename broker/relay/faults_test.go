@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"event-dispatcher/internal/testkit"
+
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
@@ -23,7 +25,7 @@ type outage struct {
 // newOutage starts two instances; aURL and bURL are usually the same.
 func newOutage(t *testing.T, aURL, bURL string, maxAge time.Duration) *outage {
 	o := &outage{seen: inOrder{t: t}}
-	options := Options{OutboxBytes: 1 << 20, MaxEvent: 16 << 10, MaxAge: maxAge, regather: soon}
+	options := Options{OutboxBytes: 1 << 20, MaxEvent: 16 << 10, MaxAge: maxAge, regather: testkit.Patience}
 	o.a = newInstance(t, aURL, options, nil)
 	o.b = newInstance(t, bURL, options, o.seen.see)
 	up(t, o.a, o.b)
@@ -43,8 +45,8 @@ func (o *outage) settled(t *testing.T) {
 	t.Helper()
 	up(t, o.a, o.b)
 	o.post(1)
-	eventually(t, "the last event", func() bool { return o.seen.last.Load() == o.posted })
-	eventually(t, "received + skipped = published", func() bool { return o.b.received.Load()+o.b.skipped.Load() >= o.posted })
+	testkit.Eventually(t, "the last event", func() bool { return o.seen.last.Load() == o.posted })
+	testkit.Eventually(t, "received + skipped = published", func() bool { return o.b.received.Load()+o.b.skipped.Load() >= o.posted })
 	if r, s := o.b.received.Load(), o.b.skipped.Load(); r+s != o.posted || o.seen.bad.Load() != 0 {
 		t.Errorf("received %d + skipped %d of %d published, %d out of order or twice", r, s, o.posted, o.seen.bad.Load())
 	}
@@ -52,7 +54,7 @@ func (o *outage) settled(t *testing.T) {
 		t.Errorf("the origin's own consumer got %d of %d", got, o.posted)
 	}
 	// The last event may arrive before Redis's answer to the one who published it.
-	eventually(t, "published + dropped = offered", func() bool {
+	testkit.Eventually(t, "published + dropped = offered", func() bool {
 		l := o.a.relay.Stats().Firehose
 		return l.Published+givenUp(l) == o.posted
 	})
@@ -66,12 +68,12 @@ func TestStoppedServerGapsEqualDrops(t *testing.T) { overEach(t, testStoppedServ
 func testStoppedServerGapsEqualDrops(t *testing.T, server engine) {
 	o := newOutage(t, server.URL(), server.URL(), -1)
 	o.post(100)
-	eventually(t, "events before", func() bool { return o.b.received.Load() == 100 })
+	testkit.Eventually(t, "events before", func() bool { return o.b.received.Load() == 100 })
 
 	server.Stop()
 	o.post(10_000) // ten times the outbox
-	eventually(t, "local delivery", func() bool { return o.a.received.Load() == o.posted })
-	eventually(t, "degraded", func() bool { return !o.a.relay.Up() && !o.b.relay.Up() })
+	testkit.Eventually(t, "local delivery", func() bool { return o.a.received.Load() == o.posted })
+	testkit.Eventually(t, "degraded", func() bool { return !o.a.relay.Up() && !o.b.relay.Up() })
 	server.Continue()
 
 	o.settled(t)
@@ -86,7 +88,7 @@ func TestGapsAreToldInTheirShard(t *testing.T) { overEach(t, testGapsAreToldInTh
 
 func testGapsAreToldInTheirShard(t *testing.T, server engine) {
 	const shards = 4
-	options := Options{Shards: shards, OutboxBytes: 4 << 20, MaxEvent: 16 << 10, MaxAge: -1, regather: soon}
+	options := Options{Shards: shards, OutboxBytes: 4 << 20, MaxEvent: 16 << 10, MaxAge: -1, regather: testkit.Patience}
 	a, b := newInstance(t, server.URL(), options, nil), newInstance(t, server.URL(), options, nil)
 	up(t, a, b)
 	var posted [shards]uint64
@@ -107,19 +109,19 @@ func testGapsAreToldInTheirShard(t *testing.T, server engine) {
 	for shard := range shards {
 		post(shard, 10)
 	}
-	eventually(t, "events before", accounted)
+	testkit.Eventually(t, "events before", accounted)
 
 	server.Stop()
 	post(0, 100) // all wait
 	post(1, 5000)
 	post(3, 8000)
-	eventually(t, "degraded", func() bool { return !a.relay.Up() })
+	testkit.Eventually(t, "degraded", func() bool { return !a.relay.Up() })
 	server.Continue()
 
 	for shard := range shards {
 		post(shard, 1)
 	}
-	eventually(t, "every shard's books balance", accounted)
+	testkit.Eventually(t, "every shard's books balance", accounted)
 	for shard, n := range posted {
 		if got := b.seen[shard].Load(); got != n {
 			t.Errorf("shard %d: received and skipped %d of %d", shard, got, n)
@@ -139,11 +141,11 @@ func testServerKilledAndRestarted(t *testing.T, server engine) {
 	o.post(2000)
 	server.Kill()
 	o.post(5000)
-	eventually(t, "degraded", func() bool { return !o.a.relay.Up() && !o.b.relay.Up() })
+	testkit.Eventually(t, "degraded", func() bool { return !o.a.relay.Up() && !o.b.relay.Up() })
 	o.post(5000)
 	begin := time.Now()
 	server.Restart()
-	eventually(t, "subscribed again", func() bool {
+	testkit.Eventually(t, "subscribed again", func() bool {
 		return o.a.relay.firehose.subscriber.subscribed() && o.b.relay.firehose.subscriber.subscribed()
 	})
 	t.Logf("subscribed %v after the start", time.Since(begin))
@@ -159,7 +161,7 @@ func TestSubscribersKickedAgainAndAgain(t *testing.T) {
 		o.post(500)
 		server.Do("CLIENT", "KILL", "TYPE", "pubsub")
 		o.post(500)
-		eventually(t, "subscribed again", func() bool { return o.b.relay.Stats().Firehose.Resumed > before })
+		testkit.Eventually(t, "subscribed again", func() bool { return o.b.relay.Stats().Firehose.Resumed > before })
 	}
 	o.settled(t)
 }
@@ -175,22 +177,22 @@ func TestPartitionDoesNotReplayTheOldAsNew(t *testing.T) {
 	)
 	o := newOutage(t, "redis://a:a@"+server.Addr, "redis://b:b@"+server.Addr, maxAge)
 	o.post(100)
-	eventually(t, "events before", func() bool { return o.b.received.Load()+o.b.relay.Stats().Gaps["lost"] >= 100 })
+	testkit.Eventually(t, "events before", func() bool { return o.b.received.Load()+o.b.relay.Stats().Gaps["lost"] >= 100 })
 
 	server.Do("ACL", "SETUSER", "a", "off")
 	server.Do("CLIENT", "KILL", "USER", "a")
-	eventually(t, "a alone", func() bool { return !o.a.relay.Up() })
+	testkit.Eventually(t, "a alone", func() bool { return !o.a.relay.Up() })
 	before := o.posted
 	o.post(1) // gets stuck on its way: it is sent, and has no answer
-	eventually(t, "one waits for its answer", func() bool { s := o.a.relay.Stats().Firehose; return s.Queued == 0 && s.Failures > 0 })
+	testkit.Eventually(t, "one waits for its answer", func() bool { s := o.a.relay.Stats().Firehose; return s.Queued == 0 && s.Failures > 0 })
 	o.post(500)
 	posted, received := time.Now(), o.b.received.Load()
-	eventually(t, "a serves its own", func() bool { return o.a.received.Load() == o.posted })
-	eventually(t, "they are old", func() bool { return time.Since(posted) > maxAge+ageSlack })
+	testkit.Eventually(t, "a serves its own", func() bool { return o.a.received.Load() == o.posted })
+	testkit.Eventually(t, "they are old", func() bool { return time.Since(posted) > maxAge+ageSlack })
 	server.Do("ACL", "SETUSER", "a", "on")
 
 	up(t, o.a, o.b)
-	eventually(t, "dropped for age", func() bool {
+	testkit.Eventually(t, "dropped for age", func() bool {
 		dropped := o.a.relay.Stats().Firehose.Dropped
 		return dropped["unanswered"] > 0 && dropped["expired"]+dropped["unanswered"] >= o.posted-before
 	})
@@ -217,7 +219,7 @@ func TestWhoMayNotSubscribeIsToldSo(t *testing.T) {
 	server := startRedis(t, "--user", "mute", "on", ">secret", "~*", "&*", "+@all", "-subscribe")
 	core, lines := observer.New(zapcore.WarnLevel)
 	i := newInstance(t, "redis://mute:secret@"+server.Addr, Options{Log: zap.New(core)}, nil)
-	eventually(t, "it says so", func() bool { return lines.FilterMessage("relay: cannot subscribe").Len() > 0 })
+	testkit.Eventually(t, "it says so", func() bool { return lines.FilterMessage("relay: cannot subscribe").Len() > 0 })
 	line := lines.FilterMessage("relay: cannot subscribe").All()[0]
 	if line.ContextMap()["check"] == nil {
 		t.Errorf("fields %v; want one that says what to check", line.ContextMap())
@@ -226,12 +228,12 @@ func TestWhoMayNotSubscribeIsToldSo(t *testing.T) {
 		t.Errorf("%d lines say that it is not subscribed any more; it never was", n)
 	}
 	server.Do("ACL", "SETUSER", "mute", "+subscribe")
-	eventually(t, "up", i.hears)
+	testkit.Eventually(t, "up", i.hears)
 	server.Do("CLIENT", "KILL", "TYPE", "pubsub")
-	eventually(t, "it says so", func() bool { return lines.FilterMessage("relay: subscription lost").Len() > 0 })
+	testkit.Eventually(t, "it says so", func() bool { return lines.FilterMessage("relay: subscription lost").Len() > 0 })
 	i.relay.Close()
 	after := lines.Len()
-	eventually(t, "up at another", newInstance(t, server.URL(), Options{}, nil).relay.Up)
+	testkit.Eventually(t, "up at another", newInstance(t, server.URL(), Options{}, nil).relay.Up)
 	if lines.Len() != after {
 		t.Errorf("%d lines after the end", lines.Len()-after)
 	}
@@ -247,12 +249,12 @@ func testARestartedInstanceIsANewOrigin(t *testing.T, server engine) {
 	o.settled(t)
 	skipped, received := o.b.skipped.Load(), o.b.received.Load()
 	o.a.relay.Close()
-	eventually(t, "gone", func() bool { return o.b.relay.Stats().Origins == 0 })
+	testkit.Eventually(t, "gone", func() bool { return o.b.relay.Stats().Origins == 0 })
 	again := newInstance(t, server.URL(), Options{}, nil)
-	eventually(t, "up", again.relay.Up)
-	eventually(t, "heard of", func() bool { return o.b.relay.Stats().Origins == 1 })
+	testkit.Eventually(t, "up", again.relay.Up)
+	testkit.Eventually(t, "heard of", func() bool { return o.b.relay.Stats().Origins == 1 })
 	again.post(event(o.posted+1, 100))
-	eventually(t, "its event", func() bool { return o.b.received.Load() == received+1 })
+	testkit.Eventually(t, "its event", func() bool { return o.b.received.Load() == received+1 })
 	if s := o.b.skipped.Load(); s != skipped {
 		t.Errorf("%d events skipped; a new origin begins where it begins", s-skipped)
 	}
@@ -266,7 +268,7 @@ func TestEventsThatTheOutboxRefusesAreAGap(t *testing.T) {
 func testEventsThatTheOutboxRefusesAreAGap(t *testing.T, server engine) {
 	o := newOutage(t, server.URL(), server.URL(), -1)
 	o.post(10)
-	eventually(t, "events before", func() bool { return o.b.received.Load() == 10 })
+	testkit.Eventually(t, "events before", func() bool { return o.b.received.Load() == 10 })
 	large := event(11, 17<<10) // larger than MaxEvent
 	o.posted++
 	if err := o.a.broker.Publish(0, o.a.broker.Tick(time.Now()), large); err != nil {

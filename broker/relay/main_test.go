@@ -17,6 +17,7 @@ import (
 	"event-dispatcher/broker/session"
 	"event-dispatcher/internal/natstest"
 	"event-dispatcher/internal/redistest"
+	"event-dispatcher/internal/testkit"
 
 	"go.uber.org/goleak"
 )
@@ -24,20 +25,6 @@ import (
 // A cluster client refreshes its view of the cluster once more, a second after Close.
 func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/redis/rueidis.(*call).DelayDo.func1"))
-}
-
-// soon is far more than anything here takes on an idle machine: tests wait for
-// conditions, and a slow machine only makes them slow.
-const soon = 60 * time.Second
-
-func eventually(t testing.TB, what string, ok func() bool) {
-	t.Helper()
-	for end := time.Now().Add(soon); !ok(); {
-		if time.Now().After(end) {
-			t.Fatalf("%s: not within %v", what, soon)
-		}
-		time.Sleep(2 * time.Millisecond)
-	}
 }
 
 // An instance is a broker with a relay, as in one process of the product, and
@@ -185,7 +172,7 @@ func (i *instance) consume(ctx context.Context, shard int, cursor broker.Cursor)
 func up(t testing.TB, instances ...*instance) {
 	t.Helper()
 	for _, i := range instances {
-		eventually(t, "relay up", func() bool {
+		testkit.Eventually(t, "relay up", func() bool {
 			return i.hears() && i.relay.Stats().Origins >= len(instances)-1
 		})
 	}

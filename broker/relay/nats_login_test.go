@@ -40,9 +40,9 @@ func reach(t *testing.T, address, wrong string) {
 	a, b, c := newInstance(t, address, Options{}, nil), newInstance(t, address, Options{}, nil), newInstance(t, wrong, Options{}, nil)
 	up(t, a, b)
 	a.post(event(1, 100))
-	eventually(t, "delivery", func() bool { return b.received.Load() == 1 })
+	testkit.Eventually(t, "delivery", func() bool { return b.received.Load() == 1 })
 	c.post(event(1, 100))
-	eventually(t, "local delivery", func() bool { return c.received.Load() == 1 })
+	testkit.Eventually(t, "local delivery", func() bool { return c.received.Load() == 1 })
 	if c.relay.Up() || c.relay.Stats().Origins != 0 {
 		t.Errorf("Up() = %v with %d origins; want neither", c.relay.Up(), c.relay.Stats().Origins)
 	}

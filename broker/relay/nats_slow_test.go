@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"event-dispatcher/internal/natstest"
+	"event-dispatcher/internal/testkit"
 )
 
 // A subscriber that does not keep up loses messages in the library, which are counted,
@@ -52,9 +53,9 @@ func TestNATSSlowConsumerIsCounted(t *testing.T) {
 	<-blocked
 	const more = 2 * natsMessages
 	send(more)
-	eventually(t, "what does not fit is counted", func() bool { return in.Overflows() > 0 })
+	testkit.Eventually(t, "what does not fit is counted", func() bool { return in.Overflows() > 0 })
 	close(release)
-	eventually(t, "heard + counted = sent", func() bool { return uint64(heard.Load())+in.Overflows() == 1+more })
+	testkit.Eventually(t, "heard + counted = sent", func() bool { return uint64(heard.Load())+in.Overflows() == 1+more })
 	counted := in.Overflows()
 	in.Close()
 	<-ended

@@ -31,14 +31,14 @@ func TestNATSAbsentAtStart(t *testing.T) {
 	addr := testkit.FreeAddr(t)
 	a, b := newInstance(t, "nats://"+addr, Options{}, nil), newInstance(t, "nats://"+addr, Options{}, nil)
 	a.post(event(1, 100))
-	eventually(t, "local delivery", func() bool { return a.received.Load() == 1 })
+	testkit.Eventually(t, "local delivery", func() bool { return a.received.Load() == 1 })
 	if a.relay.Up() {
 		t.Error("Up() = true without a server")
 	}
 	natstest.StartAt(t, addr)
 	up(t, a, b)
 	a.post(event(2, 100))
-	eventually(t, "delivery afterwards", func() bool { return b.received.Load() >= 1 })
+	testkit.Eventually(t, "delivery afterwards", func() bool { return b.received.Load() >= 1 })
 }
 
 // Messages stay within what the server takes; an event that does not is a gap.
@@ -51,12 +51,12 @@ func TestNATSMaxPayloadIsKept(t *testing.T) {
 		o.posted++
 		o.a.post(event(o.posted, 100))
 	}
-	eventually(t, "all events", func() bool { return o.b.received.Load() == n })
+	testkit.Eventually(t, "all events", func() bool { return o.b.received.Load() == n })
 	o.post(3) // about a quarter of the limit each
 	o.posted++
 	o.a.post(event(o.posted, limit+1))
 	// Nothing comes behind it that would be taken, and it is never too old.
-	eventually(t, "the event too large is dropped", func() bool { return o.a.relay.Stats().Firehose.Dropped["rejected"] == 1 })
+	testkit.Eventually(t, "the event too large is dropped", func() bool { return o.a.relay.Stats().Firehose.Dropped["rejected"] == 1 })
 	o.post(3)
 	o.settled(t)
 	st := o.a.relay.Stats().Firehose
@@ -74,9 +74,9 @@ func TestNATSUserAndPassword(t *testing.T) {
 	wrong := newInstance(t, "nats://relay:wrong@"+server.Addr, Options{}, nil)
 	up(t, a, b)
 	a.post(event(1, 100))
-	eventually(t, "delivery", func() bool { return b.received.Load() == 1 })
+	testkit.Eventually(t, "delivery", func() bool { return b.received.Load() == 1 })
 	wrong.post(event(1, 100))
-	eventually(t, "local delivery", func() bool { return wrong.received.Load() == 1 })
+	testkit.Eventually(t, "local delivery", func() bool { return wrong.received.Load() == 1 })
 	if wrong.relay.Up() {
 		t.Error("Up() = true with a wrong password")
 	}
@@ -91,14 +91,14 @@ func TestNATSPermissions(t *testing.T) {
 		{user: deaf, password: p, permissions: {publish: [`+all+`], subscribe: "other"}}
 	]}`)
 	full := newInstance(t, "nats://full:p@"+server.Addr, Options{Shards: 2}, nil)
-	eventually(t, "up", full.relay.Up)
+	testkit.Eventually(t, "up", full.relay.Up)
 	for _, user := range []string{"mute", "deaf"} {
 		i := newInstance(t, "nats://"+user+":p@"+server.Addr, Options{}, nil)
 		i.post(event(1, 100))
-		eventually(t, user+" tries", func() bool {
+		testkit.Eventually(t, user+" tries", func() bool {
 			return i.relay.Stats().Firehose.Failures > 0 || i.relay.firehose.publisher.isUp() && !i.relay.firehose.subscriber.subscribed()
 		})
-		eventually(t, user+" is not up", func() bool { return !i.relay.Up() })
+		testkit.Eventually(t, user+" is not up", func() bool { return !i.relay.Up() })
 	}
 }
 

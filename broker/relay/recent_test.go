@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"event-dispatcher/broker/session"
+	"event-dispatcher/internal/testkit"
 )
 
 func TestRecentRemembersTheLast(t *testing.T) {
@@ -36,7 +37,7 @@ func TestSessionEventPublishedAgainArrivesOnce(t *testing.T) {
 	for _, e := range []session.Event{e, e, last} {
 		server.Do("PUBLISH", "my-redis-channel", string(e.JSON()))
 	}
-	eventually(t, "the last event", func() bool {
+	testkit.Eventually(t, "the last event", func() bool {
 		all := i.sessionEvents()
 		return len(all) > 0 && all[len(all)-1].ID == last.ID
 	})
@@ -56,13 +57,13 @@ func TestMissedSessionEventsAreCountedAndTold(t *testing.T) {
 	a := newInstance(t, server.URL(), Options{}, nil)
 	b := newInstance(t, server.URL(), Options{Resubscribed: func() { told.Add(1) }}, nil)
 	up(t, a, b)
-	eventually(t, "b hears session events", b.relay.sessions.subscriber.subscribed)
+	testkit.Eventually(t, "b hears session events", b.relay.sessions.subscriber.subscribed)
 	offer := func(id string) {
 		a.relay.OfferSession(session.Event{ID: id, Source: "u", Action: session.Viewing, Type: session.UserSession})
 	}
 	arrived := func(id string) {
 		t.Helper()
-		eventually(t, "the event", func() bool {
+		testkit.Eventually(t, "the event", func() bool {
 			all := b.sessionEvents()
 			return len(all) > 0 && all[len(all)-1].ID == id
 		})
@@ -74,10 +75,10 @@ func TestMissedSessionEventsAreCountedAndTold(t *testing.T) {
 	arrived("5")
 	offer("6")
 	arrived("6")
-	eventually(t, "told of the gap", func() bool { return told.Load() == 1 })
+	testkit.Eventually(t, "told of the gap", func() bool { return told.Load() == 1 })
 	if gaps := b.relay.Stats().SessionGaps; gaps != 3 {
 		t.Errorf("gaps of %d session events; want 3", gaps)
 	}
 	server.Do("CLIENT", "KILL", "TYPE", "pubsub")
-	eventually(t, "told that it has subscribed again", func() bool { return told.Load() >= 2 })
+	testkit.Eventually(t, "told that it has subscribed again", func() bool { return told.Load() >= 2 })
 }

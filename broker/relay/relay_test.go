@@ -11,6 +11,7 @@ import (
 
 	"event-dispatcher/broker/session"
 	"event-dispatcher/internal/redistest"
+	"event-dispatcher/internal/testkit"
 )
 
 func TestEventsReachEveryOtherInstanceOnceAndInOrder(t *testing.T) {
@@ -31,7 +32,7 @@ func testEventsReachEveryOtherInstanceOnceAndInOrder(t *testing.T, server engine
 		all[0].post(event(k+1, 200))
 	}
 	for k, i := range all {
-		eventually(t, "all events", func() bool { return i.received.Load() == n })
+		testkit.Eventually(t, "all events", func() bool { return i.received.Load() == n })
 		if bad, skipped := seen[k].bad.Load(), i.skipped.Load(); bad != 0 || skipped != 0 {
 			t.Errorf("instance %d: %d events out of order, %d skipped; want none", k, bad, skipped)
 		}
@@ -50,7 +51,7 @@ func testManyEventsShareAnEnvelope(t *testing.T, server engine) {
 	for k := range uint64(n) {
 		a.post(event(k, 100))
 	}
-	eventually(t, "all events", func() bool { return b.received.Load() == n })
+	testkit.Eventually(t, "all events", func() bool { return b.received.Load() == n })
 	if st := a.relay.Stats().Firehose; st.Messages > n/20 {
 		t.Errorf("%d events took %d messages; want at most a 20th", n, st.Messages)
 	}
@@ -87,9 +88,9 @@ func testPartsAndShardArrive(t *testing.T, server engine) {
 	})
 	b := New(Options{Carrier: carrier(t, server.URL()), Sink: sink, Tick: a.broker.Tick, Shards: 2})
 	defer b.Close()
-	eventually(t, "up", func() bool { return a.relay.Up() && b.Up() })
+	testkit.Eventually(t, "up", func() bool { return a.relay.Up() && b.Up() })
 	// The others learn within a second of shards that they have not themselves.
-	eventually(t, "the event", func() bool {
+	testkit.Eventually(t, "the event", func() bool {
 		a.relay.Offer(3, a.broker.Tick(time.Now()), []byte(`{"a":1`), []byte(`,"user_ip":"`), []byte("::1"), []byte(`"}`))
 		select {
 		case got := <-arrived:
@@ -117,7 +118,7 @@ func TestSessionEventsTravelAsOneJSONMessageEach(t *testing.T) {
 		Action: session.Updating, Type: session.UserSession, Practice: "p", At: 5,
 	}
 	a.relay.OfferSession(sent)
-	eventually(t, "the event", func() bool { return len(b.sessionEvents()) == 1 })
+	testkit.Eventually(t, "the event", func() bool { return len(b.sessionEvents()) == 1 })
 	got := b.sessionEvents()[0]
 	if got.Origin != a.relay.Origin().String() {
 		t.Errorf("origin %q; want that of the sender", got.Origin)
@@ -130,7 +131,7 @@ func TestSessionEventsTravelAsOneJSONMessageEach(t *testing.T) {
 	const original = `{"eventId":"e1","sourceId":"bob","targetId":"c","data":null,"eventAction":"VIEWING_CARD","type":"USER_SESSION_EVENT"}`
 	server.Do("PUBLISH", "my-redis-channel", original)
 	for _, i := range []*instance{a, b} {
-		eventually(t, "the original's event", func() bool {
+		testkit.Eventually(t, "the original's event", func() bool {
 			all := i.sessionEvents()
 			return len(all) > 0 && all[len(all)-1].Source == "bob"
 		})
@@ -150,7 +151,7 @@ func TestTheLargestSessionEventTravels(t *testing.T) {
 	for n, size := range []int{maxEvent - 100, maxEvent, 2*maxEvent + 3<<10} {
 		e := session.Event{ID: session.NewID(), Source: "alice", Data: strings.Repeat("x", size), Action: session.Updating, Type: session.UserSession}
 		a.relay.OfferSession(e)
-		eventually(t, "the event", func() bool {
+		testkit.Eventually(t, "the event", func() bool {
 			if dropped := givenUp(a.relay.Stats().Sessions); dropped > 0 {
 				t.Fatalf("an event of %d bytes was dropped", size)
 			}
@@ -185,8 +186,8 @@ func TestForeignMessagesAreCountedAndCostNothingElse(t *testing.T) {
 	server.Do("PUBLISH", "my-redis-channel", `{"eventId":"x","sourceId":"","eventAction":"VIEWING_CARD","type":"USER_SESSION_EVENT"}`)
 	a.post([]byte(`{"last":1}`))
 
-	eventually(t, "the events", func() bool { return b.received.Load() == 3 && b.skipped.Load() == 2 })
-	eventually(t, "the counts", func() bool {
+	testkit.Eventually(t, "the events", func() bool { return b.received.Load() == 3 && b.skipped.Load() == 2 })
+	testkit.Eventually(t, "the counts", func() bool {
 		st := b.relay.Stats()
 		want := map[string]uint64{"foreign": 3, "version": 1, "truncated": 3, "sequence": 1, "json": 1, "utf8": 1, "too_large": 0}
 		for reason, n := range want {
@@ -211,11 +212,11 @@ func TestLineEndsFromOutsideBecomeSpaces(t *testing.T) {
 }
 
 func TestRedisAbsentAtStart(t *testing.T) {
-	addr := redistest.FreeAddr(t)
+	addr := testkit.FreeAddr(t)
 	a := newInstance(t, "redis://"+addr, Options{}, nil)
 	b := newInstance(t, "redis://"+addr, Options{}, nil)
 	a.post(event(1, 100))
-	eventually(t, "local delivery", func() bool { return a.received.Load() == 1 })
+	testkit.Eventually(t, "local delivery", func() bool { return a.received.Load() == 1 })
 	if a.relay.Up() {
 		t.Error("Up() = true without a Redis")
 	}
@@ -223,21 +224,21 @@ func TestRedisAbsentAtStart(t *testing.T) {
 	up(t, a, b)
 	a.post(event(2, 100))
 	// The first one may have come, too: it was waiting.
-	eventually(t, "delivery afterwards", func() bool { return b.received.Load() >= 1 })
+	testkit.Eventually(t, "delivery afterwards", func() bool { return b.received.Load() >= 1 })
 }
 
 func TestWrongPasswordIsReportedAndHealsByItself(t *testing.T) {
 	server := startRedis(t, "--requirepass", "secret")
 	wrong := newInstance(t, "redis://:wrong@"+server.Addr, Options{}, nil)
 	right := newInstance(t, "redis://:secret@"+server.Addr, Options{}, nil)
-	eventually(t, "right password", right.relay.Up)
+	testkit.Eventually(t, "right password", right.relay.Up)
 	wrong.post(event(1, 100))
-	eventually(t, "local delivery", func() bool { return wrong.received.Load() == 1 })
+	testkit.Eventually(t, "local delivery", func() bool { return wrong.received.Load() == 1 })
 	if wrong.relay.Up() {
 		t.Error("Up() = true with a wrong password")
 	}
 	server.DoAs("", "secret", "CONFIG", "SET", "requirepass", "wrong")
-	eventually(t, "once the password is right", wrong.relay.Up)
+	testkit.Eventually(t, "once the password is right", wrong.relay.Up)
 }
 
 func TestUserOfAnAccessList(t *testing.T) {
@@ -246,18 +247,18 @@ func TestUserOfAnAccessList(t *testing.T) {
 	b := newInstance(t, "redis://relay:pw@"+server.Addr+"/", Options{}, nil)
 	up(t, a, b)
 	a.post(event(1, 100))
-	eventually(t, "delivery", func() bool { return b.received.Load() == 1 })
+	testkit.Eventually(t, "delivery", func() bool { return b.received.Load() == 1 })
 }
 
 func TestClusterUsesShardedChannels(t *testing.T) {
 	server := startRedis(t, "--cluster-enabled", "yes")
 	server.Do("CLUSTER", "ADDSLOTSRANGE", "0", "16383")
-	eventually(t, "cluster", func() bool { return strings.Contains(server.Do("CLUSTER", "INFO"), "cluster_state:ok") })
+	testkit.Eventually(t, "cluster", func() bool { return strings.Contains(server.Do("CLUSTER", "INFO"), "cluster_state:ok") })
 	a, b := newInstance(t, server.URL(), Options{}, nil), newInstance(t, server.URL(), Options{}, nil)
 	up(t, a, b)
 	a.post(event(1, 100))
 	a.relay.OfferSession(session.Event{ID: "1", Source: "u", Action: session.Viewing, Type: session.UserSession})
-	eventually(t, "delivery", func() bool { return b.received.Load() == 1 && len(b.sessionEvents()) == 1 })
+	testkit.Eventually(t, "delivery", func() bool { return b.received.Load() == 1 && len(b.sessionEvents()) == 1 })
 	if got := server.Do("PUBSUB", "SHARDCHANNELS"); got != "event-dispatcher" {
 		t.Errorf("sharded channels %q; want the firehose's", got)
 	}
@@ -270,7 +271,7 @@ func TestSentinelKnowsTheServer(t *testing.T) {
 	a, b := newInstance(t, url, Options{}, nil), newInstance(t, url, Options{}, nil)
 	up(t, a, b)
 	a.post(event(1, 100))
-	eventually(t, "delivery", func() bool { return b.received.Load() == 1 })
+	testkit.Eventually(t, "delivery", func() bool { return b.received.Load() == 1 })
 }
 
 func TestDrainPublishesWhatWasOffered(t *testing.T) { overEach(t, testDrainPublishesWhatWasOffered) }
@@ -282,13 +283,13 @@ func testDrainPublishesWhatWasOffered(t *testing.T, server engine) {
 	for k := range uint64(n) {
 		a.post(event(k, 300))
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), soon)
+	ctx, cancel := context.WithTimeout(context.Background(), testkit.Patience)
 	defer cancel()
 	if err := a.relay.Drain(ctx); err != nil {
 		t.Fatalf("Drain: %v", err)
 	}
 	a.relay.Close()
-	eventually(t, "all events", func() bool { return b.received.Load() == n })
+	testkit.Eventually(t, "all events", func() bool { return b.received.Load() == n })
 }
 
 func TestCloseReturnsWhileTheServerIsStopped(t *testing.T) {
@@ -297,7 +298,7 @@ func TestCloseReturnsWhileTheServerIsStopped(t *testing.T) {
 
 func testCloseReturnsWhileTheServerIsStopped(t *testing.T, server engine) {
 	a := newInstance(t, server.URL(), Options{}, nil)
-	eventually(t, "up", a.relay.Up)
+	testkit.Eventually(t, "up", a.relay.Up)
 	server.Stop()
 	defer server.Continue()
 	a.post(event(1, 100))
@@ -305,7 +306,7 @@ func testCloseReturnsWhileTheServerIsStopped(t *testing.T, server engine) {
 	go func() { a.relay.Close(); close(done) }()
 	select {
 	case <-done:
-	case <-time.After(soon):
+	case <-time.After(testkit.Patience):
 		t.Error("Close waits for a Redis that is stopped")
 	}
 }
@@ -334,8 +335,8 @@ func TestEnvelopeRoundTrip(t *testing.T) {
 }
 
 func TestDrainOfNothingNeedsNoRedis(t *testing.T) {
-	a := newInstance(t, "redis://"+redistest.FreeAddr(t), Options{}, nil)
-	ctx, cancel := context.WithTimeout(context.Background(), soon)
+	a := newInstance(t, "redis://"+testkit.FreeAddr(t), Options{}, nil)
+	ctx, cancel := context.WithTimeout(context.Background(), testkit.Patience)
 	defer cancel()
 	if err := a.relay.Drain(ctx); err != nil {
 		t.Errorf("Drain() of nothing = %v; want nil", err)

@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"event-dispatcher/internal/testkit"
 )
 
 // TestReceivedPlusSkippedIsPublishedWhateverHappens lets three instances publish
@@ -27,7 +29,7 @@ func TestReceivedPlusSkippedIsPublishedWhateverHappens(t *testing.T) {
 	for k := range all {
 		seen := &tallies[k]
 		seen.last = make(map[string]uint64)
-		all[k] = newInstance(t, server.URL(), Options{OutboxBytes: 1 << 20, MaxEvent: 8 << 10, MaxAge: -1, regather: soon}, func(e []byte) {
+		all[k] = newInstance(t, server.URL(), Options{OutboxBytes: 1 << 20, MaxEvent: 8 << 10, MaxAge: -1, regather: testkit.Patience}, func(e []byte) {
 			var from string
 			var n uint64
 			if _, err := fmt.Sscanf(string(e), `{"from":%q,"n":%d`, &from, &n); err != nil {
@@ -88,7 +90,7 @@ func TestReceivedPlusSkippedIsPublishedWhateverHappens(t *testing.T) {
 	disturbing.Wait()
 
 	for k, i := range all {
-		eventually(t, "all accounted for", func() bool { return i.received.Load()+i.skipped.Load() >= posted.Load() })
+		testkit.Eventually(t, "all accounted for", func() bool { return i.received.Load()+i.skipped.Load() >= posted.Load() })
 		time.Sleep(10 * time.Millisecond) // more would be too much
 		r, s := i.received.Load(), i.skipped.Load()
 		if r+s != posted.Load() || tallies[k].bad != 0 {

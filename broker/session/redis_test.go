@@ -14,6 +14,7 @@ import (
 	"unsafe"
 
 	"event-dispatcher/internal/redistest"
+	"event-dispatcher/internal/testkit"
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
@@ -127,7 +128,7 @@ func TestTheUsersOfADeadInstanceAreRemovedOnce(t *testing.T) {
 	dead.Put(stored("", "alice", Updating, "x"))
 	dead.Close() // says nothing to anybody
 
-	eventually(t, "removal", func() bool {
+	testkit.Eventually(t, "removal", func() bool {
 		mu.Lock()
 		defer mu.Unlock()
 		return len(lost) == 2
@@ -156,7 +157,7 @@ func TestWhatRedisMissesIsAnsweredHereAndWrittenLater(t *testing.T) {
 	s.Put(stored("", "alice", Viewing, "before"))
 
 	server.Kill()
-	eventually(t, "away", func() bool { return !s.Up() })
+	testkit.Eventually(t, "away", func() bool { return !s.Up() })
 	s.Put(stored("", "alice", Updating, "during"))
 	s.Join("p", "bob")
 	s.Put(stored("p", "bob", Updating, "bob"))
@@ -164,9 +165,9 @@ func TestWhatRedisMissesIsAnsweredHereAndWrittenLater(t *testing.T) {
 	expect(t, "Replay without Redis", s.Replay("p"), "bob")
 
 	server.Restart()
-	eventually(t, "all is written", func() bool { return s.Up() && s.Stats().Missed == 0 })
+	testkit.Eventually(t, "all is written", func() bool { return s.Up() && s.Stats().Missed == 0 })
 	other := newRedis(t, server, RedisOptions{})
-	eventually(t, "another instance sees it", func() bool {
+	testkit.Eventually(t, "another instance sees it", func() bool {
 		return said(other.Replay("")) == "before during" && said(other.Replay("p")) == "bob" && said(other.Latest(AnyPractice, "bob")) == "bob"
 	})
 }
@@ -183,14 +184,14 @@ func TestCallsTakeABoundedTimeWhileRedisIsStopped(t *testing.T) {
 		expect(t, "Latest", s.Latest("", "alice"), "x")
 	}
 	took := time.Since(begin)
-	if took > soon {
+	if took > testkit.Patience {
 		t.Errorf("%d calls took %v", 2*calls, took)
 	}
 	if st := s.Stats(); st.Failures["timeout"] > calls/10 || st.Failures["down"] == 0 {
 		t.Errorf("failures %v; after the first ones nobody should wait", st.Failures)
 	}
 	server.Continue()
-	eventually(t, "back", func() bool { return s.Up() })
+	testkit.Eventually(t, "back", func() bool { return s.Up() })
 	expect(t, "Latest", s.Latest("", "alice"), "x")
 }
 
@@ -245,7 +246,7 @@ func TestFullRedisLosesNothingHere(t *testing.T) {
 		t.Errorf("failures %v; want some because Redis is full", f)
 	}
 	server.Do("CONFIG", "SET", "maxmemory", "0")
-	eventually(t, "written later", func() bool {
+	testkit.Eventually(t, "written later", func() bool {
 		return strings.Contains(server.Do("GET", "alice:UPDATING_CARD"), `"new"`) && s.Stats().Missed == 0
 	})
 }
@@ -291,7 +292,7 @@ func TestRefusingRedisIsCalledSo(t *testing.T) {
 	} {
 		core, lines := observer.New(zapcore.WarnLevel)
 		s := newRedisAt(t, c.url, RedisOptions{Log: zap.New(core)})
-		eventually(t, c.message, func() bool {
+		testkit.Eventually(t, c.message, func() bool {
 			s.Put(stored("", "alice", Updating, "x"))
 			return lines.FilterMessage(c.message).Len() > 0
 		})
@@ -344,8 +345,8 @@ func TestUserWhoWasRemovedByHalfIsRemovedLater(t *testing.T) {
 	if got := <-lost; got != "P/alice" {
 		t.Errorf("lost %q; want P/alice", got)
 	}
-	eventually(t, "nothing is left", func() bool { return server.Do("DBSIZE") == "0" })
-	eventually(t, "nothing is remembered", func() bool {
+	testkit.Eventually(t, "nothing is left", func() bool { return server.Do("DBSIZE") == "0" })
+	testkit.Eventually(t, "nothing is remembered", func() bool {
 		s.attendance.mu.Lock()
 		defer s.attendance.mu.Unlock()
 		return len(s.attendance.left) == 0
@@ -371,7 +372,7 @@ func TestAFreshInstanceClearsUpAfterAllOthers(t *testing.T) {
 	newRedis(t, server, RedisOptions{Lease: lease, Lost: func(practice, user string) {
 		lost <- Event{ID: NewID(), Source: user, Practice: practice, Action: Logout, Type: UserSession}
 	}})
-	eventually(t, "nothing is left", func() bool { return server.Do("DBSIZE") == "0" && len(lost) == len(want) })
+	testkit.Eventually(t, "nothing is left", func() bool { return server.Do("DBSIZE") == "0" && len(lost) == len(want) })
 	for range len(want) {
 		e := <-lost
 		if e.Practice != want[e.Source] {
@@ -393,7 +394,7 @@ func TestStrangeLeasesEnd(t *testing.T) {
 	}
 	lost := make(chan [2]string, len(want))
 	newRedis(t, server, RedisOptions{Lease: 300 * time.Millisecond, Lost: func(practice, user string) { lost <- [2]string{practice, user} }})
-	eventually(t, "nothing is left", func() bool { return server.Do("DBSIZE") == "0" && len(lost) == len(want) })
+	testkit.Eventually(t, "nothing is left", func() bool { return server.Do("DBSIZE") == "0" && len(lost) == len(want) })
 	for range len(want) {
 		e := <-lost
 		name := e[1]
@@ -416,7 +417,7 @@ func TestUserWhoWasTakenOverIsTakenOverAgain(t *testing.T) {
 	first.Close()
 	second := newRedis(t, server, RedisOptions{Lease: lease})
 	alice := member{"other", "alice"}
-	eventually(t, "taken over", func() bool {
+	testkit.Eventually(t, "taken over", func() bool {
 		taken, err := second.attendance.take([]member{alice})
 		return err == nil && len(taken) == 1
 	})
@@ -425,7 +426,7 @@ func TestUserWhoWasTakenOverIsTakenOverAgain(t *testing.T) {
 	if got := <-lost; got != "Other/alice" {
 		t.Errorf("lost %q; want Other/alice", got)
 	}
-	eventually(t, "nothing is left", func() bool { return server.Do("DBSIZE") == "0" })
+	testkit.Eventually(t, "nothing is left", func() bool { return server.Do("DBSIZE") == "0" })
 }
 
 // A user who comes back under another spelling, after Redis did not hear that he left.
@@ -459,14 +460,14 @@ func TestUserOfADeadInstanceWhoWasRemovedByHalfIsRemovedLater(t *testing.T) {
 	dead.Close()
 	server.Do("ACL", "SETUSER", "default", "-del")
 	heir := newRedis(t, server, RedisOptions{Lease: lease, Lost: func(_, user string) { lost <- user }})
-	eventually(t, "taken over", func() bool {
+	testkit.Eventually(t, "taken over", func() bool {
 		return strings.Contains(server.Do("ZRANGE", "p/alice:SOCKETS", "0", "-1"), heir.attendance.own)
 	})
 	server.Do("ACL", "SETUSER", "default", "+del")
 	if user := <-lost; user != "alice" {
 		t.Errorf("lost %q; want alice", user)
 	}
-	eventually(t, "nothing is left", func() bool { return server.Do("DBSIZE") == "0" })
+	testkit.Eventually(t, "nothing is left", func() bool { return server.Do("DBSIZE") == "0" })
 	if len(lost) > 0 {
 		t.Error("alice is told to be lost again")
 	}
@@ -480,7 +481,7 @@ func TestNobodyIsLoggedOutBecauseRedisIsSlow(t *testing.T) {
 	there := newRedis(t, server, RedisOptions{})
 	for _, user := range []string{"alice", "bob"} {
 		here.Join("", user)
-		eventually(t, "lease", func() bool { return server.Do("ZCARD", user+":SOCKETS") == "1" })
+		testkit.Eventually(t, "lease", func() bool { return server.Do("ZCARD", user+":SOCKETS") == "1" })
 	}
 	there.Join("", "alice")
 	there.Put(stored("", "alice", Updating, "x"))
@@ -494,7 +495,7 @@ func TestNobodyIsLoggedOutBecauseRedisIsSlow(t *testing.T) {
 	if user := <-lost; user != "bob" {
 		t.Errorf("lost %q; want bob, who has no socket anywhere", user)
 	}
-	eventually(t, "all settled", func() bool {
+	testkit.Eventually(t, "all settled", func() bool {
 		here.attendance.mu.Lock()
 		defer here.attendance.mu.Unlock()
 		return len(here.attendance.left) == 0
@@ -517,12 +518,12 @@ func TestUserWhoLeftWithoutRedisIsLoggedOutWhenOthersHaveSpoken(t *testing.T) {
 	here.Join("", "alice")
 	here.Join("", "bob")
 	server.Kill()
-	eventually(t, "away", func() bool { return !here.Up() })
+	testkit.Eventually(t, "away", func() bool { return !here.Up() })
 	if here.Leave("", "alice", false) || here.Leave("", "bob", false) {
 		t.Error("Leave = true without Redis")
 	}
 	server.Restart()
-	eventually(t, "back", here.Up)
+	testkit.Eventually(t, "back", here.Up)
 	there := newRedis(t, server, RedisOptions{})
 	there.Join("", "alice")
 	if user := <-lost; user != "bob" {
@@ -579,7 +580,7 @@ func TestLeasesOfOthersStandBesideAWrongType(t *testing.T) {
 	server := redistest.Start(t)
 	s := newRedis(t, server, RedisOptions{Lease: 300 * time.Millisecond})
 	server.Stop()
-	eventually(t, "away", func() bool { s.Latest("", "x"); return !s.Up() })
+	testkit.Eventually(t, "away", func() bool { s.Latest("", "x"); return !s.Up() })
 	var want []string
 	for n := range 50 {
 		user := fmt.Sprint("u", n)
@@ -588,7 +589,7 @@ func TestLeasesOfOthersStandBesideAWrongType(t *testing.T) {
 	}
 	server.Continue()
 	server.Do("SET", "u7:SOCKETS", "not a sorted set")
-	eventually(t, "all are active", func() bool {
+	testkit.Eventually(t, "all are active", func() bool {
 		got := strings.Fields(server.Do("SMEMBERS", "users"))
 		return len(got) == len(want) && server.Do("TYPE", "u7:SOCKETS") == "zset"
 	})
@@ -648,7 +649,7 @@ func TestManyActiveUsers(t *testing.T) {
 		t.Errorf("too_many = %d; want 0", n)
 	}
 	add(50_001, maxUsers+50_000)
-	eventually(t, "it is counted", func() bool {
+	testkit.Eventually(t, "it is counted", func() bool {
 		s.Replay("")
 		return s.Stats().Failures["too_many"] > 0
 	})
@@ -688,7 +689,7 @@ func TestUsersOfAnEarlierVersionAreEnteredInTheirPractice(t *testing.T) {
 	server.Do("ZADD", "p/alice:SOCKETS", "99999999999999", "earlier/p")
 	server.Do("SET", "p/alice:UPDATING_CARD", string(e.JSON()))
 	s := newRedis(t, server, RedisOptions{Lease: 300 * time.Millisecond})
-	eventually(t, "alice is replayed", func() bool { return said(s.Replay("p")) == "x" })
+	testkit.Eventually(t, "alice is replayed", func() bool { return said(s.Replay("p")) == "x" })
 }
 
 // One practice that cannot be read within one call's time is no reason to take Redis
@@ -705,7 +706,7 @@ func TestAPracticeThatTakesLongerThanOneCallIsReplayed(t *testing.T) {
 	}
 	const timeout = 2 * time.Second
 	slow := newRedisAt(t, "redis://"+slowly(t, server.Addr, 3<<20), RedisOptions{Timeout: timeout, Lease: time.Hour})
-	eventually(t, "store up", slow.Up)
+	testkit.Eventually(t, "store up", slow.Up)
 	begun := time.Now()
 	if n := len(slow.Replay("p")); n != users {
 		t.Errorf("%d events are replayed; want %d", n, users)
@@ -796,7 +797,7 @@ func TestDeliverSessionDoesNotWaitForRedis(t *testing.T) {
 	store := newRedisAt(t, server.URL()+"?write_timeout=1h", RedisOptions{ // it takes no silence for an end
 		Options: Options{MaxAbsentBytes: own * (2<<10 + entryOverhead + 100)}, Timeout: time.Hour,
 	})
-	eventually(t, "store up", store.Up)
+	testkit.Eventually(t, "store up", store.Up)
 	s, w := newService(t, ServiceOptions{}, store)
 	t.Cleanup(server.Continue) // before the store is closed
 	text := strings.Repeat("x", 2<<10)
@@ -815,7 +816,7 @@ func TestDeliverSessionDoesNotWaitForRedis(t *testing.T) {
 			s.DeliverSession(stored("", fmt.Sprint("other", n), Updating, text))
 		}
 	}()
-	eventually(t, "all shown while Redis is stopped", func() bool {
+	testkit.Eventually(t, "all shown while Redis is stopped", func() bool {
 		select {
 		case <-done:
 			return true
@@ -830,7 +831,7 @@ func TestDeliverSessionDoesNotWaitForRedis(t *testing.T) {
 		t.Errorf("%d events are shown; want %d", shown, 3*own)
 	}
 	server.Continue()
-	eventually(t, "what was given up is removed from Redis", func() bool { return keys() == 0 })
+	testkit.Eventually(t, "what was given up is removed from Redis", func() bool { return keys() == 0 })
 }
 
 // stopsRedis is a turn during which Redis answers nothing.
@@ -846,7 +847,7 @@ func TestMissedCallsNoRedisWithTheTurn(t *testing.T) {
 	here := newRedisAt(t, server.URL()+"?write_timeout=1h", RedisOptions{ // it takes no silence for an end
 		Options: Options{MaxAbsentBytes: 3 * (2<<10 + entryOverhead + 100)}, Timeout: time.Hour,
 	})
-	eventually(t, "store up", here.Up)
+	testkit.Eventually(t, "store up", here.Up)
 	t.Cleanup(server.Continue) // before the stores are closed
 	text := strings.Repeat("x", 2<<10)
 	for n := range 3 {
@@ -861,7 +862,7 @@ func TestMissedCallsNoRedisWithTheTurn(t *testing.T) {
 		defer close(done)
 		here.Missed([]string{""}, stopsRedis{server}, func(e Event) { shown <- e.Source })
 	}()
-	eventually(t, "all missed events are shown", func() bool {
+	testkit.Eventually(t, "all missed events are shown", func() bool {
 		select {
 		case <-done:
 			return true
@@ -872,7 +873,7 @@ func TestMissedCallsNoRedisWithTheTurn(t *testing.T) {
 	if len(shown) != 3 {
 		t.Errorf("%d events are shown; want 3", len(shown))
 	}
-	eventually(t, "what was given up for them is removed from Redis", func() bool {
+	testkit.Eventually(t, "what was given up for them is removed from Redis", func() bool {
 		return server.Do("KEYS", "own*:UPDATING_CARD") == ""
 	})
 }
@@ -1018,7 +1019,7 @@ func TestUserWhoIsBackIsNotEndedAgain(t *testing.T) {
 	if n := server.Do("ZCARD", "alice:SOCKETS"); n != "1" {
 		t.Errorf("%s leases; want 1", n)
 	}
-	eventually(t, "alice is noted no more", func() bool { // maintenance may ask meanwhile, too
+	testkit.Eventually(t, "alice is noted no more", func() bool { // maintenance may ask meanwhile, too
 		s.attendance.mu.Lock()
 		defer s.attendance.mu.Unlock()
 		return len(s.attendance.left) == 0
@@ -1052,7 +1053,7 @@ func TestUsersStayWhileTheirInstanceIsBusy(t *testing.T) {
 }
 
 func TestObserveFillsTheMirror(t *testing.T) {
-	s := newRedisAt(t, "redis://"+redistest.FreeAddr(t), RedisOptions{})
+	s := newRedisAt(t, "redis://"+testkit.FreeAddr(t), RedisOptions{})
 	s.Observe(stored("", "alice", Updating, "x"))
 	expect(t, "Latest", s.Latest("", "alice"), "x")
 	old := stored("", "alice", Updating, "old")

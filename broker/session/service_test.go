@@ -10,6 +10,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"event-dispatcher/internal/testkit"
 )
 
 // A wall is screens, and other instances, that note what they are told.
@@ -106,11 +108,11 @@ func TestUsersWhoAreLeavingAreBounded(t *testing.T) {
 		s.Leave("p", fmt.Sprint("u", n))
 	}
 	close(store.mayProceed)
-	eventually(t, "all are logged out", func() bool { return len(w.logouts()) == n })
+	testkit.Eventually(t, "all are logged out", func() bool { return len(w.logouts()) == n })
 	if s.Crowded() {
 		t.Error("Crowded() = true with nobody left")
 	}
-	eventually(t, "nobody is left", func() bool { return s.Stats() == ServiceStats{Logouts: uint64(n)} })
+	testkit.Eventually(t, "nobody is left", func() bool { return s.Stats() == ServiceStats{Logouts: uint64(n)} })
 }
 
 // The same user's sockets take one place, however many come and go.
@@ -184,7 +186,7 @@ func TestWhoWasActiveElsewhereIsLoggedOut(t *testing.T) {
 	s, w := newService(t, ServiceOptions{Grace: 50 * time.Millisecond}, store)
 	s.Join("p", "alice")
 	s.Leave("p", "alice")
-	eventually(t, "alice is logged out", func() bool { return len(w.logouts()) == 1 })
+	testkit.Eventually(t, "alice is logged out", func() bool { return len(w.logouts()) == 1 })
 }
 
 // An elsewhere is a store that knows of sockets at another instance.

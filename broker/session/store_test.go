@@ -12,6 +12,7 @@ import (
 
 	"event-dispatcher/broker/redis"
 	"event-dispatcher/internal/redistest"
+	"event-dispatcher/internal/testkit"
 
 	"go.uber.org/goleak"
 )
@@ -21,23 +22,10 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/redis/rueidis.(*call).DelayDo.func1"))
 }
 
-// soon is far more than anything here takes: tests wait for conditions.
-const soon = 60 * time.Second
-
-func eventually(t testing.TB, what string, ok func() bool) {
-	t.Helper()
-	for end := time.Now().Add(soon); !ok(); {
-		if time.Now().After(end) {
-			t.Fatalf("%s: not within %v", what, soon)
-		}
-		time.Sleep(2 * time.Millisecond)
-	}
-}
-
 func newRedis(t testing.TB, server *redistest.Server, o RedisOptions) *Redis {
 	t.Helper()
 	s := newRedisAt(t, server.URL(), o)
-	eventually(t, "store up", s.Up)
+	testkit.Eventually(t, "store up", s.Up)
 	return s
 }
 
@@ -77,7 +65,7 @@ func TestStore(t *testing.T) {
 	server := redistest.Start(t)
 	cluster := redistest.Start(t, "--cluster-enabled", "yes")
 	cluster.Do("CLUSTER", "ADDSLOTSRANGE", "0", "16383")
-	eventually(t, "cluster", func() bool { return strings.Contains(cluster.Do("CLUSTER", "INFO"), "cluster_state:ok") })
+	testkit.Eventually(t, "cluster", func() bool { return strings.Contains(cluster.Do("CLUSTER", "INFO"), "cluster_state:ok") })
 	for _, c := range claims {
 		t.Run(c.name, func(t *testing.T) {
 			t.Run("memory", func(t *testing.T) { c.test(t, NewMemory(c.options)) })
@@ -85,7 +73,7 @@ func TestStore(t *testing.T) {
 			t.Run("redis", func(t *testing.T) { c.test(t, newRedis(t, server, shared)) })
 			t.Run("cluster", func(t *testing.T) { c.test(t, newRedis(t, cluster, shared)) })
 			t.Run("absent", func(t *testing.T) {
-				c.test(t, newRedisAt(t, "redis://"+redistest.FreeAddr(t), shared))
+				c.test(t, newRedisAt(t, "redis://"+testkit.FreeAddr(t), shared))
 			})
 		})
 	}
@@ -241,7 +229,7 @@ func storedEventsExpire(t *testing.T, s Store) {
 	s.Join("", "erin")
 	defer s.Leave("", "erin", false)
 	s.Put(stored("", "erin", Updating, "e1"))
-	eventually(t, "expiry", func() bool { return len(s.Latest("", "erin"))+len(s.Replay("")) == 0 })
+	testkit.Eventually(t, "expiry", func() bool { return len(s.Latest("", "erin"))+len(s.Replay("")) == 0 })
 }
 
 func manyUsersAtOnce(t *testing.T, s Store) {

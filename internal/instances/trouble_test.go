@@ -14,7 +14,7 @@ import (
 
 func TestRedisThatComesLateIsFound(t *testing.T) {
 	t.Parallel()
-	addr := redistest.FreeAddr(t)
+	addr := testkit.FreeAddr(t)
 	url := "redis://user:hunter2@" + addr
 	a, b := start(t, "-redis", url), start(t, "-redis", url)
 	near, bob := a.listen(), a.dial("/ws/p/bob")
@@ -53,7 +53,7 @@ func TestRedisThatComesLateIsFound(t *testing.T) {
 
 func TestLogNamesAllAddressesAndNoPassword(t *testing.T) {
 	t.Parallel()
-	hosts := redistest.FreeAddr(t) + "," + redistest.FreeAddr(t)
+	hosts := testkit.FreeAddr(t) + "," + testkit.FreeAddr(t)
 	for _, url := range []string{
 		"redis://user:hunter2@" + hosts + "/0",
 		"redis-sentinel://user:hunter2@" + hosts + "/main?sentinel_password=hunter2",

@@ -1,40 +1,31 @@
 //go:build unix
 
 // Package natstest runs real nats-servers on random loopback ports for the length
-// of a test, alone or as a cluster, and does to them what happens to servers: stops
-// them, kills them, starts them again. Where nats-server is not installed, the test ends
-// as by [testkit.Need].
+// of a test, alone or as a cluster. Where nats-server is not installed, the test ends as
+// by [testkit.Need].
 package natstest
 
 import (
-	"bytes"
 	"encoding/json"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
-	"time"
 
+	"event-dispatcher/internal/daemon"
 	"event-dispatcher/internal/testkit"
 )
 
 // A Server is one nats-server. Its methods end the test when they fail.
 type Server struct {
-	Addr string // "127.0.0.1:port"; the same after a restart
+	*daemon.Process
 
 	tb      testing.TB
-	args    []string
 	monitor string // address of its HTTP monitoring
-	cmd     *exec.Cmd
-	out     *bytes.Buffer
-	done    chan struct{} // closed when cmd has ended
 }
 
 // Start runs a nats-server; args are further options, such as "--user", "a". It ends
@@ -49,7 +40,7 @@ func StartAt(tb testing.TB, addr string, args ...string) *Server {
 	tb.Helper()
 	s, err := start(tb, addr, args)
 	if err != nil {
-		tb.Fatalf("nats-server does not start: %v", err)
+		tb.Fatal(err)
 	}
 	return s
 }
@@ -95,87 +86,21 @@ func URL(servers ...*Server) string {
 // URL is the server's address as a URL.
 func (s *Server) URL() string { return URL(s) }
 
-// startAnywhere is start on a free port. Somebody may have taken it in between, so it
-// is tried again with others.
+// startAnywhere is start on a free port.
 func startAnywhere(tb testing.TB, args func() []string) *Server {
 	tb.Helper()
-	for try := 1; ; try++ {
-		s, err := start(tb, testkit.FreeAddr(tb), args())
-		if err == nil {
-			return s
-		}
-		if try == 5 {
-			tb.Fatalf("nats-server does not start: %v", err)
-		}
-	}
+	return daemon.Anywhere(tb, func(addr string) (*Server, error) { return start(tb, addr, args()) })
 }
 
 func start(tb testing.TB, addr string, args []string) (*Server, error) {
 	tb.Helper()
-	s := &Server{tb: tb, Addr: addr, monitor: testkit.FreeAddr(tb)}
+	s := &Server{tb: tb, monitor: testkit.FreeAddr(tb)}
 	_, port, _ := net.SplitHostPort(addr)
 	_, monitor, _ := net.SplitHostPort(s.monitor)
-	s.args = slices.Concat([]string{testkit.Daemon(tb, "nats-server"), "--addr", "127.0.0.1", "--port", port, "--http_port", monitor}, args)
-	if err := s.launch(); err != nil {
-		return nil, err
-	}
-	tb.Cleanup(s.Kill)
-	return s, nil
-}
-
-// launch starts the process and waits until it listens.
-func (s *Server) launch() error {
-	s.out = new(bytes.Buffer)
-	s.cmd = exec.Command(s.args[0], s.args[1:]...)
-	s.cmd.Stdout, s.cmd.Stderr = s.out, s.out
-	s.cmd.SysProcAttr = testkit.DieWithParent()
-	if err := s.cmd.Start(); err != nil {
-		return err
-	}
-	s.done = make(chan struct{})
-	go func(cmd *exec.Cmd, done chan struct{}) {
-		cmd.Wait()
-		close(done)
-	}(s.cmd, s.done)
-	for {
-		select {
-		case <-s.done:
-			return fmt.Errorf("%s", s.out)
-		case <-time.After(5 * time.Millisecond):
-		}
-		if c, err := net.Dial("tcp", s.Addr); err == nil {
-			c.Close()
-			return nil
-		}
-	}
-}
-
-// Stop halts the process where it is (SIGSTOP): connections stay open and are
-// even accepted, but nothing is answered.
-func (s *Server) Stop() { s.signal(syscall.SIGSTOP) }
-
-// Continue ends Stop.
-func (s *Server) Continue() { s.signal(syscall.SIGCONT) }
-
-func (s *Server) signal(sig syscall.Signal) {
-	s.tb.Helper()
-	if err := s.cmd.Process.Signal(sig); err != nil {
-		s.tb.Fatalf("%v to nats-server: %v", sig, err)
-	}
-}
-
-// Kill ends the process at once and waits for it.
-func (s *Server) Kill() {
-	s.cmd.Process.Kill()
-	<-s.done
-}
-
-// Restart starts a killed server again, at the same address.
-func (s *Server) Restart() {
-	s.tb.Helper()
-	if err := s.launch(); err != nil {
-		s.tb.Fatalf("nats-server does not start again: %v", err)
-	}
+	base := []string{"--addr", "127.0.0.1", "--port", port, "--http_port", monitor}
+	var err error
+	s.Process, err = daemon.Start(tb, addr, testkit.Daemon(tb, "nats-server"), slices.Concat(base, args)...)
+	return s, err
 }
 
 // Subscriptions is how many subscriptions clients have at the server.

@@ -32,7 +32,7 @@ func StartCluster(tb testing.TB, args ...string) *Cluster {
 	c := &Cluster{tb: tb}
 	for range 2 * masters {
 		c.Nodes = append(c.Nodes, startAnywhere(tb, nil, func() []string {
-			_, bus, _ := net.SplitHostPort(FreeAddr(tb))
+			_, bus, _ := net.SplitHostPort(testkit.FreeAddr(tb))
 			return slices.Concat(inMemory, []string{
 				"--repl-diskless-sync-delay", "0",
 				"--cluster-enabled", "yes", "--cluster-port", bus, "--cluster-announce-ip", "127.0.0.1",
@@ -43,7 +43,7 @@ func StartCluster(tb testing.TB, args ...string) *Cluster {
 	for k, node := range c.Nodes {
 		node.Do("CLUSTER", "SET-CONFIG-EPOCH", strconv.Itoa(k+1))
 		if k > 0 {
-			c.Nodes[0].Do("CLUSTER", "MEET", "127.0.0.1", node.port(), node.bus())
+			c.Nodes[0].Do("CLUSTER", "MEET", "127.0.0.1", node.Port(), node.bus())
 		}
 		if k < masters {
 			node.Do("CLUSTER", "ADDSLOTSRANGE", strconv.Itoa(k*slots/masters), strconv.Itoa((k+1)*slots/masters-1))
@@ -92,7 +92,7 @@ func (c *Cluster) Slot(key string) string { return c.Nodes[0].Do("CLUSTER", "KEY
 func (c *Cluster) Master(slot string) *Server {
 	n, _ := strconv.Atoi(slot)
 	for _, node := range c.Nodes {
-		if !node.answers() {
+		if !node.Answers() {
 			continue
 		}
 		for line := range strings.Lines(node.Do("CLUSTER", "NODES")) {
@@ -133,12 +133,12 @@ func (c *Cluster) Move(slot string, to *Server) {
 		if len(keys) == 0 {
 			break
 		}
-		from.Do(append([]string{"MIGRATE", "127.0.0.1", to.port(), "", "0", "5000", "KEYS"}, keys...)...)
+		from.Do(append([]string{"MIGRATE", "127.0.0.1", to.Port(), "", "0", "5000", "KEYS"}, keys...)...)
 	}
 	// The new master first, so that the slot is never nobody's.
 	to.Do("CLUSTER", "SETSLOT", slot, "NODE", target)
 	for _, node := range c.Nodes {
-		if node != to && node.answers() && node.Leads() {
+		if node != to && node.Answers() && node.Leads() {
 			node.Do("CLUSTER", "SETSLOT", slot, "NODE", target)
 		}
 	}

@@ -51,7 +51,7 @@ func TestSentinelsMakeAReplicaTheMaster(t *testing.T) {
 	testkit.Eventually(t, "the replica is master", replica.Leads)
 	for _, s := range all {
 		testkit.Eventually(t, "the Sentinels say so", func() bool {
-			return strings.Contains(s.Do("SENTINEL", "GET-MASTER-ADDR-BY-NAME", "main"), replica.port())
+			return strings.Contains(s.Do("SENTINEL", "GET-MASTER-ADDR-BY-NAME", "main"), replica.Port())
 		})
 	}
 }

@@ -16,7 +16,7 @@ import (
 // has done so.
 func StartReplica(tb testing.TB, master *Server, args ...string) *Server {
 	tb.Helper()
-	s := Start(tb, append([]string{"--replicaof", "127.0.0.1 " + master.port()}, args...)...)
+	s := Start(tb, append([]string{"--replicaof", "127.0.0.1 " + master.Port()}, args...)...)
 	testkit.Eventually(tb, "the replica has what its master has", s.Follows)
 	return s
 }
@@ -63,7 +63,7 @@ func startSentinel(tb testing.TB, name string, master *Server, quorum int) *Serv
 	conf := fmt.Sprintf(`sentinel monitor %s 127.0.0.1 %s %d
 sentinel down-after-milliseconds %[1]s 2000
 sentinel failover-timeout %[1]s 10000
-`, name, master.port(), quorum)
+`, name, master.Port(), quorum)
 	if err := os.WriteFile(file, []byte(conf), 0o600); err != nil {
 		tb.Fatal(err)
 	}

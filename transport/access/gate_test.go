@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"event-dispatcher/internal/testkit"
 )
 
 const (
@@ -266,7 +268,7 @@ func TestABadFileDoesNotReplaceAGoodOne(t *testing.T) {
 func TestAChangedFileIsReadWithoutASignal(t *testing.T) {
 	g, path, _ := open(t, "")
 	write(t, path, usual())
-	eventually(t, "the new file is in force", func() bool {
+	testkit.Eventually(t, "the new file is in force", func() bool {
 		_, r := g.ask(bearing(tool), Consume)
 		return r == Granted
 	})

@@ -5,7 +5,6 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
-	"time"
 
 	"github.com/valyala/fasthttp"
 	"go.uber.org/goleak"
@@ -88,14 +87,4 @@ func (g *Gate) watch(grant *Grant, ended func(Ending)) (*Watch, bool) {
 		w.then(ended)
 	}
 	return w, ok
-}
-
-// eventually waits for a condition that a goroutine brings about.
-func eventually(t testing.TB, what string, holds func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); !holds(); time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("not within 30 s: %s", what)
-		}
-	}
 }

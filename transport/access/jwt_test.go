@@ -21,6 +21,8 @@ import (
 	"testing"
 	"time"
 
+	"event-dispatcher/internal/testkit"
+
 	"github.com/golang-jwt/jwt/v5"
 	"golang.org/x/time/rate"
 )
@@ -308,7 +310,7 @@ func TestAJWKSIsReadWhenItChanges(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(filepath.Dir(path), "jwks.json"), raw, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the new key is in force", func() bool {
+	testkit.Eventually(t, "the new key is in force", func() bool {
 		_, r := g.ask(token, Consume)
 		return r == Granted
 	})

@@ -69,7 +69,7 @@ func TestARenewedCertificateIsTaken(t *testing.T) {
 	}
 	second := first.Add(time.Hour)
 	testkit.Certificate(t, dir, second)
-	eventually(t, "the renewed certificate is in use", func() bool { return c.Expires().Equal(second) })
+	testkit.Eventually(t, "the renewed certificate is in use", func() bool { return c.Expires().Equal(second) })
 	state, err := handshake(t, c, tls.VersionTLS12, tls.VersionTLS13)
 	if err != nil || !state.PeerCertificates[0].NotAfter.Equal(second) {
 		t.Errorf("a client sees %v, %v", state.PeerCertificates, err)

@@ -3,45 +3,17 @@ package front
 import (
 	"errors"
 	"net"
-	"os"
-	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"event-dispatcher/internal/testkit"
+
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 )
-
-// scripted is a listener that fails with the given errors in turn, and then
-// waits for its end.
-type scripted struct {
-	mu     sync.Mutex
-	errs   []error
-	closed chan struct{}
-}
-
-func (l *scripted) Accept() (net.Conn, error) {
-	l.mu.Lock()
-	if len(l.errs) > 0 {
-		defer l.mu.Unlock()
-		err := l.errs[0]
-		l.errs = l.errs[1:]
-		return nil, err
-	}
-	l.mu.Unlock()
-	<-l.closed
-	return nil, net.ErrClosed
-}
-func (l *scripted) Close() error   { close(l.closed); return nil }
-func (l *scripted) Addr() net.Addr { return &net.TCPAddr{} }
-
-// acceptError is how package net wraps what accept4(2) says.
-func acceptError(errno error) error {
-	return &net.OpError{Op: "accept", Net: "tcp", Err: os.NewSyscallError("accept4", errno)}
-}
 
 func wrap(ln net.Listener) (*listener, *atomic.Uint64, *observer.ObservedLogs) {
 	core, logs := observer.New(zap.InfoLevel)
@@ -55,12 +27,13 @@ func wrap(ln net.Listener) (*listener, *atomic.Uint64, *observer.ObservedLogs) {
 func TestAcceptBacksOffWithoutDescriptors(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		inner := &scripted{closed: make(chan struct{})}
+		var errs []error
 		for range 5 {
 			for _, errno := range []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM} {
-				inner.errs = append(inner.errs, acceptError(errno))
+				errs = append(errs, testkit.AcceptError(errno))
 			}
 		}
+		inner := testkit.FailingListener(errs...)
 		l, backoffs, logs := wrap(inner)
 		start := time.Now()
 		ended := make(chan error)
@@ -72,7 +45,7 @@ func TestAcceptBacksOffWithoutDescriptors(t *testing.T) {
 		const want = 1275*time.Millisecond + 12*time.Second
 		time.Sleep(want - time.Nanosecond)
 		synctest.Wait()
-		if left := len(inner.errs); left != 0 || backoffs.Load() != 20 {
+		if left := inner.Left(); left != 0 || backoffs.Load() != 20 {
 			t.Errorf("after %v: %d errors left, %d back-offs; want 0, 20", time.Since(start), left, backoffs.Load())
 		}
 		if n := logs.Len(); n != 20 || logs.All()[0].Message != logs.All()[19].Message {
@@ -93,7 +66,7 @@ func TestAcceptBacksOffWithoutDescriptors(t *testing.T) {
 func TestCloseEndsABackOff(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		inner := &scripted{closed: make(chan struct{}), errs: []error{acceptError(syscall.EMFILE), acceptError(syscall.EMFILE)}}
+		inner := testkit.FailingListener(testkit.AcceptError(syscall.EMFILE), testkit.AcceptError(syscall.EMFILE))
 		l, _, _ := wrap(inner)
 		ended := make(chan error)
 		go func() {
