@@ -42,12 +42,12 @@ func Start(tb testing.TB, addr, path string, args ...string) (*Process, error) {
 	return p, nil
 }
 
-// Anywhere starts a server on a free port. Somebody may have taken it, or a port among
-// its arguments, in between, so it is tried again with others.
-func Anywhere[S any](tb testing.TB, start func(addr string) (S, error)) S {
+// Anywhere calls start, which takes free ports and starts what listens there. Somebody may
+// have taken one of them in between, so it is tried again.
+func Anywhere[S any](tb testing.TB, start func() (S, error)) S {
 	tb.Helper()
 	for try := 1; ; try++ {
-		s, err := start(testkit.FreeAddr(tb))
+		s, err := start()
 		if err == nil {
 			return s
 		}

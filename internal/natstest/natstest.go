@@ -32,7 +32,7 @@ type Server struct {
 // with the test.
 func Start(tb testing.TB, args ...string) *Server {
 	tb.Helper()
-	return startAnywhere(tb, func() []string { return args })
+	return daemon.Anywhere(tb, func() (*Server, error) { return start(tb, testkit.FreeAddr(tb), args) })
 }
 
 // StartAt is Start at an address that [testkit.FreeAddr] gave.
@@ -58,20 +58,30 @@ func StartWith(tb testing.TB, configuration string) *Server {
 // StartCluster runs so many servers that know each other.
 func StartCluster(tb testing.TB, n int) []*Server {
 	tb.Helper()
-	routes := make([]string, n)
-	for k := range routes {
-		routes[k] = "nats://" + testkit.FreeAddr(tb)
-	}
-	all := make([]*Server, n)
-	for k := range all {
-		all[k] = startAnywhere(tb, func() []string {
-			return []string{"--cluster_name", "c", "--cluster", routes[k], "--routes", strings.Join(routes, ",")}
-		})
-	}
+	all := daemon.Anywhere(tb, func() ([]*Server, error) { return startCluster(tb, n) })
 	for _, s := range all {
 		testkit.Eventually(tb, "the servers know each other", func() bool { return s.number("/routez", "num_routes") >= n-1 })
 	}
 	return all
+}
+
+func startCluster(tb testing.TB, n int) (all []*Server, err error) {
+	tb.Helper()
+	routes := make([]string, n)
+	for k := range routes {
+		routes[k] = "nats://" + testkit.FreeAddr(tb)
+	}
+	for _, route := range routes {
+		s, err := start(tb, testkit.FreeAddr(tb), []string{"--cluster_name", "c", "--cluster", route, "--routes", strings.Join(routes, ",")})
+		if err != nil {
+			for _, other := range all {
+				other.Kill()
+			}
+			return nil, err
+		}
+		all = append(all, s)
+	}
+	return all, nil
 }
 
 // URL is the address of one server, or of several.
@@ -85,12 +95,6 @@ func URL(servers ...*Server) string {
 
 // URL is the server's address as a URL.
 func (s *Server) URL() string { return URL(s) }
-
-// startAnywhere is start on a free port.
-func startAnywhere(tb testing.TB, args func() []string) *Server {
-	tb.Helper()
-	return daemon.Anywhere(tb, func(addr string) (*Server, error) { return start(tb, addr, args()) })
-}
 
 func start(tb testing.TB, addr string, args []string) (*Server, error) {
 	tb.Helper()

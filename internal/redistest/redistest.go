@@ -55,7 +55,7 @@ var inMemory = []string{"--save", "", "--appendonly", "no"}
 // startAnywhere is start on a free port.
 func startAnywhere(tb testing.TB, mode []string, args func() []string) *Server {
 	tb.Helper()
-	return daemon.Anywhere(tb, func(addr string) (*Server, error) { return start(tb, addr, mode, args()) })
+	return daemon.Anywhere(tb, func() (*Server, error) { return start(tb, testkit.FreeAddr(tb), mode, args()) })
 }
 
 // start has the arguments of mode come before all others.
