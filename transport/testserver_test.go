@@ -15,13 +15,14 @@ import (
 	"time"
 
 	"event-dispatcher/broker"
+	"event-dispatcher/internal/testkit"
 	"event-dispatcher/transport/screens"
 	"event-dispatcher/transport/stream"
 )
 
 // patience is how long a test waits for what must happen. Machines that are busy
 // with other things are slow, so it says nothing about how long things take.
-const patience = 30 * time.Second
+const patience = testkit.Patience
 
 // setup is what a testServer is made of.
 type setup struct {

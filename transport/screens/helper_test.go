@@ -25,7 +25,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // patience is how long a test waits for what must happen, on however slow a machine.
-const patience = 60 * time.Second
+const patience = testkit.Patience
 
 // A host serves a hub on a loopback port: /practice/user, as a server of HTTP would.
 type host struct {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"event-dispatcher/broker"
+	"event-dispatcher/internal/testkit"
 )
 
 // eachEngine runs a claim against both engines. Where there is no epoll they are
@@ -36,7 +37,7 @@ func roomy(shards int) broker.Options {
 }
 
 // patience is how long a test waits for what must happen.
-const patience = 30 * time.Second
+const patience = testkit.Patience
 
 // eventually polls until wrong returns "" and fails with what it said last.
 func eventually(t testing.TB, wrong func() string) {
