@@ -18,6 +18,7 @@ import (
 	"go.uber.org/goleak"
 
 	"event-dispatcher/broker/session"
+	"event-dispatcher/internal/testkit"
 	"event-dispatcher/transport/websocket"
 	"event-dispatcher/transport/wire"
 )
