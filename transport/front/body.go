@@ -18,7 +18,8 @@ import (
 const prefetched = 8 << 10
 
 // Bodies is the budget for bodies that are larger: what a stranger declares costs
-// nothing, what he sends costs its size until the answer, all connections together.
+// nothing, what he sends costs its size until the answer, and the answer, if it is large,
+// costs its own until it is written, all connections together.
 type Bodies struct {
 	max  int64
 	held atomic.Int64
@@ -46,7 +47,7 @@ func (b *Bodies) Give(n int) { b.held.Add(-int64(n)) }
 
 // Collect implements [metric.Source].
 func (b *Bodies) Collect(to metric.Emitter) {
-	to.Gauge("bodies_bytes", "Memory for request bodies of more than 8 KiB that are arriving or being handled, and for what bodies inflate to.", float64(b.held.Load()))
+	to.Gauge("bodies_bytes", "Memory for request bodies of more than 8 KiB that are arriving or being handled, for what bodies inflate to, and for answers of more than 8 KiB that are not read yet.", float64(b.held.Load()))
 	to.Gauge("bodies_bytes_max", "Most of it that may be in use, -bodies-bytes.", float64(b.max))
 }
 

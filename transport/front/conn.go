@@ -40,7 +40,8 @@ type conn struct {
 	place      netip.Prefix
 	reserveEnd time.Time
 
-	body *buffer // of the request that is handled; nil: none
+	body   *buffer // of the request that is handled; nil: none
+	answer int     // bytes of the budget that the answer has, until it is written
 
 	linger    atomic.Bool
 	lingering atomic.Bool
@@ -57,6 +58,9 @@ func (c *conn) SetReadDeadline(t time.Time) error {
 		t = c.reserveEnd
 	}
 	c.in.begin()
+	if c.answer > 0 {
+		c.answered()
+	}
 	c.readBy = t
 	if !c.armed.IsZero() && !t.IsZero() && !c.armed.After(t) {
 		return nil
@@ -131,6 +135,9 @@ func (c *conn) Close() error {
 	if f := c.abandoned.Swap(nil); f != nil {
 		(*f)()
 	}
+	if c.answer > 0 {
+		c.answered()
+	}
 	if c.linger.Swap(false) {
 		c.lingering.Store(true)
 		readOut(c.Conn)
@@ -147,10 +154,17 @@ type connections struct {
 	leaving atomic.Uint32 // how far the front has come with ending them
 	wire    int           // bytes of a request, beyond which its body is hidden; 0: no limit
 	step    time.Duration // how much later a request may come that comes steadily
+	bodies  *bodyReader   // has the budget of large answers; nil: there are none
+	emptied func()        // called when a wave of connections is over; nil: nobody cares
 
-	mu  sync.Mutex
-	all map[*conn]struct{}
+	mu   sync.Mutex
+	all  map[*conn]struct{}
+	most int // open ones since the last wave
 }
+
+// A wave is so many connections at least, of which more than half have ended. Each had
+// the HTTP server's buffers.
+const wave = 256
 
 // add wraps and remembers a connection.
 func (cs *connections) add(nc net.Conn, slack time.Duration) *conn {
@@ -161,6 +175,7 @@ func (cs *connections) add(nc net.Conn, slack time.Duration) *conn {
 		cs.all = map[*conn]struct{}{}
 	}
 	cs.all[c] = struct{}{}
+	cs.most = max(cs.most, len(cs.all))
 	return c
 }
 
@@ -170,6 +185,10 @@ func (cs *connections) remove(c *conn) bool {
 	defer cs.mu.Unlock()
 	_, ok := cs.all[c]
 	delete(cs.all, c)
+	if left := len(cs.all); cs.most >= wave && left < cs.most/2 && cs.emptied != nil {
+		cs.most = left
+		cs.emptied()
+	}
 	return ok
 }
 

@@ -104,6 +104,8 @@ func New(o Options) *Front {
 		allow: o.Allow, beforeBody: o.BeforeBody, cors: o.CORS,
 	}
 	f.bodies = bodyReader{o.Bodies, &f.open, &f.tidier, min(prefetched, o.MaxBody)}
+	f.open.bodies, f.reserved.bodies = &f.bodies, &f.bodies
+	f.open.emptied = f.tidier.memory.Later
 	f.tidier.memory.Before = f.tidier.forget
 	return f
 }
@@ -232,6 +234,10 @@ func (f *Front) guard(next fasthttp.RequestHandler) fasthttp.RequestHandler {
 		}
 		next(ctx)
 		f.bodies.finish(ctx)
+		if c != nil {
+			f.answer(ctx, c)
+		}
+		shrink(ctx)
 		if ctx.Request.Header.ConnectionClose() || f.open.leaving.Load() != staying {
 			ctx.SetConnectionClose()
 		} else if c != nil && c.in.holdsBack() {

@@ -215,7 +215,8 @@ func (f *flushed) WriteTo(w io.Writer) (int64, error) {
 
 // flushAtOnce has the answer leave although another request is held.
 func flushAtOnce(resp *fasthttp.Response) {
-	body := append([]byte(nil), resp.Body()...)
+	body := resp.Body()
+	resp.SwapBody(nil)               // it is ours, not for the HTTP server's pool
 	resp.ImmediateHeaderFlush = true // where there is no body, or it is left out
 	resp.SetBodyStream(&flushed{body}, len(body))
 }

@@ -56,6 +56,9 @@ func (l *listener) Accept() (net.Conn, error) {
 	backoff := minBackoff
 	for {
 		nc, err := l.Listener.Accept()
+		if err == nil {
+			limitUnsent(nc)
+		}
 		switch {
 		case err == nil && (l.max > 0 && l.open.len() >= l.max || l.isScarce(nc)):
 			if place, ok := l.reserve.enter(nc); ok {

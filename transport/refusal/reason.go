@@ -131,7 +131,7 @@ var table = [Count]struct {
 	View:              {"view", 403, "this token may not see any of what is asked for"},
 	Tickets:           {"tickets", 429, "too many tickets wait to be used: use them, or try again later"},
 	Subprotocol:       {"subprotocol", 400, "offer the subprotocol dispatcher beside the one with the ticket"},
-	Bodies:            {"bodies", 503, "too many large bodies arrive at the same time: try again later"},
+	Bodies:            {"bodies", 503, "too many large bodies are on their way at the same time: try again later"},
 	Sockets:           {"sockets", 503, "too many sockets"},
 	Panic:             {"panic", 500, "internal error"},
 }

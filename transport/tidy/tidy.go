@@ -11,12 +11,13 @@ import (
 )
 
 const (
-	quiet = 5 * time.Second // for so long nothing further may come
-	worth = 16 << 20        // bytes; fewer are not worth a collection
+	quiet = 5 * time.Second  // for so long nothing further may come
+	late  = 10 * time.Second // after that long it is no longer waited for
+	worth = 16 << 20         // bytes; fewer are not worth a collection
 )
 
-// A Tidier gives memory back some seconds after the last call of Later. The zero Tidier is
-// ready. Its methods may be called by any goroutine.
+// A Tidier gives memory back some seconds after the last call of Later, and twice as many
+// after the first one at most. The zero Tidier is ready. Its methods may be called by any goroutine.
 type Tidier struct {
 	// Before, if not nil, is called first. Fixed before the first call of Later.
 	Before func()
@@ -25,6 +26,8 @@ type Tidier struct {
 
 	mu      sync.Mutex // guards what follows
 	timer   *time.Timer
+	due     bool      // the timer runs
+	by      time.Time // no later than then
 	stopped bool
 }
 
@@ -40,16 +43,25 @@ func (t *Tidier) Left(bytes int) {
 func (t *Tidier) Later() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	switch {
-	case t.stopped:
-	case t.timer == nil:
-		t.timer = time.AfterFunc(quiet, t.tidy)
-	default:
-		t.timer.Reset(quiet)
+	if t.stopped {
+		return
 	}
+	now := time.Now()
+	if !t.due {
+		t.due, t.by = true, now.Add(late)
+	}
+	wait := min(quiet, t.by.Sub(now))
+	if t.timer == nil {
+		t.timer = time.AfterFunc(wait, t.tidy)
+		return
+	}
+	t.timer.Reset(wait)
 }
 
 func (t *Tidier) tidy() {
+	t.mu.Lock()
+	t.due = false
+	t.mu.Unlock()
 	t.left.Store(0)
 	if t.Before != nil {
 		t.Before()

@@ -47,3 +47,21 @@ func TestMemoryIsGivenBackWhenMuchIsOver(t *testing.T) {
 		}
 	})
 }
+
+// Something that keeps coming does not put it off for ever.
+func TestMemoryIsGivenBackAlthoughItIsNeverQuiet(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var tidier Tidier
+		defer tidier.Stop()
+		before := forced()
+		tidier.Later()
+		for start := time.Now(); time.Since(start) < late; {
+			time.Sleep(quiet / 2)
+			tidier.Later()
+		}
+		synctest.Wait()
+		if n := forced() - before; n == 0 {
+			t.Errorf("no collection %v after the first call; want one", late)
+		}
+	})
+}
