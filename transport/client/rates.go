@@ -50,16 +50,29 @@ func (l *Rates) Any() bool { return l.total != nil || l.perClient > 0 || l.own !
 
 // Allow counts the event of a request against the rates of its client and of all.
 func (l *Rates) Allow(ctx *fasthttp.RequestCtx) (refusal.Reason, bool) {
-	m, reason := l.AllowN(ctx, 1)
+	m, reason := l.allow(ctx, time.Now(), 1, 0)
 	return reason, m > 0
 }
 
-// AllowN counts n events of a request, all or none, so that a client which is told
-// to wait can send the same again. Only of more than a whole second's events, which
-// could never come in, the first ones are let in. m says how many are; rest, if that is
-// less than n, why the others are not.
-func (l *Rates) AllowN(ctx *fasthttp.RequestCtx, n int) (m int, rest refusal.Reason) {
-	now := time.Now() // ctx has none yet while the body is expected
+// AllowRest counts the events of a batch of n, of which Allow counted the first, all or
+// none, so that a client which is told to wait can send the same again. Only of more than
+// a whole second's events, which could never come in, the first ones are let in. m says
+// how many are of all n; rest, if that is less than n, why the others are not.
+//
+// The first event of a batch that stays out remains counted for its client, as the batch
+// was unpacked. To all clients together it is given back: otherwise batches that are tried
+// again and again would use the rate up, and none would come in.
+func (l *Rates) AllowRest(ctx *fasthttp.RequestCtx, n int) (m int, rest refusal.Reason) {
+	now := time.Now()
+	if m, rest = l.allow(ctx, now, n, 1); m == 0 && l.total != nil {
+		l.total.AllowN(now, -1)
+	}
+	return m, rest
+}
+
+// allow counts n events of which some are counted already. ctx has no time yet while
+// the body is expected.
+func (l *Rates) allow(ctx *fasthttp.RequestCtx, now time.Time, n, counted int) (m int, rest refusal.Reason) {
 	m = n
 	most := func(burst int, r refusal.Reason) {
 		if burst < m {
@@ -72,18 +85,18 @@ func (l *Rates) AllowN(ctx *fasthttp.RequestCtx, n int) (m int, rest refusal.Rea
 	}
 	if own != nil {
 		most(own.Burst(), refusal.ClientLimit)
-		if !own.AllowN(now, m) {
+		if !own.AllowN(now, m-counted) {
 			return 0, refusal.ClientLimit
 		}
 	} else if l.perClient > 0 {
 		most(l.burst, refusal.ClientLimit)
-		if !l.allowClient(l.addresses.Of(ctx), now, m) {
+		if !l.allowClient(l.addresses.Of(ctx), now, m-counted) {
 			return 0, refusal.ClientLimit
 		}
 	}
 	if l.total != nil {
 		most(l.total.Burst(), refusal.Overloaded)
-		if !l.total.AllowN(now, m) {
+		if !l.total.AllowN(now, m-counted) {
 			return 0, refusal.Overloaded
 		}
 	}

@@ -2,6 +2,7 @@ package client
 
 import (
 	"fmt"
+	"math"
 	"testing"
 
 	"github.com/valyala/fasthttp"
@@ -15,7 +16,8 @@ import (
 func TestTheRestIsRefusedForTheLimitThatItIsBeyond(t *testing.T) {
 	t.Parallel()
 	own := func(burst int) func(*fasthttp.RequestCtx) *rate.Limiter {
-		return func(*fasthttp.RequestCtx) *rate.Limiter { return rate.NewLimiter(1e-3, burst) }
+		limit := rate.NewLimiter(1e-3, burst)
+		return func(*fasthttp.RequestCtx) *rate.Limiter { return limit }
 	}
 	for _, tt := range []struct {
 		name             string
@@ -37,9 +39,13 @@ func TestTheRestIsRefusedForTheLimitThatItIsBeyond(t *testing.T) {
 		{"its own is none", 0, 0, own(0), 10, "0, then client_limit"},
 	} {
 		l := NewRates(tt.total, tt.perClient, &Addresses{}, tt.own)
-		m, rest := l.AllowN(new(fasthttp.RequestCtx), tt.n)
+		m := 0
+		rest, ok := l.Allow(new(fasthttp.RequestCtx))
+		if ok {
+			m, rest = l.AllowRest(new(fasthttp.RequestCtx), tt.n)
+		}
 		if got := allowed(m, tt.n, rest); got != tt.want {
-			t.Errorf("%s: AllowN(%d) = %s; want %s", tt.name, tt.n, got, tt.want)
+			t.Errorf("%s: of a batch of %d come in %s; want %s", tt.name, tt.n, got, tt.want)
 		}
 	}
 }
@@ -49,4 +55,36 @@ func allowed(m, n int, rest refusal.Reason) string {
 		return fmt.Sprint(m)
 	}
 	return fmt.Sprintf("%d, then %v", m, rest)
+}
+
+// A batch that stays out costs its client one event. The others pay nothing for it, else
+// batches that are tried again and again would keep each other out for good.
+func TestABatchThatStaysOutCostsItsClientOneEvent(t *testing.T) {
+	t.Parallel()
+	const batch = 4
+	for _, tt := range []struct {
+		name     string
+		own, all int
+		want     refusal.Reason
+	}{
+		{"for the rate of its client", batch, 100, refusal.ClientLimit},
+		{"for the rate of all", 100, batch, refusal.Overloaded},
+	} {
+		own, all := rate.NewLimiter(1e-9, tt.own), rate.NewLimiter(1e-9, tt.all)
+		l := NewRates(0, 0, &Addresses{}, func(*fasthttp.RequestCtx) *rate.Limiter { return own })
+		l.total = all
+		ctx := new(fasthttp.RequestCtx)
+		l.Allow(ctx) // one event is too many for all of the batch
+		before := all.Tokens()
+		l.Allow(ctx)
+		if m, rest := l.AllowRest(ctx, batch); m != 0 || rest != tt.want {
+			t.Errorf("%s: %s come in; want 0, then %v", tt.name, allowed(m, batch, rest), tt.want)
+		}
+		if n := math.Round(all.Tokens() - before); n != 0 {
+			t.Errorf("%s: %v events are left to all, compared with before; want as many", tt.name, n)
+		}
+		if own.Tokens() > float64(tt.own)-1.5 {
+			t.Errorf("%s: %v of %d events are left to its client; want that it paid for one", tt.name, own.Tokens(), tt.own)
+		}
+	}
 }

@@ -98,8 +98,8 @@ func (b *batch) begin(p *Players, ctx *fasthttp.RequestCtx, objects bool) {
 	b.verdict.reset()
 }
 
-// admit counts the events against the rates. It answers and reports false if none
-// may come in.
+// admit counts the events against the rates; the first one was when the batch came. It
+// answers and reports false if none may come in.
 func (b *batch) admit(f form, body []byte, events event.Batch) bool {
 	n := events.Len()
 	if f == reports {
@@ -110,7 +110,7 @@ func (b *batch) admit(f form, body []byte, events event.Batch) bool {
 	if n == 0 {
 		return true
 	}
-	may, rest := b.players.rates.AllowN(b.ctx, n)
+	may, rest := b.players.rates.AllowRest(b.ctx, n)
 	switch {
 	case may == 0:
 		b.players.received.Add(uint64(n))

@@ -30,8 +30,14 @@ type receiver struct {
 // Stop refuses further events: the service is shutting down.
 func (r *receiver) Stop() { r.stopped.Store(true) }
 
+// charged is noted on a request whose first event was counted against the rates before
+// its body came.
+type charged struct{}
+
 // receive is the body of a request with events of a form, without its content coding. It
-// answers, counts one event and reports false if the request is refused as a whole.
+// answers, counts one event and reports false if the request is refused as a whole. The
+// first event is counted against the rates before the body is looked at, which costs
+// something also if there is no event in it.
 func (r *receiver) receive(ctx *fasthttp.RequestCtx, f form) (Taken, bool) {
 	limit, pool := r.maxBatch, r.batches
 	if f == single {
@@ -40,11 +46,10 @@ func (r *receiver) receive(ctx *fasthttp.RequestCtx, f form) (Taken, bool) {
 	coding, reason, ok := r.admit(ctx)
 	switch {
 	case !ok:
-	// A request that expects to be asked for its body was counted before it was.
-	case f == single && r.rates.Any() && !ctx.Request.MayContinue():
-		reason, ok = r.rates.Allow(ctx)
 	case f == reports && r.stopReports != nil && r.stopReports(ctx):
 		reason, ok = refusal.ReportsStopped, false
+	case r.rates.Any() && ctx.UserValue(charged{}) == nil:
+		reason, ok = r.rates.Allow(ctx)
 	}
 	if !ok {
 		r.counts.received.Add(1)
@@ -109,16 +114,18 @@ func (r *receiver) tooLarge(ctx *fasthttp.RequestCtx, limit int) {
 	r.refusals.Explain(ctx, refusal.TooLarge, refusal.Limit(limit))
 }
 
-// BeforeBody decides what can be decided before the body comes, and counts an event
-// whose body will not. How many events a batch has, and with it whether they may come in,
-// is known only from its body.
+// BeforeBody decides what can be decided before the body comes: for a batch, whether its
+// first event may come in. It counts an event whose body will not come.
 func (r *receiver) BeforeBody(ctx *fasthttp.RequestCtx) (refusal.Reason, bool) {
 	_, reason, ok := r.admit(ctx)
+	if ok {
+		if reason, ok = r.rates.Allow(ctx); ok {
+			ctx.SetUserValue(charged{}, true)
+		}
+	}
 	limit := r.maxBody
 	if n := r.BodyLimit(&ctx.Request.Header); n > 0 {
 		limit = n
-	} else if ok {
-		reason, ok = r.rates.Allow(ctx)
 	}
 	if ok && ctx.Request.Header.ContentLength() > limit {
 		reason, ok = refusal.TooLarge, false

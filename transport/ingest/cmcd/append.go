@@ -49,8 +49,8 @@ func Next(body []byte) (record, rest []byte, ok bool) {
 
 // Append appends the JSON object of a record to dst; both may have up to most bytes. If
 // the record is refused dst comes back as it was, and offset says at which byte of the
-// record it goes wrong. The time is proportional to the record's length, and the memory
-// to most.
+// record it goes wrong. The time is proportional to the record's length, whatever its keys
+// are, and the memory to most.
 func Append(dst, record []byte, most int) (out []byte, r Record, offset int, err error) {
 	if len(record) > most {
 		return dst, Record{}, most, ErrTooLarge

@@ -1,6 +1,9 @@
 package cmcd
 
-import "bytes"
+import (
+	"bytes"
+	"hash/maphash"
+)
 
 // members keeps the names of one JSON object unique. A key that comes again takes the
 // first one's member away: the last wins (RFC 8941, section 4.2.2). While the object is
@@ -51,14 +54,11 @@ func (m *members) note(hash uint32) {
 	m.n++
 }
 
-// hashOf is FNV-1a.
-func hashOf(key []byte) uint32 {
-	hash := uint32(2166136261)
-	for _, c := range key {
-		hash = (hash ^ uint32(c)) * 16777619
-	}
-	return hash
-}
+// seed makes hashes ones that no sender can work out: otherwise he could look for names
+// that all have the same one.
+var seed = maphash.MakeSeed()
+
+func hashOf(key []byte) uint32 { return uint32(maphash.Bytes(seed, key)) }
 
 // A member is where one stands in the output, from the quote of its name to the end of
 // its value.
@@ -66,11 +66,23 @@ type member struct{ from, name, to int }
 
 // end ends the object, whose brace is not written yet.
 func (m *members) end(out []byte) []byte {
-	if !m.twice {
+	switch {
+	case !m.twice:
 		return out
+	case m.n <= fewMembers: // clearing room for all would take longer than a short list of parameters
+		var all [fewMembers]member
+		var last [2 * fewMembers]int16
+		return m.unique(out, all[:], last[:])
 	}
 	var all [maxMembers]member
-	var last [2 * maxMembers]int16 // by hash: 1 + the member that comes last with its name
+	var last [2 * maxMembers]int16
+	return m.unique(out, all[:], last[:])
+}
+
+// unique takes the earlier members of each name out. all has room for the members, and
+// last, by hash, for 1 + the member that comes last with its name, twice as much. Both
+// are zero.
+func (m *members) unique(out []byte, all []member, last []int16) []byte {
 	n := 0
 	for at := m.start; at < len(out); n++ {
 		name := bytes.IndexByte(out[at+1:], '"')

@@ -1,0 +1,74 @@
+package transport
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+
+	"event-dispatcher/transport/ingest"
+	"event-dispatcher/transport/screens"
+)
+
+// Whatever a request says of its body, and whether its client asks before sending it: an
+// event that comes in was counted, and not twice.
+func TestEveryEventIsCountedOnceAgainstTheRates(t *testing.T) {
+	t.Parallel()
+	s := start(t, withSessions(t, screens.HubOptions{}), func(o *setup) { o.ClientRate = 0.001 }) // one, and then none for long
+	const cmcd = "Content-Type: application/cmcd"
+	clients := 0
+	for _, path := range []string{"/metrics", "/api/events", ingest.ReportsPath, screens.SubmitPath} {
+		for _, query := range []string{"", "?batch=array", "?batch=lines"} {
+			for _, kind := range []string{"Content-Type: application/json", ndjson, cmcd} {
+				for _, coding := range []string{"", "Content-Encoding: gzip"} {
+					body := `{"username":"alice","cardId":"card"}`
+					switch {
+					case path == screens.SubmitPath:
+					case path == ingest.ReportsPath, query == "" && kind == cmcd:
+						body = "e=t,ts=1"
+					case query == "?batch=array":
+						body = "[" + body + "]"
+					}
+					if coding != "" {
+						body = gzipped(t, body)
+					}
+					for asks := range 4 {
+						clients++
+						headers := append(headerLines(coding), kind, fmt.Sprintf("X-Forwarded-For: 10.1.%d.%d", clients/200, clients%200+1))
+						conn := s.dial()
+						br := bufio.NewReader(conn)
+						for i, want := range []int{200, 429} {
+							expects := asks>>i&1 == 1
+							got := exchange(t, conn, br, request("POST", path+query, body, headers...), expects)
+							if want == 200 && got == 204 { // of reports
+								got = 200
+							}
+							if got != want {
+								t.Errorf("event %d of POST %s%s, %s %s, asking first %v, = %d; want %d", i, path, query, kind, coding, expects, got, want)
+							}
+						}
+						conn.Close()
+					}
+				}
+			}
+		}
+	}
+}
+
+// exchange sends a request, and if expects says so, its body not before it is asked for. It
+// returns the status of the answer.
+func exchange(t *testing.T, conn io.Writer, br *bufio.Reader, whole string, expects bool) int {
+	t.Helper()
+	if !expects {
+		io.WriteString(conn, whole)
+		return readAnswer(t, br, "POST").status
+	}
+	head, body, _ := strings.Cut(whole, "\r\n\r\n")
+	io.WriteString(conn, head+"\r\nExpect: 100-continue\r\n\r\n")
+	if a := readAnswer(t, br, "POST"); a.status != 100 {
+		return a.status
+	}
+	io.WriteString(conn, body)
+	return readAnswer(t, br, "POST").status
+}
