@@ -216,8 +216,11 @@ func TestConsumersAreListedWithWhoTheyAre(t *testing.T) {
 	s.upgrade("/events?name=socket", "User-Agent: ws")
 	s.upgrade("/ws/p/alice")
 	a, _ := sendTo(t, operators, request("GET", "/consumers", ""))
+	if a.header.Get("X-Content-Type-Options") != "nosniff" {
+		t.Errorf("GET /consumers = %v; want an answer that nobody takes for a page", a.header)
+	}
 	for want, is := range map[string]bool{
-		`"name":"socket","user_agent":"ws"`: true, `"practice":"p","user":"alice"`: true, "</script>": false, `"name":"` + long[:66]: false,
+		`"name":"socket","user_agent":"ws"`: true, `"practice":"p","user":"alice"`: true, `"?\"</script>"`: true, `"name":"` + long[:66]: false,
 	} {
 		if strings.Contains(a.body, want) != is {
 			t.Errorf("GET /consumers = %s; want %s in it: %v", a.body, want, is)

@@ -105,7 +105,7 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 	// A loop that writes to many sockets keeps a processor busy without letting the
 	// scheduler look at the network: give ingest its own.
 	defer process.AddProcessors(cfg.Streams.Loops)()
-	cfg.Streams.Log, cfg.Streams.Elsewhere = log, cfg.Drain.Lead > 0
+	cfg.Streams.Log, cfg.Streams.Address, cfg.Streams.Elsewhere = log, cfg.Transport.UserIP.Logged, cfg.Drain.Lead > 0
 	if descriptors > 0 {
 		cfg.Streams.Descriptors = descriptors - front.ReservedDescriptors
 	}
@@ -241,7 +241,7 @@ func (s *sharing) degraded() (kinds []string) {
 // share starts the sessions, and the relay if there are other instances; neither waits
 // for Redis or NATS. demand is the shards that have consumers.
 func share(cfg *config.Config, b *broker.Broker, log *zap.Logger, demand func() broker.ShardSet) *sharing {
-	cfg.Sockets.Log = log
+	cfg.Sockets.Log, cfg.Sockets.UserIP = log, cfg.Transport.UserIP
 	s := &sharing{sessions: session.NewService(cfg.Service)}
 	s.screens = screens.NewHub(cfg.Sockets, s.sessions)
 	o := cfg.Relay

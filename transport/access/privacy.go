@@ -5,10 +5,14 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"net/netip"
+
+	"go.uber.org/zap"
 )
 
-// A UserIP is what an event says of its player's address. The zero UserIP says all.
+// A UserIP is what an event says of its player's address, and what a log line says of a
+// client's. The zero UserIP says all.
 type UserIP struct {
 	mode ipMode
 	key  hash
@@ -88,4 +92,17 @@ func (u *UserIP) Append(dst []byte, addr netip.Addr) []byte {
 		return hex.AppendEncode(dst, sum[:hashedBytes])
 	}
 	return addr.AppendTo(dst)
+}
+
+// Logged is the field of a log line with the address and port of a client: whole, as
+// events say it, or nothing.
+func (u *UserIP) Logged(addr fmt.Stringer) zap.Field {
+	if u.mode == ipFull {
+		return zap.Stringer("address", addr)
+	}
+	at, err := netip.ParseAddrPort(addr.String())
+	if err != nil || u.mode == ipOff {
+		return zap.Skip()
+	}
+	return zap.String("address", string(u.Append(nil, at.Addr())))
 }

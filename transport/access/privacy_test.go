@@ -1,8 +1,12 @@
 package access
 
 import (
+	"fmt"
+	"net"
 	"net/netip"
 	"testing"
+
+	"go.uber.org/zap/zapcore"
 )
 
 func TestUserIP(t *testing.T) {
@@ -44,5 +48,34 @@ func TestUserIP(t *testing.T) {
 	}
 	if _, err := NewUserIP("half", ""); err == nil {
 		t.Error(`NewUserIP("half") = nil`)
+	}
+}
+
+func TestLogSaysOfAddressesWhatEventsSay(t *testing.T) {
+	t.Parallel()
+	peer := netip.MustParseAddrPort("192.0.2.17:4711")
+	hashing, _ := NewUserIP("hash", "k")
+	for _, tt := range []struct {
+		mode string
+		addr fmt.Stringer
+		want any // nil: nothing
+	}{
+		{"full", peer, "192.0.2.17:4711"},
+		{"full", net.TCPAddrFromAddrPort(peer), "192.0.2.17:4711"},
+		{"network", peer, "192.0.2.0"},
+		{"network", net.TCPAddrFromAddrPort(peer), "192.0.2.0"},
+		{"network", &net.UnixAddr{Name: "@", Net: "unix"}, nil},
+		{"hash", peer, string(hashing.Append(nil, peer.Addr()))},
+		{"off", peer, nil},
+	} {
+		u, err := NewUserIP(tt.mode, "k")
+		if err != nil {
+			t.Fatal(err)
+		}
+		line := zapcore.NewMapObjectEncoder()
+		u.Logged(tt.addr).AddTo(line)
+		if got := line.Fields["address"]; got != tt.want {
+			t.Errorf("%s: a line says %v of %v; want %v", tt.mode, got, tt.addr, tt.want)
+		}
 	}
 }

@@ -1,10 +1,7 @@
 package operate
 
 import (
-	"cmp"
-	"net/url"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/valyala/fasthttp"
@@ -17,16 +14,14 @@ import (
 	"event-dispatcher/transport/wire"
 )
 
-// maxListed is how many streams the console is told of at most.
-const maxListed = 500
-
 // dashboard tells the console what is going on.
 type dashboard struct {
 	health   *health
 	ports    *ports
 	broker   *broker.Broker
-	relay    *relay.Relay  // nil: there are no other instances
-	pool     *stream.Pool  // nil: there are no streams
+	relay    *relay.Relay // nil: there are no other instances
+	pool     *stream.Pool // nil: there are no streams
+	laggards *laggards
 	refusals *refusal.Desk // nil: nothing was refused
 	received func() uint64 // from players; nil: nobody counts
 	version  string
@@ -83,25 +78,12 @@ type otherInstances struct {
 	Dropped   uint64 `json:"dropped"`
 }
 
-// listed is one stream, without its address: the console may be on a public port.
-type listed struct {
-	ID        uint64    `json:"id"`
-	Name      string    `json:"name"` // that it gives itself
-	Wire      string    `json:"wire"`
-	View      string    `json:"view"`
-	Since     time.Time `json:"since"`
-	Lag       uint64    `json:"lag"`
-	Skipped   uint64    `json:"skipped"`
-	Delivered uint64    `json:"delivered"`
-	UpToDate  bool      `json:"up_to_date"`
-}
-
-// Figures serves /console/stats. With ?streams=N it lists the N streams that lag most,
-// which asks the writer loops for a moment of theirs.
+// Figures serves /console/stats. With ?streams=N it lists the N streams that lag most.
 func (d dashboard) Figures(ctx *fasthttp.RequestCtx) {
-	f := d.figures(time.Now())
+	now := time.Now()
+	f := d.figures(now)
 	if n := ctx.QueryArgs().GetUintOrZero("streams"); n > 0 {
-		f.Streams = d.mostLagging(min(n, maxListed))
+		f.Streams = d.laggards.most(n, now)
 	}
 	ctx.Response.Header.Set(fasthttp.HeaderCacheControl, "no-store")
 	reply.JSON(ctx, f)
@@ -161,32 +143,6 @@ func (f *figures) add(s stream.Stats) {
 		}
 		f.Latency.Counts[at] += n
 	}
-}
-
-func (d dashboard) mostLagging(n int) []listed {
-	all := []listed{}
-	if d.pool == nil {
-		return all
-	}
-	for _, c := range d.pool.Inspect() {
-		all = append(all, listed{c.ID, c.Name, c.Wire, d.view(c), c.Since, c.Lag, c.Skipped, c.Delivered, c.Herd})
-	}
-	slices.SortStableFunc(all, func(a, b listed) int {
-		return cmp.Or(cmp.Compare(b.Lag, a.Lag), cmp.Compare(b.Skipped, a.Skipped), cmp.Compare(a.ID, b.ID))
-	})
-	return all[:min(n, len(all))]
-}
-
-// view is what a consumer asked for; nothing if it gets everything.
-func (d dashboard) view(c stream.ConsumerInfo) string {
-	text := c.View.Canonical()
-	if c.View.Shards == d.broker.AllShards() { // they come first, see Canonical
-		_, text, _ = strings.Cut(text, "&")
-	}
-	if what, err := url.QueryUnescape(text); err == nil {
-		return what
-	}
-	return text
 }
 
 func total(by map[string]uint64) (n uint64) {

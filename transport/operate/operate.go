@@ -8,6 +8,7 @@ import (
 	"event-dispatcher/transport/metric"
 	"event-dispatcher/transport/refusal"
 	"event-dispatcher/transport/stream"
+	"event-dispatcher/transport/view"
 )
 
 // Options is what [Operators] get to see.
@@ -56,6 +57,10 @@ type Operators struct {
 // New returns the handlers of a service that is starting.
 func New(o Options) *Operators {
 	h, p := newHealth(&o), &ports{}
+	inspect := func() []stream.ConsumerInfo { return nil }
+	if o.Pool != nil {
+		inspect = o.Pool.Inspect
+	}
 	return &Operators{
 		health:    h,
 		ports:     p,
@@ -63,9 +68,10 @@ func New(o Options) *Operators {
 		contracts: newContracts(),
 		dashboard: dashboard{
 			health: h, ports: p, broker: o.Broker, relay: o.Relay, pool: o.Pool,
+			laggards: &laggards{inspect: inspect, query: view.View.Canonical, all: o.Broker.AllShards()},
 			refusals: o.Refusals, received: o.Received, version: o.Version, began: time.Now(),
 		},
-		consumers:  consumers{o.Pool, o.Sockets},
+		consumers:  consumers{inspect, o.Sockets},
 		refused:    refused{o.Refusals},
 		exposition: newExposition(&o, h),
 	}

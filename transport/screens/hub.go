@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"event-dispatcher/broker/session"
+	"event-dispatcher/transport/access"
 	"event-dispatcher/transport/tidy"
 	"event-dispatcher/transport/websocket"
 	"event-dispatcher/transport/wire"
@@ -37,6 +38,9 @@ type HubOptions struct {
 
 	// Log gets a line per socket that is cut. Nil means none.
 	Log *zap.Logger
+
+	// UserIP is what the line says of its address. Zero means all.
+	UserIP access.UserIP
 }
 
 func (o *HubOptions) setDefaults() {

@@ -128,7 +128,7 @@ func (h *Hub) exit(s *socket, why websocket.Reason, joined bool) {
 	u := s.user
 	switch why {
 	case websocket.ReasonSilent, websocket.ReasonStalled, websocket.ReasonProtocol, websocket.ReasonNotUTF8, websocket.ReasonTooBig, websocket.ReasonFlood, websocket.ReasonDeadline, websocket.ReasonError:
-		h.options.Log.Info("session socket cut", zap.Stringer("reason", why), zap.Stringer("address", s.conn.RemoteAddr()))
+		h.options.Log.Info("session socket cut", zap.Stringer("reason", why), h.options.UserIP.Logged(s.conn.RemoteAddr()))
 	}
 	u.room.mu.Lock()
 	u.sockets = slices.DeleteFunc(u.sockets, func(o *socket) bool { return o == s })

@@ -3,6 +3,7 @@ package stream
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
 	"runtime"
 	"sync"
@@ -68,6 +69,9 @@ type Options struct {
 
 	// Log gets a line per consumer that is cut. Nil means none.
 	Log *zap.Logger
+
+	// Address is what the line says of its address. Nil means all.
+	Address func(fmt.Stringer) zap.Field
 }
 
 // DefaultLoops is half the processors that we may use, at least one: the other half
@@ -110,6 +114,9 @@ func (o *Options) setDefaults() {
 	}
 	if o.Log == nil {
 		o.Log = zap.NewNop()
+	}
+	if o.Address == nil {
+		o.Address = func(addr fmt.Stringer) zap.Field { return zap.Stringer("address", addr) }
 	}
 }
 
@@ -258,6 +265,6 @@ func (p *Pool) gone(c *consumer, why Reason, skipped uint64) {
 	switch why {
 	case ReasonStalled, ReasonVanished, ReasonDeadline, ReasonError, ReasonMemory:
 		p.options.Log.Info("consumer cut", zap.Stringer("reason", why), zap.Uint64("consumer", c.id),
-			zap.Stringer("address", c.addr), zap.Duration("connected", time.Since(time.Unix(0, c.since))), zap.Uint64("skipped", skipped))
+			p.options.Address(c.addr), zap.Duration("connected", time.Since(time.Unix(0, c.since))), zap.Uint64("skipped", skipped))
 	}
 }

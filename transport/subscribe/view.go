@@ -5,6 +5,7 @@ import (
 
 	"github.com/valyala/fasthttp"
 
+	"event-dispatcher/transport/reply"
 	"event-dispatcher/transport/view"
 )
 
@@ -20,8 +21,8 @@ func (c *Consumers) View(ctx *fasthttp.RequestCtx) {
 		more := encoded(json.Marshal(misread(asked.unknown)))
 		text = append(append(text[:len(text)-1], ','), more[1:]...)
 	}
-	ctx.Response.Header.SetContentType("application/json")
-	ctx.SetBody(append(text, '\n'))
+	reply.JSONHead(ctx)
+	ctx.Response.SetBodyRaw(append(text, '\n'))
 }
 
 // unread is what a query has besides its view: parameters that mean nothing here.

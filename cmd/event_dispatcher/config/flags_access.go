@@ -16,7 +16,7 @@ func (c *Config) access(t *table) {
 	t.text(&f.Key, "tls-key", "", "`file` with its key")
 	t.text(&f.AdminCert, "admin-tls-cert", "", "`file` with the certificate chain of -admin-addr")
 	t.text(&f.AdminKey, "admin-tls-key", "", "`file` with its key")
-	t.text(&mode, "user-ip", "full", "what events of /api/events say of the player's `address`: full, network (IPv4 /24, IPv6 /48), hash, or off")
+	t.text(&mode, "user-ip", "full", "what events of /api/events say of the player's `address`, and log lines of a client's: full, network (IPv4 /24, IPv6 /48), hash, or off")
 	t.text(&key, "user-ip-key", "", "`secret` of -user-ip hash; empty: a new one at every start")
 	t.then(func() (err error) {
 		if key == mask {
