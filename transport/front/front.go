@@ -240,7 +240,7 @@ func (f *Front) guard(next fasthttp.RequestHandler) fasthttp.RequestHandler {
 		shrink(ctx)
 		if ctx.Request.Header.ConnectionClose() || f.open.leaving.Load() != staying {
 			ctx.SetConnectionClose()
-		} else if c != nil && c.in.holdsBack() {
+		} else if c != nil && !ctx.Response.IsBodyStream() && c.in.holdsBack() {
 			flushAtOnce(&ctx.Response)
 		}
 	}
