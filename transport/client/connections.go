@@ -8,6 +8,7 @@ import (
 
 	"github.com/valyala/fasthttp"
 
+	"event-dispatcher/transport/bare"
 	"event-dispatcher/transport/metric"
 	"event-dispatcher/transport/refusal"
 )
@@ -106,16 +107,8 @@ type clientConn struct {
 
 // counted is the connection that has the place, be it under TLS.
 func counted(nc net.Conn) (*clientConn, bool) {
-	for {
-		switch c := nc.(type) {
-		case *clientConn:
-			return c, true
-		case interface{ NetConn() net.Conn }:
-			nc = c.NetConn()
-		default:
-			return nil, false
-		}
-	}
+	c, ok := bare.Conn(nc).(*clientConn)
+	return c, ok
 }
 
 // enter takes a place of the client's for a connection that has none.

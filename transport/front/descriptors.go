@@ -2,7 +2,8 @@ package front
 
 import (
 	"net"
-	"syscall"
+
+	"event-dispatcher/transport/bare"
 )
 
 // ReservedDescriptors is how many the public listeners leave: for probes in the reserve,
@@ -16,15 +17,7 @@ func (l *listener) isScarce(nc net.Conn) bool {
 	if l.scarce <= 0 {
 		return false
 	}
-	sc, ok := nc.(syscall.Conn)
-	if !ok {
-		return false
-	}
-	raw, err := sc.SyscallConn()
-	if err != nil {
-		return false
-	}
 	scarce := false
-	err = raw.Control(func(fd uintptr) { scarce = int(fd) >= l.scarce })
+	err := bare.Control(nc, func(fd uintptr) { scarce = int(fd) >= l.scarce })
 	return err == nil && scarce
 }

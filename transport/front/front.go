@@ -162,6 +162,7 @@ func (f *Front) listener(ln net.Listener) *listener {
 		reserved: &f.reserved,
 		reserve:  &f.reserve,
 		tls:      f.options.TLS,
+		tidier:   &f.tidier,
 		backoffs: &f.options.Faults.backoffs,
 		log:      f.options.Log,
 		closed:   make(chan struct{}),

@@ -25,6 +25,7 @@ type listener struct {
 	reserved *connections
 	reserve  *reserve
 	tls      *tls.Config         // nil: plain
+	tidier   *tidier             // told of the end of TLS
 	max      int                 // most open connections; 0 means no limit
 	scarce   int                 // descriptors from this one on are not for everybody; 0 means that all are
 	clients  *client.Connections // nil: no limit per client
@@ -87,12 +88,12 @@ func (l *listener) Accept() (net.Conn, error) {
 	}
 }
 
-// encrypt speaks TLS on a connection. The handshake is part of the first read.
+// encrypt speaks TLS on a connection, if the listener does.
 func (l *listener) encrypt(nc net.Conn) net.Conn {
 	if l.tls == nil {
 		return nc
 	}
-	return tls.Server(nc, l.tls)
+	return encrypt(nc, l.tls, l.tidier)
 }
 
 // refuse answers a connection over a cap. Over TLS, saying no would cost more than

@@ -5,6 +5,7 @@ import (
 	"syscall"
 	"time"
 
+	"event-dispatcher/transport/bare"
 	"event-dispatcher/transport/front"
 	"event-dispatcher/transport/websocket"
 	"event-dispatcher/transport/wire"
@@ -155,7 +156,7 @@ func (s *socket) lost(err error) {
 // limitKernelBuffer keeps the backlog of a slow socket in its queue, where it can
 // be skipped and counted.
 func limitKernelBuffer(conn net.Conn) {
-	if tcp, ok := conn.(interface{ SetWriteBuffer(bytes int) error }); ok {
+	if tcp, ok := bare.Conn(conn).(interface{ SetWriteBuffer(bytes int) error }); ok {
 		tcp.SetWriteBuffer(32 << 10)
 	}
 }

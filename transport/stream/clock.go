@@ -65,7 +65,7 @@ const drainStall = 5 * time.Second
 // stall is how long a consumer may take no byte.
 func (l *loop) stall(now time.Time) time.Duration {
 	if d := l.drainer; d != nil && now.After(d.from.Add(d.plan.window)) {
-		return min(l.pool.options.Stall, drainStall)
+		return min(l.pool.options.Stall, l.pool.options.drainStall)
 	}
 	return l.pool.options.Stall
 }

@@ -22,7 +22,7 @@ func TestStallLimitAtADrain(t *testing.T) {
 		{"all were told to end", true, time.Hour, window + 1, drainStall},
 		{"a short limit", true, time.Second, window + 1, time.Second},
 	} {
-		l := &loop{pool: &Pool{options: Options{Stall: tt.stall}}}
+		l := &loop{pool: &Pool{options: Options{Stall: tt.stall, drainStall: drainStall}}}
 		if tt.drains {
 			l.drainer = &drainer{plan: drainPlan{window: window}, from: begun}
 		}

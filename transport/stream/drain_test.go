@@ -119,6 +119,7 @@ func TestDrainSpreadsEndsOverTheWindow(t *testing.T) {
 
 func TestDrainCutsLaggardsAtItsDeadline(t *testing.T) {
 	eachEngine(t, func(t *testing.T, o Options) {
+		o.Stall, o.drainStall = time.Hour, time.Hour // however slow the machine
 		r := newRig(t, roomy(1), o)
 		healthy := r.join(joinOptions{})
 		laggard := r.join(joinOptions{buffer: 8 << 10, stalled: true})

@@ -27,6 +27,7 @@ func TestSocketOfAConsumerIsSetUp(t *testing.T) {
 		}{
 			{"TCP_USER_TIMEOUT", unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, 8000},
 			{"TCP_NOTSENT_LOWAT", unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, notSentLowat},
+			{"SO_RCVBUF", unix.SOL_SOCKET, unix.SO_RCVBUF, 2 * unreadBytes},
 			{"SO_ERROR", unix.SOL_SOCKET, unix.SO_ERROR, 0},
 		} {
 			if got, err := unix.GetsockoptInt(fd, tt.level, tt.option); got != tt.want || err != nil {

@@ -3,6 +3,7 @@ package stream
 import (
 	"time"
 
+	"event-dispatcher/transport/bare"
 	"event-dispatcher/transport/epoll"
 )
 
@@ -28,7 +29,7 @@ func (s *mixedSockets) of(c *consumer) sockets {
 }
 
 func (s *mixedSockets) take(c *consumer) error {
-	if encrypted(c.conn) {
+	if !bare.Is(c.conn) {
 		return s.tls.take(c)
 	}
 	return s.epollSockets.take(c)

@@ -66,6 +66,7 @@ type Options struct {
 	appendSkipped func(wire.Format, []byte, uint64) []byte // tests make notices long
 	keepAlive     func(wire.Format) []byte
 	hardPressed   time.Duration // tests have the time that they need
+	drainStall    time.Duration // the same
 
 	// Log gets a line per consumer that is cut. Nil means none.
 	Log *zap.Logger
@@ -111,6 +112,9 @@ func (o *Options) setDefaults() {
 	}
 	if o.hardPressed == 0 {
 		o.hardPressed = hardPressed
+	}
+	if o.drainStall == 0 {
+		o.drainStall = drainStall
 	}
 	if o.Log == nil {
 		o.Log = zap.NewNop()

@@ -1,13 +1,14 @@
 package stream
 
 import (
-	"errors"
 	"net"
 	"syscall"
 	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"event-dispatcher/transport/bare"
 )
 
 // This file has the system calls on consumers' sockets.
@@ -17,21 +18,23 @@ import (
 // holds 50 KB of kernel memory with it, 3.9 MB without.
 const notSentLowat = 16 << 10
 
+// unreadBytes is what the kernel is asked to keep for a socket that is never read. It
+// doubles that, for what surrounds the bytes.
+const unreadBytes = 4 << 10
+
 // duplicate makes a descriptor of a connection that is not the runtime's.
 func duplicate(conn net.Conn) (int, error) {
-	sc, ok := conn.(syscall.Conn)
-	if !ok {
-		return -1, errors.New("stream: connection has no descriptor")
-	}
-	raw, err := sc.SyscallConn()
-	if err != nil {
-		return -1, err
-	}
 	dup := -1
-	if e := raw.Control(func(fd uintptr) { dup, err = unix.FcntlInt(fd, unix.F_DUPFD_CLOEXEC, 0) }); e != nil {
+	var err error
+	if e := bare.Control(conn, func(fd uintptr) { dup, err = unix.FcntlInt(fd, unix.F_DUPFD_CLOEXEC, 0) }); e != nil {
 		return -1, e
 	}
 	return dup, err
+}
+
+// tune is setSocketOptions, for a connection whose descriptor is the runtime's.
+func tune(conn net.Conn, stall time.Duration) {
+	bare.Control(conn, func(fd uintptr) { setSocketOptions(int(fd), stall) })
 }
 
 func setSocketOptions(fd int, stall time.Duration) {
@@ -43,7 +46,17 @@ func setSocketOptions(fd int, stall time.Duration) {
 	unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(userTimeout(stall).Milliseconds()))
 }
 
+// ignore keeps little of what the peer of a stream that nobody reads sends: left alone,
+// the kernel keeps 128 KiB of it for as long as the stream is open. The end still comes.
+func ignore(fd int) { unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, unreadBytes) }
+
 func userTimeout(stall time.Duration) time.Duration { return stall + time.Second }
+
+// stalled reports whether a connection timed out whose peer is there, see answered.
+func stalled(conn net.Conn, stall time.Duration) (there bool) {
+	bare.Control(conn, func(fd uintptr) { there = answered(int(fd), userTimeout(stall)) })
+	return there
+}
 
 // answered reports whether the peer of a connection that timed out has answered
 // lately: then it is there, only its window was shut all the time. So it is with

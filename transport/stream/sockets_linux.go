@@ -43,6 +43,9 @@ func (s *epollSockets) take(c *consumer) error {
 		return err
 	}
 	setSocketOptions(fd, s.stall)
+	if c.link == nil {
+		ignore(fd)
+	}
 	c.fd = int32(fd)
 	return nil
 }

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"event-dispatcher/transport/bare"
 )
 
 // portableSockets are for systems without epoll: a goroutine reads each connection,
@@ -39,13 +41,6 @@ const (
 	lingerTime = time.Second
 )
 
-// encrypted reports whether what is written to a connection is not what the peer is
-// sent, so that nobody can write to its descriptor.
-func encrypted(conn net.Conn) bool {
-	_, ok := conn.(interface{ NetConn() net.Conn })
-	return ok
-}
-
 func newPortableSockets(o *Options, s *counters) *portableSockets {
 	return &portableSockets{stall: o.Stall, stats: s, most: o.keepMost() / 2, woken: make(chan struct{}, 1)}
 }
@@ -68,7 +63,8 @@ type portableSocket struct {
 }
 
 func (s *portableSockets) take(c *consumer) error {
-	c.port = &portableSocket{sockets: s, c: c, conn: c.conn, tls: encrypted(c.conn)}
+	tune(c.conn, s.stall)
+	c.port = &portableSocket{sockets: s, c: c, conn: c.conn, tls: !bare.Is(c.conn)}
 	c.conn = nil
 	return nil
 }
@@ -96,7 +92,7 @@ func (k *portableSocket) read() {
 	_, err := io.Copy(io.Discard, k.conn)
 	why := ReasonLeft
 	if err != nil {
-		why = reasonOf(err)
+		why = k.reason(err)
 	}
 	k.mu.Lock()
 	k.reading = false
@@ -108,6 +104,15 @@ func (k *portableSocket) read() {
 	if !released {
 		k.sockets.tell(portableNews{k.c, true, why})
 	}
+}
+
+// reason tells a peer that is there, but takes nothing, from one that is gone.
+func (k *portableSocket) reason(err error) Reason {
+	why := reasonOf(err)
+	if why == ReasonVanished && stalled(k.conn, k.sockets.stall) {
+		return ReasonStalled
+	}
+	return why
 }
 
 func (s *portableSockets) send(c *consumer, p []byte) (int, Reason, bool) {
@@ -153,7 +158,7 @@ func (k *portableSocket) write(p []byte) {
 		}
 		why := ReasonStalled
 		if !late {
-			why = reasonOf(err)
+			why = k.reason(err)
 		}
 		k.sockets.tell(portableNews{k.c, true, why})
 		return
