@@ -52,7 +52,7 @@ func TestAnswersThatNobodyReadsAreInTheBudget(t *testing.T) {
 // A large answer gives back what it took when the next request is awaited.
 func TestAnswersThatAreReadLeaveTheBudget(t *testing.T) {
 	t.Parallel()
-	s := start(t, withSessions(t, screens.HubOptions{}), func(o *setup) { o.BodiesBytes, o.MaxBody = 1 << 20, 64 << 10 })
+	s := start(t, withSessions(t, screens.HubOptions{}), func(o *setup) { o.BodiesBytes, o.MaxBody = 1<<20, 64<<10 })
 	s.post("/poc/submit_update_event", fmt.Sprintf(`{"username":"u","cardId":"c","data":"%s"}`, strings.Repeat("x", 60_000)))
 	c := s.dial()
 	br := bufio.NewReader(c)
