@@ -15,6 +15,10 @@ const (
 	sweepBytes = 256 << 10
 	// turnBytes is the most a laggard is given before the next one's turn.
 	turnBytes = 256 << 10
+	// eachBytes is how many bytes of that an event takes at least that is read for one laggard
+	// alone, and again for each of the view's conditions and members: to look at them takes
+	// about as long. A thousand small events can be as much work as a few large ones.
+	eachBytes = 64
 	// leastServing is how long laggards are served, at least, before the herds'
 	// turn: longer if the sweep took longer, so that both get on.
 	leastServing = time.Millisecond
