@@ -92,7 +92,7 @@ func (r *rig) wantSwept() {
 	r.t.Helper()
 	eventually(r.t, func() (wrong string) {
 		r.inLoop(func(l *loop) {
-			if l.live.behind(l.broker) {
+			if l.live.behind(l.broker) || l.holding.behind(l.broker) {
 				wrong = "the loop is behind its log"
 			}
 		})

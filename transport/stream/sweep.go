@@ -76,7 +76,7 @@ func (l *loop) deliverSelected(g *group, shard int, b *broker.Batch, now time.Ti
 	// What all who select are passed over, less what some of them get.
 	passedOver := b.Events * g.fronts[shard].selecting
 	for _, h := range g.touched {
-		if h.conflation != nil || h.packer != nil {
+		if h.packer != nil {
 			continue
 		}
 		passedOver -= len(h.picked) * len(h.members)
@@ -91,10 +91,6 @@ func (l *loop) deliverSelected(g *group, shard int, b *broker.Batch, now time.Ti
 
 // deliver writes what a herd gets of a batch to its members.
 func (l *loop) deliver(h *herd, shard int, b *broker.Batch, picked []int32, now time.Time) {
-	if h.conflation != nil {
-		l.hold(h, shard, b, picked, now)
-		return
-	}
 	if h.packer != nil {
 		l.pack(h, shard, b, picked, now)
 		return
@@ -179,9 +175,6 @@ func (l *loop) tellSkipped(h *herd, shard int, b *broker.Batch, now time.Time) {
 		l.stats.skipped.Add(b.Skipped)
 		if l.tell(c, l.notice) {
 			continue
-		}
-		if h.conflation != nil { // leaveHerd, or close, took it for one who is past them
-			l.over -= uint64(b.Events)
 		}
 		if c.lag != nil && b.Events > 0 {
 			c.stand(shard, b.Cursor(0))
