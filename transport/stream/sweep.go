@@ -51,10 +51,18 @@ func (l *loop) broadcast(g *group, shard int, b *broker.Batch, now time.Time) {
 	for _, h := range f.built {
 		l.deliver(h, shard, b, nil, now)
 	}
-	if g.matcher.Len() > 0 {
-		l.deliverSelected(g, shard, b, now)
+	if g.matcher.Len() == 0 {
+		return
+	}
+	for i := 0; i < b.Events; i += selectedEvents {
+		part := b.Part(i, min(i+selectedEvents, b.Events))
+		l.deliverSelected(g, shard, &part, now)
 	}
 }
+
+// selectedEvents is how many events are matched before what was picked of them is written.
+// A herd keeps room for as many places, and there may be thousands of herds: a KiB each.
+const selectedEvents = 256
 
 // deliverSelected finds in one pass over the batch what each herd gets that selects.
 // A herd that gets nothing is not touched.
