@@ -76,6 +76,7 @@ type loop struct {
 
 	// For one batch, or one notice.
 	batch   broker.Batch
+	piece   broker.Batch // of batch
 	take    take
 	scratch []byte
 	ends    []int

@@ -55,8 +55,8 @@ func (l *loop) broadcast(g *group, shard int, b *broker.Batch, now time.Time) {
 		return
 	}
 	for i := 0; i < b.Events; i += selectedEvents {
-		part := b.Part(i, min(i+selectedEvents, b.Events))
-		l.deliverSelected(g, shard, &part, now)
+		l.piece = b.Part(i, min(i+selectedEvents, b.Events))
+		l.deliverSelected(g, shard, &l.piece, now)
 	}
 }
 
