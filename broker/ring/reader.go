@@ -191,3 +191,16 @@ func (b *Batch) Truncate(n int) {
 		}
 	}
 }
+
+// Part is the events from one on up to another, as a batch of its own. It is good until
+// Release of b, and must not be released itself.
+func (b *Batch) Part(from, to int) Batch {
+	if to == 0 {
+		return Batch{from: b.from}
+	}
+	start := 0
+	if from > 0 {
+		start = b.end(from - 1)
+	}
+	return Batch{Bytes: b.Bytes[start:b.end(to-1)], Events: to - from, from: b.Cursor(from), seg: b.seg}
+}

@@ -33,6 +33,9 @@ func TestPackageComment(t *testing.T) {
 	if ok := r.Read(&at41, &b, 1<<10); !ok || string(b.Bytes) != "bbbcccccc" || b.Events != 2 {
 		t.Errorf("Read(41) = %q, %d events, %v; want %q, 2, true", b.Bytes, b.Events, ok, "bbbcccccc")
 	}
+	if p := b.Part(1, 2); string(p.Bytes) != "cccccc" || p.Events != 1 || string(p.Event(0)) != "cccccc" || p.Cursor(0).Sequence() != 42 || p.Cursor(1) != at41 {
+		t.Errorf("Part(1, 2) = %q, %d events, from %d; want cccccc, 1, from 42 to the cursor", p.Bytes, p.Events, p.Cursor(0).Sequence())
+	}
 	b.Release()
 	if got := at41.Sequence(); got != 43 {
 		t.Errorf("cursor after Read(41) stands at %d; want 43", got)

@@ -1,12 +1,10 @@
 package stream
 
 import (
-	"crypto/sha256"
 	"time"
 
 	"event-dispatcher/broker"
 	"event-dispatcher/transport/view"
-	"event-dispatcher/transport/wire"
 )
 
 // heldBytes is how much a conflated herd holds back: if that is reached, what is
@@ -23,6 +21,7 @@ const heldBytes = 1 << 20
 // came since its cursors it reads alone, which is little.
 type conflation struct {
 	path  *view.Path
+	key   *sharedKey // of the event's value, shared with those that conflate by the same member
 	every time.Duration
 
 	due   time.Time           // when what is held goes out
@@ -39,23 +38,6 @@ type conflation struct {
 	slow  []*consumer         // laggards that may still be writing their share of the last release
 
 	counted int // bytes of keys, data and held
-}
-
-// A valueKey stands for a value, which may be as long as an event: it is the first half of
-// the SHA-256 of the loop's secret and the value. Nobody can make two values that have the
-// same one: without the secret there is nothing to try them on but the stream, one event
-// at a time. A hash for tables, such as maphash, does not promise that.
-type valueKey [16]byte
-
-// keyBytes is what a key takes in a map at most, by and large: with its place 20 bytes, in
-// a table that is a third full after it has grown.
-const keyBytes = 64
-
-// keyOf is the key of an event's value. Events without the member have one, too.
-func (l *loop) keyOf(p *view.Path, event []byte) valueKey {
-	l.value, _ = p.AppendKey(append(l.value[:0], l.secret[:]...), event)
-	sum := sha256.Sum256(l.value)
-	return valueKey(sum[:])
 }
 
 // A heldEvent is one event that is held back.
@@ -80,54 +62,6 @@ func newConflation(h *herd) *conflation {
 		return nil
 	}
 	return &conflation{path: p.Latest, every: p.Every, keys: map[valueKey]int32{}}
-}
-
-// hold takes in the events of a batch that are for the herd.
-func (l *loop) hold(h *herd, shard int, b *broker.Batch, picked []int32, now time.Time) {
-	f := h.conflation
-	n, place := b.Events, int32(h.want.place(shard))
-	if h.sel != nil {
-		n = len(picked)
-	}
-	if n > 0 && len(f.held) == 0 {
-		f.due = now.Add(f.every)
-		if h.format.IDs {
-			// What nothing was held of, all have passed, be it long since the last release.
-			l.placeAt(h.cursors())
-			l.place[place] = b.Cursor(0).Sequence()
-			f.base = append(f.base[:0], l.place...)
-		}
-	}
-	for i := range n {
-		if h.sel != nil {
-			i = int(picked[i])
-		}
-		json := wire.JSON(b.Event(i))
-		key := l.keyOf(f.path, json)
-		if before, ok := f.keys[key]; ok {
-			f.held[before].over = true
-			f.dead++
-		}
-		f.keys[key] = int32(len(f.held))
-		if h.shape != nil {
-			l.shaped = h.shape.Append(l.shaped[:0], json)
-			json = l.shaped
-		}
-		if h.format.IDs { // framed when its id is known
-			f.data = append(f.data, json...)
-		} else {
-			f.data = h.format.AppendEvent(f.data, json)
-		}
-		f.held = append(f.held, heldEvent{end: len(f.data), number: f.next, place: place, seq: b.Cursor(i).Sequence(), at: b.At(i)})
-		f.next++
-		if f.dead > 64 && f.dead > len(f.held)/2 {
-			f.compact()
-		}
-	}
-	// Herds that hold much let go at once, so that together they hold no more.
-	if l.countHeld(f); l.heldMuch() && f.counted > int(l.keepMost)/2/len(l.conflated) && len(f.held) > 0 {
-		l.giveShares(h, now)
-	}
 }
 
 // compact forgets what was superseded.

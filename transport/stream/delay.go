@@ -10,9 +10,13 @@ const (
 	delayTick = 10 * time.Millisecond
 )
 
-// groupFor is the group of consumers that accept events so late.
-func (l *loop) groupFor(delay time.Duration) *group {
-	if delay == 0 {
+// groupFor is the group of the herd of a view.
+func (l *loop) groupFor(want *wanted) *group {
+	delay := want.delay()
+	switch {
+	case want.view.Pace.Every > 0:
+		return &l.holding
+	case delay == 0:
 		return &l.live
 	}
 	for _, g := range l.delayed {

@@ -18,6 +18,7 @@ type herd struct {
 	shape  *view.Shape  // nil: the whole event
 	raw    bool         // events have the bytes that they have in the ring
 	id     int32        // of sel in group.matcher
+	each   int          // what an event costs of a laggard's turn at least, in bytes
 
 	conflation *conflation // nil: events go out as they come
 	packer     *packer     // nil: events go out as they are
@@ -35,6 +36,9 @@ func newHerd(g *group, want *wanted, now time.Time) *herd {
 		group: g, want: want, format: v.Format, sel: v.Select, shape: v.Shape,
 		raw: v.Format.InRing() && v.Shape == nil && v.Pace.Every == 0, written: now,
 	}
+	if h.sel != nil || h.shape != nil {
+		h.each = eachBytes * (1 + h.sel.Conditions() + h.shape.Members())
+	}
 	h.conflation = newConflation(h)
 	if v.Format.Encoding != wire.Identity {
 		h.packer = newPacker(h)
@@ -44,6 +48,9 @@ func newHerd(g *group, want *wanted, now time.Time) *herd {
 
 // patient reports whether an event is seldom written to the members at once.
 func (h *herd) patient() bool { return h.sel != nil || h.conflation != nil || h.packer != nil }
+
+// cost is what a batch takes of the turn of a laggard that reads it alone, in bytes.
+func (h *herd) cost(b *broker.Batch) int { return max(len(b.Bytes), b.Events*h.each) }
 
 // join makes c, a laggard, a member.
 func (h *herd) join(c *consumer) {

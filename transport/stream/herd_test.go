@@ -184,3 +184,30 @@ func TestHerdOutlivesItsMembers(t *testing.T) {
 		}
 	})
 }
+
+// A herd that selects keeps little room for what it picks, however many events come at once.
+func TestHerdThatSelectsKeepsLittleRoom(t *testing.T) {
+	eachEngine(t, func(t *testing.T, o Options) {
+		const events = 10*selectedEvents + 7
+		r := newRig(t, roomy(1), o)
+		c := r.join(joinOptions{view: newViews(t, r.broker).of("where=number>=0")})
+		none := r.join(joinOptions{view: newViews(t, r.broker).of("where=number=-1")})
+		r.awaitHerd(2)
+		r.inLoop(func(*loop) { // so that they come at once
+			for range events {
+				r.publish(0, 0)
+			}
+		})
+		r.settleViews(c, none)
+		r.inLoop(func(l *loop) {
+			for _, h := range l.live.herds {
+				if cap(h.picked) > selectedEvents {
+					t.Errorf("a herd keeps room for %d places; want %d at most", cap(h.picked), selectedEvents)
+				}
+			}
+		})
+		if got := c.books(); got.received != events {
+			t.Errorf("received %d events; want %d", got.received, events)
+		}
+	})
+}

@@ -14,7 +14,8 @@ const (
 	ahead                 // has read more than its herd: wait for the herd
 )
 
-// catchUp writes what a laggard is behind, at most turnBytes of it.
+// catchUp writes what a laggard is behind, at most turnBytes of it, or as much as takes as
+// long to read.
 func (l *loop) catchUp(c *consumer, now time.Time) turn {
 	g, h := c.lag, c.herd
 	wire := &l.stats.wires[h.format.Kind]
@@ -94,6 +95,9 @@ func (l *loop) catchUp(c *consumer, now time.Time) turn {
 		if !l.broker.Read(h.want.shards[i], &g.cursors[i], &l.batch, min(budget, most)) {
 			break
 		}
+		if h.each > 0 {
+			c.truncate(i, &l.batch, max(budget/h.each, 1))
+		}
 		n, ok := l.serveBatch(c, i, &l.batch, now)
 		l.batch.Release()
 		if !ok {
@@ -146,8 +150,16 @@ func (l *loop) caughtUp(c *consumer) bool {
 	return true
 }
 
+// truncate leaves at most so many events of a batch of its i-th shard for c now.
+func (c *consumer) truncate(i int, b *broker.Batch, most int) {
+	if b.Events > most {
+		b.Truncate(most)
+		c.lag.cursors[i] = b.Cursor(most)
+	}
+}
+
 // serveBatch writes what a laggard gets of a batch of its i-th shard, and returns
-// how many bytes of the ring that took and whether its socket may take more.
+// what that took of its turn and whether its socket may take more.
 func (l *loop) serveBatch(c *consumer, i int, b *broker.Batch, now time.Time) (int, bool) {
 	g, h, shard := c.lag, c.herd, c.want.shards[i]
 	if b.Skipped > 0 {
@@ -160,10 +172,7 @@ func (l *loop) serveBatch(c *consumer, i int, b *broker.Batch, now time.Time) (i
 		}
 		return 0, true
 	}
-	if behind := b.Cursor(0).Behind(c.goal(i)); int64(b.Events) > behind { // invariant 2
-		b.Truncate(int(behind))
-		g.cursors[i] = b.Cursor(b.Events)
-	}
+	c.truncate(i, b, int(b.Cursor(0).Behind(c.goal(i)))) // invariant 2
 	if l.stats.kept.Load() > l.keepMost/2 && l.trim(c, i, b) {
 		return 0, true
 	}
@@ -187,7 +196,7 @@ func (l *loop) serveBatch(c *consumer, i int, b *broker.Batch, now time.Time) (i
 		if h.sel != nil {
 			l.over += uint64(b.Events - t.events)
 		}
-		return len(b.Bytes), true
+		return h.cost(b), true
 	}
 	cut := l.cut(h, b, t, n)
 	l.standAt(c, shard, b, cut)
@@ -205,8 +214,8 @@ func (l *loop) alone(c *consumer, p []byte) []byte {
 }
 
 // serveAlone writes a consumer of a compressed stream, who is not up to date, what it
-// gets of a batch, and returns how many bytes of the ring that took and whether its
-// socket may take more.
+// gets of a batch, and returns what that took of its turn and whether its socket may take
+// more.
 func (l *loop) serveAlone(c *consumer, shard int, b *broker.Batch, t *take, now time.Time) (int, bool) {
 	g, h := c.lag, c.herd
 	if h.sel != nil {
@@ -214,7 +223,7 @@ func (l *loop) serveAlone(c *consumer, shard int, b *broker.Batch, t *take, now 
 	}
 	if t.events == 0 {
 		g.progress = now
-		return len(b.Bytes), true
+		return h.cost(b), true
 	}
 	l.aside = c.gzip.appendPrivate(l.aside[:0], h.format, t.bytes)
 	n, ok := l.write(c, l.aside)
@@ -228,7 +237,7 @@ func (l *loop) serveAlone(c *consumer, shard int, b *broker.Batch, t *take, now 
 	g.batch, g.at = t.events, b.At(t.index(0))
 	if n == len(l.aside) {
 		l.tookAlone(c)
-		return len(b.Bytes), true
+		return h.cost(b), true
 	}
 	key := h.ownKey(shard, b, 0, b.Events)
 	if key.events > 0 {

@@ -1,6 +1,8 @@
 package stream
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -62,6 +64,54 @@ func TestALaggardHasOneTurnAtATime(t *testing.T) {
 				t.Errorf("a laggard that is %d bytes behind has caught up (%v) in %d turns; want true, and %d at least", bytes, c.lag == nil, turns, least)
 			}
 		})
+	})
+}
+
+// To look at an event for one laggard takes as long for a small one as for a large one, and
+// longer the more its view asks: so a turn has fewer events of a view that asks for more.
+func TestATurnHasFewerEventsTheMoreAViewAsks(t *testing.T) {
+	eachEngine(t, func(t *testing.T, o Options) {
+		const events, wheres = 8000, 15
+		asks := strings.Builder{}
+		for i := range wheres {
+			fmt.Fprintf(&asks, "&where=number!=-%d", i+1)
+		}
+		for _, query := range []string{"where=nothing", "where=nothing" + asks.String(), "where=nothing&members=a,b,c,d,e,f,g"} {
+			t.Run(query, func(t *testing.T) {
+				r := newRig(t, roomy(1), o)
+				v := newViews(t, r.broker).of(query)
+				r.join(joinOptions{view: v})
+				r.awaitHerd(1)
+				late, err := r.pool.Admit(v)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for range events {
+					r.publish(0, 0)
+				}
+				r.wantSwept()
+				most := 1 + turnBytes/(eachBytes*(1+v.Select.Conditions()+v.Shape.Members()))
+				r.inLoop(func(l *loop) {
+					r.serve(late, joinOptions{})
+					l.takeOrders()
+					c, turns := l.reading[0], 1
+					for more := true; more && c.lag != nil; {
+						before := c.lag.cursors[0]
+						more = l.serveReady(time.Now(), patience)
+						if c.lag == nil {
+							break // that was the rest, and no more than a turn has
+						}
+						if read := before.Behind(c.lag.cursors[0]); read > int64(most) {
+							t.Errorf("%d events in a turn; want %d at most", read, most)
+						}
+						turns++
+					}
+					if least := events / most; c.lag != nil || turns < least {
+						t.Errorf("a laggard that is %d events behind has caught up (%v) in %d turns; want true, and %d at least", events, c.lag == nil, turns, least)
+					}
+				})
+			})
+		}
 	})
 }
 

@@ -31,10 +31,11 @@ func (l *loop) adopt(c *consumer) {
 	}
 	c.herd, c.place = l.herds[c.want], -1
 	if c.herd == nil {
-		c.herd = l.groupFor(c.want.delay()).follow(c.want, c.lag.cursors, now)
+		c.herd = l.groupFor(c.want).follow(c.want, c.lag.cursors, now)
 		l.herds[c.want] = c.herd
 		if c.herd.conflation != nil {
 			l.conflated = append(l.conflated, c.herd)
+			l.shareKey(c.herd.conflation)
 		}
 		if c.herd.packer != nil {
 			l.packed = append(l.packed, c.herd)
@@ -59,6 +60,7 @@ func (l *loop) forgetHerds() {
 			if i := slices.Index(l.conflated, h); i >= 0 {
 				l.stats.held.Add(-int64(h.conflation.counted))
 				l.keptLess()
+				l.unshareKey(h.conflation)
 				l.conflated = slices.Delete(l.conflated, i, i+1)
 			}
 			if i := slices.Index(l.packed, h); i >= 0 {

@@ -15,6 +15,10 @@ const (
 	sweepBytes = 256 << 10
 	// turnBytes is the most a laggard is given before the next one's turn.
 	turnBytes = 256 << 10
+	// eachBytes is how many bytes of that an event takes at least that is read for one laggard
+	// alone, and again for each of the view's conditions and members: to look at them takes
+	// about as long. A thousand small events can be as much work as a few large ones.
+	eachBytes = 64
 	// leastServing is how long laggards are served, at least, before the herds'
 	// turn: longer if the sweep took longer, so that both get on.
 	leastServing = time.Millisecond
@@ -45,7 +49,8 @@ type loop struct {
 	pace      pace
 	herds     map[*wanted]*herd
 	live      group    // the herds that are swept whenever there is news
-	delayed   []*group // the others
+	delayed   []*group // those that may be late
+	holding   group    // the conflated ones
 	conflated []*herd
 	packed    []*herd
 	slots     []*consumer // by slot; nil where free
@@ -57,17 +62,21 @@ type loop struct {
 	stopped   bool
 	turn      uint64 // counts them
 	pieces    map[pieceKey]*piece
-	keepMost  int64    // bytes of pieces
-	secret    [16]byte // of the keys of conflated views
-	shaping   struct { // of the turn, in bytes
+	keepMost  int64                 // bytes of pieces
+	secret    [16]byte              // of the keys of conflated views
+	keys      map[string]*sharedKey // by their members' paths
+	shaping   struct {              // of the turn, in bytes
 		turn  uint64
 		bytes int
 	}
+	heldEvents uint64 // that conflated herds were asked to hold back
+
 	over uint64 // events passed over that are not in stats yet: some are taken back within a turn
 	peak int64  // bytes of pieces and of conflated herds, since memory was given back
 
 	// For one batch, or one notice.
 	batch   broker.Batch
+	piece   broker.Batch // of batch
 	take    take
 	scratch []byte
 	ends    []int
@@ -104,6 +113,8 @@ func newLoop(p *Pool) (*loop, error) {
 		pace:    pace{interval: p.options.FlushInterval},
 		herds:   map[*wanted]*herd{},
 		live:    group{fronts: make([]front, p.broker.Shards())},
+		holding: group{fronts: make([]front, p.broker.Shards())},
+		keys:    map[string]*sharedKey{},
 
 		pieces:   map[pieceKey]*piece{},
 		keepMost: p.options.keepMost(),
@@ -178,15 +189,17 @@ func (l *loop) run() {
 		start := time.Now()
 		l.turn++
 		events := l.sweep(&l.live, start)
+		held, late := l.sweepHolding(start)
+		events = max(events, held) // mostly the same ones
 		now := start
 		if swept = events > 0; swept {
 			now = time.Now()
 			l.pace.sweep(events, start, now)
 		}
-		if swept || !l.live.behind(l.broker) {
+		if swept || !l.live.behind(l.broker) && !l.holding.behind(l.broker) {
 			l.moved.Store(l.pool.age(now))
 		}
-		late := l.sweepDelayed(now)
+		late = l.sweepDelayed(now) || late
 		l.letGo(now)
 		l.closeBlocks(now)
 		more = l.serveReady(now, max(now.Sub(start), leastServing)) || late
@@ -219,7 +232,7 @@ func (l *loop) wait(busy bool) {
 	listen := false
 	if park {
 		timeout, listen = l.untilDelayed(time.Now(), l.sleep())
-		if listen = listen || len(l.live.herds) > 0; listen {
+		if listen = listen || len(l.live.herds)+len(l.holding.herds) > 0; listen {
 			l.waiter.Announce()
 			if l.pending() { // the second look: see package wake
 				timeout = 0
@@ -234,7 +247,7 @@ func (l *loop) wait(busy bool) {
 
 // pending reports whether there is news of which the loop does not know.
 func (l *loop) pending() bool {
-	if l.live.pending(l.broker) {
+	if l.live.pending(l.broker) || l.holding.pending(l.broker) {
 		return true
 	}
 	for _, g := range l.delayed {

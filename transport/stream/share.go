@@ -115,6 +115,9 @@ func (l *loop) countHeld(f *conflation) {
 	f.room = max(f.room, len(f.keys)) // a map that is cleared keeps its memory
 	size := f.room*keyBytes + cap(f.data) + cap(f.held)*int(unsafe.Sizeof(heldEvent{}))
 	more := size - f.counted
+	if more == 0 {
+		return
+	}
 	f.counted = size
 	l.stats.held.Add(int64(more))
 	if l.keptMore(); more < 0 {

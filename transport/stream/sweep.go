@@ -51,10 +51,18 @@ func (l *loop) broadcast(g *group, shard int, b *broker.Batch, now time.Time) {
 	for _, h := range f.built {
 		l.deliver(h, shard, b, nil, now)
 	}
-	if g.matcher.Len() > 0 {
-		l.deliverSelected(g, shard, b, now)
+	if g.matcher.Len() == 0 {
+		return
+	}
+	for i := 0; i < b.Events; i += selectedEvents {
+		l.piece = b.Part(i, min(i+selectedEvents, b.Events))
+		l.deliverSelected(g, shard, &l.piece, now)
 	}
 }
+
+// selectedEvents is how many events are matched before what was picked of them is written.
+// A herd keeps room for as many places, and there may be thousands of herds: a KiB each.
+const selectedEvents = 256
 
 // deliverSelected finds in one pass over the batch what each herd gets that selects.
 // A herd that gets nothing is not touched.
@@ -76,7 +84,7 @@ func (l *loop) deliverSelected(g *group, shard int, b *broker.Batch, now time.Ti
 	// What all who select are passed over, less what some of them get.
 	passedOver := b.Events * g.fronts[shard].selecting
 	for _, h := range g.touched {
-		if h.conflation != nil || h.packer != nil {
+		if h.packer != nil {
 			continue
 		}
 		passedOver -= len(h.picked) * len(h.members)
@@ -91,10 +99,6 @@ func (l *loop) deliverSelected(g *group, shard int, b *broker.Batch, now time.Ti
 
 // deliver writes what a herd gets of a batch to its members.
 func (l *loop) deliver(h *herd, shard int, b *broker.Batch, picked []int32, now time.Time) {
-	if h.conflation != nil {
-		l.hold(h, shard, b, picked, now)
-		return
-	}
 	if h.packer != nil {
 		l.pack(h, shard, b, picked, now)
 		return
@@ -179,9 +183,6 @@ func (l *loop) tellSkipped(h *herd, shard int, b *broker.Batch, now time.Time) {
 		l.stats.skipped.Add(b.Skipped)
 		if l.tell(c, l.notice) {
 			continue
-		}
-		if h.conflation != nil { // leaveHerd, or close, took it for one who is past them
-			l.over -= uint64(b.Events)
 		}
 		if c.lag != nil && b.Events > 0 {
 			c.stand(shard, b.Cursor(0))

@@ -229,7 +229,7 @@ func TestViewsComeAndGo(t *testing.T) {
 		}
 		eventually(t, func() (wrong string) {
 			r.inLoop(func(l *loop) {
-				if n := len(l.herds) + len(l.live.herds) + len(l.conflated) + len(l.packed) + l.live.matcher.Len() + r.pool.Stats().Views; n > 0 {
+				if n := len(l.herds) + len(l.live.herds) + len(l.holding.herds) + len(l.keys) + len(l.conflated) + len(l.packed) + l.live.matcher.Len() + l.holding.matcher.Len() + r.pool.Stats().Views; n > 0 {
 					wrong = fmt.Sprintf("%d herds and views; want none", n)
 				}
 			})

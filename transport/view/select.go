@@ -67,6 +67,14 @@ func (s *Select) keyed() bool {
 // selection up.
 func (s *Select) further() int { return len(s.conditions) - 1 }
 
+// Conditions is how many there are: what Match takes grows with them. A nil Select has none.
+func (s *Select) Conditions() int {
+	if s == nil {
+		return 0
+	}
+	return len(s.conditions)
+}
+
 // Match reports whether the event passes. A nil Select passes every event. It is
 // for a consumer that reads alone; for all selections at once there is [Matcher].
 func (s *Select) Match(event []byte) bool {
@@ -78,9 +86,12 @@ func (s *Select) Match(event []byte) bool {
 	found := s.tree.Found(spans[:], ids[:])
 	found.Scan(event)
 	var buf [maxValue + 4]byte
+	var v value
 	for i := range s.conditions {
-		raw, ok := found.Value(event, s.ids[i])
-		v, _ := valueOf(raw, ok, buf[:0])
+		if i == 0 || s.ids[i] != s.ids[i-1] { // they are sorted: many about one member read it once
+			raw, ok := found.Value(event, s.ids[i])
+			v, _ = valueOf(raw, ok, buf[:0])
+		}
 		if !s.conditions[i].holds(&v) {
 			return false
 		}
@@ -92,6 +103,6 @@ func (s *Select) Match(event []byte) bool {
 		return hash(event) <= s.sample.limit
 	}
 	raw, ok := found.Value(event, s.by)
-	v, _ := valueOf(raw, ok, buf[:0])
+	v, _ = valueOf(raw, ok, buf[:0])
 	return s.sample.passes(&v)
 }

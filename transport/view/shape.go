@@ -69,6 +69,14 @@ func quoted(name string) string {
 	return strings.TrimSuffix(b.String(), "\n") + ":"
 }
 
+// Members is how many are asked for: what Append takes grows with them. A nil Shape has none.
+func (s *Shape) Members() int {
+	if s == nil {
+		return 0
+	}
+	return len(s.paths)
+}
+
 // Append appends an object with the members that the consumer wants: nested as in
 // the event, in the order of their names, their values byte for byte. Members that
 // the event does not have are left out, so it may be {}. A nil Shape appends the

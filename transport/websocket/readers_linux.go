@@ -66,10 +66,14 @@ func (k *Reader) watch(events uint32) bool {
 }
 
 // takes tells who waits for it that the connection takes bytes.
+//
+// Await stores its function and then has the set look out; here it is the other way round.
+// So a function for which this ends the looking out was stored before, and the swap finds it:
+// none is left that nothing will call. It may be called early, for news of another
+// connection that had the slot: then its owner finds that out, and waits again.
 func (k *Reader) takes() {
-	f := k.awaits.Swap(nil)
 	k.watch(readable)
-	if f != nil {
+	if f := k.awaits.Swap(nil); f != nil {
 		(*f)()
 	}
 }
