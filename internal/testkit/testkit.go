@@ -5,6 +5,8 @@ package testkit
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -74,15 +76,21 @@ func NotRun(tb testing.TB, why string) {
 	end("NOT RUN: " + why)
 }
 
-// FreeAddr is a loopback address where nobody listens.
+// FreeAddr is a loopback address where nobody listens. Its port is below those that
+// systems choose by themselves for connections and listeners, so that none of them takes
+// it before the caller does.
 func FreeAddr(tb testing.TB) string {
 	tb.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		tb.Fatal(err)
+	const first, ports = 10_000, 20_000
+	for range 1000 {
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", first+rand.IntN(ports)))
+		if err == nil {
+			defer l.Close()
+			return l.Addr().String()
+		}
 	}
-	defer l.Close()
-	return l.Addr().String()
+	tb.Fatal("no port is free")
+	return ""
 }
 
 // Reset closes a TCP connection with RST, as a peer does that has crashed.
