@@ -181,7 +181,7 @@ func New(b *broker.Broker, p *stream.Pool, o Options) *Server {
 		MaxBody: o.MaxBody, MaxBatch: o.MaxBatch, MaxConnections: o.MaxConnections, Descriptors: o.Descriptors, ReadTimeout: o.ReadTimeout, IdleTimeout: o.IdleTimeout,
 		Refusals: s.refusals, Faults: faults, Log: o.Log,
 	}
-	hall.Bodies = front.NewBodies(o.BodiesBytes)
+	hall.Bodies, hall.Answers = front.NewBodies(o.BodiesBytes), front.NewAnswers(o.BodiesBytes)
 	hall.Uncapped, hall.TLS = true, o.AdminCertificate.Config()
 	s.admin = front.New(hall)
 	hall.TLS = o.Certificate.Config()
@@ -206,7 +206,7 @@ func New(b *broker.Broker, p *stream.Pool, o Options) *Server {
 		Broker: b, Pool: p, Front: s.public, CORS: cors, Refusals: s.refusals, Gate: s.gate, Addresses: addresses,
 		Views: view.NewRegistry(o.Views), CompressAuto: o.CompressAuto,
 	})
-	sources := []metric.Source{s.players, s.refusals, s.public, hall.Bodies, s.gate, o.Certificate, s.clients, faults, s.consumers}
+	sources := []metric.Source{s.players, s.refusals, s.public, hall.Bodies, hall.Answers, s.gate, o.Certificate, s.clients, faults, s.consumers}
 	if o.Sessions != nil {
 		s.screens = screens.New(screens.Options{
 			Sessions: o.Sessions, Hub: o.Screens, Store: o.SessionStore, Origins: o.SocketOrigins,

@@ -5,47 +5,94 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"event-dispatcher/broker/session"
 	"event-dispatcher/internal/testkit"
+	"event-dispatcher/transport/access"
 	"event-dispatcher/transport/screens"
 )
 
-// Peers that ask for large answers and read nothing are in the budget for bodies: what is
-// over it is refused, and what they had is free when they have left.
-func TestAnswersThatNobodyReadsAreInTheBudget(t *testing.T) {
+// withReplay has a user whose replay is an answer of so many bytes.
+func (s *testServer) withReplay(bytes int) (ask string) {
+	s.t.Helper()
+	s.post("/poc/submit_update_event", fmt.Sprintf(`{"username":"u","cardId":"c","data":"%s"}`, strings.Repeat("x", bytes)))
+	return request("GET", "/poc/replay_event_data/u", "")
+}
+
+// unread opens connections that send requests and read nothing.
+func (s *testServer) unread(connections int, requests string) (all []net.Conn) {
+	s.t.Helper()
+	for range connections {
+		c := s.dial()
+		c.SetReadBuffer(4 << 10)
+		io.WriteString(c, requests)
+		all = append(all, c)
+	}
+	return all
+}
+
+// Peers that ask for large answers and read nothing have a budget: what is over it is
+// refused, what they had is free when they have left, and nobody who publishes feels it.
+func TestAnswersThatNobodyReadsHaveABudget(t *testing.T) {
 	t.Parallel()
 	const budget, large = 8 << 20, 1 << 20
 	s := start(t, withSessions(t, screens.HubOptions{}, session.ServiceOptions{}), func(o *setup) {
 		o.BodiesBytes, o.MaxBody = budget, large
 	})
-	s.post("/poc/submit_update_event", fmt.Sprintf(`{"username":"u","cardId":"c","data":"%s"}`, strings.Repeat("x", large/2)))
-	ask := request("GET", "/poc/replay_event_data/u", "")
-	var all []net.Conn
-	for range 4 * budget / (large / 2) {
-		c := s.dial()
-		c.SetReadBuffer(4 << 10)
-		io.WriteString(c, strings.Repeat(ask, 8))
-		all = append(all, c)
-	}
+	ask := s.withReplay(large / 2)
+	all := s.unread(4*budget/(large/2), strings.Repeat(ask, 8))
 	var most float64
 	testkit.Eventually(t, "some are refused", func() bool {
 		m := s.gather()
-		most = max(most, m["dispatcher_bodies_bytes"])
+		most = max(most, m["dispatcher_answers_bytes"])
 		return m["dispatcher_requests_rejected_total{bodies}"] > 0
 	})
-	if limit := s.gather()["dispatcher_bodies_bytes_max"]; most < large/2 || most > limit {
-		t.Errorf("dispatcher_bodies_bytes = %v; want some, and %v at most", most, limit)
+	if limit := s.gather()["dispatcher_answers_bytes_max"]; most < large/2 || most > limit {
+		t.Errorf("dispatcher_answers_bytes = %v; want some, and %v at most", most, limit)
+	}
+	s.post("/metrics", `"`+strings.Repeat("x", 100<<10)+`"`)
+	bad := strings.Repeat("{'a':1}\n", 99)
+	if a := s.send(request("POST", "/api/events", "{}\n"+bad, "Content-Type: application/x-ndjson")); a.status != 200 || len(a.body) < 8<<10 {
+		t.Errorf("a batch of which one event is good = %d, %d bytes; want 200, and what is wrong of each of the others", a.status, len(a.body))
 	}
 	for _, c := range all {
 		c.Close()
 	}
-	testkit.Eventually(t, "all is given back", func() bool { return s.gather()["dispatcher_bodies_bytes"] == 0 })
+	testkit.Eventually(t, "all is given back", func() bool { return s.gather()["dispatcher_answers_bytes"] == 0 })
 	if a := s.send(ask); a.status != 200 || len(a.body) < large/2 {
 		t.Errorf("replay afterwards = %d, %d bytes; want 200 and the event", a.status, len(a.body))
+	}
+}
+
+// Who reads nothing of a large answer is cut soon, and who reads slowly is not.
+func TestPeersThatTakeNothingOfAnAnswerAreCut(t *testing.T) {
+	t.Parallel()
+	s := start(t, withSessions(t, screens.HubOptions{}), func(o *setup) { o.MaxBody, o.IdleTimeout = 1<<20, time.Hour })
+	s.unread(1, s.withReplay(1_000_000))
+	testkit.Eventually(t, "the answer is held", func() bool { return s.gather()["dispatcher_answers_bytes"] > 0 })
+	testkit.Eventually(t, "it is given up", func() bool { return s.gather()["dispatcher_answers_bytes"] == 0 })
+}
+
+// Files that are built in are shared by all answers.
+func TestUnreadFilesCostNothing(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	ask := request("GET", "/openapi.json", "")
+	s.unread(30, strings.Repeat(ask, 50))
+	c := s.dial()
+	br := bufio.NewReader(c)
+	io.WriteString(c, ask)
+	if a := readAnswer(t, br, "GET"); a.status != 200 || len(a.body) < 16<<10 {
+		t.Errorf("/openapi.json = %d, %d bytes; want 200, and so many that they would count", a.status, len(a.body))
+	}
+	if got := s.gather()["dispatcher_answers_bytes"]; got != 0 {
+		t.Errorf("dispatcher_answers_bytes = %v; want 0", got)
 	}
 }
 
@@ -100,5 +147,41 @@ func TestHeadsOfManyLinesAreRefused(t *testing.T) {
 		if a.status != status || status == 431 && (a.reason() != "headers_too_large" || rest != "") {
 			t.Errorf("a head of %d lines = %d %q, and then %q; want %d and, if it is refused, nothing more", lines, a.status, a.body, rest, status)
 		}
+	}
+	lines := strings.Repeat("a:\r\n", 3800)
+	for name, head := range map[string]string{
+		"a body that does not come": "POST /metrics HTTP/1.1\r\nHost: a\r\nContent-Length: 4000\r\n" + lines + "\r\n",
+		"a body that may not come":  "POST /metrics HTTP/1.1\r\nHost: a\r\nContent-Length: 4000\r\nExpect: 100-continue\r\n" + lines + "\r\n",
+		"trailers":                  "POST /metrics HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n" + lines + "\r\n",
+	} {
+		c := s.dial() // stays open
+		io.WriteString(c, head)
+		if a := readAnswer(t, bufio.NewReader(c), "POST"); a.status != 431 || a.reason() != "headers_too_large" || a.header.Get("Connection") != "close" {
+			t.Errorf("%s, with 3800 lines = %d %q; want 431, headers_too_large, and the end", name, a.status, a.body)
+		}
+	}
+}
+
+// A query is looked through for a ticket before a body is there.
+func TestAwaitedBodiesKeepNoParameters(t *testing.T) {
+	const conns, most = 200, 96 << 10 // with the body's buffer
+	path := filepath.Join(t.TempDir(), "access.toml")
+	if err := os.WriteFile(path, []byte("[anonymous]\nroles = [\"publish\"]\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	gate, err := access.Open(access.Options{Path: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(gate.Close)
+	s := start(t, func(o *setup) { o.Gate, o.ReadTimeout = gate, patience })
+	before := heap()
+	for range conns {
+		io.WriteString(s.dial(), "POST /api/events?xtoken=&"+strings.Repeat("a&", 3900)+" HTTP/1.1\r\nHost: a\r\nContent-Length: 20000\r\n\r\n"+strings.Repeat("x", 9000))
+	}
+	testkit.Eventually(t, "all bodies are awaited", func() bool { return s.gather()["dispatcher_bodies_bytes"] >= conns*16<<10 })
+	runtime.GC()
+	if grown := (heap() - before) / conns; grown > most {
+		t.Errorf("%d bytes are kept for each connection; want %d at most", grown, most)
 	}
 }

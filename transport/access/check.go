@@ -3,6 +3,7 @@ package access
 import (
 	"bytes"
 	"encoding/binary"
+	"net/url"
 	"time"
 
 	"github.com/valyala/fasthttp"
@@ -154,12 +155,14 @@ func bearer(header []byte) ([]byte, bool) {
 // ticketOf is the ticket of a request, and how many it has: as ?token=, or behind
 // "bearer." among the subprotocols of a WebSocket.
 func ticketOf(ctx *fasthttp.RequestCtx, need Right) (ticket []byte, n int) {
-	if bytes.Contains(ctx.URI().QueryString(), []byte("token=")) {
-		for key, value := range ctx.QueryArgs().All() {
-			if string(key) == "token" {
-				ticket = value
-				n++
-			}
+	// The HTTP server's parameters would be kept while a body is awaited, and take 50 times
+	// their text.
+	for query := ctx.URI().QueryString(); len(query) > 0; {
+		var pair []byte
+		pair, query, _ = bytes.Cut(query, []byte{'&'})
+		if value, ok := bytes.CutPrefix(pair, []byte("token=")); ok {
+			ticket = unescaped(value)
+			n++
 		}
 	}
 	if need == Consume {
@@ -169,6 +172,18 @@ func ticketOf(ctx *fasthttp.RequestCtx, need Right) (ticket []byte, n int) {
 		}
 	}
 	return ticket, n
+}
+
+// unescaped is the value of a parameter. One that cannot be decoded is no ticket either.
+func unescaped(value []byte) []byte {
+	if bytes.IndexByte(value, '%') < 0 {
+		return value
+	}
+	decoded, err := url.QueryUnescape(string(value))
+	if err != nil {
+		return value
+	}
+	return []byte(decoded)
 }
 
 // protocol is the subprotocol of browsers that bring a ticket.

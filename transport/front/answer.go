@@ -1,40 +1,101 @@
 package front
 
 import (
+	"bytes"
+	"sync/atomic"
+	"time"
+
 	"github.com/valyala/fasthttp"
 
+	"event-dispatcher/transport/metric"
 	"event-dispatcher/transport/refusal"
 )
 
-// largeAnswer is from when on an answer costs the budget for bodies its size until it is
-// written: a peer that reads nothing would have it kept until the write deadline.
+// largeAnswer is from when on an answer costs the budget of answers its size until it is
+// written: a peer that reads nothing has it kept.
 const largeAnswer = 8 << 10
 
+// unsent is how many bytes of an answer the kernel takes before the peer has room for
+// them: its own limit is 4 MB for a connection.
+const unsent = 128 << 10
+
+// answerStall is how long the peer of a large answer may take nothing of it.
+const answerStall = 5 * time.Second
+
+// Answers is the budget for large answers that are not read yet, all connections together.
+type Answers struct {
+	max  int64
+	held atomic.Int64
+}
+
+// NewAnswers returns a budget of so many bytes.
+func NewAnswers(max int) *Answers { return &Answers{max: int64(max)} }
+
+// take reserves n bytes, and reports whether they were there.
+func (a *Answers) take(n int) bool {
+	if a.held.Add(int64(n)) > a.max {
+		a.held.Add(-int64(n))
+		return false
+	}
+	return true
+}
+
+// Collect implements [metric.Source].
+func (a *Answers) Collect(to metric.Emitter) {
+	to.Gauge("answers_bytes", "Memory for answers of more than 8 KiB that are not read yet.", float64(a.held.Load()))
+	to.Gauge("answers_bytes_max", "Most of it that may be in use, as much as -bodies-bytes.", float64(a.max))
+}
+
 // answer takes what the answer needs from the budget, and refuses the request instead if
-// that is used up. Operators on an address of their own get theirs in any case.
+// that is used up. An answer to who publishes stays, since what it says has happened: it is
+// about 100 events at most. Files that are built in, which have an ETag, cost nothing: all
+// answers share their bytes. Operators on an address of their own get theirs in any case.
 func (f *Front) answer(ctx *fasthttp.RequestCtx, c *conn) {
 	resp := &ctx.Response
-	if f.options.Uncapped || f.options.Bodies == nil || resp.IsBodyStream() {
+	if f.options.Uncapped || f.options.Answers == nil || ctx.IsPost() || resp.IsBodyStream() {
 		return
 	}
 	size := len(resp.Body())
-	if size <= largeAnswer {
+	if size <= largeAnswer || len(resp.Header.Peek(fasthttp.HeaderETag)) > 0 {
 		return
 	}
-	if !f.options.Bodies.Take(size) {
+	if !f.options.Answers.take(size) {
 		resp.Reset()
 		f.Refuse(ctx, refusal.Bodies)
 		return
 	}
-	c.answer = size
+	c.answer, c.answers = size, f.options.Answers
 }
 
 // answered gives back what the last answer took. It is called when the HTTP server has
 // written it: it waits for the next request, or closes the connection.
 func (c *conn) answered() {
-	c.open.bodies.budget.Give(c.answer)
+	c.answers.held.Add(-int64(c.answer))
+	if c.open.left != nil {
+		c.open.left(c.answer)
+	}
 	c.answer = 0
-	c.open.bodies.tidier.body(c.open.bodies.budget)
+}
+
+// Write gives the peer of a large answer time for each part of it.
+func (c *conn) Write(p []byte) (n int, err error) {
+	if c.answer == 0 || c.slack == 0 {
+		return c.Conn.Write(p)
+	}
+	defer func() {
+		if err == nil {
+			err = c.Conn.SetWriteDeadline(c.writeBy)
+		}
+	}()
+	for n < len(p) && err == nil {
+		if err = c.Conn.SetWriteDeadline(time.Now().Add(answerStall)); err != nil {
+			break
+		}
+		var k int
+		k, err = c.Conn.Write(p[n:min(n+unsent, len(p))])
+		n += k
+	}
+	return n, err
 }
 
 const (
@@ -44,7 +105,17 @@ const (
 	// A query's parameters take more than its text: those of one longer than this are
 	// forgotten with the request.
 	largeQuery = 256
+	// maxLines bounds the lines of a head, and of trailers: to the HTTP server each of them
+	// costs more than its bytes.
+	maxLines = 100
 )
+
+// manyLines reports whether a head has more lines than it may. A line has four bytes at
+// least.
+func manyLines(h *fasthttp.RequestHeader) bool {
+	raw := h.RawHeaders()
+	return len(raw) > 4*maxLines && bytes.Count(raw, []byte{'\n'}) > maxLines
+}
 
 // shrink has the connection keep little of a large request.
 func shrink(ctx *fasthttp.RequestCtx) {

@@ -18,8 +18,7 @@ import (
 const prefetched = 8 << 10
 
 // Bodies is the budget for bodies that are larger: what a stranger declares costs
-// nothing, what he sends costs its size until the answer, and the answer, if it is large,
-// costs its own until it is written, all connections together.
+// nothing, what he sends costs its size until the answer, all connections together.
 type Bodies struct {
 	max  int64
 	held atomic.Int64
@@ -47,7 +46,7 @@ func (b *Bodies) Give(n int) { b.held.Add(-int64(n)) }
 
 // Collect implements [metric.Source].
 func (b *Bodies) Collect(to metric.Emitter) {
-	to.Gauge("bodies_bytes", "Memory for request bodies of more than 8 KiB that are arriving or being handled, for what bodies inflate to, and for answers of more than 8 KiB that are not read yet.", float64(b.held.Load()))
+	to.Gauge("bodies_bytes", "Memory for request bodies of more than 8 KiB that are arriving or being handled, and for what bodies inflate to.", float64(b.held.Load()))
 	to.Gauge("bodies_bytes_max", "Most of it that may be in use, -bodies-bytes.", float64(b.max))
 }
 
@@ -95,6 +94,10 @@ func (b *buffer) drop() {
 
 const chunked = -1 // as a length
 
+// commonLines is how many lines of a head the HTTP server keeps by themselves, and counts
+// with the others.
+const commonLines = 8
+
 // A bodyReader reads the bodies of requests, and gives back what they took.
 type bodyReader struct {
 	budget *Bodies
@@ -139,6 +142,9 @@ func (r *bodyReader) read(ctx *fasthttp.RequestCtx, limit int) ([]byte, refusal.
 	}
 	if declared == chunked && c.in.padded(len(b.bytes)) {
 		return nil, refusal.Malformed, false
+	}
+	if declared == chunked && ctx.Request.Header.Len() > maxLines+commonLines {
+		return nil, refusal.HeadersTooLarge, false // trailers, which are kept with the head
 	}
 	if err := ctx.Request.CloseBodyStream(); err != nil {
 		return nil, refusal.Malformed, false

@@ -40,8 +40,10 @@ type conn struct {
 	place      netip.Prefix
 	reserveEnd time.Time
 
-	body   *buffer // of the request that is handled; nil: none
-	answer int     // bytes of the budget that the answer has, until it is written
+	body *buffer // of the request that is handled; nil: none
+
+	answer  int // bytes of the budget that the answer has, until it is written
+	answers *Answers
 
 	linger    atomic.Bool
 	lingering atomic.Bool
@@ -154,8 +156,8 @@ type connections struct {
 	leaving atomic.Uint32 // how far the front has come with ending them
 	wire    int           // bytes of a request, beyond which its body is hidden; 0: no limit
 	step    time.Duration // how much later a request may come that comes steadily
-	bodies  *bodyReader   // has the budget of large answers; nil: there are none
 	emptied func()        // called when a wave of connections is over; nil: nobody cares
+	left    func(int)     // called when a large answer is over, with its bytes; nil: the same
 
 	mu   sync.Mutex
 	all  map[*conn]struct{}

@@ -56,8 +56,10 @@ type Options struct {
 	// offers to hold back. Nil: it is sent.
 	BeforeBody func(ctx *fasthttp.RequestCtx) (refusal.Reason, bool)
 
-	// Bodies is the budget for large bodies.
-	Bodies *Bodies
+	// Bodies is the budget for large bodies, Answers that for large answers. Nil: there is
+	// no limit.
+	Bodies  *Bodies
+	Answers *Answers
 
 	Refusals *refusal.Desk
 	Faults   *Faults
@@ -104,8 +106,7 @@ func New(o Options) *Front {
 		allow: o.Allow, beforeBody: o.BeforeBody, cors: o.CORS,
 	}
 	f.bodies = bodyReader{o.Bodies, &f.open, &f.tidier, min(prefetched, o.MaxBody)}
-	f.open.bodies, f.reserved.bodies = &f.bodies, &f.bodies
-	f.open.emptied = f.tidier.memory.Later
+	f.open.emptied, f.open.left = f.tidier.memory.Later, f.tidier.memory.Left
 	f.tidier.memory.Before = f.tidier.forget
 	return f
 }

@@ -36,6 +36,11 @@ func (l limits) text(ctx *fasthttp.RequestCtx, reason refusal.Reason) string {
 // headerReceived has the HTTP server not wait for a body that will be refused.
 func (l limits) headerReceived(h *fasthttp.RequestHeader) (c fasthttp.RequestConfig) {
 	expectation(h)
+	if manyLines(h) { // the same
+		h.Del(fasthttp.HeaderExpect)
+		h.SetContentLength(0)
+		return c
+	}
 	if l.exceeds(h, h.ContentLength()) && len(h.Peek(fasthttp.HeaderExpect)) == 0 {
 		h.SetContentLength(0) // the raw head still has what was declared
 	}

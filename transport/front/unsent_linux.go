@@ -7,10 +7,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// unsent is how many bytes of an answer the kernel takes before the peer has room for
-// them: its own limit is 4 MB for a connection.
-const unsent = 128 << 10
-
 // limitUnsent has a connection keep no more, where the system can. Streams set what suits
 // them (package stream).
 func limitUnsent(nc net.Conn) {

@@ -10,10 +10,6 @@ import (
 	"event-dispatcher/transport/refusal"
 )
 
-// maxLines bounds the lines of a head: to the HTTP server each of them costs more than
-// its bytes.
-const maxLines = 100
-
 // wellFormed refuses what fasthttp lets through and a proxy in front may read
 // differently: other versions of HTTP, a body with two lengths (RFC 9112, section
 // 6.1), codings other than chunked (6.1), folded lines (5.2), names with blanks (5.1),
@@ -32,12 +28,11 @@ func wellFormed(h *fasthttp.RequestHeader) (declared int, reason refusal.Reason,
 	if reason, ok := target(h); !ok {
 		return declared, reason, false
 	}
+	if manyLines(h) {
+		return declared, refusal.HeadersTooLarge, false
+	}
 	coding, understood := false, true
-	lines := 0
 	for raw := h.RawHeaders(); len(raw) > 0; {
-		if lines++; lines > maxLines {
-			return declared, refusal.HeadersTooLarge, false
-		}
 		switch raw[0] {
 		case ' ', '\t':
 			return declared, refusal.Malformed, false

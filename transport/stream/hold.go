@@ -21,11 +21,17 @@ const (
 // many events that was, and whether there is more to do at once.
 func (l *loop) sweepHolding(now time.Time) (events int, more bool) {
 	g, left := &l.holding, holdBytes
-	for shard := range g.fronts {
+	for range g.fronts {
+		// Each turn begins behind the shard at which the last one ended.
+		shard := l.heldShard
+		l.heldShard = (shard + 1) % len(g.fronts)
 		f := &g.fronts[shard]
 		for f.herds > 0 && left > 0 && l.broker.Read(shard, &f.cursor, &l.batch, min(sweepBytes, left)) {
 			events += l.holdBatch(shard, &l.batch, &left, now)
 			l.batch.Release()
+		}
+		if left <= 0 {
+			break
 		}
 	}
 	if events > 0 {

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"testing"
 	"time"
+
+	"event-dispatcher/broker"
 )
 
 // Of many conflated views a turn holds back what it may read, and goes on in the next one: who
@@ -72,6 +74,32 @@ func TestViewsThatConflateByTheSameMemberShareItsKey(t *testing.T) {
 		}
 		if want := 2 * len(event); read != want {
 			t.Errorf("%d bytes read for the keys of %d herds; want %d", read, len(l.conflated), want)
+		}
+	})
+}
+
+// A shard with much to hold back does not keep the others' conflated views from theirs.
+func TestShardsTakeTurnsAtBeingHeldBack(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, broker.Options{Shards: 2, Bytes: 64 << 20, MaxEvent: 300 << 10}, Options{Loops: 1, KeepAlive: -1, Stall: time.Hour})
+	v := newViews(t, r.broker)
+	r.join(joinOptions{shards: 0b01, view: v.of("every=1h&latest=number")})
+	r.join(joinOptions{shards: 0b10, view: v.of("every=1h&latest=number")})
+	r.awaitHerd(2)
+	r.inLoop(func(l *loop) {
+		for range 3 * holdBytes / (100 << 10) {
+			r.publish(0, 100<<10)
+		}
+		r.publish(1, 10)
+		for range 2 {
+			l.turn++
+			l.sweepHolding(time.Now())
+		}
+		if f := &l.holding.fronts[1]; f.cursor.Behind(r.broker.HeadOf(1)) != 0 {
+			t.Errorf("after two turns the other shard is %d events behind; want 0", f.cursor.Behind(r.broker.HeadOf(1)))
+		}
+		if f := &l.holding.fronts[0]; f.cursor.Behind(r.broker.HeadOf(0)) == 0 {
+			t.Error("two turns held back all; want more than they may")
 		}
 	})
 }

@@ -70,6 +70,7 @@ type loop struct {
 		bytes int
 	}
 	heldEvents uint64 // that conflated herds were asked to hold back
+	heldShard  int    // at which the next turn begins to hold events back
 
 	over uint64 // events passed over that are not in stats yet: some are taken back within a turn
 	peak int64  // bytes of pieces and of conflated herds, since memory was given back

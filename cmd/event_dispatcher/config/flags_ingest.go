@@ -14,7 +14,7 @@ func (c *Config) ingest(t *table) {
 	t.count(&c.Transport.MaxBatch, "max-batch", 4<<20, 1, 1<<30, "largest batch of events accepted, in `bytes` when inflated")
 	t.read("add", "", "`members` to add to every object: received_at, event_id, or both with a comma", parsed(&c.Transport.Add, ingest.ParseStamps))
 	t.toggle(&c.Transport.StopReports, "cmcd-stop", "tell players of CMCD reports to stop them for their session (410)")
-	t.count(&c.Transport.BodiesBytes, "bodies-bytes", 32<<20, 1<<20, 1<<46, "memory for bodies of more than 8 KiB that are arriving, for what bodies inflate to, and for answers of more than 8 KiB that are not read yet, all connections together, in `bytes` (503 beyond); at least eight of -max-body and three of -max-batch")
+	t.count(&c.Transport.BodiesBytes, "bodies-bytes", 32<<20, 1<<20, 1<<46, "memory for bodies of more than 8 KiB that are arriving, and for what bodies inflate to, all connections together, and as much again for answers that are not read yet, in `bytes` (503 beyond); at least eight of -max-body and three of -max-batch")
 	t.rate(&c.Transport.IngestRate, "ingest-rate", "most events per second in all (503 beyond); 0 means no limit")
 	t.rate(&c.Transport.ClientRate, "client-rate", "most events per second from one client address (429 beyond); 0 means no limit")
 	t.count(&c.Broker.Shards, "shards", 0, 0, broker.MaxShards, "independent logs; 0 is 1")
