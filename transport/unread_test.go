@@ -162,6 +162,24 @@ func TestHeadsOfManyLinesAreRefused(t *testing.T) {
 	}
 }
 
+// Cookies of a request whose trailers are counted are not kept apart.
+func TestChunkedBodiesKeepNoCookies(t *testing.T) {
+	const conns, most = 200, 80 << 10
+	s := start(t)
+	before := heap()
+	for range conns {
+		c := s.dial()
+		io.WriteString(c, "POST /metrics HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nCookie: "+strings.Repeat("a;", 3900)+"\r\n\r\n2\r\n{}\r\n0\r\n\r\n")
+		if a := readAnswer(t, bufio.NewReader(c), "POST"); a.status != 200 || a.header.Get("Connection") != "close" {
+			t.Fatalf("answer = %d %q; want 200, and the end", a.status, a.body)
+		}
+	}
+	runtime.GC()
+	if grown := (heap() - before) / conns; grown > most {
+		t.Errorf("%d bytes are kept for each connection; want %d at most", grown, most)
+	}
+}
+
 // A query is looked through for a ticket before a body is there.
 func TestAwaitedBodiesKeepNoParameters(t *testing.T) {
 	const conns, most = 200, 96 << 10 // with the body's buffer

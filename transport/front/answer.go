@@ -19,8 +19,11 @@ const largeAnswer = 8 << 10
 // them: its own limit is 4 MB for a connection.
 const unsent = 128 << 10
 
-// answerStall is how long the peer of a large answer may take nothing of it.
-const answerStall = 5 * time.Second
+// answerStall is how long the peer of a large answer may take for each part of it.
+const (
+	answerStall = 5 * time.Second
+	answerPart  = 16 << 10
+)
 
 // Answers is the budget for large answers that are not read yet, all connections together.
 type Answers struct {
@@ -88,11 +91,13 @@ func (c *conn) Write(p []byte) (n int, err error) {
 		}
 	}()
 	for n < len(p) && err == nil {
+		// Over TLS a write that is not whole at its deadline was the last one: a part is
+		// what a slow peer takes in that time.
 		if err = c.Conn.SetWriteDeadline(time.Now().Add(answerStall)); err != nil {
 			break
 		}
 		var k int
-		k, err = c.Conn.Write(p[n:min(n+unsent, len(p))])
+		k, err = c.Conn.Write(p[n:min(n+answerPart, len(p))])
 		n += k
 	}
 	return n, err
@@ -115,6 +120,26 @@ const (
 func manyLines(h *fasthttp.RequestHeader) bool {
 	raw := h.RawHeaders()
 	return len(raw) > 4*maxLines && bytes.Count(raw, []byte{'\n'}) > maxLines
+}
+
+const (
+	// commonLines is how many lines of a head the HTTP server keeps by themselves, and counts
+	// with the others.
+	commonLines = 8
+	// fewCookies is how long a head is that cannot have many cookies.
+	fewCookies = 1536
+)
+
+// fewTrailers reports whether a chunked body came with few trailers: the HTTP server keeps
+// them with the lines of the head. To count them it takes cookies apart, and keeps these:
+// where there may be many, the connection ends with the answer instead.
+func fewTrailers(ctx *fasthttp.RequestCtx) bool {
+	h := &ctx.Request.Header
+	if len(h.RawHeaders()) > fewCookies {
+		ctx.SetConnectionClose()
+		return true
+	}
+	return h.Len() <= maxLines+commonLines
 }
 
 // shrink has the connection keep little of a large request.

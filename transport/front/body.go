@@ -94,10 +94,6 @@ func (b *buffer) drop() {
 
 const chunked = -1 // as a length
 
-// commonLines is how many lines of a head the HTTP server keeps by themselves, and counts
-// with the others.
-const commonLines = 8
-
 // A bodyReader reads the bodies of requests, and gives back what they took.
 type bodyReader struct {
 	budget *Bodies
@@ -143,8 +139,8 @@ func (r *bodyReader) read(ctx *fasthttp.RequestCtx, limit int) ([]byte, refusal.
 	if declared == chunked && c.in.padded(len(b.bytes)) {
 		return nil, refusal.Malformed, false
 	}
-	if declared == chunked && ctx.Request.Header.Len() > maxLines+commonLines {
-		return nil, refusal.HeadersTooLarge, false // trailers, which are kept with the head
+	if declared == chunked && !fewTrailers(ctx) {
+		return nil, refusal.HeadersTooLarge, false
 	}
 	if err := ctx.Request.CloseBodyStream(); err != nil {
 		return nil, refusal.Malformed, false
