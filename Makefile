@@ -2,7 +2,7 @@
 
 GO         ?= go
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
-FUZZTIME   ?= 10s
+FUZZTRIES  ?= 200000
 PLATFORMS   = linux/amd64 linux/arm64 darwin/arm64 windows/amd64
 
 .PHONY: help run build package test needs unit race e2e lint cross fuzz faults soak bench bench-quick clean
@@ -51,8 +51,8 @@ cross: ## build for every platform, without cgo
 		CGO_ENABLED=0 GOOS=$${p%/*} GOARCH=$${p#*/} $(GO) vet ./... || exit 1; \
 	done
 
-fuzz: ## every fuzz target for FUZZTIME
-	@sh scripts/fuzz.sh $(FUZZTIME)
+fuzz: ## every fuzz target with FUZZTRIES inputs
+	@sh scripts/fuzz.sh $(FUZZTRIES)
 
 faults: ## inject all faults at full size, about 20 minutes, as root; writes docs/faults.md
 	$(GO) run ./internal/faults/run
