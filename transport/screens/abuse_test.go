@@ -303,7 +303,7 @@ func TestCloseRacesLeaveNothingBehind(t *testing.T) {
 			c.Close()
 		case 7: // closed by us, too
 			go c.Write(clientFrame(opClose, "\x03\xe8"))
-			for _, s := range h.list() {
+			for _, s := range h.rooms.list() {
 				if !strings.HasPrefix(s.user.name, "keeper") {
 					s.end(wire.CodeGoingAway, "test", websocket.ReasonDrained)
 				}
@@ -368,7 +368,7 @@ func TestClosingWhileDraining(t *testing.T) {
 		})
 	}
 	work.Wait()
-	h.tidy(time.Now().Add(time.Hour)) // a replay is kept for who opens next
+	h.rooms.tidy(time.Now().Add(time.Hour)) // a replay is kept for who opens next
 	st, closed := h.Stats(), uint64(0)
 	for _, n := range st.Closed {
 		closed += n

@@ -236,7 +236,7 @@ func TestTheBudgetIsPaidBack(t *testing.T) {
 	}
 	all.Wait()
 	h.eventually("nothing is held", func() bool {
-		h.tidy(time.Now().Add(time.Hour))
+		h.rooms.tidy(time.Now().Add(time.Hour))
 		return h.Stats().Held == 0 && h.budget.writing.Load() == 0
 	})
 	h.budget.mu.Lock()

@@ -227,7 +227,7 @@ func (h *host) submit(practice, user, data string, change ...func(*session.Event
 
 // opened is how many sockets the store counts, and have got what is replayed to them.
 func (h *host) opened() (n int) {
-	for _, s := range h.list() {
+	for _, s := range h.rooms.list() {
 		s.mu.Lock()
 		if s.open {
 			n++

@@ -61,9 +61,6 @@ func (o *HubOptions) setDefaults() {
 	}
 }
 
-// maxReaders is how many practices are read from the store for replays at once.
-const maxReaders = 4
-
 // Errors of [Hub.Admit].
 var (
 	ErrFull     = errors.New("screens: too many sockets")
@@ -98,11 +95,10 @@ type Hub struct {
 	present  sync.WaitGroup // the sockets
 	readers  websocket.Readers
 
-	readings session.Sharing[string, *replay] // by practice, folded
-	reader   chan struct{}                    // full while a store is read for a replay
+	rooms   rooms
+	replays replays
 
-	mu       sync.RWMutex     // guards what follows; no room is locked with it
-	rooms    map[string]*room // by practice, folded
+	mu       sync.Mutex // guards draining
 	draining bool
 
 	windowOver atomic.Bool // of a drain
@@ -121,17 +117,16 @@ type Hub struct {
 func NewHub(o HubOptions, sessions Sessions) *Hub {
 	o.setDefaults()
 	ctx, stop := context.WithCancel(context.Background())
-	h := &Hub{options: o, sessions: sessions, stop: stop, rooms: map[string]*room{}, reader: make(chan struct{}, maxReaders)}
+	h := &Hub{options: o, sessions: sessions, stop: stop}
 	h.budget.limit = int64(o.QueueBytes)
+	h.rooms.practices, h.rooms.open = sessions.Practices, map[string]*room{}
+	h.replays = replays{stored: sessions.Replay, rooms: &h.rooms, budget: &h.budget, readers: make(chan struct{}, maxReaders)}
 	for i := range h.boxes {
 		h.boxes[i].loops, h.boxes[i].turn = o.Loops, uint64(i)
 	}
 	h.running.Go(func() { h.clock(ctx) })
 	return h
 }
-
-// fold is the practice in the form that is compared.
-func (h *Hub) fold(practice string) string { return h.sessions.Practices().Fold(practice) }
 
 func (o *HubOptions) jitteredPing() time.Duration { return o.Ping*8/10 + rand.N(o.Ping*4/10+1) }
 
@@ -144,7 +139,7 @@ func (h *Hub) clock(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case now := <-tick.C:
-			for _, s := range h.tidy(now) {
+			for _, s := range h.rooms.tidy(now) {
 				s.onClock(now)
 			}
 		}
@@ -181,7 +176,7 @@ func (h *Hub) Drain(ctx context.Context, window time.Duration) {
 	h.mu.Unlock()
 	h.sessions.Keep()
 	h.entering.Wait() // so that none is missing
-	list := h.list()
+	list := h.rooms.list()
 	for i, s := range list {
 		s.end(wire.CodeGoingAway, "shutting down", websocket.ReasonDrained)
 		if pause := window / time.Duration(len(list)); i+1 < len(list) && pause > 0 {
@@ -200,7 +195,7 @@ func (h *Hub) Drain(ctx context.Context, window time.Duration) {
 	select {
 	case <-gone:
 	case <-ctx.Done():
-		for _, s := range h.list() {
+		for _, s := range h.rooms.list() {
 			s.cut(websocket.ReasonDeadline)
 		}
 		<-gone

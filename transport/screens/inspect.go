@@ -15,7 +15,7 @@ type SocketInfo struct {
 // Inspect lists the sockets.
 func (h *Hub) Inspect() []SocketInfo {
 	list := []SocketInfo{}
-	for _, s := range h.list() {
+	for _, s := range h.rooms.list() {
 		list = append(list, s.info())
 	}
 	return list

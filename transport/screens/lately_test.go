@@ -129,7 +129,7 @@ func TestOnlyStoredEventsAreRemembered(t *testing.T) {
 	stored := h.submit("p", "x", "stored")
 	s.want("0", "1", "2", "3", "4", "stored")
 	h.eventually("counted", func() bool { return h.Stats().Delivered == 6 })
-	u := h.list()[0].user
+	u := h.rooms.list()[0].user
 	u.lately.mu.Lock()
 	defer u.lately.mu.Unlock()
 	if got := hashes(u.lately.events); len(got) > 1 || len(got) == 1 && !got[hashOf(stored.ID)] {

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"slices"
 	"sync/atomic"
-	"time"
 
 	"event-dispatcher/broker/session"
 )
@@ -125,45 +124,4 @@ func (r share) from(i int32, user string) int32 {
 		i++
 	}
 	return i
-}
-
-// replay reads what is stored of a practice; the caller releases it. Those who ask at
-// the same time share one reading; and only few practices are read at once, so that
-// those who open leave the processors to others, too.
-func (h *Hub) replay(practice string) *replay {
-	folded := h.fold(practice)
-	for {
-		r := h.readings.Do(folded, func() *replay { return h.readReplay(folded) })
-		if r == nil || r.retain() {
-			return r
-		}
-	}
-}
-
-// readReplay is nil if nothing is stored. The room has the reference.
-func (h *Hub) readReplay(practice string) *replay {
-	h.reader <- struct{}{}
-	defer func() { <-h.reader }()
-	events := h.sessions.Replay(practice)
-	room := h.room(practice)
-	if room == nil {
-		return nil // the socket is gone already
-	}
-	room.mu.Lock()
-	earlier := room.latest
-	if !earlier.retain() {
-		earlier = nil
-	}
-	room.mu.Unlock()
-	var r *replay
-	if len(events) > 0 {
-		r = h.budget.newReplay(events, earlier)
-	}
-	earlier.release()
-	room.mu.Lock()
-	before := room.latest
-	room.latest, room.latestAt = r, time.Now()
-	room.mu.Unlock()
-	before.release()
-	return r
 }

@@ -64,7 +64,7 @@ func TestAStormOfSocketsSharesOneReplay(t *testing.T) {
 	opening.Wait()
 	h.eventually("all are open", func() bool { return h.opened() == openers })
 	shared := map[*frame]bool{}
-	for _, s := range h.list() {
+	for _, s := range h.rooms.list() {
 		s.mu.Lock()
 		for _, e := range s.replayed.events {
 			shared[e] = true

@@ -1,7 +1,6 @@
 package screens
 
 import (
-	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -33,33 +32,10 @@ type user struct {
 	lately lately // guards itself
 }
 
-// room is a practice's, nil if nobody is there.
-func (h *Hub) room(practice string) *room {
-	h.mu.RLock()
-	defer h.mu.RUnlock()
-	return h.rooms[practice]
-}
-
-// all is the rooms, by practice, folded.
-func (h *Hub) all() map[string]*room {
-	h.mu.RLock()
-	defer h.mu.RUnlock()
-	return maps.Clone(h.rooms)
-}
-
-// remove takes a room out that is gone.
-func (h *Hub) remove(r *room, practice string) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.rooms[practice] == r {
-		delete(h.rooms, practice)
-	}
-}
-
 // Deliver shows an event to the sockets that it is for. Those of a practice get all
 // events in one order.
 func (h *Hub) Deliver(e session.Event) {
-	r := h.room(h.fold(e.Practice))
+	r := h.rooms.of(e.Practice)
 	if r == nil {
 		return
 	}
@@ -83,20 +59,6 @@ func (u *user) push(f *frame) {
 	for _, s := range u.sockets {
 		s.push(f)
 	}
-}
-
-// roomOf is a practice's room, a new one if there is none. It may go at any moment while
-// nobody is there.
-func (h *Hub) roomOf(practice string) *room {
-	folded := h.fold(practice)
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	r := h.rooms[folded]
-	if r == nil {
-		r = &room{users: map[string]*user{}}
-		h.rooms[folded] = r
-	}
-	return r
 }
 
 // enter makes s a socket of the user, unless the room is gone.
@@ -142,21 +104,10 @@ func (h *Hub) exit(s *socket, why websocket.Reason, joined bool) {
 	h.present.Done()
 }
 
-// tidy forgets users without sockets, replays that nobody asked for lately, and empty
-// rooms. It lists the sockets.
-func (h *Hub) tidy(now time.Time) []*socket {
-	list := make([]*socket, 0, h.sockets.Load())
-	for practice, r := range h.all() {
-		some, gone := r.tidy(now)
-		list = append(list, some...)
-		if gone {
-			h.remove(r, practice)
-		}
-	}
-	return list
-}
-
-// tidy takes no user's lock with the room's: what a user got may take a while to look
+// tidy forgets users without sockets, and a replay that nobody asked for lately. It lists
+// the sockets, and says whether the room is gone.
+//
+// No user's lock is taken with the room's: what a user got may take a while to look
 // through.
 func (r *room) tidy(now time.Time) (list []*socket, gone bool) {
 	for _, u := range r.tidyReplay(now) {
@@ -192,28 +143,24 @@ func (r *room) tidyReplay(now time.Time) (got []*user) {
 	return got
 }
 
-// list is all sockets.
-func (h *Hub) list() (list []*socket) {
-	for _, r := range h.all() {
-		r.mu.Lock()
-		for _, u := range r.users {
-			list = append(list, u.sockets...)
-		}
-		r.mu.Unlock()
+// list adds the room's sockets.
+func (r *room) list(list []*socket) []*socket {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, u := range r.users {
+		list = append(list, u.sockets...)
 	}
 	return list
 }
 
-// users is how many users have a socket.
-func (h *Hub) users() (n int) {
-	for _, r := range h.all() {
-		r.mu.Lock()
-		for _, u := range r.users {
-			if len(u.sockets) > 0 {
-				n++
-			}
+// present is how many of the room's users have a socket.
+func (r *room) present() (n int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, u := range r.users {
+		if len(u.sockets) > 0 {
+			n++
 		}
-		r.mu.Unlock()
 	}
 	return n
 }

@@ -82,7 +82,7 @@ func TestAPracticeDoesNotHoldUpAnotherOne(t *testing.T) {
 // What a user got lately may be looked through for a while; the practice goes on meanwhile.
 func TestForgettingWhatAUserGotDoesNotHoldUpThePractice(t *testing.T) {
 	h := newHub(t, HubOptions{})
-	r := h.roomOf("p")
+	r := h.rooms.get("p")
 	u := &user{room: r}
 	u.lately.add(time.Now(), noted("1"))
 	r.mu.Lock()
@@ -91,7 +91,7 @@ func TestForgettingWhatAUserGotDoesNotHoldUpThePractice(t *testing.T) {
 	r.mu.Unlock()
 	u.lately.mu.Lock()
 	var tidying sync.WaitGroup
-	tidying.Go(func() { h.tidy(time.Now().Add(time.Hour)) })
+	tidying.Go(func() { h.rooms.tidy(time.Now().Add(time.Hour)) })
 	for h.budget.held.Load() > 0 { // until the replay is forgotten, before the users
 		time.Sleep(time.Millisecond)
 	}
@@ -112,17 +112,17 @@ func TestNobodyEntersARoomThatIsGone(t *testing.T) {
 		work.Go(func() {
 			for range 500 {
 				s := entered(t, h, "p")
-				if r := h.room("p"); r != s.user.room {
+				if r := h.rooms.of("p"); r != s.user.room {
 					t.Errorf("the socket is in the room %p; the hub has %p", s.user.room, r)
 				}
 				h.exit(s, websocket.ReasonLeft, false)
-				h.tidy(time.Now())
+				h.rooms.tidy(time.Now())
 			}
 		})
 	}
 	work.Wait()
-	h.tidy(time.Now())
-	if n := len(h.all()); n != 0 {
+	h.rooms.tidy(time.Now())
+	if n := len(h.rooms.all()); n != 0 {
 		t.Errorf("%d rooms are left of nobody", n)
 	}
 }

@@ -131,7 +131,7 @@ func TestAnUnreadSocketHasNoGoroutine(t *testing.T) {
 	before := runtime.NumGoroutine()
 	data := strings.Repeat("x", 200<<10)
 	full := func() (n int) {
-		for _, s := range h.list() {
+		for _, s := range h.rooms.list() {
 			s.mu.Lock()
 			if s.writing && s.queue.frames != nil {
 				n++

@@ -71,13 +71,8 @@ func (h *Hub) enter(s *socket, t Ticket) bool {
 		return false
 	}
 	defer h.entering.Done()
-	for {
-		r := h.roomOf(t.practice)
-		if r.enter(s, t.practice, t.user) {
-			return true
-		}
-		h.remove(r, h.fold(t.practice))
-	}
+	h.rooms.enter(s, t.practice, t.user)
+	return true
 }
 
 // opening answers the handshake, has the replay go out, and then the peer be read.
@@ -94,7 +89,7 @@ func (s *socket) opening(t Ticket, early []byte) {
 	h.sessions.Join(t.practice, t.user)
 	var stored *replay
 	if t.replay {
-		stored = h.replay(t.practice) // after it was entered, so that nothing falls in between
+		stored = h.replays.of(t.practice) // after it was entered, so that nothing falls in between
 	}
 	s.begin(stored)
 	reader := h.readers.Add(s.conn, early, s)
