@@ -87,10 +87,10 @@ func (s *Server) routes() []route {
 		{"/livez", readMethods, operators, all, text, probe, s.operate.Live},
 		{"/readyz", readMethods, operators, all, text, probe, s.operate.Ready},
 		{"/console/stats", readMethods, operators, operator, text, 0, s.operate.Figures},
-		{operate.ConsolePrefix + "*", readMethods, operators, all, text, 0, s.consoleFile},
+		{operate.ConsolePrefix + "*", readMethods, operators, all, text, 0, s.orNothing(s.operate.ConsoleFile)},
 		{"/rejects", readMethods, operators, operator, text, 0, s.rejects},
 		{"/consumers", readMethods, admin, operator, text, 0, s.operate.Consumers},
-		{operate.ProfilePrefix + "*", readMethods, admin, operator, text, 0, s.profile},
+		{operate.ProfilePrefix + "*", readMethods, admin, operator, text, 0, s.orNothing(operate.Profile)},
 	}
 	if s.gate != nil {
 		r = append(r, route{ticketsPath, ingestMethods, public, consume, text, forPages, s.ticket})
@@ -101,7 +101,7 @@ func (s *Server) routes() []route {
 			{screens.LatestPrefix + "*", "GET, HEAD, OPTIONS", public, consume, json, forPages, s.screens.Latest},
 			{screens.SocketPrefix + "*", "GET", public, consume, text, becomesSocket, s.screens.Socket},
 			{screens.DemoPath, readMethods, public, all, text, 0, s.screens.Demo},
-			{screens.DemoPath + "/*", readMethods, public, all, text, 0, s.demoFile},
+			{screens.DemoPath + "/*", readMethods, public, all, text, 0, s.orNothing(s.screens.DemoFile)},
 		}...)
 	}
 	return append(r, route{nowhere + "*", "", public, all, json, 0, s.nothingForUsers})
@@ -114,21 +114,12 @@ const nowhere = "/poc/"
 // ticketsPath is there with -access.
 const ticketsPath = "/tickets"
 
-func (s *Server) profile(ctx *fasthttp.RequestCtx) {
-	if !operate.Profile(ctx) {
-		s.nothing(ctx)
-	}
-}
-
-func (s *Server) consoleFile(ctx *fasthttp.RequestCtx) {
-	if !s.operate.ConsoleFile(ctx) {
-		s.nothing(ctx)
-	}
-}
-
-func (s *Server) demoFile(ctx *fasthttp.RequestCtx) {
-	if !s.screens.DemoFile(ctx) {
-		s.nothing(ctx)
+// orNothing has a handler say that there is nothing where it found nothing.
+func (s *Server) orNothing(serve func(*fasthttp.RequestCtx) (found bool)) fasthttp.RequestHandler {
+	return func(ctx *fasthttp.RequestCtx) {
+		if !serve(ctx) {
+			s.nothing(ctx)
+		}
 	}
 }
 
