@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"event-dispatcher/internal/testkit"
 	"event-dispatcher/transport/websocket"
 	"event-dispatcher/transport/wire"
 )
@@ -384,23 +385,11 @@ func TestClosingWhileDraining(t *testing.T) {
 func TestHandshakeThatCannotBeAnsweredIsGivenUp(t *testing.T) {
 	t.Parallel()
 	h := newHost(t, HubOptions{})
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
+	ln := testkit.Listen(t)
 	full := func() net.Conn {
-		near, err := net.Dial("tcp", ln.Addr().String())
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { near.Close() })
-		far, err := ln.Accept()
-		if err != nil {
-			t.Fatal(err)
-		}
+		_, far := testkit.Connect(t, ln)
 		for _, size := range []int{1 << 20, 1, 1} { // until the peer's end and ours take no more, also after a while
-			for err = nil; err == nil; {
+			for err := error(nil); err == nil; {
 				far.SetWriteDeadline(time.Now().Add(500 * time.Millisecond))
 				_, err = far.Write(make([]byte, size))
 			}

@@ -2,25 +2,13 @@ package stream
 
 import (
 	"crypto/tls"
-	"net"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
 
-	"event-dispatcher/transport/bare"
+	"event-dispatcher/internal/testkit"
 )
-
-// option reads an option of the socket under a connection.
-func option(t *testing.T, conn net.Conn, level, name int) (value int) {
-	t.Helper()
-	var err error
-	failed := bare.Control(conn, func(fd uintptr) { value, err = unix.GetsockoptInt(int(fd), level, name) })
-	if failed != nil || err != nil {
-		t.Fatalf("getsockopt(%d, %d): %v, %v", level, name, failed, err)
-	}
-	return value
-}
 
 // A stream over TLS, or written by goroutines, has its backlog in the ring as any other.
 func TestSocketsThatGoroutinesWriteAreSetUp(t *testing.T) {
@@ -41,8 +29,8 @@ func TestSocketsThatGoroutinesWriteAreSetUp(t *testing.T) {
 			if err := s.take(c); err != nil {
 				t.Fatal(err)
 			}
-			lowat := option(t, far, unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT)
-			timeout := option(t, far, unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT)
+			lowat := testkit.Option(t, far, unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT)
+			timeout := testkit.Option(t, far, unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT)
 			if lowat != notSentLowat || timeout != 8000 {
 				t.Errorf("portable %v, TLS %v: TCP_NOTSENT_LOWAT = %d, TCP_USER_TIMEOUT = %d; want %d, 8000", o.Portable, encrypted, lowat, timeout, notSentLowat)
 			}
@@ -59,13 +47,13 @@ func TestALinkedSocketKeepsItsReceiveBuffer(t *testing.T) {
 	near, far := r.connect(0)
 	defer near.Close()
 	defer far.Close()
-	before := option(t, far, unix.SOL_SOCKET, unix.SO_RCVBUF)
+	before := testkit.Option(t, far, unix.SOL_SOCKET, unix.SO_RCVBUF)
 	c := &consumer{conn: far, link: &Link{}}
 	s := r.pool.loops[0].sockets
 	if err := s.take(c); err != nil {
 		t.Fatal(err)
 	}
-	if got := option(t, far, unix.SOL_SOCKET, unix.SO_RCVBUF); got != before {
+	if got := testkit.Option(t, far, unix.SOL_SOCKET, unix.SO_RCVBUF); got != before {
 		t.Errorf("SO_RCVBUF = %d; want %d as before", got, before)
 	}
 	s.drop(c, ReasonLeft)

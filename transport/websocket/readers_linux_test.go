@@ -1,9 +1,10 @@
 package websocket
 
 import (
-	"net"
 	"syscall"
 	"testing"
+
+	"event-dispatcher/internal/testkit"
 )
 
 // spied is a connection of which somebody is told before its descriptor is used.
@@ -20,21 +21,7 @@ func (s spied) Control(f func(uintptr)) error {
 // News of a connection that had the slot before can come while somebody begins to wait. Who
 // was there when that ends the looking out is called: nothing else will.
 func TestWhoWaitsIsTakenAfterTheLookingOutEnds(t *testing.T) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	far, err := net.Dial("tcp", ln.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer far.Close()
-	near, err := ln.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer near.Close()
+	_, near := testkit.Connect(t, testkit.Listen(t))
 	var readers Readers
 	k := readers.Add(near, nil, &note{})
 	defer readers.Wait()
