@@ -62,7 +62,7 @@ SOAK ?= 60
 soak: ## a load for SOAK minutes, and the slope of the program's memory
 	@sh scripts/soak.sh $(SOAK)
 
-bench: ## the whole benchmark run, about 26 minutes; results in bench/results
+bench: ## the whole benchmark run, about 27 minutes; results in bench/results
 	cd bench && $(GO) run ./run
 
 bench-quick: ## a look at the numbers in 90 seconds

@@ -26,6 +26,11 @@ var (
 	r3labs      = Subject{Name: "r3labs/sse", Program: "r3labs", Args: []string{"-port", "{port}"}, Load: flags("-foreign -sample -1")}
 	nchan       = Subject{Name: "nchan", Program: "nchan", Args: []string{"-port", "{port}"}, Load: flags("-foreign -sample -1")}
 
+	natsWS = Subject{
+		Name: "NATS, WebSocket", Program: "natsws", Args: []string{"-port", "{port}"},
+		Load: flags("-foreign -sample -1 -wire nats -stream / -listen http://127.0.0.2:{port}"),
+	}
+
 	centrifugoSSE = centrifugo("centrifugo, SSE", "-stream /connection/uni_sse")
 	centrifugoWS  = centrifugo("centrifugo, WebSocket", "-stream /connection/uni_websocket -wire ws")
 )
@@ -122,4 +127,4 @@ func loaded(s Subject, more string) Subject {
 }
 
 // rivals are the servers that are played side by side with the product.
-var rivals = []Subject{chanHub, goSSE, r3labs, nchan, centrifugoSSE, centrifugoWS}
+var rivals = []Subject{chanHub, goSSE, r3labs, nchan, centrifugoSSE, centrifugoWS, natsWS}

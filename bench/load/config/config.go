@@ -8,6 +8,7 @@ import (
 	"io"
 	"time"
 
+	"event-dispatcher/bench/load/consumer"
 	"event-dispatcher/bench/load/event"
 	"event-dispatcher/bench/load/sock"
 )
@@ -99,7 +100,7 @@ func Parse(args []string, stderr io.Writer) (*Config, error) {
 	f.BoolVar(&c.Foreign, "foreign", false, "the server is another one, which writes ids unasked and answers POSTs with any 2xx; sample all, because frames differ in length")
 	f.Var(&c.PostEnvelope, "post-envelope", "what is POSTed `around` an event, for which @ stands")
 	f.Var(&c.StreamEnvelope, "stream-envelope", "what is `around` an event, for which @ stands, in a stream; all else there is passed over, as the server's own")
-	f.StringVar(&c.Wire, "wire", "sse", "wire of consumers: sse or ws; -crowd has more")
+	f.StringVar(&c.Wire, "wire", "sse", "wire of consumers: sse, ws, or nats (its protocol over WebSocket); -crowd has more")
 	f.StringVar(&c.Listen, "listen", "", "where consumers listen, if not at -url: other instances of the server, comma-separated, among which they are dealt out")
 	f.Var(&c.PIDs, "pid", "`processes` of the server, comma-separated, for their CPU time and memory in sum")
 
@@ -187,8 +188,10 @@ func (c *Config) check() error {
 		return err
 	}
 	switch {
-	case c.Wire != "sse" && c.Wire != "ws":
-		return fmt.Errorf("-wire %q: want sse or ws", c.Wire)
+	case c.Wire != consumer.SSE && c.Wire != consumer.WebSocket && c.Wire != consumer.NATS:
+		return fmt.Errorf("-wire %q: want sse, ws or nats", c.Wire)
+	case c.Wire == consumer.NATS && c.Sample != c.Consumers:
+		return errors.New("-wire nats: want -sample -1: what is around its events is not that of the stream")
 	case len(c.Crowd) > 0 && (c.Varied == 0 || c.Unload > 0 || !c.Players()):
 		return errors.New("-crowd needs -varied, and players that wait for their answers: it knows what was published")
 	case c.Varied > 0 && c.Sessions:

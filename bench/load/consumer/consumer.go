@@ -26,11 +26,18 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 )
 
+// Wires of consumers.
+const (
+	SSE       = "sse"
+	WebSocket = "ws"
+	NATS      = "nats" // its protocol, over WebSocket
+)
+
 // Options says who listens and how.
 type Options struct {
 	Targets []sock.Addr // consumers are dealt out among them
 	Path    string
-	Wire    string // sse, or ws
+	Wire    string // SSE, WebSocket or NATS
 	Foreign bool   // the server writes ids unasked
 	// Envelope is what is around each event; what is in none is the server's own.
 	Envelope event.Envelope
@@ -77,7 +84,7 @@ type plan struct {
 func New(opt *Options) (*Consumers, error) {
 	c := &Consumers{opt: opt}
 	c.accept = "Accept: text/event-stream\r\n"
-	if opt.Wire == "ws" {
+	if opt.Wire != SSE {
 		c.accept = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
 	}
 	for i := range max(opt.Threads, 1) + 2 {
@@ -152,7 +159,7 @@ func (c *Consumers) Join(patience time.Duration, stop <-chan struct{}) error {
 // join opens one stream on l.
 func (c *Consumers) join(l *loop, role Role) error {
 	n := int(c.joined.Add(1)) - 1
-	s := &stream{role: role, parser: parser{foreign: c.opt.Foreign}, frames: c.opt.Wire == "ws", last: c.opt.Clock.Now()}
+	s := &stream{role: role, parser: parser{foreign: c.opt.Foreign}, wire: c.opt.Wire, last: c.opt.Clock.Now()}
 	s.entry.Dialled = c.opt.Book.Totals()
 	target := c.opt.Targets[n%len(c.opt.Targets)]
 	fd, err := sock.Dial(target, c.opt.Sources[n%len(c.opt.Sources)], 5*time.Second)

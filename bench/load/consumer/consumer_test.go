@@ -53,7 +53,7 @@ func listenTo(t *testing.T, opt Options, head string, accepted int, pause time.D
 	}()
 	book := new(ledger.Book)
 	opt.Targets = []sock.Addr{{IP: [4]byte{127, 0, 0, 1}, Port: ln.Addr().(*net.TCPAddr).Port}}
-	opt.Path, opt.Sources = "/", [][4]byte{{127, 0, 0, 1}}
+	opt.Path, opt.Wire, opt.Sources = "/", SSE, [][4]byte{{127, 0, 0, 1}}
 	opt.Uniform, opt.Run, opt.Clock, opt.Book = true, run, clock.New(), book
 	c, err := New(&opt)
 	if err != nil {

@@ -29,7 +29,7 @@ func (s *stream) infer() {
 	missing := e.Owed() - min(e.Owed(), e.Accounted())
 	each := plainNotice
 	switch {
-	case s.frames:
+	case s.wire == WebSocket:
 		each = frameNotice
 	case s.chunked:
 		each = chunkedNotice

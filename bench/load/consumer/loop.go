@@ -126,9 +126,9 @@ func (l *loop) receive(s *stream, now int64, limit int) (n int, errno unix.Errno
 		return n, errno
 	}
 	size := n
-	if s.chunks != nil {
+	if s.outer != nil {
 		var err error
-		if size, err = s.chunks.strip(l.buf[rest : rest+n]); err != nil {
+		if size, err = s.outer.strip(l.buf[rest : rest+n]); err != nil {
 			l.giveUp(s, err)
 			return n, 0
 		}
@@ -151,7 +151,7 @@ func (l *loop) receive(s *stream, now int64, limit int) (n int, errno unix.Errno
 		s.entry.Opened = l.all.opt.Book.Totals()
 		l.opened.Add(1)
 	}
-	if s.role == Counting && s.events > before && s.chunks == nil {
+	if s.role == Counting && s.events > before && s.outer == nil {
 		l.discarded.Add(uint64(len(s.rest)))
 		s.count()
 	}

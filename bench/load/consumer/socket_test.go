@@ -14,7 +14,7 @@ func TestLinesOfAMessageAreEvents(t *testing.T) {
 	body := func(seq uint64) string { return strings.TrimSuffix(strings.TrimPrefix(frame(seq), "data: "), "\n\n") }
 	joined := body(1) + "\n" + body(2) + "\n" + body(3)
 	message := append(binary.BigEndian.AppendUint16([]byte{wholeText, 126}, uint16(len(joined))), joined...)
-	r := reception{stream: &stream{state: reading, frames: true}, run: run, envelope: new(event.Envelope)}
+	r := reception{stream: &stream{state: reading, wire: WebSocket}, run: run, envelope: new(event.Envelope)}
 	if err := r.read(message); err != nil {
 		t.Fatal(err)
 	}

@@ -32,6 +32,12 @@ const (
 	ended
 )
 
+// outer is a framing around a stream.
+type outer interface {
+	// strip moves the content of b to its front and returns its length.
+	strip(b []byte) (int, error)
+}
+
 // stream is one open response, or one that has ended.
 type stream struct {
 	index int32 // in its loop
@@ -40,12 +46,12 @@ type stream struct {
 	state state
 
 	parser  parser
-	frames  bool       // WebSocket
-	chunked bool       // the body comes in chunks, each of whole frames so far
-	chunks  *dechunker // takes chunks away whose ends are not those of frames
-	rest    []byte     // beginning of a frame
-	frame   int        // length of every frame, when they are all alike
-	pending bool       // news came while the stream was not read
+	wire    string
+	chunked bool   // the body comes in chunks, each of whole frames so far
+	outer   outer  // takes away what is around the stream, and ends elsewhere than its frames; nil: nothing
+	rest    []byte // beginning of a frame
+	frame   int    // length of every frame, when they are all alike
+	pending bool   // news came while the stream was not read
 	paused  bool
 	credit  float64 // bytes a slow stream may read
 	last    int64   // when bytes last came
@@ -144,8 +150,8 @@ func (r *reception) skipped(n uint64) { r.entry.Skipped += n }
 
 // read works through b, the rest of last time and what has come since.
 func (r *reception) read(b []byte) error {
-	if r.state == opening {
-		size, chunked, err := parseHead(b, r.frames)
+	if r.state == opening && r.outer == nil {
+		size, chunked, err := parseHead(b, r.wire != SSE)
 		if err != nil {
 			return err
 		}
@@ -154,6 +160,9 @@ func (r *reception) read(b []byte) error {
 			return nil
 		}
 		b = b[size:]
+		if r.wire == NATS {
+			return r.subscribe(b)
+		}
 		r.state, r.chunked = reading, chunked
 	}
 	if r.role == Opaque {
@@ -161,8 +170,11 @@ func (r *reception) read(b []byte) error {
 		r.discarded += uint64(len(b))
 		return nil
 	}
-	if r.frames {
+	switch r.wire {
+	case WebSocket:
 		return r.readFrames(b)
+	case NATS:
+		return r.readNATS(b)
 	}
 	if r.chunked {
 		return r.readChunks(b)
@@ -207,8 +219,8 @@ func (r *reception) readChunks(b []byte) error {
 			return fmt.Errorf("%w: %.60q", err, body[used:])
 		}
 		if used < len(body) {
-			r.chunked, r.chunks = false, new(dechunker)
-			n, err := r.chunks.strip(b)
+			r.chunked, r.outer = false, new(dechunker)
+			n, err := r.outer.strip(b)
 			if err != nil {
 				return err
 			}
