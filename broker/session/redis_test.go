@@ -304,8 +304,8 @@ func TestRefusingRedisIsCalledSo(t *testing.T) {
 		}
 		before := s.Stats().Failures["denied"]
 		s.Put(stored("", "alice", Updating, "x"))
-		if after := s.Stats().Failures["denied"]; after != before+1 {
-			t.Errorf("%q: %d calls denied; want %d", c.message, after, before+1)
+		if after := s.Stats().Failures["denied"]; after <= before { // what the clock asks for is denied, too
+			t.Errorf("%q: %d calls denied before and %d after; want more", c.message, before, after)
 		}
 		expect(t, "Latest", s.Latest("", "alice"), "x")
 	}

@@ -4,6 +4,7 @@ package instances
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -145,6 +146,15 @@ func (p *pair) settled() {
 	for _, s := range []*socket{p.alice, p.bob} {
 		s.wantNoneTwice()
 	}
+}
+
+// parted reports whether one of the instances lost its carrier, which a machine that stands
+// still for seconds has it do, too.
+func parted(all ...*instance) bool {
+	return slices.ContainsFunc(all, func(i *instance) bool {
+		log := i.Log.String()
+		return strings.Contains(log, "relay: cannot publish") || strings.Contains(log, "relay: subscription lost")
+	})
 }
 
 // gaps is how many players' events of others did not reach the instance.
