@@ -39,21 +39,22 @@ func Elements(body []byte) (Batch, bool) {
 	return Batch{rest: body[1:], form: elements}, true
 }
 
-// Len is how many events are left. They are counted, not checked.
-func (b Batch) Len() (n int) {
-	for {
-		if _, ok := b.cut(); !ok {
-			return n
+// Len is how many events are left, most if there are more. They are counted, not checked.
+func (b Batch) Len(most int) (n int) {
+	for n < most {
+		if _, ok := b.Cut(); !ok {
+			break
 		}
 		n++
 	}
+	return n
 }
 
 // Next returns the next event, without white space around it, and what is wrong
 // with it. It reports false after the last one. An event without a fault is one
 // line; the slice is a part of the body and belongs to the caller.
 func (b *Batch) Next() (event []byte, fault Fault, ok bool) {
-	if event, ok = b.cut(); !ok {
+	if event, ok = b.Cut(); !ok {
 		return nil, None, false
 	}
 	fault = Check(event)
@@ -66,8 +67,9 @@ func (b *Batch) Next() (event []byte, fault Fault, ok bool) {
 	return event, fault, true
 }
 
-// cut cuts the next event off.
-func (b *Batch) cut() (event []byte, ok bool) {
+// Cut returns the next event as it stands, unchecked, without white space around it. It
+// reports false after the last one.
+func (b *Batch) Cut() (event []byte, ok bool) {
 	switch {
 	case b.rest == nil:
 		return nil, false
@@ -81,18 +83,13 @@ func (b *Batch) cut() (event []byte, ok bool) {
 }
 
 func (b *Batch) line() ([]byte, bool) {
-	for len(b.rest) > 0 {
-		line := b.rest
-		if end := bytes.IndexByte(line, '\n'); end >= 0 {
-			line, b.rest = line[:end], line[end+1:]
-		} else {
-			b.rest = nil
-		}
-		if line = trimSpace(line); len(line) > 0 {
-			return line, true
-		}
+	line := b.rest[skipSpace(b.rest, 0):] // empty lines, too
+	if end := bytes.IndexByte(line, '\n'); end >= 0 {
+		line, b.rest = line[:end], line[end+1:]
+	} else {
+		b.rest = nil
 	}
-	return nil, false
+	return trimSpace(line), len(line) > 0
 }
 
 func (b *Batch) element() []byte {

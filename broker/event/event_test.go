@@ -66,13 +66,13 @@ func TestExplainSaysWhereAndWhatItLooksLike(t *testing.T) {
 
 // walk is what a batch yields: events, and faults in brackets.
 func walk(b Batch) []string {
-	got, n := []string{}, b.Len()
+	got, n, some := []string{}, b.Len(1<<30), b.Len(2)
 	for {
 		event, fault, ok := b.Next()
 		switch {
 		case !ok:
-			if n != len(got) {
-				got = append(got, fmt.Sprintf("Len() = %d", n))
+			if n != len(got) || some != min(n, 2) {
+				got = append(got, fmt.Sprintf("Len() = %d, Len(2) = %d", n, some))
 			}
 			return got
 		case fault != None:

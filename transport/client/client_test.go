@@ -17,19 +17,19 @@ func TestAFullTableOfClientsIsFair(t *testing.T) {
 		name := func(i int) netip.Addr { return netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}) }
 		made := 0
 		for ; made < maxLimitedClients; made++ {
-			l.allowClient(name(made), time.Now(), 1)
+			l.allowClient(name(made), time.Now(), 1, 0)
 		}
 		greedy := netip.MustParseAddr("192.0.2.1")
-		for l.allowClient(greedy, time.Now(), 1) {
+		for l.allowClient(greedy, time.Now(), 1, 0) {
 		}
 		for range 2000 {
 			made++
 			newcomer := name(made)
-			first, second := l.allowClient(newcomer, time.Now(), 1), l.allowClient(newcomer, time.Now(), 1)
+			first, second := l.allowClient(newcomer, time.Now(), 1, 0), l.allowClient(newcomer, time.Now(), 1, 0)
 			if !first || !second {
 				t.Fatalf("newcomer %d was refused an event that its rate allows", made)
 			}
-			if l.allowClient(greedy, time.Now(), 1) {
+			if l.allowClient(greedy, time.Now(), 1, 0) {
 				t.Fatalf("a client over its rate was forgotten after %d newcomers", made-maxLimitedClients)
 			}
 		}

@@ -50,7 +50,7 @@ func (l *Rates) Any() bool { return l.total != nil || l.perClient > 0 || l.own !
 
 // Allow counts the event of a request against the rates of its client and of all.
 func (l *Rates) Allow(ctx *fasthttp.RequestCtx) (refusal.Reason, bool) {
-	m, reason := l.allow(ctx, time.Now(), 1, 0)
+	m, reason := l.allow(ctx, time.Now(), 1, 0, 0)
 	return reason, m > 0
 }
 
@@ -59,20 +59,20 @@ func (l *Rates) Allow(ctx *fasthttp.RequestCtx) (refusal.Reason, bool) {
 // a whole second's events, which could never come in, the first ones are let in. m says
 // how many are of all n; rest, if that is less than n, why the others are not.
 //
-// The first event of a batch that stays out remains counted for its client, as the batch
-// was unpacked. To all clients together it is given back: otherwise batches that are tried
+// A batch that stays out costs its client its first event, or as many as least says, which
+// pay for what was done to count it. To all clients together it is given back: otherwise batches that are tried
 // again and again would use the rate up, and none would come in.
-func (l *Rates) AllowRest(ctx *fasthttp.RequestCtx, n int) (m int, rest refusal.Reason) {
+func (l *Rates) AllowRest(ctx *fasthttp.RequestCtx, n, least int) (m int, rest refusal.Reason) {
 	now := time.Now()
-	if m, rest = l.allow(ctx, now, n, 1); m == 0 && l.total != nil {
+	if m, rest = l.allow(ctx, now, n, 1, max(least-1, 0)); m == 0 && l.total != nil {
 		l.total.AllowN(now, -1)
 	}
 	return m, rest
 }
 
-// allow counts n events of which some are counted already. ctx has no time yet while
-// the body is expected.
-func (l *Rates) allow(ctx *fasthttp.RequestCtx, now time.Time, n, counted int) (m int, rest refusal.Reason) {
+// allow counts n events of which some are counted already; if they stay out, least more
+// cost their client as far as it has them. ctx has no time yet while the body is expected.
+func (l *Rates) allow(ctx *fasthttp.RequestCtx, now time.Time, n, counted, least int) (m int, rest refusal.Reason) {
 	m = n
 	most := func(burst int, r refusal.Reason) {
 		if burst < m {
@@ -85,12 +85,12 @@ func (l *Rates) allow(ctx *fasthttp.RequestCtx, now time.Time, n, counted int) (
 	}
 	if own != nil {
 		most(own.Burst(), refusal.ClientLimit)
-		if !own.AllowN(now, m-counted) {
+		if !take(own, now, m-counted, least) {
 			return 0, refusal.ClientLimit
 		}
 	} else if l.perClient > 0 {
 		most(l.burst, refusal.ClientLimit)
-		if !l.allowClient(l.addresses.Of(ctx), now, m-counted) {
+		if !l.allowClient(l.addresses.Of(ctx), now, m-counted, least) {
 			return 0, refusal.ClientLimit
 		}
 	}
@@ -118,12 +118,21 @@ func (l *Rates) Spent(ctx *fasthttp.RequestCtx) bool {
 // Charge counts a request that was refused as an event of its client.
 func (l *Rates) Charge(ctx *fasthttp.RequestCtx) {
 	if l.perClient > 0 {
-		l.allowClient(l.addresses.Of(ctx), time.Now(), 1)
+		l.allowClient(l.addresses.Of(ctx), time.Now(), 1, 0)
 	}
 }
 
-// allowClient counts n events of the client.
-func (l *Rates) allowClient(addr netip.Addr, now time.Time, n int) bool {
+// take counts n events if there is room for them, and otherwise up to least.
+func take(l *rate.Limiter, now time.Time, n, least int) bool {
+	if l.AllowN(now, n) {
+		return true
+	}
+	l.AllowN(now, min(least, int(l.TokensAt(now))))
+	return false
+}
+
+// allowClient counts n events of the client, see take.
+func (l *Rates) allowClient(addr netip.Addr, now time.Time, n, least int) bool {
 	key := Network(addr)
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -135,7 +144,7 @@ func (l *Rates) allowClient(addr netip.Addr, now time.Time, n int) bool {
 		c = rate.NewLimiter(l.perClient, l.burst)
 		l.clients[key] = c
 	}
-	return c.AllowN(now, n)
+	return take(c, now, n, least)
 }
 
 // evictionSample is how many clients are looked at to find one that can be forgotten.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"testing"
+	"time"
 
 	"github.com/valyala/fasthttp"
 	"golang.org/x/time/rate"
@@ -42,7 +43,7 @@ func TestTheRestIsRefusedForTheLimitThatItIsBeyond(t *testing.T) {
 		m := 0
 		rest, ok := l.Allow(new(fasthttp.RequestCtx))
 		if ok {
-			m, rest = l.AllowRest(new(fasthttp.RequestCtx), tt.n)
+			m, rest = l.AllowRest(new(fasthttp.RequestCtx), tt.n, 0)
 		}
 		if got := allowed(m, tt.n, rest); got != tt.want {
 			t.Errorf("%s: of a batch of %d come in %s; want %s", tt.name, tt.n, got, tt.want)
@@ -55,6 +56,25 @@ func allowed(m, n int, rest refusal.Reason) string {
 		return fmt.Sprint(m)
 	}
 	return fmt.Sprintf("%d, then %v", m, rest)
+}
+
+// What was done to count the events of a batch that stays out is paid for, as far as its
+// client can.
+func TestABatchThatStaysOutCostsItsClientTheLeast(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ left, least, want int }{{10, 4, 6}, {10, 1, 9}, {10, 0, 9}, {3, 4, 0}} {
+		own := rate.NewLimiter(1e-9, 20)
+		own.AllowN(time.Now(), 20-tt.left)
+		l := NewRates(0, 0, &Addresses{}, func(*fasthttp.RequestCtx) *rate.Limiter { return own })
+		ctx := new(fasthttp.RequestCtx)
+		l.Allow(ctx)
+		if m, rest := l.AllowRest(ctx, 20, tt.least); m != 0 || rest != refusal.ClientLimit {
+			t.Errorf("%s come in; want 0, then client_limit", allowed(m, 20, rest))
+		}
+		if got := int(math.Round(own.Tokens())); got != tt.want {
+			t.Errorf("%d of %d events are left after a batch that costs %d at least; want %d", got, tt.left, tt.least, tt.want)
+		}
+	}
 }
 
 // A batch that stays out costs its client one event. The others pay nothing for it, else
@@ -77,7 +97,7 @@ func TestABatchThatStaysOutCostsItsClientOneEvent(t *testing.T) {
 		l.Allow(ctx) // one event is too many for all of the batch
 		before := all.Tokens()
 		l.Allow(ctx)
-		if m, rest := l.AllowRest(ctx, batch); m != 0 || rest != tt.want {
+		if m, rest := l.AllowRest(ctx, batch, 0); m != 0 || rest != tt.want {
 			t.Errorf("%s: %s come in; want 0, then %v", tt.name, allowed(m, batch, rest), tt.want)
 		}
 		if n := math.Round(all.Tokens() - before); n != 0 {

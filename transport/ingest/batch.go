@@ -18,8 +18,8 @@ type batch struct {
 	ctx     *fasthttp.RequestCtx
 	objects bool           // events must be objects, which get the address
 	names   event.Names    // of the members that are added
-	may     int            // how many events the rates let in
-	rest    refusal.Reason // why the others are not
+	may     int            // how many events may come in
+	rest    refusal.Reason // why the others up to maxEvents may not
 	seen    int            // events so far
 
 	run     run
@@ -53,7 +53,7 @@ func (p *Players) postBatch(ctx *fasthttp.RequestCtx, f form, objects bool) {
 
 	var events event.Batch
 	switch f {
-	case lines:
+	case lines, reports:
 		events = event.Lines(t.Body)
 	case array:
 		if events, ok = event.Elements(t.Body); !ok {
@@ -66,11 +66,11 @@ func (p *Players) postBatch(ctx *fasthttp.RequestCtx, f form, objects bool) {
 	b := batchPool.Get().(*batch)
 	defer b.release()
 	b.begin(p, ctx, objects || f == reports)
-	if p.rates.Any() && !b.admit(f, t.Body, events) {
+	if p.rates.Any() && !b.admit(len(t.Body), events) {
 		return
 	}
 	if f == reports {
-		b.takeReports(t.Body)
+		b.takeReports(events)
 	} else {
 		b.takeEvents(events)
 	}
@@ -92,44 +92,42 @@ func (b *batch) begin(p *Players, ctx *fasthttp.RequestCtx, objects bool) {
 	b.players, b.ctx, b.objects = p, ctx, objects
 	b.run.begin(b)
 	b.names = p.names(objects)
-	b.may, b.seen = int(^uint(0)>>1), 0
+	b.may, b.seen = maxEvents, 0
 	b.scratch = b.scratch[:0]
 	b.common = p.members.append(b.common[:0], ctx, objects)
 	b.verdict.reset()
 }
 
 // admit counts the events against the rates; the first one was when the batch came. It
-// answers and reports false if none may come in.
-func (b *batch) admit(f form, body []byte, events event.Batch) bool {
-	n := events.Len()
-	if f == reports {
-		for _, rest, ok := cmcd.Next(body); ok; _, rest, ok = cmcd.Next(rest) {
-			n++
-		}
-	}
-	if n == 0 {
+// answers and reports false if none may come in. A batch costs its client as many events
+// as would fill it if they were as large as they may be: unpacking and looking through it
+// is work, also if nothing but blanks are in it.
+func (b *batch) admit(size int, events event.Batch) bool {
+	n := events.Len(maxEvents + 1)
+	least := size / b.players.maxBody
+	if max(n, least) == 0 {
 		return true
 	}
-	may, rest := b.players.rates.AllowRest(b.ctx, n)
+	may, rest := b.players.rates.AllowRest(b.ctx, max(n, least), least)
 	switch {
 	case may == 0:
-		b.players.received.Add(uint64(n))
+		b.players.received.Add(uint64(max(n, 1)))
 		b.players.refusals.Reject(b.ctx, rest)
 	case may < n:
-		b.may, b.rest = may, rest
+		b.may, b.rest = min(may, maxEvents), rest
 	}
 	return may > 0
 }
 
 // takeEvents takes JSON values.
 func (b *batch) takeEvents(events event.Batch) {
-	for {
+	for b.seen < b.may {
 		body, fault, ok := events.Next()
 		if !ok {
 			return
 		}
+		b.seen++
 		switch {
-		case !b.next():
 		case fault != event.None:
 			b.rejectFault(body, fault)
 		case len(body) > b.players.maxBody:
@@ -138,25 +136,24 @@ func (b *batch) takeEvents(events event.Batch) {
 			b.take(body)
 		}
 	}
+	b.refuse(events)
 }
 
 // maxEvents is how many events are taken of a batch: compressed, two million of a byte each
-// are 4 KB, and drive all others out of the ring.
+// are 4 KB, drive all others out of the ring, and keep a processor busy.
 const maxEvents = 1 << 17
 
-// next counts an event, and reports false if it is one too many for a batch, or for the
-// rates.
-func (b *batch) next() bool {
-	b.seen++
-	switch {
-	case b.seen > maxEvents:
-		b.reject(refusal.TooLarge)
-	case b.seen > b.may:
-		b.reject(b.rest)
-	default:
-		return true
+// refuse refuses the events that are too many for the rates, and, as one, all that are too
+// many for a batch. Nobody looks at them.
+func (b *batch) refuse(events event.Batch) {
+	for range events.Len(maxEvents + 1 - b.seen) {
+		b.seen++
+		if b.seen > maxEvents {
+			b.reject(refusal.TooLarge)
+		} else {
+			b.reject(b.rest)
+		}
 	}
-	return false
 }
 
 // take adds an event to the run, with its members.
@@ -187,12 +184,14 @@ func (b *batch) addMembers(empty bool) (from, to int) {
 }
 
 // takeReports takes CMCD. Its records become objects in the scratch.
-func (b *batch) takeReports(body []byte) {
+func (b *batch) takeReports(records event.Batch) {
 	p := b.players
-	for record, rest, ok := cmcd.Next(body); ok; record, rest, ok = cmcd.Next(rest) {
-		if !b.next() {
-			continue
+	for b.seen < b.may {
+		record, ok := records.Cut()
+		if !ok {
+			return
 		}
+		b.seen++
 		from := len(b.scratch)
 		out, r, offset, err := cmcd.Append(b.scratch, record, p.maxBody)
 		b.scratch = out[:from] // it may have grown
@@ -217,6 +216,7 @@ func (b *batch) takeReports(body []byte) {
 		}
 		b.run.add(pending{index: b.seen - 1, from: from, to: len(b.scratch)})
 	}
+	b.refuse(records)
 }
 
 func (b *batch) rejectFault(body []byte, fault event.Fault) {

@@ -52,11 +52,24 @@ func TestTheEventThatWasCountedBeforeTheBodyIsNotCountedAgain(t *testing.T) {
 func TestABatchIsBoundedInEvents(t *testing.T) {
 	t.Parallel()
 	players := newPlayers(newLog(t, broker.Options{}))
-	for more, want := range []string{`"rejected":[],"rejected_count":0}`, `"rejected":[{"index":131072,"reason":"too_large"}],"rejected_count":1}`} {
+	const beyond = `"rejected":[{"index":131072,"reason":"too_large"}],"rejected_count":1}`
+	for more, want := range []string{`"rejected":[],"rejected_count":0}`, beyond, beyond} {
 		request := newPost("/metrics", strings.Repeat("0\n", maxEvents+more), ndjson)
 		status := request.to(players.PostAny)
 		if got := strings.TrimSpace(string(request.ctx.Response.Body())); status != 200 || got != fmt.Sprintf(`{"accepted":%d,%s`, maxEvents, want) {
 			t.Errorf("%d events are answered %d %s; want 200 and %s", maxEvents+more, status, got, want)
+		}
+	}
+}
+
+// Nothing but blanks is work, too: it costs what as many of the largest events do.
+func TestABatchOfBlanksIsPaidFor(t *testing.T) {
+	t.Parallel()
+	players := limited(t, 10)
+	body := strings.Repeat("\n", 4*players.maxBody)
+	for n, want := range []int{400, 400, 429, 429} { // 4 of 10, 8, and then 2 more, which is all
+		if status := newPost("/metrics", body, ndjson).to(players.PostAny); status != want {
+			t.Errorf("batch %d of blanks is answered %d; want %d", n, status, want)
 		}
 	}
 }
@@ -147,7 +160,7 @@ func TestARunIsBoundedInEventsAndBytes(t *testing.T) {
 			if got, want := log.Stats().Published, n/tt.events*tt.events; got != uint64(want) {
 				t.Errorf("%s: of %d events, in runs of %d, %d are published; want %d", tt.name, n, tt.events, got, want)
 			}
-			b.next()
+			b.seen++
 			b.take(event)
 		}
 		if got := log.Stats().Published; got != uint64(2*tt.events) {

@@ -1,7 +1,6 @@
 package cmcd
 
 import (
-	"bytes"
 	"errors"
 	"math"
 	"unicode/utf8"
@@ -33,18 +32,6 @@ type Record struct {
 	// if it has none. Sequence is its sn, -1 if it has none.
 	Session  []byte
 	Sequence int64
-}
-
-// Next cuts the first record off a body. It skips empty lines, and the blanks around
-// a record. It reports false if there is no other.
-func Next(body []byte) (record, rest []byte, ok bool) {
-	for len(body) > 0 {
-		record, body, _ = bytes.Cut(body, []byte{'\n'})
-		if record = bytes.Trim(record, " \t\r"); len(record) > 0 {
-			return record, body, true
-		}
-	}
-	return nil, nil, false
 }
 
 // Append appends the JSON object of a record to dst; both may have up to most bytes. If

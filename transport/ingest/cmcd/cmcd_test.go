@@ -122,17 +122,6 @@ func TestAppendTellsSessionAndSequence(t *testing.T) {
 	}
 }
 
-func TestNext(t *testing.T) {
-	body := []byte("\n a=1 \r\n\r\n\tb=2\t\n \n c\r3 ")
-	var got []string
-	for record, rest, ok := Next(body); ok; record, rest, ok = Next(rest) {
-		got = append(got, string(record))
-	}
-	if fmt.Sprintf("%q", got) != `["a=1" "b=2" "c\r3"]` {
-		t.Errorf("records = %q", got)
-	}
-}
-
 // A record becomes up to eight times as long, and may not become longer than it may be.
 func TestARecordIsBoundedWhileItGrows(t *testing.T) {
 	const required = `e=t,ts=1`
