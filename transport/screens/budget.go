@@ -20,6 +20,8 @@ import (
 // A socket drops its places of frames that are given up with its next event, or when the
 // clock comes by.
 //
+// What users got lately is in it, too: up to a quarter.
+//
 // A frame that is being written cannot be given up: half of it may be on the connection.
 // Only the places of those who have not begun can; they skip it. So only a part of the
 // budget may be in that state. A socket that wants to begin then
@@ -27,8 +29,9 @@ import (
 // progress is given little time, see writer.arm.
 type budget struct {
 	limit   int64
-	held    atomic.Int64 // bytes of frames that are not given up, and of their places
+	held    atomic.Int64 // bytes of frames that are not given up, of their places, and lately
 	writing atomic.Int64 // of those, bytes of frames that are being written
+	lately  atomic.Int64 // bytes of what users got lately, which are held, too
 
 	mu          sync.Mutex // guards what follows
 	first, last *frame     // not given up, by age
@@ -131,6 +134,23 @@ func (f *frame) place(bytes int32) {
 		defer b.mu.Unlock()
 		b.relieveLocked()
 	}
+}
+
+// remember counts bytes of what a user got lately, if there is room for them or they must be.
+func (b *budget) remember(bytes int, must bool) bool {
+	n := int64(bytes)
+	if b.lately.Add(n) > b.limit/4 && !must {
+		b.lately.Add(-n)
+		return false
+	}
+	b.held.Add(n)
+	return true
+}
+
+// forget gives them back.
+func (b *budget) forget(bytes int) {
+	b.lately.Add(-int64(bytes))
+	b.held.Add(-int64(bytes))
 }
 
 // removeLocked takes a frame that nobody writes out of the budget.

@@ -13,8 +13,10 @@ const (
 	// guardWindow is for how long an event is not replayed to a user that got it.
 	guardWindow = 3 * time.Second
 	// maxLately is how many live events of a user are remembered at most; never less
-	// than half of it are, if there were as many.
+	// than half of it are, if there were as many and the budget has room for them.
 	maxLately = 4096
+	// minLately is for how many there is always room.
+	minLately = 16
 )
 
 // lately is which stored events were written to a user's sockets in the last
@@ -27,16 +29,19 @@ type lately struct {
 	some atomic.Bool // anything is remembered; set and cleared with mu
 
 	mu       sync.Mutex // guards what follows
+	budget   *budget    // counts events' array; nil without one
 	events   []written  // oldest first; nil if there are none
 	replay   *replay    // nil: there are no spans
 	replayed spans      // of it
 }
 
-// written is 16 bytes for an event that was written.
+// written is writtenBytes for an event that was written.
 type written struct {
 	hash eventHash
 	at   time.Duration // since epoch
 }
+
+const writtenBytes = 16
 
 // An eventHash is that of an event's id.
 type eventHash uint64
@@ -59,13 +64,38 @@ func (l *lately) add(now time.Time, frames []*frame) {
 	}
 }
 
-// noteLocked remembers an event by its hash.
+// noteLocked remembers an event by its hash. Where there is no room for one more, the older
+// half is forgotten.
 func (l *lately) noteLocked(f *frame, at time.Duration) {
-	if len(l.events) == maxLately {
-		l.events = l.events[:copy(l.events, l.events[maxLately/2:])]
+	if n := len(l.events); n == cap(l.events) && !l.growLocked(f.budget) {
+		l.events = l.events[:copy(l.events, l.events[n/2:])]
 	}
 	l.events = append(l.events, written{f.hash, at})
 	l.some.Store(true)
+}
+
+// growLocked doubles the room, if it may.
+func (l *lately) growLocked(b *budget) bool {
+	n := max(minLately, 2*cap(l.events))
+	if n > maxLately || !b.remember((n-cap(l.events))*writtenBytes, n == minLately) {
+		return false
+	}
+	l.budget = b
+	l.events = append(make([]written, 0, n), l.events...)
+	return true
+}
+
+// fitLocked gives room back that is not needed.
+func (l *lately) fitLocked() {
+	switch n, room := len(l.events), cap(l.events); {
+	case n == 0 && room > 0:
+		l.budget.forget(room * writtenBytes)
+		l.budget, l.events = nil, nil
+	case n < room/4 && room > minLately:
+		fit := max(minLately, 2*n)
+		l.budget.forget((room - fit) * writtenBytes)
+		l.events = append(make([]written, 0, fit), l.events...)
+	}
 }
 
 // addShare notes the events of a share from index first to before end.
@@ -139,15 +169,12 @@ func (l *lately) forget(now time.Time) {
 	l.some.Store(l.events != nil || l.replayed != nil)
 }
 
-// expireLocked drops what is not lately. Nil is left of an empty array, since one that was
-// large stays large.
+// expireLocked drops what is not lately.
 func (l *lately) expireLocked(now time.Time) {
 	old := now.Sub(epoch) - guardWindow
 	l.events = slices.DeleteFunc(l.events, func(w written) bool { return w.at <= old })
 	l.replayed = slices.DeleteFunc(l.replayed, func(p span) bool { return p.at <= old })
-	if len(l.events) == 0 {
-		l.events = nil
-	}
+	l.fitLocked()
 	if len(l.replayed) == 0 {
 		l.replay, l.replayed = nil, nil
 	}

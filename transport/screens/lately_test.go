@@ -17,8 +17,8 @@ func TestLatelyIsBoundedAndKeepsTheNewest(t *testing.T) {
 	for n := range events {
 		l.add(now, noted(fmt.Sprint(n)))
 	}
-	if cap(l.events) > 2*maxLately {
-		t.Errorf("room for %d events after %d; want %d at most", cap(l.events), events, 2*maxLately)
+	if cap(l.events) != maxLately {
+		t.Errorf("room for %d events after %d; want %d", cap(l.events), events, maxLately)
 	}
 	got := hashes(l.events)
 	for n := events - maxLately/2; n < events; n++ {
@@ -34,6 +34,47 @@ func TestLatelyIsBoundedAndKeepsTheNewest(t *testing.T) {
 	}
 	if l.forget(later.Add(guardWindow)); l.events != nil || l.some.Load() {
 		t.Error("something is left after the window of all")
+	}
+}
+
+// What users got lately is counted, and bounded together.
+func TestWhatUsersGotLatelyIsInTheBudget(t *testing.T) {
+	t.Parallel()
+	const users, events = 100, 3 * minLately
+	b := &budget{limit: users * minLately * writtenBytes * 8} // a quarter has room for two minLately each
+	var all [users]lately
+	now := time.Now()
+	note := func(n int, at time.Time) {
+		for i := range all {
+			all[i].add(at, []*frame{{hash: eventHash(n), slot: slot{"u", session.Updating}, budget: b}})
+		}
+	}
+	for n := range events {
+		note(n, now)
+	}
+	room := 0
+	for i := range all {
+		room += cap(all[i].events)
+		if last := all[i].events[len(all[i].events)-1].hash; last != events-1 {
+			t.Errorf("user %d remembers event %d last; want the newest, %d", i, last, events-1)
+		}
+	}
+	if got, most := b.lately.Load(), b.limit/4; got != int64(room*writtenBytes) || got > most || b.held.Load() != got {
+		t.Errorf("%d bytes are counted and %d held for room for %d events; want all, and %d at most", got, b.held.Load(), room, most)
+	}
+	later := now.Add(guardWindow)
+	note(events, later)
+	for i := range all {
+		all[i].forget(later.Add(guardWindow / 2))
+	}
+	if got := b.lately.Load(); got != users*minLately*writtenBytes {
+		t.Errorf("%d bytes are counted for one event of each of %d users; want %d", got, users, users*minLately*writtenBytes)
+	}
+	for i := range all {
+		all[i].forget(later.Add(guardWindow))
+	}
+	if got := b.held.Load(); got != 0 {
+		t.Errorf("%d bytes are held in the end; want none", got)
 	}
 }
 
@@ -113,8 +154,10 @@ func TestWhatWasReplayedIsRememberedInLaterReplays(t *testing.T) {
 	}
 }
 
+var plenty = &budget{limit: 1 << 30}
+
 func noted(id string) []*frame {
-	return []*frame{{hash: hashOf(id), slot: slot{"u", session.Updating}}}
+	return []*frame{{hash: hashOf(id), slot: slot{"u", session.Updating}, budget: plenty}}
 }
 
 // What is never replayed need not be remembered.
