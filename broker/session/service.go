@@ -140,15 +140,18 @@ func (s *Service) Resubscribed() {
 	})
 }
 
-// Join counts a socket of a user, here and in the store.
-func (s *Service) Join(practice, user string) {
+// Join counts a socket of a user, here; and in the store with what it returns, which must be
+// called once, and may take as long as a call.
+func (s *Service) Join(practice, user string) (tell func()) {
 	who := s.Practices().member(practice, user)
 	turn := s.turns.of(who)
 	turn.Lock() // so that Logout finds the socket, or is over
 	st := s.stays.join(who, practice)
 	turn.Unlock()
-	if elsewhere := s.ties.Load().store.Join(practice, user); elsewhere {
-		s.stays.isElsewhere(st)
+	return func() {
+		if elsewhere := s.ties.Load().store.Join(practice, user); elsewhere {
+			s.stays.isElsewhere(st)
+		}
 	}
 }
 

@@ -75,7 +75,7 @@ func TestUsersWhoLeaveTogetherAreLoggedOutTogether(t *testing.T) {
 		s, w := newService(t, ServiceOptions{}, store)
 		const users = 10_000
 		for i := range users {
-			s.Join("p", fmt.Sprint("u", i))
+			s.Join("p", fmt.Sprint("u", i))()
 		}
 		time.Sleep(time.Minute)
 		for i := range users {
@@ -104,7 +104,7 @@ func TestUsersWhoAreLeavingAreBounded(t *testing.T) {
 		if n > 10+leavesAtOnce+1 {
 			t.Fatalf("%d users are leaving; want no more than 10 that wait", n)
 		}
-		s.Join("p", fmt.Sprint("u", n))
+		s.Join("p", fmt.Sprint("u", n))()
 		s.Leave("p", fmt.Sprint("u", n))
 	}
 	close(store.mayProceed)
@@ -120,7 +120,7 @@ func TestOneUserWhoComesAndGoesLeavesOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, w := newService(t, ServiceOptions{MaxLeaving: 2}, NewMemory(Options{}))
 		for range 1000 {
-			s.Join("p", "alice")
+			s.Join("p", "alice")()
 			time.Sleep(10 * time.Millisecond)
 			s.Leave("P", "alice")
 			if s.Crowded() {
@@ -161,7 +161,7 @@ func TestOnlyWhoWasActiveIsLoggedOut(t *testing.T) {
 				store := NewMemory(Options{})
 				s, w := newService(t, ServiceOptions{}, store)
 				s.Submit(stored("p", "alice", Updating, "kept"))
-				s.Join("p", "alice")
+				s.Join("p", "alice")()
 				tt.during(s)
 				time.Sleep(tt.stays)
 				s.Leave("p", "alice")
@@ -184,7 +184,7 @@ func TestOnlyWhoWasActiveIsLoggedOut(t *testing.T) {
 func TestWhoWasActiveElsewhereIsLoggedOut(t *testing.T) {
 	store := &elsewhere{NewMemory(Options{})}
 	s, w := newService(t, ServiceOptions{Grace: 50 * time.Millisecond}, store)
-	s.Join("p", "alice")
+	s.Join("p", "alice")()
 	s.Leave("p", "alice")
 	testkit.Eventually(t, "alice is logged out", func() bool { return len(w.logouts()) == 1 })
 }
@@ -205,7 +205,7 @@ func TestEventsWithoutAPracticeAreOfTheDefaultOne(t *testing.T) {
 	if got := w.told[0].Practice; got != "Home" {
 		t.Errorf("an event without a practice is shown as of %q; want Home", got)
 	}
-	s.Join("HOME", "alice")
+	s.Join("HOME", "alice")()
 	if got := s.Replay(""); len(got) != 1 || got[0].Practice != "Home" {
 		t.Errorf("Replay of the default practice = %v; want the event of alice, who is in HOME", got)
 	}
@@ -216,7 +216,7 @@ func TestNobodyLeavesOnceKept(t *testing.T) {
 		store := &slowStore{Store: NewMemory(Options{})}
 		s, _ := newService(t, ServiceOptions{}, store)
 		for _, user := range []string{"alice", "bob"} {
-			s.Join("p", user)
+			s.Join("p", user)()
 		}
 		time.Sleep(time.Minute)
 		s.Leave("p", "alice")

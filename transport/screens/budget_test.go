@@ -51,7 +51,7 @@ func TestPlacesInQueuesStayWithinTheBudget(t *testing.T) {
 			t.Fatalf("%d events wait and %d are skipped; want %d in all", waits, skipped, events)
 		}
 		waiting += waits
-		h.exit(s, websocket.ReasonLeft, false)
+		h.exit(s, websocket.ReasonLeft)
 	}
 	if waiting < budget/2/placeBytes {
 		t.Errorf("%d events wait; want half of what the budget has places for or more", waiting)

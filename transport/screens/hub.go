@@ -72,7 +72,8 @@ type Sessions interface {
 	// Practices says which names are of one practice.
 	Practices() session.Practices
 
-	Join(practice, user string)
+	// Join counts a socket; tell must be called once, and may take its time.
+	Join(practice, user string) (tell func())
 	Leave(practice, user string)
 
 	// Replay is what is stored of the practice's active users, oldest first.

@@ -1,13 +1,18 @@
 package screens
 
 import (
+	"runtime"
 	"time"
 
 	"event-dispatcher/broker/session"
 )
 
-// maxReaders is how many practices are read from the store for replays at once.
-const maxReaders = 4
+// maxReaders is how many practices are read from the store for replays at once. A reading
+// costs processors what is stored; so each rests for as long as it took, up to maxRest, and
+// those who open leave half of the processors to others, however often they do.
+var maxReaders = max(2, runtime.GOMAXPROCS(0)/2)
+
+const maxRest = 50 * time.Millisecond
 
 // replays reads what is stored of practices, for those who open.
 type replays struct {
@@ -16,7 +21,7 @@ type replays struct {
 	budget *budget
 
 	shared  session.Sharing[string, *replay] // by practice, folded
-	readers chan struct{}                    // full while maxReaders practices are read
+	readers chan struct{}                    // full while maxReaders practices are read, or rest
 }
 
 // of is what is stored of a practice; the caller releases it. Those who ask at the same
@@ -35,7 +40,8 @@ func (rs *replays) of(practice string) *replay {
 // read is nil if nothing is stored. The room has the reference.
 func (rs *replays) read(practice string) *replay {
 	rs.readers <- struct{}{}
-	defer func() { <-rs.readers }()
+	begin := time.Now()
+	defer func() { time.AfterFunc(min(time.Since(begin), maxRest), func() { <-rs.readers }) }()
 	events := rs.stored(practice)
 	room := rs.rooms.of(practice)
 	if room == nil {

@@ -82,8 +82,8 @@ func (r *room) enter(s *socket, practice, name string) bool {
 // slow.
 const socketBytes = 20 << 10
 
-// exit forgets a socket. joined says that it was counted as one of the user's.
-func (h *Hub) exit(s *socket, why websocket.Reason, joined bool) {
+// exit forgets a socket.
+func (h *Hub) exit(s *socket, why websocket.Reason) {
 	h.counters.closed[why].Add(1)
 	h.sockets.Add(-1)
 	h.tidier.Left(socketBytes)
@@ -95,9 +95,7 @@ func (h *Hub) exit(s *socket, why websocket.Reason, joined bool) {
 	u.room.mu.Lock()
 	u.sockets = slices.DeleteFunc(u.sockets, func(o *socket) bool { return o == s })
 	u.room.mu.Unlock()
-	if joined {
-		h.sessions.Leave(u.practice, u.name)
-	}
+	h.sessions.Leave(u.practice, u.name)
 	if s.over != nil {
 		s.over()
 	}

@@ -75,7 +75,7 @@ func TestAPracticeDoesNotHoldUpAnotherOne(t *testing.T) {
 		t.Error("who waited for the room is not in it")
 	}
 	for _, s := range []*socket{first, second, quiet} {
-		h.exit(s, websocket.ReasonLeft, false)
+		h.exit(s, websocket.ReasonLeft)
 	}
 }
 
@@ -115,7 +115,7 @@ func TestNobodyEntersARoomThatIsGone(t *testing.T) {
 				if r := h.rooms.of("p"); r != s.user.room {
 					t.Errorf("the socket is in the room %p; the hub has %p", s.user.room, r)
 				}
-				h.exit(s, websocket.ReasonLeft, false)
+				h.exit(s, websocket.ReasonLeft)
 				h.rooms.tidy(time.Now())
 			}
 		})

@@ -57,7 +57,7 @@ func (s *socket) End(why websocket.Reason, answer []byte) {
 		s.endLocked(answer, true)
 		s.mu.Unlock()
 	}
-	go func() { s.hub.exit(s, s.finish(why), true) }()
+	go func() { s.hub.exit(s, s.finish(why)) }()
 }
 
 // stopReading has End be called, if it was not.

@@ -78,15 +78,17 @@ func (h *Hub) enter(s *socket, t Ticket) bool {
 // opening answers the handshake, has the replay go out, and then the peer be read.
 func (s *socket) opening(t Ticket, early []byte) {
 	h := s.hub
+	tell := h.sessions.Join(t.practice, t.user) // what comes right after the answer is of a user with a socket
 	if t.handshake.Answer(s.conn) != nil {
-		h.exit(s, s.finish(websocket.ReasonLeft), false)
+		tell()
+		h.exit(s, s.finish(websocket.ReasonLeft))
 		return
 	}
 	s.upgrade()
 	if t.endedBy != nil {
 		t.endedBy(s.dismiss)
 	}
-	h.sessions.Join(t.practice, t.user)
+	tell()
 	var stored *replay
 	if t.replay {
 		stored = h.replays.of(t.practice) // after it was entered, so that nothing falls in between

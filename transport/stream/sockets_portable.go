@@ -89,9 +89,13 @@ func (s *portableSockets) tell(n portableNews) {
 // read discards what a consumer sends, and reports when it closes.
 func (k *portableSocket) read() {
 	defer k.sockets.running.Done()
-	_, err := io.Copy(io.Discard, k.conn)
+	buf := make([]byte, 256) // is kept while nothing comes: consumers have nothing to say
+	var err error
+	for err == nil {
+		_, err = k.conn.Read(buf)
+	}
 	why := ReasonLeft
-	if err != nil {
+	if err != io.EOF {
 		why = k.reason(err)
 	}
 	k.mu.Lock()
