@@ -1,11 +1,14 @@
 package screens
 
 import (
+	"net"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"event-dispatcher/broker/session"
+	"event-dispatcher/internal/testkit"
 	"event-dispatcher/transport/websocket"
 	"event-dispatcher/transport/wire"
 )
@@ -46,6 +49,54 @@ func logged(h *host) *loggedStore {
 	store := &loggedStore{Store: h.store}
 	h.tie(store, func(session.Event) {})
 	return store
+}
+
+// An arrival is a connection that says who was there when its handshake was answered.
+type arrival struct {
+	net.Conn
+	users  func() int
+	before int // answering; -1: it is not answered yet
+}
+
+func (a *arrival) Write(p []byte) (int, error) {
+	if a.before < 0 {
+		a.before = a.users()
+	}
+	return a.Conn.Write(p)
+}
+
+// joins are sessions that know how many users came.
+type joins struct {
+	Sessions
+	users atomic.Int64
+}
+
+func (j *joins) Join(practice, user string) func() {
+	j.users.Add(1)
+	return j.Sessions.Join(practice, user)
+}
+
+// What a page submits as soon as its socket is open is of a user who has one.
+func TestAUserHasASocketBeforeItsPageKnows(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, HubOptions{})
+	sessions := &joins{Sessions: h.sessions}
+	h.sessions = sessions
+	near, far := testkit.Connect(t, testkit.Listen(t))
+	conn := &arrival{Conn: far, users: func() int { return int(sessions.users.Load()) }, before: -1}
+	ticket, err := h.Admit("p", "alice", true, websocket.Handshake{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ticket.Serve(conn, nil)
+	if _, err := near.Read(make([]byte, 1)); err != nil {
+		t.Fatal(err)
+	}
+	near.Close()
+	h.eventually("the socket is gone", func() bool { return h.Stats().Sockets == 0 })
+	if conn.before != 1 {
+		t.Errorf("%d users had joined when the handshake was answered; want 1", conn.before)
+	}
 }
 
 // Its own stored events are replayed to a user who comes back.

@@ -64,5 +64,6 @@
 //     let go before a room's is taken, so that no practice waits for another one, and no
 //     user's lately is waited for with a room. Nobody calls the store, the relay or the
 //     network with one of them held.
-//  5. A socket that the sessions were told of is told to have left once.
+//  5. A socket that the sessions were told of, before its handshake was answered, is told to
+//     have left once.
 package screens
