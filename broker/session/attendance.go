@@ -13,8 +13,9 @@ import (
 // takes over the members of instances that died.
 type attendance struct {
 	*leases
-	reads *reads
-	seed  maphash.Seed
+	reads  *reads
+	writes *writes
+	seed   maphash.Seed
 
 	// A member's Join and Leave reach the server in the order of the counts.
 	serial [64]sync.Mutex
@@ -23,8 +24,8 @@ type attendance struct {
 	left map[member]departure // gone from here, but the server has not confirmed it
 }
 
-func newAttendance(l *leases, r *reads) *attendance {
-	return &attendance{leases: l, reads: r, seed: maphash.MakeSeed(), left: make(map[member]departure)}
+func newAttendance(l *leases, r *reads, w *writes) *attendance {
+	return &attendance{leases: l, reads: r, writes: w, seed: maphash.MakeSeed(), left: make(map[member]departure)}
 }
 
 // join counts a socket; see [Store].
@@ -73,16 +74,13 @@ func (s *attendance) end(d departure) (last bool) {
 //     or another one when the lease is over, can do it again;
 //  2. only events that existed before the lease ended are deleted, so that nothing is
 //     lost of a member who comes back meanwhile;
-//  3. the lease is ended last, and who finds no other then is the only one to know.
+//  3. the lease is ended last, and who finds no other then is the only one to know;
+//  4. what is kept is in the budget of this instance from then on, whoever stored it and
+//     gave it up while the lease stood.
 //
 // With the member's lock held.
 func (s *attendance) depart(d departure) (last bool, err error) {
-	var mine []Event
-	var marks []string
-	if !d.keep {
-		mine = s.mirror.of(d.member)
-		marks, err = s.marks(d.member)
-	}
+	events, marks, err := s.stored(d)
 	claimed := false
 	if err == nil {
 		claimed, err = s.claim(d)
@@ -92,13 +90,38 @@ func (s *attendance) depart(d departure) (last bool, err error) {
 			last, err = s.endLease(d.member, d.keep)
 		}
 	}
-	if last {
-		s.mirror.forget(mine)
+	if !last {
+		events = nil
+	}
+	if d.keep {
+		s.writes.unstoreNow(s.mirror.own(events))
+	} else {
+		s.mirror.forget(events)
 	}
 	if err != nil && err != errEarly {
 		s.failed("remove a user", s.keys.all("*"), err)
 	}
 	return last, err
+}
+
+// stored is the events of a member who departs, and the marks of those to be deleted.
+// If they are to be kept, it is also what only the server has.
+func (s *attendance) stored(d departure) (events []Event, marks []string, err error) {
+	events = s.mirror.of(d.member)
+	marks, err = s.marks(d.member)
+	if err != nil || !d.keep {
+		return events, marks, err
+	}
+	known := func(mark string) bool {
+		return mark == "" || slices.ContainsFunc(events, func(e Event) bool { return markOf(e) == mark })
+	}
+	for _, mark := range marks {
+		if !known(mark) {
+			theirs, err := s.reads.fetchAll([]member{d.member})
+			return append(events, theirs...), nil, err
+		}
+	}
+	return events, nil, nil
 }
 
 func (s *attendance) lockOf(who member) *sync.Mutex { return &s.serial[s.placeOf(who)] }

@@ -48,6 +48,25 @@ func (m mirror) forget(events []Event) {
 	}
 }
 
+// own makes events of a member who left this instance's to give up, whoever stored them,
+// and returns what is given up now, for want of room.
+func (m mirror) own(events []Event) (up []Event) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, e := range events {
+		key := m.practices.key(e)
+		if old := m.stored.entries[key]; old != nil && (old.event == e || old.event.At > e.At) {
+			old.heard = false
+			continue
+		}
+		up = append(up, m.stored.put(key, e, false, m.active.has(key.member))...)
+		if kept := m.stored.entries[key]; kept != nil {
+			kept.put = m.stored.putAt(e)
+		}
+	}
+	return m.stored.trim(up)
+}
+
 // forgetGone deletes what is stored of a member without sockets.
 func (m mirror) forgetGone(who member) {
 	m.mu.Lock()

@@ -80,7 +80,7 @@ func NewRedis(o RedisOptions) *Redis {
 		cancel:   cancel,
 		cameUp:   make(chan struct{}, 1),
 	}
-	s.attendance = newAttendance(&leases{common, escape(o.Instance) + "/"}, s.reads)
+	s.attendance = newAttendance(&leases{common, escape(o.Instance) + "/"}, s.reads, s.writes)
 	common.guard = redis.NewGuard(o.Server, o.Timeout, s.changed)
 	s.running.Go(func() { s.attendance.keepLeases(ctx) })
 	s.running.Go(func() { s.maintain(ctx) })
@@ -132,7 +132,7 @@ func (s *Redis) Put(e Event) {
 	e.Origin = ""
 	up := s.mirror.put(e, false)
 	s.writes.store(s.practices.key(e))
-	s.writes.keepExtra(s.writes.unstore(s.writes.removals(up)))
+	s.writes.unstoreNow(up)
 }
 
 // Observe tells the mirror what another instance published, so that it can

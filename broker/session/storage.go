@@ -162,6 +162,15 @@ func (s *storage) expired(e *entry) bool {
 	return s.options.TTL > 0 && time.Since(e.put) >= s.options.TTL
 }
 
+// putAt is when a stored event was put, as far as the event tells.
+func (s *storage) putAt(e Event) time.Time {
+	now, at := time.Now(), time.UnixMilli(e.At)
+	if at.After(now) || s.options.TTL > 0 && now.Sub(at) >= s.options.TTL {
+		return now
+	}
+	return at
+}
+
 func (s *storage) remove(e *entry) {
 	s.unplace(e)
 	delete(s.entries, e.key)

@@ -130,11 +130,19 @@ type removal struct {
 func (s *writes) removals(events []Event) []removal {
 	all := make([]removal, len(events))
 	for i, e := range events {
-		mark := sha1.Sum(e.JSON())
-		all[i] = removal{s.practices.key(e), hex.EncodeToString(mark[:])}
+		all[i] = removal{s.practices.key(e), markOf(e)}
 	}
 	return all
 }
+
+// markOf is what scriptMark returns for an event.
+func markOf(e Event) string {
+	mark := sha1.Sum(e.JSON())
+	return hex.EncodeToString(mark[:])
+}
+
+// unstoreNow removes events from the server, or has maintain do it if there is no answer.
+func (s *writes) unstoreNow(events []Event) { s.keepExtra(s.unstore(s.removals(events))) }
 
 // unstoreLater has maintain call unstore.
 func (s *writes) unstoreLater(events []Event) {
@@ -166,7 +174,8 @@ func (s *writes) unstoreExtra() {
 }
 
 // unstore removes events from the server, unless somebody has replaced them, or the user
-// has a socket at another instance. It returns those for which there was no answer.
+// has a socket at any instance: the one with the last of them sees to what is stored then.
+// It returns those for which there was no answer.
 func (s *writes) unstore(all []removal) []removal {
 	for len(all) > 0 {
 		some := all[:min(len(all), batch)]
