@@ -117,8 +117,8 @@ func (s *attendance) stored(d departure) (events []Event, marks []string, err er
 	}
 	for _, mark := range marks {
 		if !known(mark) {
-			theirs, err := s.reads.fetchAll([]member{d.member})
-			return append(events, theirs...), nil, err
+			err := s.reads.parts([]member{d.member}, 1, func(_ []member, theirs []Event) { events = append(events, theirs...) })
+			return events, nil, err
 		}
 	}
 	return events, nil, nil

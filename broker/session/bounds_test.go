@@ -4,11 +4,16 @@ package session
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"event-dispatcher/internal/redistest"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
 )
 
 // A stranger stores events of users who get a socket then, pushes them out of the memory
@@ -104,5 +109,68 @@ func TestMemoryOfUsersWhoLeaveIsBounded(t *testing.T) {
 	}
 	if st := m.Stats(); st.Absent > budget || st.Events == 0 {
 		t.Errorf("stats %+v; want some events in %d bytes at most", st, budget)
+	}
+}
+
+// One socket has a practice read that is larger than what all sockets may have waiting.
+func TestAReplayIsBounded(t *testing.T) {
+	server := redistest.Start(t)
+	const bound, size, users = 1 << 20, 50_000, 50
+	core, lines := observer.New(zapcore.WarnLevel)
+	a := newRedis(t, server, RedisOptions{Lease: time.Hour})
+	b := newRedis(t, server, RedisOptions{Options: Options{MaxBytes: 10 * size}, MaxReplayBytes: bound, Lease: time.Hour, Log: zap.New(core)})
+	b.Join("p", "bob") // with nothing stored
+	for n := range users {
+		user := fmt.Sprint("u", n)
+		a.Join("p", user)
+		e := stored("p", user, Updating, strings.Repeat("x", size))
+		a.Put(e)
+		b.Observe(e)
+	}
+	got := b.Replay("p")
+	if n := len(got); n*size > bound || (n+3)*size < bound {
+		t.Errorf("%d events of %d bytes are replayed; want as many as are in %d bytes", n, size, bound)
+	}
+	for i, e := range got {
+		if want := fmt.Sprint("u", users-len(got)+i); e.Source != want {
+			t.Fatalf("event %d of %d is of %s; want %s: the newest, oldest first", i, len(got), e.Source, want)
+		}
+	}
+	if n := b.Stats().Failures["too_many"]; n != 1 {
+		t.Errorf("too_many = %d; want 1", n)
+	}
+	if all := lines.All(); len(all) != 1 || !strings.Contains(fmt.Sprint(all[0].ContextMap()["error"]), "bytes") {
+		t.Errorf("log %v; want one line, with the bytes that were passed over", all)
+	}
+	if n := len(a.Replay("p")); n != users {
+		t.Errorf("%d events are replayed by default; want all %d", n, users)
+	}
+}
+
+// What has come is let go before the next is read.
+func TestEventsAreReadInSmallParts(t *testing.T) {
+	server := redistest.Start(t)
+	s := newRedis(t, server, RedisOptions{Lease: time.Hour})
+	const users, most = 200, 7
+	var who []member
+	for n := range users {
+		user := fmt.Sprint("u", n)
+		who = append(who, member{"p", user})
+		if n > users/2 { // so that parts grow before there is something in them
+			s.Put(stored("p", user, Updating, "x"))
+			s.Put(stored("p", user, Viewing, "y"))
+		}
+	}
+	var read []member
+	events := 0
+	err := s.reads.parts(who, most, func(some []member, of []Event) {
+		if len(some) > most || len(of) > 2*len(some) {
+			t.Errorf("a part is of %d members and has %d events; want %d members at most", len(some), len(of), most)
+		}
+		read = append(read, some...)
+		events += len(of)
+	})
+	if err != nil || !slices.Equal(read, who) || events != 2*(users/2-1) {
+		t.Errorf("parts() = %v, with %d members and %d events", err, len(read), events)
 	}
 }

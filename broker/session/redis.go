@@ -34,6 +34,10 @@ type RedisOptions struct {
 	// being repeated. Zero means 30 s.
 	Lease time.Duration
 
+	// MaxReplayBytes bounds what one Replay holds; the newest events are in it. Zero
+	// means 32 MiB.
+	MaxReplayBytes int
+
 	// Lost is told of each user that this store removed because the instance
 	// with its last socket died, or after Redis did not answer Leave. practice is
 	// as that socket wrote it. It is called by one goroutine and may call the
@@ -64,6 +68,9 @@ func NewRedis(o RedisOptions) *Redis {
 	}
 	if o.Lease == 0 {
 		o.Lease = 30 * time.Second
+	}
+	if o.MaxReplayBytes == 0 {
+		o.MaxReplayBytes = 32 << 20
 	}
 	if o.Instance == "" {
 		o.Instance = NewID()
@@ -150,30 +157,35 @@ func (s *Redis) Observe(e Event) {
 }
 
 // Missed shows what other instances stored of the active users of practices and this
-// one was not told of, oldest first. The mirror, which knows what was shown here, has it
-// from then on. turn is held from the look at the mirror until the event is shown, so
-// that an event that comes meanwhile is shown either before, and seen in the mirror, or
-// after; no call to the server is made with it held.
+// one was not told of, of each user the oldest first. The mirror, which knows what was
+// shown here, has it from then on. turn is held from the look at the mirror until the
+// event is shown, so that an event that comes meanwhile is shown either before, and seen
+// in the mirror, or after; no call to the server is made with it held.
 func (s *Redis) Missed(practices []string, turn sync.Locker, show func(Event)) {
 	for _, practice := range practices {
 		users, err := s.reads.activeIn(s.practices.Fold(practice))
-		var events []Event
 		if err == nil {
-			events, err = s.reads.fetchAll(users)
+			err = s.reads.parts(users, fetchMost, func(_ []member, events []Event) {
+				sortByAge(events)
+				for _, e := range events {
+					s.showMissed(e, turn, show)
+				}
+			})
 		}
 		if err != nil {
 			s.failed("read what was missed", s.keys.all("*_CARD"), err)
 			return
 		}
-		sortByAge(events)
-		for _, e := range events {
-			turn.Lock()
-			if mine, _, ok := s.mirror.get(s.practices.key(e)); !ok || mine.ID != e.ID && mine.At <= e.At {
-				s.writes.unstoreLater(s.mirror.put(e, true))
-				show(e)
-			}
-			turn.Unlock()
-		}
+	}
+}
+
+// showMissed shows an event unless the mirror has it, or a newer one.
+func (s *Redis) showMissed(e Event, turn sync.Locker, show func(Event)) {
+	turn.Lock()
+	defer turn.Unlock()
+	if mine, _, ok := s.mirror.get(s.practices.key(e)); !ok || mine.ID != e.ID && mine.At <= e.At {
+		s.writes.unstoreLater(s.mirror.put(e, true))
+		show(e)
 	}
 }
 
@@ -234,26 +246,34 @@ func (s *Redis) Latest(practice, user string) []Event {
 func (s *Redis) Replay(practice string) []Event {
 	practice = s.practices.Fold(practice)
 	here := s.mirror.hereIn(practice) // Redis may not know these yet
-	all, err := s.reads.activeIn(practice)
-	var users []member
-	var events []Event
+	users, err := s.reads.activeIn(practice)
+	all := recent{most: s.options.MaxReplayBytes}
 	if err == nil {
-		seen := make(map[member]bool)
-		for _, who := range slices.Concat(here, all) {
-			if !seen[who] {
-				seen[who] = true
-				users = append(users, who)
-			}
-		}
-		events, err = s.reads.fetchAll(users)
+		err = s.reads.parts(union(here, users), fetchMost, func(some []member, events []Event) {
+			all.add(s.overlay(events, some))
+		})
 	}
 	if err != nil {
 		s.failed("read a practice's events", s.keys.all("*_CARD"), err)
 		return s.mirror.Replay(practice)
 	}
-	events = s.overlay(events, users)
-	sortByAge(events)
-	return events
+	all.cut()
+	if err := all.err(); err != nil {
+		s.failed("read all of a practice's events", s.keys.all("*_CARD"), err)
+	}
+	return all.events
+}
+
+// union is the members of both, each once.
+func union(a, b []member) (all []member) {
+	seen := make(map[member]bool, len(a)+len(b))
+	for _, who := range slices.Concat(a, b) {
+		if !seen[who] {
+			seen[who] = true
+			all = append(all, who)
+		}
+	}
+	return all
 }
 
 // overlay replaces events by what the mirror has later, or what the server has not.

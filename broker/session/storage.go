@@ -34,8 +34,11 @@ type entry struct {
 // entryOverhead is what an entry takes beyond its strings, about.
 const entryOverhead = 512
 
-func (e *entry) size() int {
-	return entryOverhead + len(e.event.Data) + len(e.event.Source) + len(e.event.Target) + len(e.event.TargetUser)
+func (e *entry) size() int { return e.event.size() }
+
+// size is what an event takes in memory, about.
+func (e *Event) size() int {
+	return entryOverhead + len(e.Data) + len(e.Source) + len(e.Target) + len(e.TargetUser)
 }
 
 func newStorage(o Options) storage {
