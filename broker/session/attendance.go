@@ -117,7 +117,9 @@ func (s *attendance) stored(d departure) (events []Event, marks []string, err er
 	}
 	for _, mark := range marks {
 		if !known(mark) {
-			err := s.reads.parts([]member{d.member}, 1, func(_ []member, theirs []Event) { events = append(events, theirs...) })
+			err := s.reads.parts(context.Background(), []member{d.member}, 1, func(_ []member, theirs []Event) {
+				events = append(events, theirs...)
+			})
 			return events, nil, err
 		}
 	}

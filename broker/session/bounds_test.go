@@ -4,12 +4,15 @@ package session
 
 import (
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"event-dispatcher/internal/redistest"
+	"event-dispatcher/internal/testkit"
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
@@ -163,7 +166,7 @@ func TestEventsAreReadInSmallParts(t *testing.T) {
 	}
 	var read []member
 	events := 0
-	err := s.reads.parts(who, most, func(some []member, of []Event) {
+	err := s.reads.parts(t.Context(), who, most, func(some []member, of []Event) {
 		if len(some) > most || len(of) > 2*len(some) {
 			t.Errorf("a part is of %d members and has %d events; want %d members at most", len(some), len(of), most)
 		}
@@ -172,5 +175,60 @@ func TestEventsAreReadInSmallParts(t *testing.T) {
 	})
 	if err != nil || !slices.Equal(read, who) || events != 2*(users/2-1) {
 		t.Errorf("parts() = %v, with %d members and %d events", err, len(read), events)
+	}
+}
+
+// Many ask for the events of one user, who has large ones in many practices.
+func TestManyWhoAskForAUserShareTheReading(t *testing.T) {
+	server := redistest.Start(t)
+	s := newRedis(t, server, RedisOptions{Lease: time.Hour})
+	const practices, callers, size = 40, 100, 50_000
+	for n := range practices {
+		s.Put(stored(fmt.Sprint("p", n), "alice", actions[n%2], strings.Repeat("x", size)+fmt.Sprint(n)))
+	}
+	for range latestAtOnce { // nobody reads yet
+		s.finding <- struct{}{}
+	}
+	var all sync.WaitGroup
+	for range callers {
+		all.Go(func() {
+			got := s.Latest(AnyPractice, "alice")
+			if len(got) != 2 || !strings.HasSuffix(got[0].Data, fmt.Sprint("x", practices-2)) || !strings.HasSuffix(got[1].Data, fmt.Sprint("x", practices-1)) {
+				t.Errorf("Latest() = %d events; want the two newest", len(got))
+			}
+		})
+	}
+	testkit.Eventually(t, "all have asked", func() bool {
+		stacks := make([]byte, 4<<20)
+		stacks = stacks[:runtime.Stack(stacks, true)]
+		return strings.Count(string(stacks), "session.(*Redis).Latest(") >= callers
+	})
+	for range latestAtOnce {
+		<-s.finding
+	}
+	all.Wait()
+	calls := server.Do("INFO", "commandstats")
+	_, calls, _ = strings.Cut(calls, "cmdstat_sscan:calls=")
+	if calls, _, _ = strings.Cut(calls, ","); calls != "1" && calls != "2" {
+		t.Errorf("%d callers had the user read %s times; want 2 at most", callers, calls)
+	}
+}
+
+// Few users are read at once; those for whom there is no place in time get what is here.
+func TestFewUsersAreReadAtOnce(t *testing.T) {
+	server := redistest.Start(t)
+	s := newRedis(t, server, RedisOptions{Timeout: time.Second, Lease: time.Hour})
+	s.Put(stored("p", "alice", Updating, "x"))
+	for range latestAtOnce {
+		s.finding <- struct{}{}
+	}
+	expect(t, "Latest without a place", s.Latest(AnyPractice, "alice"), "x")
+	if n := s.Stats().Failures["busy"]; n != 1 {
+		t.Errorf("busy = %d; want 1", n)
+	}
+	<-s.finding
+	expect(t, "Latest with a place", s.Latest(AnyPractice, "alice"), "x")
+	if n := s.Stats().Failures["busy"]; n != 1 {
+		t.Errorf("busy = %d after a call that had a place; want 1", n)
 	}
 }

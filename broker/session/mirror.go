@@ -1,6 +1,10 @@
 package session
 
-import "time"
+import (
+	"maps"
+	"slices"
+	"time"
+)
 
 // A mirror is the [Memory] beside a server, which asks it for more than a [Store] is asked.
 type mirror struct{ *Memory }
@@ -46,6 +50,13 @@ func (m mirror) forget(events []Event) {
 			m.stored.remove(old)
 		}
 	}
+}
+
+// placesOf is the user in the practices where something is stored.
+func (m mirror) placesOf(user string) []member {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Collect(maps.Keys(m.stored.places[user]))
 }
 
 // own makes events of a member who left this instance's to give up, whoever stored them,

@@ -35,9 +35,13 @@ type reads struct {
 
 // parts reads the events of members and gives them to take, a part at a time, so that only
 // one is held. No part covers more than most members: how large their events are is not
-// known before, and all who read at the same time share a connection.
-func (s *reads) parts(who []member, most int, take func(some []member, events []Event)) error {
+// known before, and all who read at the same time share a connection. After ctx no
+// further part is read.
+func (s *reads) parts(ctx context.Context, who []member, most int, take func(some []member, events []Event)) error {
 	for n := max(1, most/2); len(who) > 0; {
+		if ctx.Err() != nil {
+			return redis.ErrTimeout
+		}
 		some := who[:min(n, len(who))]
 		who = who[len(some):]
 		events, err := redis.Do(s.guard, func(ctx context.Context, c rueidis.Client) ([]Event, error) {

@@ -9,7 +9,6 @@ import (
 
 	"event-dispatcher/broker/redis"
 
-	"github.com/redis/rueidis"
 	"go.uber.org/zap"
 )
 
@@ -58,6 +57,9 @@ type Redis struct {
 	cancel        context.CancelFunc
 	running       sync.WaitGroup // keepLeases and maintain
 	cameUp        chan struct{}  // Redis is back: maintain now
+
+	finds   Sharing[member, find] // of users' latest events
+	finding chan struct{}         // full while latestAtOnce users are read
 }
 
 // NewRedis returns at once; the server may come later.
@@ -86,6 +88,7 @@ func NewRedis(o RedisOptions) *Redis {
 		refusals: redis.Logger(o.Log, o.Server),
 		cancel:   cancel,
 		cameUp:   make(chan struct{}, 1),
+		finding:  make(chan struct{}, latestAtOnce),
 	}
 	s.attendance = newAttendance(&leases{common, escape(o.Instance) + "/"}, s.reads, s.writes)
 	common.guard = redis.NewGuard(o.Server, o.Timeout, s.changed)
@@ -165,7 +168,7 @@ func (s *Redis) Missed(practices []string, turn sync.Locker, show func(Event)) {
 	for _, practice := range practices {
 		users, err := s.reads.activeIn(s.practices.Fold(practice))
 		if err == nil {
-			err = s.reads.parts(users, fetchMost, func(_ []member, events []Event) {
+			err = s.reads.parts(context.Background(), users, fetchMost, func(_ []member, events []Event) {
 				sortByAge(events)
 				for _, e := range events {
 					s.showMissed(e, turn, show)
@@ -200,48 +203,6 @@ func (s *Redis) Leave(practice, user string, keep bool) bool {
 	return s.attendance.leave(practice, user, keep)
 }
 
-// Latest implements [Store].
-func (s *Redis) Latest(practice, user string) []Event {
-	who := s.practices.member(practice, user)
-	anywhere := practice == AnyPractice
-	if anywhere {
-		who.practice = s.practices.folded
-	}
-	found, err := redis.Do(s.guard, func(ctx context.Context, c rueidis.Client) ([]Event, error) {
-		places := []member{who}
-		if anywhere {
-			// A part of the set: it may be large.
-			page, err := c.Do(ctx, c.B().Sscan().Key(s.keys.practices(user)).Cursor(0).Count(maxPractices).Build()).AsScanEntry()
-			list := page.Elements
-			if _, answered := rueidis.IsRedisErr(err); answered {
-				s.failed("read a user's practices", s.keys.all("PRACTICES"), err)
-			} else if err != nil {
-				return nil, err
-			}
-			for _, p := range list[:min(len(list), maxPractices)] {
-				places = append(places, member{p, user})
-			}
-		}
-		return s.reads.fetch(ctx, c, places)
-	})
-	if err != nil {
-		s.failed("read a user's events", s.keys.all("*_CARD"), err)
-		return s.mirror.Latest(practice, user)
-	}
-	if anywhere {
-		// The latest of all: what the server missed takes part like the rest.
-		for _, e := range s.mirror.Latest(practice, user) {
-			key := s.practices.key(e)
-			stored := slices.ContainsFunc(found, func(o Event) bool { return s.practices.key(o) == key })
-			if _, ok := s.unstored(key, stored); ok {
-				found = append(found, e)
-			}
-		}
-		return newest(found)
-	}
-	return newest(s.overlay(found, []member{who}))
-}
-
 // Replay implements [Store].
 func (s *Redis) Replay(practice string) []Event {
 	practice = s.practices.Fold(practice)
@@ -249,7 +210,7 @@ func (s *Redis) Replay(practice string) []Event {
 	users, err := s.reads.activeIn(practice)
 	all := recent{most: s.options.MaxReplayBytes}
 	if err == nil {
-		err = s.reads.parts(union(here, users), fetchMost, func(some []member, events []Event) {
+		err = s.reads.parts(context.Background(), union(here, users), fetchMost, func(some []member, events []Event) {
 			all.add(s.overlay(events, some))
 		})
 	}
