@@ -31,14 +31,15 @@ type entry struct {
 	place *list.Element
 }
 
-// entryOverhead is what an entry takes beyond its strings, about.
-const entryOverhead = 512
+// entryOverhead is what an entry takes beyond its strings, about: the event and the key
+// alone are 250 bytes, and maps keep the key a second and a third time, with room to grow.
+const entryOverhead = 1024
 
-func (e *entry) size() int { return e.event.size() }
+func (e *entry) size() int { return e.event.size() + len(e.key.practice) }
 
 // size is what an event takes in memory, about.
 func (e *Event) size() int {
-	return entryOverhead + len(e.Data) + len(e.Source) + len(e.Target) + len(e.TargetUser)
+	return entryOverhead + len(e.ID) + len(e.Source) + len(e.Target) + len(e.Data) + len(e.Practice) + len(e.TargetUser)
 }
 
 func newStorage(o Options) storage {
