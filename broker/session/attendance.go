@@ -20,8 +20,9 @@ type attendance struct {
 	// A member's Join and Leave reach the server in the order of the counts.
 	serial [64]sync.Mutex
 
-	mu   sync.Mutex           // guards left
-	left map[member]departure // gone from here, but the server has not confirmed it
+	mu        sync.Mutex           // guards what follows
+	left      map[member]departure // gone from here, but the server has not confirmed it
+	leftBytes int
 }
 
 func newAttendance(l *leases, r *reads, w *writes) *attendance {
@@ -168,12 +169,31 @@ func (s *attendance) renewAll(ctx context.Context) {
 	})
 }
 
-// noteLeft has endAgain ask the server about the member.
+func (d departure) size() int { return waitingSize(d.member.practice, d.user, d.practice) }
+
+// noteLeft has endAgain ask the server about the member. Beyond a bound the lease runs out
+// instead.
 func (s *attendance) noteLeft(d departure) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.left) < s.options.MaxEvents {
+	s.forgetLocked(d.member)
+	if len(s.left) < s.options.MaxEvents && s.leftBytes+d.size() <= waitingBytes {
 		s.left[d.member] = d
+		s.leftBytes += d.size()
+	}
+}
+
+// forgetLeft is the reverse.
+func (s *attendance) forgetLeft(who member) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.forgetLocked(who)
+}
+
+func (s *attendance) forgetLocked(who member) {
+	if d, ok := s.left[who]; ok {
+		delete(s.left, who)
+		s.leftBytes -= d.size()
 	}
 }
 
@@ -202,9 +222,7 @@ func (s *attendance) endAll(ctx context.Context, all []departure) {
 				gone <- d
 			}
 		}
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		delete(s.left, d.member)
+		s.forgetLeft(d.member)
 	})
 	close(gone)
 	for d := range gone {

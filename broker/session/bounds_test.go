@@ -232,3 +232,62 @@ func TestFewUsersAreReadAtOnce(t *testing.T) {
 		t.Errorf("busy = %d after a call that had a place; want 1", n)
 	}
 }
+
+// What the memory gave up is not missed any more, and makes room for what is missed later.
+func TestWhatIsMissedIsWhatIsInMemory(t *testing.T) {
+	server := redistest.Start(t)
+	const most, users = 10, 50
+	s := newRedis(t, server, RedisOptions{Options: Options{MaxEvents: most}, Lease: 300 * time.Millisecond, Timeout: time.Second})
+	server.Kill()
+	testkit.Eventually(t, "away", func() bool { return !s.Up() })
+	for n := range users {
+		s.Put(stored("p", fmt.Sprint("u", n), Updating, fmt.Sprint(n)))
+	}
+	if n := s.Stats().Missed; n != most {
+		t.Errorf("%d events are missed; want the %d that are in memory", n, most)
+	}
+	server.Restart()
+	testkit.Eventually(t, "all is written", func() bool { return s.Up() && s.Stats().Missed == 0 })
+	for n := range users {
+		want := "0"
+		if n >= users-most {
+			want = "1"
+		}
+		if got := server.Do("EXISTS", fmt.Sprint("p/u", n, ":UPDATING_CARD")); got != want {
+			t.Errorf("EXISTS of the event of user %d = %s; want %s", n, got, want)
+		}
+	}
+}
+
+// While Redis is away strangers store events under long names, and come and go.
+func TestNamesThatWaitForRedisAreBounded(t *testing.T) {
+	s := newRedisAt(t, "redis://"+testkit.FreeAddr(t), RedisOptions{Options: Options{MaxAbsentBytes: 10_000}})
+	const names = 50_000 // of half a KiB
+	long := strings.Repeat("n", 240)
+	for n := range names {
+		practice, user := fmt.Sprint(long, n), fmt.Sprint(long, n)
+		s.Put(stored(practice, user, Updating, "x"))
+		s.attendance.noteLeft(departure{s.practices.member(practice, user), practice, true})
+	}
+	extra, left := 0, 0
+	for _, r := range s.writes.extra {
+		extra += len(r.key.practice) + len(r.key.user)
+	}
+	for _, d := range s.attendance.left {
+		left += len(d.member.practice) + len(d.user) + len(d.practice)
+	}
+	const bound = 8 << 20
+	if extra > bound || left > bound || extra < bound/2 || left < bound/2 {
+		t.Errorf("names of %d bytes wait for removal and of %d for a departure; want %d at most, and not few", extra, left, bound)
+	}
+	if n := s.Stats().Missed; n > 10_000/entryOverhead {
+		t.Errorf("%d events are missed; want what is in memory", n)
+	}
+	for _, d := range s.attendance.left {
+		s.attendance.noteLeft(d) // once more takes no more
+		s.attendance.forgetLeft(d.member)
+	}
+	if n := s.attendance.leftBytes; n != 0 {
+		t.Errorf("%d bytes are counted when nobody is left", n)
+	}
+}

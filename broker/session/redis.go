@@ -79,7 +79,8 @@ func NewRedis(o RedisOptions) *Redis {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	practices := NewPractices(o.DefaultPractice)
-	common := &server{options: o, practices: practices, keys: keys{o.Prefix, practices.folded}, mirror: mirror{NewMemory(o.Options)}}
+	memory := NewMemory(o.Options)
+	common := &server{options: o, practices: practices, keys: keys{o.Prefix, practices.folded}, mirror: mirror{memory}, misses: misses{memory}}
 	s := &Redis{
 		server:   common,
 		reads:    &reads{server: common},
@@ -265,5 +266,5 @@ func (s *Redis) unstored(key entryKey, stored bool) (Event, bool) {
 	}
 	since := s.upSince.Load()
 	heard := stored || since != 0 && put.UnixNano() >= since
-	return e, heard || s.writes.isMissed(key)
+	return e, heard || s.misses.has(key)
 }

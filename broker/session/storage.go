@@ -13,6 +13,7 @@ type storage struct {
 	present aged                           // of members with sockets
 	absent  aged                           // of others
 	places  map[string]map[member]struct{} // user: where something is stored
+	missed  int                            // entries that are
 	evicted uint64
 }
 
@@ -23,12 +24,13 @@ type aged struct {
 }
 
 type entry struct {
-	key   entryKey
-	event Event
-	put   time.Time
-	heard bool // of another instance, which stores it
-	in    *aged
-	place *list.Element
+	key    entryKey
+	event  Event
+	put    time.Time
+	heard  bool // of another instance, which stores it
+	missed bool // the server beside this memory does not have it
+	in     *aged
+	place  *list.Element
 }
 
 // entryOverhead is what an entry takes beyond its strings, about: the event and the key
@@ -56,14 +58,17 @@ func newStorage(o Options) storage {
 // given up for it. An event that was heard of from another instance leaves a newer one
 // alone.
 func (s *storage) put(key entryKey, e Event, heard, here bool) (up []Event) {
+	missed := false
 	if old := s.entries[key]; old != nil {
 		if heard && old.event.At > e.At {
 			return nil
 		}
+		missed = old.missed
 		s.remove(old)
 	}
 	new := &entry{key: key, event: e, put: time.Now(), heard: heard}
 	s.entries[key] = new
+	s.miss(new, missed)
 	s.place(new, here)
 	places := s.places[key.user]
 	if places == nil {
@@ -75,6 +80,18 @@ func (s *storage) put(key entryKey, e Event, heard, here bool) (up []Event) {
 		up = s.giveUp(up, s.oldest(places)...)
 	}
 	return s.trim(up)
+}
+
+// miss notes whether the server misses an entry.
+func (s *storage) miss(e *entry, missed bool) {
+	if e.missed != missed {
+		e.missed = missed
+		if missed {
+			s.missed++
+		} else {
+			s.missed--
+		}
+	}
 }
 
 // place makes an entry the youngest of those of its kind: here says whether its member
@@ -177,6 +194,7 @@ func (s *storage) putAt(e Event) time.Time {
 
 func (s *storage) remove(e *entry) {
 	s.unplace(e)
+	s.miss(e, false)
 	delete(s.entries, e.key)
 	for _, action := range actions {
 		if s.entries[entryKey{e.key.member, action}] != nil {
