@@ -91,14 +91,15 @@ func (s *attendance) depart(d departure) (last bool, err error) {
 			last, err = s.endLease(d.member, d.keep)
 		}
 	}
-	if !last {
-		events = nil
-	}
-	if d.keep {
-		s.writes.unstoreNow(s.mirror.own(events))
-	} else {
+	var kept []Event
+	switch {
+	case !last:
+	case d.keep:
+		kept = events
+	default:
 		s.mirror.forget(events)
 	}
+	s.writes.unstoreNow(s.mirror.own(kept)) // in any case: fewer members have sockets here
 	if err != nil && err != errEarly {
 		s.failed("remove a user", s.keys.all("*"), err)
 	}

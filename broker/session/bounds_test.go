@@ -84,6 +84,29 @@ func TestWhatAnotherInstanceGaveUpIsBoundedWhereTheUserLeaves(t *testing.T) {
 	}
 }
 
+// Events of users who have no socket here any more, but one elsewhere, are in the budget.
+func TestMemoryOfUsersWhoAreElsewhereIsBounded(t *testing.T) {
+	server := redistest.Start(t)
+	const budget, size, users = 500_000, 50_000, 20
+	a := newRedis(t, server, RedisOptions{Options: Options{MaxAbsentBytes: budget}, Lease: time.Hour})
+	b := newRedis(t, server, RedisOptions{Lease: time.Hour})
+	for n := range users {
+		user := fmt.Sprint("u", n)
+		a.Join("p", user)
+		b.Join("p", user)
+		a.Put(stored("p", user, Updating, strings.Repeat("x", size)))
+	}
+	for n := range users {
+		a.Leave("p", fmt.Sprint("u", n), false)
+	}
+	if st := a.Stats().Mirror; st.Absent > budget {
+		t.Errorf("%d bytes are of users without a socket; want %d at most", st.Absent, budget)
+	}
+	if n := len(b.Replay("p")); n != users {
+		t.Errorf("%d events are replayed where the users are; want all %d", n, users)
+	}
+}
+
 // What is taken over from another instance does not begin to be stored anew.
 func TestWhatIsTakenOverIsAsOldAsItWas(t *testing.T) {
 	server := redistest.Start(t)
