@@ -13,18 +13,20 @@ import (
 // takes over the members of instances that died.
 type attendance struct {
 	*leases
-	reads *reads
-	seed  maphash.Seed
+	reads  *reads
+	writes *writes
+	seed   maphash.Seed
 
 	// A member's Join and Leave reach the server in the order of the counts.
 	serial [64]sync.Mutex
 
-	mu   sync.Mutex           // guards left
-	left map[member]departure // gone from here, but the server has not confirmed it
+	mu        sync.Mutex           // guards what follows
+	left      map[member]departure // gone from here, but the server has not confirmed it
+	leftBytes int
 }
 
-func newAttendance(l *leases, r *reads) *attendance {
-	return &attendance{leases: l, reads: r, seed: maphash.MakeSeed(), left: make(map[member]departure)}
+func newAttendance(l *leases, r *reads, w *writes) *attendance {
+	return &attendance{leases: l, reads: r, writes: w, seed: maphash.MakeSeed(), left: make(map[member]departure)}
 }
 
 // join counts a socket; see [Store].
@@ -73,16 +75,13 @@ func (s *attendance) end(d departure) (last bool) {
 //     or another one when the lease is over, can do it again;
 //  2. only events that existed before the lease ended are deleted, so that nothing is
 //     lost of a member who comes back meanwhile;
-//  3. the lease is ended last, and who finds no other then is the only one to know.
+//  3. the lease is ended last, and who finds no other then is the only one to know;
+//  4. what is kept is in the budget of this instance from then on, whoever stored it and
+//     gave it up while the lease stood.
 //
 // With the member's lock held.
 func (s *attendance) depart(d departure) (last bool, err error) {
-	var mine []Event
-	var marks []string
-	if !d.keep {
-		mine = s.mirror.of(d.member)
-		marks, err = s.marks(d.member)
-	}
+	events, marks, err := s.stored(d)
 	claimed := false
 	if err == nil {
 		claimed, err = s.claim(d)
@@ -92,13 +91,41 @@ func (s *attendance) depart(d departure) (last bool, err error) {
 			last, err = s.endLease(d.member, d.keep)
 		}
 	}
-	if last {
-		s.mirror.forget(mine)
+	var kept []Event
+	switch {
+	case !last:
+	case d.keep:
+		kept = events
+	default:
+		s.mirror.forget(events)
 	}
+	s.writes.unstoreNow(s.mirror.own(kept)) // in any case: fewer members have sockets here
 	if err != nil && err != errEarly {
 		s.failed("remove a user", s.keys.all("*"), err)
 	}
 	return last, err
+}
+
+// stored is the events of a member who departs, and the marks of those to be deleted.
+// If they are to be kept, it is also what only the server has.
+func (s *attendance) stored(d departure) (events []Event, marks []string, err error) {
+	events = s.mirror.of(d.member)
+	marks, err = s.marks(d.member)
+	if err != nil || !d.keep {
+		return events, marks, err
+	}
+	known := func(mark string) bool {
+		return mark == "" || slices.ContainsFunc(events, func(e Event) bool { return markOf(e) == mark })
+	}
+	for _, mark := range marks {
+		if !known(mark) {
+			err := s.reads.parts(context.Background(), []member{d.member}, 1, func(_ []member, theirs []Event) {
+				events = append(events, theirs...)
+			})
+			return events, nil, err
+		}
+	}
+	return events, nil, nil
 }
 
 func (s *attendance) lockOf(who member) *sync.Mutex { return &s.serial[s.placeOf(who)] }
@@ -143,12 +170,31 @@ func (s *attendance) renewAll(ctx context.Context) {
 	})
 }
 
-// noteLeft has endAgain ask the server about the member.
+func (d departure) size() int { return waitingSize(d.member.practice, d.user, d.practice) }
+
+// noteLeft has endAgain ask the server about the member. Beyond a bound the lease runs out
+// instead.
 func (s *attendance) noteLeft(d departure) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.left) < s.options.MaxEvents {
+	s.forgetLocked(d.member)
+	if len(s.left) < s.options.MaxEvents && s.leftBytes+d.size() <= waitingBytes {
 		s.left[d.member] = d
+		s.leftBytes += d.size()
+	}
+}
+
+// forgetLeft is the reverse.
+func (s *attendance) forgetLeft(who member) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.forgetLocked(who)
+}
+
+func (s *attendance) forgetLocked(who member) {
+	if d, ok := s.left[who]; ok {
+		delete(s.left, who)
+		s.leftBytes -= d.size()
 	}
 }
 
@@ -177,9 +223,7 @@ func (s *attendance) endAll(ctx context.Context, all []departure) {
 				gone <- d
 			}
 		}
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		delete(s.left, d.member)
+		s.forgetLeft(d.member)
 	})
 	close(gone)
 	for d := range gone {

@@ -29,7 +29,7 @@ func reasonOf(err error) int {
 		word = "busy"
 	case errors.Is(err, redis.ErrTimeout):
 		word = "timeout"
-	case errors.Is(err, errTooMany):
+	case errors.Is(err, errTooMany), errors.Is(err, errTooMuch):
 		word = "too_many"
 	case errors.As(err, &c):
 		word = "corrupt"

@@ -55,11 +55,7 @@ func (s *Redis) maintain(ctx context.Context) {
 		if back {
 			// The server may have lost all, or removed our users.
 			s.attendance.renewAll(ctx)
-			for _, who := range s.mirror.here() {
-				for _, action := range actions {
-					s.writes.settle(entryKey{who, action}, false)
-				}
-			}
+			s.misses.unsettle()
 		}
 		s.attendance.endAgain(ctx)
 		s.writes.catchUp(ctx)

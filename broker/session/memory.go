@@ -60,6 +60,7 @@ func (m *Memory) Leave(practice, user string, keep bool) bool {
 	if last && !keep {
 		m.stored.forget(who)
 	}
+	m.stored.trim(nil) // those without sockets are more by one
 	return last
 }
 

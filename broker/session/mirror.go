@@ -1,6 +1,10 @@
 package session
 
-import "time"
+import (
+	"maps"
+	"slices"
+	"time"
+)
 
 // A mirror is the [Memory] beside a server, which asks it for more than a [Store] is asked.
 type mirror struct{ *Memory }
@@ -46,6 +50,32 @@ func (m mirror) forget(events []Event) {
 			m.stored.remove(old)
 		}
 	}
+}
+
+// placesOf is the user in the practices where something is stored.
+func (m mirror) placesOf(user string) []member {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Collect(maps.Keys(m.stored.places[user]))
+}
+
+// own makes events of a member who left this instance's to give up, whoever stored them,
+// and returns what is given up now, for want of room.
+func (m mirror) own(events []Event) (up []Event) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, e := range events {
+		key := m.practices.key(e)
+		if old := m.stored.entries[key]; old != nil && (old.event == e || old.event.At > e.At) {
+			old.heard = false
+			continue
+		}
+		up = append(up, m.stored.put(key, e, false, m.active.has(key.member))...)
+		if kept := m.stored.entries[key]; kept != nil {
+			kept.put = m.stored.putAt(e)
+		}
+	}
+	return m.stored.trim(up)
 }
 
 // forgetGone deletes what is stored of a member without sockets.

@@ -19,8 +19,7 @@ const (
 // A practice may be too large for one call, whose time is bounded: a call that takes
 // too long makes Redis look as if it did not answer. So reading goes in parts.
 const (
-	fetchFirst = 16      // members that the first part covers
-	fetchMost  = 1000    // and any part at most
+	fetchMost  = 32      // members that a part covers; if all they have is as large as can be, it brings 32 MiB
 	fetchBytes = 1 << 20 // of events that a part should bring
 	scanCount  = 2000    // names that a part of a set should bring
 )
@@ -34,26 +33,31 @@ type reads struct {
 	rolls Sharing[string, roll] // of active users, by set
 }
 
-// fetchAll reads the events of members, a part at a time.
-func (s *reads) fetchAll(who []member) ([]Event, error) {
-	var all []Event
-	for n := fetchFirst; len(who) > 0; {
+// parts reads the events of members and gives them to take, a part at a time, so that only
+// one is held. No part covers more than most members: how large their events are is not
+// known before, and all who read at the same time share a connection. After ctx no
+// further part is read.
+func (s *reads) parts(ctx context.Context, who []member, most int, take func(some []member, events []Event)) error {
+	for n := max(1, most/2); len(who) > 0; {
+		if ctx.Err() != nil {
+			return redis.ErrTimeout
+		}
 		some := who[:min(n, len(who))]
 		who = who[len(some):]
 		events, err := redis.Do(s.guard, func(ctx context.Context, c rueidis.Client) ([]Event, error) {
 			return s.fetch(ctx, c, some)
 		})
 		if err != nil {
-			return nil, err
+			return err
 		}
 		bytes := 1
-		for _, e := range events {
-			bytes += entryOverhead + len(e.Data)
+		for i := range events {
+			bytes += events[i].size()
 		}
-		n = max(1, min(len(some)*fetchBytes/bytes, 2*n, fetchMost))
-		all = append(all, events...)
+		n = max(1, min(len(some)*fetchBytes/bytes, 2*n, most))
+		take(some, events)
 	}
-	return all, nil
+	return nil
 }
 
 // fetch reads the events of members. A key with something else in it counts as
@@ -129,8 +133,12 @@ func (s *reads) roll(set string) ([]member, error) {
 	return r.users, r.err
 }
 
-// errTooMany says that there are more than maxUsers.
-var errTooMany = errors.New("too many active users; the rest is passed over")
+// errTooMany says that there are more than maxUsers, errTooMuch that their events are
+// larger than a replay may be.
+var (
+	errTooMany = errors.New("too many active users; the rest is passed over")
+	errTooMuch = errors.New("too large events of active users; the oldest are passed over")
+)
 
 // scan reads a set, a part at a time; names that no store made are passed over.
 func (s *reads) scan(set string) ([]member, error) {

@@ -9,7 +9,6 @@ import (
 
 	"event-dispatcher/broker/redis"
 
-	"github.com/redis/rueidis"
 	"go.uber.org/zap"
 )
 
@@ -34,6 +33,10 @@ type RedisOptions struct {
 	// being repeated. Zero means 30 s.
 	Lease time.Duration
 
+	// MaxReplayBytes bounds what one Replay holds; the newest events are in it. Zero
+	// means 32 MiB.
+	MaxReplayBytes int
+
 	// Lost is told of each user that this store removed because the instance
 	// with its last socket died, or after Redis did not answer Leave. practice is
 	// as that socket wrote it. It is called by one goroutine and may call the
@@ -54,6 +57,9 @@ type Redis struct {
 	cancel        context.CancelFunc
 	running       sync.WaitGroup // keepLeases and maintain
 	cameUp        chan struct{}  // Redis is back: maintain now
+
+	finds   Sharing[member, find] // of users' latest events
+	finding chan struct{}         // full while latestAtOnce users are read
 }
 
 // NewRedis returns at once; the server may come later.
@@ -65,12 +71,16 @@ func NewRedis(o RedisOptions) *Redis {
 	if o.Lease == 0 {
 		o.Lease = 30 * time.Second
 	}
+	if o.MaxReplayBytes == 0 {
+		o.MaxReplayBytes = 32 << 20
+	}
 	if o.Instance == "" {
 		o.Instance = NewID()
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	practices := NewPractices(o.DefaultPractice)
-	common := &server{options: o, practices: practices, keys: keys{o.Prefix, practices.folded}, mirror: mirror{NewMemory(o.Options)}}
+	memory := NewMemory(o.Options)
+	common := &server{options: o, practices: practices, keys: keys{o.Prefix, practices.folded}, mirror: mirror{memory}, misses: misses{memory}}
 	s := &Redis{
 		server:   common,
 		reads:    &reads{server: common},
@@ -79,8 +89,9 @@ func NewRedis(o RedisOptions) *Redis {
 		refusals: redis.Logger(o.Log, o.Server),
 		cancel:   cancel,
 		cameUp:   make(chan struct{}, 1),
+		finding:  make(chan struct{}, latestAtOnce),
 	}
-	s.attendance = newAttendance(&leases{common, escape(o.Instance) + "/"}, s.reads)
+	s.attendance = newAttendance(&leases{common, escape(o.Instance) + "/"}, s.reads, s.writes)
 	common.guard = redis.NewGuard(o.Server, o.Timeout, s.changed)
 	s.running.Go(func() { s.attendance.keepLeases(ctx) })
 	s.running.Go(func() { s.maintain(ctx) })
@@ -132,7 +143,7 @@ func (s *Redis) Put(e Event) {
 	e.Origin = ""
 	up := s.mirror.put(e, false)
 	s.writes.store(s.practices.key(e))
-	s.writes.keepExtra(s.writes.unstore(s.writes.removals(up)))
+	s.writes.unstoreNow(up)
 }
 
 // Observe tells the mirror what another instance published, so that it can
@@ -150,30 +161,35 @@ func (s *Redis) Observe(e Event) {
 }
 
 // Missed shows what other instances stored of the active users of practices and this
-// one was not told of, oldest first. The mirror, which knows what was shown here, has it
-// from then on. turn is held from the look at the mirror until the event is shown, so
-// that an event that comes meanwhile is shown either before, and seen in the mirror, or
-// after; no call to the server is made with it held.
+// one was not told of, of each user the oldest first. The mirror, which knows what was
+// shown here, has it from then on. turn is held from the look at the mirror until the
+// event is shown, so that an event that comes meanwhile is shown either before, and seen
+// in the mirror, or after; no call to the server is made with it held.
 func (s *Redis) Missed(practices []string, turn sync.Locker, show func(Event)) {
 	for _, practice := range practices {
 		users, err := s.reads.activeIn(s.practices.Fold(practice))
-		var events []Event
 		if err == nil {
-			events, err = s.reads.fetchAll(users)
+			err = s.reads.parts(context.Background(), users, fetchMost, func(_ []member, events []Event) {
+				sortByAge(events)
+				for _, e := range events {
+					s.showMissed(e, turn, show)
+				}
+			})
 		}
 		if err != nil {
 			s.failed("read what was missed", s.keys.all("*_CARD"), err)
 			return
 		}
-		sortByAge(events)
-		for _, e := range events {
-			turn.Lock()
-			if mine, _, ok := s.mirror.get(s.practices.key(e)); !ok || mine.ID != e.ID && mine.At <= e.At {
-				s.writes.unstoreLater(s.mirror.put(e, true))
-				show(e)
-			}
-			turn.Unlock()
-		}
+	}
+}
+
+// showMissed shows an event unless the mirror has it, or a newer one.
+func (s *Redis) showMissed(e Event, turn sync.Locker, show func(Event)) {
+	turn.Lock()
+	defer turn.Unlock()
+	if mine, _, ok := s.mirror.get(s.practices.key(e)); !ok || mine.ID != e.ID && mine.At <= e.At {
+		s.writes.unstoreLater(s.mirror.put(e, true))
+		show(e)
 	}
 }
 
@@ -188,72 +204,38 @@ func (s *Redis) Leave(practice, user string, keep bool) bool {
 	return s.attendance.leave(practice, user, keep)
 }
 
-// Latest implements [Store].
-func (s *Redis) Latest(practice, user string) []Event {
-	who := s.practices.member(practice, user)
-	anywhere := practice == AnyPractice
-	if anywhere {
-		who.practice = s.practices.folded
-	}
-	found, err := redis.Do(s.guard, func(ctx context.Context, c rueidis.Client) ([]Event, error) {
-		places := []member{who}
-		if anywhere {
-			// A part of the set: it may be large.
-			page, err := c.Do(ctx, c.B().Sscan().Key(s.keys.practices(user)).Cursor(0).Count(maxPractices).Build()).AsScanEntry()
-			list := page.Elements
-			if _, answered := rueidis.IsRedisErr(err); answered {
-				s.failed("read a user's practices", s.keys.all("PRACTICES"), err)
-			} else if err != nil {
-				return nil, err
-			}
-			for _, p := range list[:min(len(list), maxPractices)] {
-				places = append(places, member{p, user})
-			}
-		}
-		return s.reads.fetch(ctx, c, places)
-	})
-	if err != nil {
-		s.failed("read a user's events", s.keys.all("*_CARD"), err)
-		return s.mirror.Latest(practice, user)
-	}
-	if anywhere {
-		// The latest of all: what the server missed takes part like the rest.
-		for _, e := range s.mirror.Latest(practice, user) {
-			key := s.practices.key(e)
-			stored := slices.ContainsFunc(found, func(o Event) bool { return s.practices.key(o) == key })
-			if _, ok := s.unstored(key, stored); ok {
-				found = append(found, e)
-			}
-		}
-		return newest(found)
-	}
-	return newest(s.overlay(found, []member{who}))
-}
-
 // Replay implements [Store].
 func (s *Redis) Replay(practice string) []Event {
 	practice = s.practices.Fold(practice)
 	here := s.mirror.hereIn(practice) // Redis may not know these yet
-	all, err := s.reads.activeIn(practice)
-	var users []member
-	var events []Event
+	users, err := s.reads.activeIn(practice)
+	all := recent{most: s.options.MaxReplayBytes}
 	if err == nil {
-		seen := make(map[member]bool)
-		for _, who := range slices.Concat(here, all) {
-			if !seen[who] {
-				seen[who] = true
-				users = append(users, who)
-			}
-		}
-		events, err = s.reads.fetchAll(users)
+		err = s.reads.parts(context.Background(), union(here, users), fetchMost, func(some []member, events []Event) {
+			all.add(s.overlay(events, some))
+		})
 	}
 	if err != nil {
 		s.failed("read a practice's events", s.keys.all("*_CARD"), err)
 		return s.mirror.Replay(practice)
 	}
-	events = s.overlay(events, users)
-	sortByAge(events)
-	return events
+	all.cut()
+	if err := all.err(); err != nil {
+		s.failed("read all of a practice's events", s.keys.all("*_CARD"), err)
+	}
+	return all.events
+}
+
+// union is the members of both, each once.
+func union(a, b []member) (all []member) {
+	seen := make(map[member]bool, len(a)+len(b))
+	for _, who := range slices.Concat(a, b) {
+		if !seen[who] {
+			seen[who] = true
+			all = append(all, who)
+		}
+	}
+	return all
 }
 
 // overlay replaces events by what the mirror has later, or what the server has not.
@@ -284,5 +266,5 @@ func (s *Redis) unstored(key entryKey, stored bool) (Event, bool) {
 	}
 	since := s.upSince.Load()
 	heard := stored || since != 0 && put.UnixNano() >= since
-	return e, heard || s.writes.isMissed(key)
+	return e, heard || s.misses.has(key)
 }

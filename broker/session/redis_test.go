@@ -610,7 +610,7 @@ func TestWhatWasMissedDoesNotReplaceWhatIsNewer(t *testing.T) {
 	server.Do("LPUSH", "p/u2:UPDATING_CARD", "no string")
 	for _, e := range old {
 		s.mirror.Put(e)
-		s.writes.settle(s.practices.key(e), false)
+		s.misses.settle(s.practices.key(e), false)
 	}
 	if n := s.Stats().Missed; n != users {
 		t.Fatalf("%d missed; want %d", n, users)

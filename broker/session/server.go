@@ -16,6 +16,7 @@ type server struct {
 	practices Practices
 	keys      keys
 	mirror    mirror
+	misses    misses // of the mirror
 	guard     *redis.Guard
 
 	upSince  atomic.Int64 // Unix ns; 0 while it cannot be reached

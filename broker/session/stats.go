@@ -14,8 +14,6 @@ func (s *Redis) Stats() RedisStats {
 	for i, reason := range Reasons {
 		st.Failures[reason] = s.failures[i].Load()
 	}
-	s.writes.mu.Lock()
-	defer s.writes.mu.Unlock()
-	st.Missed = len(s.writes.missed)
+	st.Missed = s.misses.count()
 	return st
 }

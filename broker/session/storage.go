@@ -13,6 +13,7 @@ type storage struct {
 	present aged                           // of members with sockets
 	absent  aged                           // of others
 	places  map[string]map[member]struct{} // user: where something is stored
+	missed  int                            // entries that are
 	evicted uint64
 }
 
@@ -23,19 +24,24 @@ type aged struct {
 }
 
 type entry struct {
-	key   entryKey
-	event Event
-	put   time.Time
-	heard bool // of another instance, which stores it
-	in    *aged
-	place *list.Element
+	key    entryKey
+	event  Event
+	put    time.Time
+	heard  bool // of another instance, which stores it
+	missed bool // the server beside this memory does not have it
+	in     *aged
+	place  *list.Element
 }
 
-// entryOverhead is what an entry takes beyond its strings, about.
-const entryOverhead = 512
+// entryOverhead is what an entry takes beyond its strings, about: the event and the key
+// alone are 250 bytes, and maps keep the key a second and a third time, with room to grow.
+const entryOverhead = 1024
 
-func (e *entry) size() int {
-	return entryOverhead + len(e.event.Data) + len(e.event.Source) + len(e.event.Target) + len(e.event.TargetUser)
+func (e *entry) size() int { return e.event.size() + len(e.key.practice) }
+
+// size is what an event takes in memory, about.
+func (e *Event) size() int {
+	return entryOverhead + len(e.ID) + len(e.Source) + len(e.Target) + len(e.Data) + len(e.Practice) + len(e.TargetUser)
 }
 
 func newStorage(o Options) storage {
@@ -52,14 +58,17 @@ func newStorage(o Options) storage {
 // given up for it. An event that was heard of from another instance leaves a newer one
 // alone.
 func (s *storage) put(key entryKey, e Event, heard, here bool) (up []Event) {
+	missed := false
 	if old := s.entries[key]; old != nil {
 		if heard && old.event.At > e.At {
 			return nil
 		}
+		missed = old.missed
 		s.remove(old)
 	}
 	new := &entry{key: key, event: e, put: time.Now(), heard: heard}
 	s.entries[key] = new
+	s.miss(new, missed)
 	s.place(new, here)
 	places := s.places[key.user]
 	if places == nil {
@@ -71,6 +80,18 @@ func (s *storage) put(key entryKey, e Event, heard, here bool) (up []Event) {
 		up = s.giveUp(up, s.oldest(places)...)
 	}
 	return s.trim(up)
+}
+
+// miss notes whether the server misses an entry.
+func (s *storage) miss(e *entry, missed bool) {
+	if e.missed != missed {
+		e.missed = missed
+		if missed {
+			s.missed++
+		} else {
+			s.missed--
+		}
+	}
 }
 
 // place makes an entry the youngest of those of its kind: here says whether its member
@@ -162,8 +183,18 @@ func (s *storage) expired(e *entry) bool {
 	return s.options.TTL > 0 && time.Since(e.put) >= s.options.TTL
 }
 
+// putAt is when a stored event was put, as far as the event tells.
+func (s *storage) putAt(e Event) time.Time {
+	now, at := time.Now(), time.UnixMilli(e.At)
+	if at.After(now) || s.options.TTL > 0 && now.Sub(at) >= s.options.TTL {
+		return now
+	}
+	return at
+}
+
 func (s *storage) remove(e *entry) {
 	s.unplace(e)
+	s.miss(e, false)
 	delete(s.entries, e.key)
 	for _, action := range actions {
 		if s.entries[entryKey{e.key.member, action}] != nil {

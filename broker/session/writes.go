@@ -5,8 +5,6 @@ import (
 	"context"
 	"crypto/sha1"
 	"encoding/hex"
-	"maps"
-	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -22,13 +20,13 @@ type writes struct {
 	evicted chan struct{} // there is something to unstore
 	refuses atomic.Bool   // the server, the last write
 
-	mu     sync.Mutex            // guards what follows
-	missed map[entryKey]struct{} // in the mirror, not on the server
-	extra  []removal             // given up by the mirror, and perhaps still on the server
+	mu         sync.Mutex // guards what follows
+	extra      []removal  // given up by the mirror, and perhaps still on the server
+	extraBytes int
 }
 
 func newWrites(s *server) *writes {
-	return &writes{server: s, evicted: make(chan struct{}, 1), missed: make(map[entryKey]struct{})}
+	return &writes{server: s, evicted: make(chan struct{}, 1)}
 }
 
 // store writes a mirrored event to the server, and notes whether that worked.
@@ -51,7 +49,7 @@ type write struct {
 func (s *writes) writeOf(key entryKey) (w write, ok bool) {
 	e, ttl, ok := s.mirror.get(key)
 	if !ok {
-		s.settle(key, true)
+		s.misses.settle(key, true)
 		return write{}, false
 	}
 	w = write{key: key, id: e.ID, text: string(e.JSON()), at: e.At}
@@ -100,7 +98,7 @@ func (s *writes) writeAll(writes []write, script string) {
 		}
 		// What was put meanwhile is settled by its own write.
 		if e, _, ok := s.mirror.get(w.key); !ok || e.ID == w.id {
-			s.settle(w.key, failed == nil)
+			s.misses.settle(w.key, failed == nil)
 		}
 	}
 }
@@ -121,6 +119,18 @@ func (s *writes) set(c rueidis.Client, w write, script string) rueidis.Completed
 	return c.B().Set().Key(name).Value(w.text).Build()
 }
 
+// waitingBytes bounds removals that wait for the server, and departures that do.
+const waitingBytes = 8 << 20
+
+// waitingSize is what one of them takes, about, with such names.
+func waitingSize(names ...string) int {
+	size := 200
+	for _, name := range names {
+		size += len(name)
+	}
+	return size
+}
+
 // A removal is of an event that the mirror gave up.
 type removal struct {
 	key  entryKey
@@ -130,11 +140,19 @@ type removal struct {
 func (s *writes) removals(events []Event) []removal {
 	all := make([]removal, len(events))
 	for i, e := range events {
-		mark := sha1.Sum(e.JSON())
-		all[i] = removal{s.practices.key(e), hex.EncodeToString(mark[:])}
+		all[i] = removal{s.practices.key(e), markOf(e)}
 	}
 	return all
 }
+
+// markOf is what scriptMark returns for an event.
+func markOf(e Event) string {
+	mark := sha1.Sum(e.JSON())
+	return hex.EncodeToString(mark[:])
+}
+
+// unstoreNow removes events from the server, or has maintain do it if there is no answer.
+func (s *writes) unstoreNow(events []Event) { s.keepExtra(s.unstore(s.removals(events))) }
 
 // unstoreLater has maintain call unstore.
 func (s *writes) unstoreLater(events []Event) {
@@ -153,20 +171,28 @@ func (s *writes) unstoreLater(events []Event) {
 func (s *writes) keepExtra(all []removal) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.extra = append(s.extra, all[:min(len(all), max(s.options.MaxEvents-len(s.extra), 0))]...)
+	for _, r := range all {
+		size := waitingSize(r.key.practice, r.key.user)
+		if len(s.extra) >= s.options.MaxEvents || s.extraBytes+size > waitingBytes {
+			return
+		}
+		s.extra = append(s.extra, r)
+		s.extraBytes += size
+	}
 }
 
 // unstoreExtra removes what was kept for it.
 func (s *writes) unstoreExtra() {
 	s.mu.Lock()
 	extra := s.extra
-	s.extra = nil
+	s.extra, s.extraBytes = nil, 0
 	s.mu.Unlock()
 	s.keepExtra(s.unstore(extra))
 }
 
 // unstore removes events from the server, unless somebody has replaced them, or the user
-// has a socket at another instance. It returns those for which there was no answer.
+// has a socket at any instance: the one with the last of them sees to what is stored then.
+// It returns those for which there was no answer.
 func (s *writes) unstore(all []removal) []removal {
 	for len(all) > 0 {
 		some := all[:min(len(all), batch)]
@@ -204,29 +230,9 @@ func (s *writes) unstore(all []removal) []removal {
 	return nil
 }
 
-// settle notes whether the server has what the mirror has.
-func (s *writes) settle(key entryKey, done bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if done {
-		delete(s.missed, key)
-	} else if len(s.missed) < s.options.MaxEvents {
-		s.missed[key] = struct{}{}
-	}
-}
-
-func (s *writes) isMissed(key entryKey) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	_, missed := s.missed[key]
-	return missed
-}
-
 // catchUp writes what the server missed, unless it has something newer.
 func (s *writes) catchUp(ctx context.Context) {
-	s.mu.Lock()
-	missed := slices.Collect(maps.Keys(s.missed))
-	s.mu.Unlock()
+	missed := s.misses.keys()
 	for len(missed) > 0 && ctx.Err() == nil && s.guard.Up() {
 		var writes []write
 		for size := 0; len(missed) > 0 && len(writes) < batch && size < batchBytes; missed = missed[1:] {
@@ -253,10 +259,5 @@ func (s *writes) noteWrite(err error) {
 // refused reports whether the server answers and did not take the last write, for want
 // of memory or because it takes none at all, so that events wait for it.
 func (s *writes) refused() bool {
-	if !s.refuses.Load() {
-		return false
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return len(s.missed) > 0
+	return s.refuses.Load() && s.misses.count() > 0
 }
