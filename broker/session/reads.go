@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"event-dispatcher/broker/redis"
+	"event-dispatcher/broker/sharing"
 
 	"github.com/redis/rueidis"
 )
@@ -30,7 +31,7 @@ type reads struct {
 	*server
 
 	// Many sockets open at once when an instance has gone.
-	rolls Sharing[string, roll] // of active users, by set
+	rolls sharing.Readings[string, roll] // of active users, by set
 }
 
 // parts reads the events of members and gives them to take, a part at a time, so that only

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"event-dispatcher/broker/redis"
+	"event-dispatcher/broker/sharing"
 
 	"go.uber.org/zap"
 )
@@ -58,8 +59,8 @@ type Redis struct {
 	running       sync.WaitGroup // keepLeases and maintain
 	cameUp        chan struct{}  // Redis is back: maintain now
 
-	finds   Sharing[member, find] // of users' latest events
-	finding chan struct{}         // full while latestAtOnce users are read
+	finds   sharing.Readings[member, find] // of users' latest events
+	finding chan struct{}                  // full while latestAtOnce users are read
 }
 
 // NewRedis returns at once; the server may come later.

@@ -1,23 +1,35 @@
 package operate
 
 import (
+	"net/http"
 	"runtime"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"github.com/prometheus/common/expfmt"
 	"github.com/valyala/fasthttp"
 	"github.com/valyala/fasthttp/fasthttpadaptor"
 
 	"event-dispatcher/broker"
+	"event-dispatcher/broker/sharing"
 	"event-dispatcher/transport/metric"
 	"event-dispatcher/transport/reply"
 )
 
-// exposition is all metrics, as Prometheus reads them.
+// exposition is all metrics, as Prometheus reads them. To write them takes a millisecond and
+// a hundred KB, and anybody may ask where there is no listener for operators: so there is
+// one at a time of each form, and those who ask meanwhile share the next one.
 type exposition struct {
 	sources []metric.Source
 	handler fasthttp.RequestHandler
+	pages   *sharing.Readings[form, *fasthttp.Response]
+}
+
+// form is how somebody wants the metrics: one of few.
+type form struct {
+	format expfmt.Format
+	gzip   bool
 }
 
 // newExposition asks the sources of the options first: what was delivered was published
@@ -27,15 +39,37 @@ func newExposition(o *Options, h *health) exposition {
 	if o.Relay != nil {
 		sources = append(sources, relayed{o.Relay})
 	}
-	e := exposition{sources: sources}
+	return expose(sources)
+}
+
+func expose(sources []metric.Source) exposition {
+	e := exposition{sources: sources, pages: new(sharing.Readings[form, *fasthttp.Response])}
 	e.handler = fasthttpadaptor.NewFastHTTPHandler(promhttp.HandlerFor(e.Registry(), promhttp.HandlerOpts{}))
 	return e
 }
 
 // Metrics serves the Prometheus exposition.
 func (e exposition) Metrics(ctx *fasthttp.RequestCtx) {
-	e.handler(ctx)
+	accept := http.Header{fasthttp.HeaderAccept: {string(ctx.Request.Header.Peek(fasthttp.HeaderAccept))}}
+	f := form{expfmt.Negotiate(accept), ctx.Request.Header.HasAcceptEncoding("gzip")}
+	page := e.pages.Do(f, func() *fasthttp.Response { return e.page(f) })
+	ctx.SetStatusCode(page.StatusCode())
+	ctx.Response.Header.SetContentTypeBytes(page.Header.ContentType())
+	ctx.Response.Header.SetContentEncodingBytes(page.Header.ContentEncoding())
+	ctx.Response.Header.Set(fasthttp.HeaderVary, "Accept, Accept-Encoding")
+	ctx.Response.SetBodyRaw(page.Body())
 	reply.NoStore.Set(&ctx.Response.Header)
+}
+
+// page is the exposition in a form. It is not modified.
+func (e exposition) page(f form) *fasthttp.Response {
+	ctx := new(fasthttp.RequestCtx)
+	ctx.Request.Header.Set(fasthttp.HeaderAccept, string(f.format))
+	if f.gzip {
+		ctx.Request.Header.Set(fasthttp.HeaderAcceptEncoding, "gzip")
+	}
+	e.handler(ctx)
+	return &ctx.Response
 }
 
 // Registry returns a new registry with the metrics of all rooms, those of the Go

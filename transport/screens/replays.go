@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"event-dispatcher/broker/session"
+	"event-dispatcher/broker/sharing"
 )
 
 // maxReaders is how many practices are read from the store for replays at once. A reading
@@ -20,8 +21,8 @@ type replays struct {
 	rooms  *rooms
 	budget *budget
 
-	shared  session.Sharing[string, *replay] // by practice, folded
-	readers chan struct{}                    // full while maxReaders practices are read, or rest
+	shared  sharing.Readings[string, *replay] // by practice, folded
+	readers chan struct{}                     // full while maxReaders practices are read, or rest
 }
 
 // of is what is stored of a practice; the caller releases it. Those who ask at the same

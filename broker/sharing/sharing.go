@@ -1,24 +1,24 @@
-package session
+// Package sharing lets those who ask for the same at the same time share one answer.
+package sharing
 
 import "sync"
 
-// A Sharing lets those who want to read the same at the same time share one
-// reading. Nobody gets a reading that began before he asked: what was written
-// before he asked is in it.
-type Sharing[K comparable, V any] struct {
+// Readings let those who want to read the same at the same time share one reading. Nobody
+// gets one that began before he asked: what was written before he asked is in it.
+type Readings[K comparable, V any] struct {
 	mu   sync.Mutex
 	last map[K]*reading[V] // the one that was asked for last, until it is done
 }
 
 type reading[V any] struct {
-	begun bool // too late to join; guarded by the Sharing
+	begun bool // too late to join; guarded by the lock
 	done  chan struct{}
 	value V // once done; shared
 }
 
 // Do returns what read returned to this caller or to one whose reading it could join.
 // There is one reading of a key at a time.
-func (s *Sharing[K, V]) Do(key K, read func() V) V {
+func (s *Readings[K, V]) Do(key K, read func() V) V {
 	s.mu.Lock()
 	before := s.last[key]
 	if before != nil && !before.begun {

@@ -1,4 +1,4 @@
-package session
+package sharing
 
 import (
 	"testing"
@@ -8,7 +8,7 @@ import (
 func TestThoseWhoAskBeforeAReadingBeginsShareIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const callers = 100
-		var s Sharing[string, int]
+		var s Readings[string, int]
 		gate := make(chan struct{})
 		readings := 0 // one at a time
 		read := func() int {
