@@ -250,11 +250,12 @@ func share(cfg *config.Config, b *broker.Broker, log *zap.Logger, demand func() 
 	closeStore := func() {}
 	if cfg.Redis != nil {
 		shared := session.NewRedis(session.RedisOptions{
-			Options: cfg.Sessions,
-			Server:  *cfg.Redis,
-			Prefix:  cfg.RedisPrefix,
-			Lost:    s.sessions.Logout,
-			Log:     log,
+			Options:        cfg.Sessions,
+			Server:         *cfg.Redis,
+			Prefix:         cfg.RedisPrefix,
+			MaxReplayBytes: cfg.Sockets.QueueBytes,
+			Lost:           s.sessions.Logout,
+			Log:            log,
 		})
 		store, s.stats.Redis, s.refuses, closeStore = shared, shared.Stats, shared.Refuses, shared.Close
 		o.Carrier, o.Sessions, o.Resubscribed = relay.OverRedis(*cfg.Redis), s.sessions, s.sessions.Resubscribed

@@ -54,18 +54,18 @@ func (l *Rates) Allow(ctx *fasthttp.RequestCtx) (refusal.Reason, bool) {
 	return reason, m > 0
 }
 
-// AllowRest counts the events of a batch of n, of which Allow counted the first, all or
+// AllowRest counts the events of a batch of n, of which so many are counted already, all or
 // none, so that a client which is told to wait can send the same again. Only of more than
 // a whole second's events, which could never come in, the first ones are let in. m says
 // how many are of all n; rest, if that is less than n, why the others are not.
 //
-// A batch that stays out costs its client its first event, or as many as least says, which
-// pay for what was done to count it. To all clients together it is given back: otherwise batches that are tried
+// A batch that stays out costs its client what is counted already, or as many as least says,
+// which pay for what was done to count it. To all clients together it is given back: otherwise batches that are tried
 // again and again would use the rate up, and none would come in.
-func (l *Rates) AllowRest(ctx *fasthttp.RequestCtx, n, least int) (m int, rest refusal.Reason) {
+func (l *Rates) AllowRest(ctx *fasthttp.RequestCtx, n, counted, least int) (m int, rest refusal.Reason) {
 	now := time.Now()
-	if m, rest = l.allow(ctx, now, n, 1, max(least-1, 0)); m == 0 && l.total != nil {
-		l.total.AllowN(now, -1)
+	if m, rest = l.allow(ctx, now, n, counted, max(least-counted, 0)); m == 0 && l.total != nil {
+		l.total.AllowN(now, -counted)
 	}
 	return m, rest
 }

@@ -43,7 +43,7 @@ func TestTheRestIsRefusedForTheLimitThatItIsBeyond(t *testing.T) {
 		m := 0
 		rest, ok := l.Allow(new(fasthttp.RequestCtx))
 		if ok {
-			m, rest = l.AllowRest(new(fasthttp.RequestCtx), tt.n, 0)
+			m, rest = l.AllowRest(new(fasthttp.RequestCtx), tt.n, 1, 0)
 		}
 		if got := allowed(m, tt.n, rest); got != tt.want {
 			t.Errorf("%s: of a batch of %d come in %s; want %s", tt.name, tt.n, got, tt.want)
@@ -68,7 +68,7 @@ func TestABatchThatStaysOutCostsItsClientTheLeast(t *testing.T) {
 		l := NewRates(0, 0, &Addresses{}, func(*fasthttp.RequestCtx) *rate.Limiter { return own })
 		ctx := new(fasthttp.RequestCtx)
 		l.Allow(ctx)
-		if m, rest := l.AllowRest(ctx, 20, tt.least); m != 0 || rest != refusal.ClientLimit {
+		if m, rest := l.AllowRest(ctx, 20, 1, tt.least); m != 0 || rest != refusal.ClientLimit {
 			t.Errorf("%s come in; want 0, then client_limit", allowed(m, 20, rest))
 		}
 		if got := int(math.Round(own.Tokens())); got != tt.want {
@@ -97,7 +97,7 @@ func TestABatchThatStaysOutCostsItsClientOneEvent(t *testing.T) {
 		l.Allow(ctx) // one event is too many for all of the batch
 		before := all.Tokens()
 		l.Allow(ctx)
-		if m, rest := l.AllowRest(ctx, batch, 0); m != 0 || rest != tt.want {
+		if m, rest := l.AllowRest(ctx, batch, 1, 0); m != 0 || rest != tt.want {
 			t.Errorf("%s: %s come in; want 0, then %v", tt.name, allowed(m, batch, rest), tt.want)
 		}
 		if n := math.Round(all.Tokens() - before); n != 0 {

@@ -56,17 +56,18 @@ func (p *Players) postBatch(ctx *fasthttp.RequestCtx, f form, objects bool) {
 	case lines, reports:
 		events = event.Lines(t.Body)
 	case array:
-		if events, ok = event.Elements(t.Body); !ok {
-			p.received.Add(1)
-			p.refuseNoArray(ctx, t.Body)
-			return
-		}
+		events, ok = event.Elements(t.Body)
 	}
 
 	b := batchPool.Get().(*batch)
 	defer b.release()
 	b.begin(p, ctx, objects || f == reports)
-	if p.rates.Any() && !b.admit(len(t.Body), events) {
+	if p.rates.Any() && !b.admit(&t, events) {
+		return
+	}
+	if !ok {
+		p.received.Add(1)
+		p.refuseNoArray(ctx, t.Body)
 		return
 	}
 	if f == reports {
@@ -98,17 +99,17 @@ func (b *batch) begin(p *Players, ctx *fasthttp.RequestCtx, objects bool) {
 	b.verdict.reset()
 }
 
-// admit counts the events against the rates; the first one was when the batch came. It
-// answers and reports false if none may come in. A batch costs its client as many events
-// as would fill it if they were as large as they may be: unpacking and looking through it
-// is work, also if nothing but blanks are in it.
-func (b *batch) admit(size int, events event.Batch) bool {
+// admit counts the events against the rates, those that are not counted yet. It
+// answers and reports false if none may come in. A batch costs as many events as would fill
+// it if they were as large as they may be, also if nothing but blanks are in it: to look
+// through it is work.
+func (b *batch) admit(t *Taken, events event.Batch) bool {
 	n := events.Len(maxEvents + 1)
-	least := size / b.players.maxBody
-	if max(n, least) == 0 {
+	least := len(t.Body) / b.players.maxBody
+	if max(n, least) <= t.counted {
 		return true
 	}
-	may, rest := b.players.rates.AllowRest(b.ctx, max(n, least), least)
+	may, rest := b.players.rates.AllowRest(b.ctx, max(n, least), t.counted, least)
 	switch {
 	case may == 0:
 		b.players.received.Add(uint64(max(n, 1)))

@@ -1,6 +1,8 @@
 package ingest
 
 import (
+	"bytes"
+	"compress/gzip"
 	"fmt"
 	"net"
 	"strings"
@@ -71,6 +73,49 @@ func TestABatchOfBlanksIsPaidFor(t *testing.T) {
 		if status := newPost("/metrics", body, ndjson).to(players.PostAny); status != want {
 			t.Errorf("batch %d of blanks is answered %d; want %d", n, status, want)
 		}
+	}
+}
+
+// What is no array is looked through, and paid for as what is one.
+func TestABodyThatIsNoArrayIsPaidFor(t *testing.T) {
+	t.Parallel()
+	players := limited(t, 20) // of which it costs 16
+	body := `{"a":[` + strings.Repeat("[],", 4<<20/3-10) + "1]}"
+	for n, want := range []int{400, 429} {
+		if status := newPost("/metrics?batch=array", body).to(players.PostAny); status != want {
+			t.Errorf("time %d: %d; want %d", n, status, want)
+		}
+	}
+}
+
+// A compressed body is paid for before it is unpacked, by what came, whatever comes out.
+func TestACompressedBodyIsPaidForBeforeItIsUnpacked(t *testing.T) {
+	t.Parallel()
+	body := strings.Repeat("x", 10*packedEvent)
+	for _, path := range []string{"/metrics", "/metrics?batch=lines"} {
+		players := limited(t, 15) // of which it costs 10
+		for n, want := range []int{400, 429} {
+			if status := newPost(path, body, "Content-Encoding: gzip").to(players.PostAny); status != want {
+				t.Errorf("%s, time %d: %d; want %d", path, n, status, want)
+			}
+		}
+	}
+}
+
+// An event is not paid for twice, as one and as a part of the bytes.
+func TestACompressedBatchIsPaidForOnce(t *testing.T) {
+	t.Parallel()
+	var b bytes.Buffer
+	w, err := gzip.NewWriterLevel(&b, gzip.NoCompression)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Write([]byte(strings.Repeat("1\n", 10) + strings.Repeat(" ", 4*packedEvent)))
+	w.Close()
+	players := limited(t, 10)
+	request := newPost("/metrics", b.String(), ndjson, "Content-Encoding: gzip")
+	if status := request.to(players.PostAny); status != 200 {
+		t.Errorf("a batch of 10 with a limit of 10 is answered %d %s; want 200", status, request.ctx.Response.Body())
 	}
 }
 

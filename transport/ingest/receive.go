@@ -67,6 +67,24 @@ func (r *receiver) receive(ctx *fasthttp.RequestCtx, f form) (Taken, bool) {
 	return t, ok
 }
 
+// packedEvent is how many bytes of a compressed body cost as much as an event: a decoder may
+// be kept busy by them for a millisecond or two, whatever comes out.
+const packedEvent = 16 << 10
+
+// countPacked counts a compressed body against the rates before it is unpacked. The first
+// event is counted. It answers and reports false if the body may not come in.
+func (r *receiver) countPacked(ctx *fasthttp.RequestCtx, size int) (counted int, ok bool) {
+	n := size / packedEvent
+	if n <= 1 || !r.rates.Any() {
+		return 1, true
+	}
+	counted, reason := r.rates.AllowRest(ctx, n, 1, n)
+	if counted == 0 {
+		r.refusals.Reject(ctx, reason)
+	}
+	return counted, counted > 0
+}
+
 // read is the body of a request as it comes. It answers and reports false if it does
 // not come, so that there is no event.
 func (r *receiver) read(ctx *fasthttp.RequestCtx, limit int) ([]byte, bool) {
@@ -93,13 +111,17 @@ func (r *receiver) inflate(ctx *fasthttp.RequestCtx, body []byte, coding inflate
 			r.tooLarge(ctx, limit)
 			return Taken{}, false
 		}
-		return Taken{Body: body}, true
+		return Taken{Body: body, counted: 1}, true
+	}
+	counted, ok := r.countPacked(ctx, len(body))
+	if !ok {
+		return Taken{}, false
 	}
 	inflated, err := pool.Inflate(coding, body)
 	switch err {
 	case nil:
 		r.counts.inflated(coding, len(body), len(inflated.Bytes))
-		return Taken{inflated.Bytes, inflated}, true
+		return Taken{inflated.Bytes, inflated, counted}, true
 	case inflate.ErrTooLarge:
 		r.tooLarge(ctx, limit)
 	case inflate.ErrNoRoom:

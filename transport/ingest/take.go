@@ -16,6 +16,7 @@ type Taken struct {
 	Body []byte
 
 	inflated *inflate.Body // nil: Body is the request's
+	counted  int           // events that it was counted as so far
 }
 
 // Release ends the use of the body.
