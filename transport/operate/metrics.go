@@ -51,7 +51,7 @@ func expose(sources []metric.Source) exposition {
 // Metrics serves the Prometheus exposition.
 func (e exposition) Metrics(ctx *fasthttp.RequestCtx) {
 	accept := http.Header{fasthttp.HeaderAccept: {string(ctx.Request.Header.Peek(fasthttp.HeaderAccept))}}
-	f := form{expfmt.Negotiate(accept), ctx.Request.Header.HasAcceptEncoding("gzip")}
+	f := form{expfmt.NegotiateAccept(accept, expfmt.DefaultAcceptedFormats()...), ctx.Request.Header.HasAcceptEncoding("gzip")}
 	page := e.pages.Do(f, func() *fasthttp.Response { return e.page(f) })
 	ctx.SetStatusCode(page.StatusCode())
 	ctx.Response.Header.SetContentTypeBytes(page.Header.ContentType())
