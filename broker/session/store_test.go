@@ -79,17 +79,6 @@ func TestStore(t *testing.T) {
 	}
 }
 
-var clock int64 = 1_000_000
-
-// stored makes a session event, each newer than the one before.
-func stored(practice, user, action, data string) Event {
-	clock++
-	return Event{
-		ID: NewID(), Source: user, Target: "card", Data: data,
-		Action: action, Type: UserSession, Practice: practice, At: clock,
-	}
-}
-
 // said is the data of events, in order.
 func said(events []Event) string {
 	var all []string
