@@ -1,12 +1,15 @@
 package session
 
-var clock int64 = 1_000_000
+import "sync/atomic"
+
+var clock atomic.Int64
+
+func init() { clock.Store(1_000_000) }
 
 // stored makes a session event, each newer than the one before.
 func stored(practice, user, action, data string) Event {
-	clock++
 	return Event{
 		ID: NewID(), Source: user, Target: "card", Data: data,
-		Action: action, Type: UserSession, Practice: practice, At: clock,
+		Action: action, Type: UserSession, Practice: practice, At: clock.Add(1),
 	}
 }
