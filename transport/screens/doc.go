@@ -60,7 +60,7 @@
 //     one, who clears parking.waits under that lock.
 //  2. A frame's bytes are never modified.
 //  3. The close frame is the last frame: after closed nothing is taken to be written.
-//  4. Locks are taken in the order room, socket, then lately, budget or outbox; the hub's is
+//  4. Locks are taken in the order room, socket, then lately, budget or outbox; that of rooms is
 //     let go before a room's is taken, so that no practice waits for another one, and no
 //     user's lately is waited for with a room. Nobody calls the store, the relay or the
 //     network with one of them held.

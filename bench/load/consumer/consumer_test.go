@@ -16,10 +16,13 @@ import (
 const run = 42
 
 // frame is event number seq of producer 1 as it stands in a stream.
-func frame(seq uint64) string {
+func frame(seq uint64) string { return "data: " + body(seq) + "\n\n" }
+
+// body is an event without its frame.
+func body(seq uint64) string {
 	body, _, sum := event.NewFixed(event.MinBytes).Append(nil)
 	event.Tag{Run: run, Producer: 1, Sequence: seq, Length: len(body), Sum: sum}.Put(body)
-	return "data: " + string(body) + "\n\n"
+	return string(body)
 }
 
 // listen opens one stream in the given role, on a server that says parts with

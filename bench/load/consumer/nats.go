@@ -21,13 +21,6 @@ const (
 
 var errProtocol = errors.New("neither INFO, MSG, PING, PONG nor +OK of NATS")
 
-// binaryMessage is a message of a client. Its mask, which it must have, may be anything:
-// four zeros leave the payload as it is.
-func binaryMessage(payload string) []byte {
-	out := binary.BigEndian.AppendUint16([]byte{wholeBinary, 0x80 | 126}, uint16(len(payload)))
-	return append(append(out, 0, 0, 0, 0), payload...)
-}
-
 // unframer takes the heads of binary messages away in place.
 type unframer struct {
 	left uint64 // bytes of the current message still to come
@@ -76,7 +69,7 @@ func (u *unframer) size() (size uint64, whole bool) {
 
 // subscribe asks for the events; b came behind the answer's head.
 func (r *reception) subscribe(b []byte) error {
-	if _, errno := sock.Send(r.fd, binaryMessage(natsSubscribe)); errno != 0 {
+	if _, errno := sock.Send(r.fd, clientFrame(wholeBinary, []byte(natsSubscribe))); errno != 0 {
 		return fmt.Errorf("subscribe: %w", errno)
 	}
 	r.outer = new(unframer)
@@ -102,7 +95,7 @@ func (r *reception) readNATS(b []byte) error {
 		case "PONG":
 			r.state = reading
 		case "PING":
-			_, _ = sock.Send(r.fd, binaryMessage(natsPong))
+			_, _ = sock.Send(r.fd, clientFrame(wholeBinary, []byte(natsPong)))
 		case "MSG":
 			size, err := strconv.Atoi(string(args[bytes.LastIndexByte(args, ' ')+1:]))
 			if err != nil || size < 0 || size > maxFrame {

@@ -2,7 +2,6 @@ package consumer
 
 import (
 	"fmt"
-	"strings"
 	"testing"
 
 	"event-dispatcher/bench/load/event"
@@ -11,7 +10,6 @@ import (
 // Messages of WebSocket and of NATS end independently of each other, and of what is read
 // at once.
 func TestMessagesOfNATSAreEvents(t *testing.T) {
-	body := func(seq uint64) string { return strings.TrimSuffix(strings.TrimPrefix(frame(seq), "data: "), "\n\n") }
 	said := "INFO {}\r\nPONG\r\n"
 	size := 0
 	for seq := range uint64(3) {

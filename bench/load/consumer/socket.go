@@ -81,9 +81,17 @@ func (r *reception) readFrames(b []byte) error {
 	}
 }
 
-// pong answers a ping. The mask, which clients must use, may be anything: four
-// zeros leave the payload as it is.
+// pong answers a ping.
 func (r *reception) pong(payload []byte) {
-	out := append([]byte{wholePong, 0x80 | byte(len(payload)), 0, 0, 0, 0}, payload...)
-	_, _ = sock.Send(r.fd, out) // a socket without room for it has worse troubles
+	_, _ = sock.Send(r.fd, clientFrame(wholePong, payload)) // a socket without room for it has worse troubles
+}
+
+// clientFrame is a frame of a client, of less than 64 KiB. The mask, which clients must use,
+// may be anything: four zeros leave the payload as it is.
+func clientFrame(first byte, payload []byte) []byte {
+	out := []byte{first, 0x80 | byte(len(payload))}
+	if len(payload) > 125 {
+		out = binary.BigEndian.AppendUint16([]byte{first, 0x80 | 126}, uint16(len(payload)))
+	}
+	return append(append(out, 0, 0, 0, 0), payload...)
 }

@@ -3,7 +3,6 @@ package consumer
 import (
 	"bytes"
 	"encoding/binary"
-	"strings"
 	"testing"
 
 	"event-dispatcher/bench/load/event"
@@ -11,7 +10,6 @@ import (
 
 // A server may put several events into one message, a line each.
 func TestLinesOfAMessageAreEvents(t *testing.T) {
-	body := func(seq uint64) string { return strings.TrimSuffix(strings.TrimPrefix(frame(seq), "data: "), "\n\n") }
 	joined := body(1) + "\n" + body(2) + "\n" + body(3)
 	message := append(binary.BigEndian.AppendUint16([]byte{wholeText, 126}, uint16(len(joined))), joined...)
 	r := reception{stream: &stream{state: reading, wire: WebSocket}, run: run, envelope: new(event.Envelope)}
