@@ -102,12 +102,12 @@ func (h *Hub) exit(s *socket, why websocket.Reason) {
 	h.present.Done()
 }
 
-// tidy forgets users without sockets, and a replay that nobody asked for lately. It lists
-// the sockets, and says whether the room is gone.
+// tidy forgets users without sockets, and a replay that nobody asked for lately. It adds
+// the sockets to the list, and says whether the room is gone.
 //
 // No user's lock is taken with the room's: what a user got may take a while to look
 // through.
-func (r *room) tidy(now time.Time) (list []*socket, gone bool) {
+func (r *room) tidy(list []*socket, now time.Time) (_ []*socket, gone bool) {
 	for _, u := range r.tidyReplay(now) {
 		u.lately.forget(now)
 	}

@@ -69,9 +69,8 @@ func (rs *rooms) all() map[string]*room {
 // rooms. It lists the sockets.
 func (rs *rooms) tidy(now time.Time) (list []*socket) {
 	for folded, r := range rs.all() {
-		some, gone := r.tidy(now)
-		list = append(list, some...)
-		if gone {
+		var gone bool
+		if list, gone = r.tidy(list, now); gone {
 			rs.remove(r, folded)
 		}
 	}
