@@ -70,8 +70,8 @@ func (l *backlog) leftOut(r *replay, now time.Time) spans {
 }
 
 // settle sends the held-back events that have waited for long enough, skips what is given
-// up, and lets go of the replay once it is written and nothing on its way from another
-// instance can bring its events again.
+// up, and lets go of the replay once nothing on its way from another instance can bring its
+// events again: if it is written, or if replays take too much memory.
 func (l *backlog) settle(now time.Time) {
 	l.show(func(e early) bool {
 		_, passed := l.replayed.passed[e.index] // those of a slot keep their order
@@ -81,7 +81,8 @@ func (l *backlog) settle(now time.Time) {
 		l.replayed.early = nil
 	}
 	l.skip(l.queue.purge())
-	if l.open && now.Sub(l.opened) > session.OnItsWay && !l.replayed.more() {
+	if l.open && now.Sub(l.opened) > session.OnItsWay && (!l.replayed.more() || l.replayed.budget.crowded()) {
+		l.skip(l.replayed.rest(l.user.name))
 		l.replayed.forget()
 	}
 }

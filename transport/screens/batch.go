@@ -16,9 +16,7 @@ type batch struct {
 	frames []*frame    // each with a reference, and being written
 	size   int64       // of the frames
 
-	// Of a part of the replay.
-	share      share
-	first, end int32
+	first, end int32 // of the replay, if it is a part of it
 
 	closing bool
 
@@ -102,7 +100,7 @@ func (l *backlog) takeReplay(b *batch) bool {
 	if !l.replayed.more() {
 		return false
 	}
-	b.share, b.first = l.replayed.share, l.replayed.next
+	b.first = l.replayed.next
 	for l.replayed.more() && !l.full(b) {
 		f := l.replayed.events[l.replayed.next]
 		if f.lost() && len(b.frames) > 0 || !l.takeFrame(b, f) {
@@ -119,7 +117,7 @@ func (l *backlog) takeLive(b *batch) bool {
 	if l.queue.frames == nil || l.replayed.more() {
 		return false
 	}
-	b.share, b.first, b.end = share{}, 0, 0
+	b.first, b.end = 0, 0
 	for l.queue.frames != nil && !l.full(b) {
 		f := l.queue.frames[0]
 		if f.lost() && len(b.frames) > 0 || !l.takeFrame(b, f) {

@@ -20,7 +20,9 @@ import (
 // A socket drops its places of frames that are given up with its next event, or when the
 // clock comes by.
 //
-// What users got lately is in it, too: up to a quarter.
+// What users got lately is in it, too: up to a quarter. And so are replays' lists of frames.
+// While they take more than a quarter, sockets that have not written their replay some
+// seconds after they opened skip the rest of it; see backlog.settle.
 //
 // A frame that is being written cannot be given up: half of it may be on the connection.
 // Only the places of those who have not begun can; they skip it. So only a part of the
@@ -29,9 +31,10 @@ import (
 // progress is given little time, see writer.arm.
 type budget struct {
 	limit   int64
-	held    atomic.Int64 // bytes of frames that are not given up, of their places, and lately
+	held    atomic.Int64 // bytes of frames that are not given up, of their places, lists, and lately
 	writing atomic.Int64 // of those, bytes of frames that are being written
 	lately  atomic.Int64 // bytes of what users got lately, which are held, too
+	lists   atomic.Int64 // bytes of replays beside their frames' bytes, which are held, too
 
 	mu          sync.Mutex // guards what follows
 	first, last *frame     // not given up, by age
@@ -80,13 +83,14 @@ func slotOf(e session.Event) slot {
 
 func sumOf(e session.Event) uint64 { return maphash.Comparable(seed, e) }
 
-// newFrame makes a frame with one reference, the maker's.
-func (b *budget) newFrame(e session.Event) *frame {
+// newFrame makes a frame with one reference, the maker's. Overhead is what it counts beyond
+// its bytes.
+func (b *budget) newFrame(e session.Event, overhead int64) *frame {
 	e.Origin = ""
 	text := e.JSON()
 	f := &frame{id: e.ID, hash: hashOf(e.ID), sum: sumOf(e), slot: slotOf(e), at: e.At, target: e.TargetUser, budget: b}
 	f.bytes = append(wire.AppendTextHeader(make([]byte, 0, wire.MaxTextHeader+len(text)), len(text)), text...)
-	f.size = int64(len(f.bytes)) + frameOverhead
+	f.size = int64(len(f.bytes)) + overhead
 	f.refs.Store(1)
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -125,11 +129,14 @@ func (b *budget) giveUpLocked(f *frame) {
 // place counts the bytes of a place that waits for the frame; those of one that is dropped
 // are negative.
 func (f *frame) place(bytes int32) {
-	if f.places.Add(bytes) < 0 {
-		return // not counted any more
+	if f.places.Add(bytes) >= 0 { // otherwise not counted any more
+		f.budget.hold(int64(bytes))
 	}
-	b := f.budget
-	if b.held.Add(int64(bytes)) > b.limit && bytes > 0 {
+}
+
+// hold counts bytes that are no frame's; those that are given back are negative.
+func (b *budget) hold(bytes int64) {
+	if b.held.Add(bytes) > b.limit && bytes > 0 {
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		b.relieveLocked()
@@ -152,6 +159,15 @@ func (b *budget) forget(bytes int) {
 	b.lately.Add(-int64(bytes))
 	b.held.Add(-int64(bytes))
 }
+
+// list counts bytes of a replay beside those of its frames.
+func (b *budget) list(bytes int64) {
+	b.lists.Add(bytes)
+	b.hold(bytes)
+}
+
+// crowded reports whether replays take more than their part.
+func (b *budget) crowded() bool { return b.lists.Load() > b.limit/4 }
 
 // removeLocked takes a frame that nobody writes out of the budget.
 func (b *budget) removeLocked(f *frame) {

@@ -64,7 +64,7 @@ func TestPlacesInQueuesStayWithinTheBudget(t *testing.T) {
 // What is being written keeps its bytes, but those who wait for it give up their places.
 func TestPlacesOfWhatIsBeingWrittenAreGivenUp(t *testing.T) {
 	h := newHub(t, HubOptions{QueueBytes: 1000})
-	f := h.budget.newFrame(session.Event{Data: "a"})
+	f := h.budget.newFrame(session.Event{Data: "a"}, frameOverhead)
 	f.begin()
 	s := waitingSocket(h, &user{})
 	s.push(f)

@@ -26,7 +26,7 @@ func (b *batch) parked() *batch {
 	}
 	return &batch{
 		bytes: slices.Clone(b.bytes), frames: slices.Clone(b.frames), size: b.size,
-		share: b.share, first: b.first, end: b.end, closing: b.closing,
+		first: b.first, end: b.end, closing: b.closing,
 	}
 }
 
@@ -83,7 +83,7 @@ func (w *writer) resume(b *batch) bool {
 	b.reset()
 	b.bytes, b.frames, b.size = append(b.bytes, rest.bytes...), append(b.frames, rest.frames...), rest.size
 	b.whole = b.bytes
-	b.share, b.first, b.end, b.closing = rest.share, rest.first, rest.end, rest.closing
+	b.first, b.end, b.closing = rest.first, rest.end, rest.closing
 	return true
 }
 

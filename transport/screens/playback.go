@@ -11,6 +11,14 @@ type playback struct {
 // more reports whether some of the replay is not written yet.
 func (p *playback) more() bool { return int(p.next) < p.len() }
 
+// rest is how many events of the user are not written yet.
+func (p *playback) rest(user string) (n int) {
+	for i := p.next; int(i) < p.len(); i = p.from(i+1, user) {
+		n++
+	}
+	return n
+}
+
 // pass notes that the age of a replayed event does not count any more.
 func (p *playback) pass(i int32) {
 	if p.passed == nil {

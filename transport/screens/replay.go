@@ -14,14 +14,20 @@ import (
 type replay struct {
 	events []*frame     // each with a reference
 	bySlot []int32      // indexes into events, in the order of their slots
+	size   int64        // bytes of both, and of what frames made for it take beyond their bytes
+	budget *budget      // has size, until the last reference is given back
 	refs   atomic.Int32 // sockets, and the room while it is the latest
 }
+
+// listedBytes is an event's place in a replay.
+const listedBytes = 12
 
 // newReplay makes a replay of events, one of each slot, with what it can take from
 // an earlier one. It returns the earlier one if nothing has changed. The caller has a
 // reference to each.
 func (b *budget) newReplay(events []session.Event, earlier *replay) *replay {
-	r := &replay{events: make([]*frame, len(events)), bySlot: make([]int32, len(events))}
+	r := &replay{events: make([]*frame, len(events)), bySlot: make([]int32, len(events)), budget: b}
+	size := frameOverhead + listedBytes*int64(len(events))
 	r.refs.Store(1)
 	same := len(events) == earlier.len()
 	for i, e := range events {
@@ -36,13 +42,16 @@ func (b *budget) newReplay(events []session.Event, earlier *replay) *replay {
 		if old, found := earlier.find(slotOf(e)); found && earlier.events[old].is(e, sum) {
 			r.events[i] = earlier.events[old].share()
 		} else {
-			r.events[i] = b.newFrame(e)
+			r.events[i] = b.newFrame(e, 0)
+			size += frameOverhead
 		}
 	}
 	if same && earlier.retain() {
 		r.release()
 		return earlier
 	}
+	r.size = size
+	b.list(size)
 	slices.SortFunc(r.bySlot, func(a, b int32) int { return r.events[a].slot.compare(r.events[b].slot) })
 	return r
 }
@@ -82,6 +91,7 @@ func (r *replay) release() {
 	for _, f := range r.events {
 		f.release()
 	}
+	r.budget.list(-r.size)
 }
 
 func (r *replay) len() int {

@@ -39,7 +39,7 @@ func (h *Hub) Deliver(e session.Event) {
 	if r == nil {
 		return
 	}
-	f := h.budget.newFrame(e)
+	f := h.budget.newFrame(e, frameOverhead)
 	defer f.release()
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -94,11 +94,11 @@ func (w *writer) wrote(b *batch, n int64, err error) {
 	now := time.Now()
 	w.hub.counters.bytes.Add(uint64(n))
 	switch {
-	case err != nil:
-	case b.end > b.first && len(b.frames) > 0:
-		w.user.lately.addShare(now, b.share, b.first, b.end)
+	case err != nil || len(b.frames) == 0:
+	case b.end > b.first:
+		w.noteReplayed(now, b)
 		w.hub.counters.replayed.Add(uint64(len(b.frames)))
-	case len(b.frames) > 0:
+	default:
 		w.user.lately.add(now, b.frames)
 		w.hub.counters.delivered.Add(uint64(len(b.frames)))
 	}
@@ -114,6 +114,19 @@ func (w *writer) wrote(b *batch, n int64, err error) {
 	if err != nil {
 		w.failed(err)
 	}
+}
+
+// noteReplayed notes a part of the replay that was written. If the socket has let go of the
+// replay meanwhile, it notes the events one by one.
+func (w *writer) noteReplayed(now time.Time, b *batch) {
+	w.mu.Lock()
+	s := w.replayed.share
+	w.mu.Unlock()
+	if s.replay == nil {
+		w.user.lately.add(now, b.frames)
+		return
+	}
+	w.user.lately.addShare(now, s, b.first, b.end)
 }
 
 // writeAll hands p to the connection, however long it takes as long as it makes
