@@ -15,21 +15,22 @@ func TestAFullTableOfClientsIsFair(t *testing.T) {
 		const burst = 10
 		l := NewRates(0, burst, &Addresses{}, nil)
 		name := func(i int) netip.Addr { return netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}) }
+		allow := func(addr netip.Addr) bool { return l.limiter(addr, time.Now()).Allow() }
 		made := 0
 		for ; made < maxLimitedClients; made++ {
-			l.allowClient(name(made), time.Now(), 1, 0)
+			allow(name(made))
 		}
 		greedy := netip.MustParseAddr("192.0.2.1")
-		for l.allowClient(greedy, time.Now(), 1, 0) {
+		for allow(greedy) {
 		}
 		for range 2000 {
 			made++
 			newcomer := name(made)
-			first, second := l.allowClient(newcomer, time.Now(), 1, 0), l.allowClient(newcomer, time.Now(), 1, 0)
+			first, second := allow(newcomer), allow(newcomer)
 			if !first || !second {
 				t.Fatalf("newcomer %d was refused an event that its rate allows", made)
 			}
-			if l.allowClient(greedy, time.Now(), 1, 0) {
+			if allow(greedy) {
 				t.Fatalf("a client over its rate was forgotten after %d newcomers", made-maxLimitedClients)
 			}
 		}

@@ -70,7 +70,7 @@ func (l *Rates) AllowRest(ctx *fasthttp.RequestCtx, n, counted, least int) (m in
 	return m, rest
 }
 
-// allow counts n events of which some are counted already; if they stay out, least more
+// allow counts n events of which some are counted already. If they stay out, least more
 // cost their client as far as it has them. ctx has no time yet while the body is expected.
 func (l *Rates) allow(ctx *fasthttp.RequestCtx, now time.Time, n, counted, least int) (m int, rest refusal.Reason) {
 	m = n
@@ -79,28 +79,38 @@ func (l *Rates) allow(ctx *fasthttp.RequestCtx, now time.Time, n, counted, least
 			m, rest = burst, r
 		}
 	}
-	var own *rate.Limiter
-	if l.own != nil {
-		own = l.own(ctx)
-	}
-	if own != nil {
-		most(own.Burst(), refusal.ClientLimit)
-		if !take(own, now, m-counted, least) {
-			return 0, refusal.ClientLimit
-		}
-	} else if l.perClient > 0 {
-		most(l.burst, refusal.ClientLimit)
-		if !l.allowClient(l.addresses.Of(ctx), now, m-counted, least) {
-			return 0, refusal.ClientLimit
-		}
+	c := l.client(ctx, now)
+	if c != nil {
+		most(c.Burst(), refusal.ClientLimit)
 	}
 	if l.total != nil {
 		most(l.total.Burst(), refusal.Overloaded)
-		if !l.total.AllowN(now, m-counted) {
-			return 0, refusal.Overloaded
+	}
+	n = m - counted
+	switch {
+	case c != nil && !take(c, now, n, least):
+		return 0, refusal.ClientLimit
+	case l.total != nil && !l.total.AllowN(now, n):
+		if c != nil && n > least {
+			c.AllowN(now, least-n) // gives back
 		}
+		return 0, refusal.Overloaded
 	}
 	return m, rest
+}
+
+// client is the limit of who asks: the one that the request brings, or that of its client.
+// nil: there is none.
+func (l *Rates) client(ctx *fasthttp.RequestCtx, now time.Time) *rate.Limiter {
+	if l.own != nil {
+		if own := l.own(ctx); own != nil {
+			return own
+		}
+	}
+	if l.perClient <= 0 {
+		return nil
+	}
+	return l.limiter(l.addresses.Of(ctx), now)
 }
 
 // Spent reports whether the client of a request has used its rate up.
@@ -118,7 +128,8 @@ func (l *Rates) Spent(ctx *fasthttp.RequestCtx) bool {
 // Charge counts a request that was refused as an event of its client.
 func (l *Rates) Charge(ctx *fasthttp.RequestCtx) {
 	if l.perClient > 0 {
-		l.allowClient(l.addresses.Of(ctx), time.Now(), 1, 0)
+		now := time.Now()
+		l.limiter(l.addresses.Of(ctx), now).AllowN(now, 1)
 	}
 }
 
@@ -131,8 +142,8 @@ func take(l *rate.Limiter, now time.Time, n, least int) bool {
 	return false
 }
 
-// allowClient counts n events of the client, see take.
-func (l *Rates) allowClient(addr netip.Addr, now time.Time, n, least int) bool {
+// limiter is the limit of a client.
+func (l *Rates) limiter(addr netip.Addr, now time.Time) *rate.Limiter {
 	key := Network(addr)
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -144,7 +155,7 @@ func (l *Rates) allowClient(addr netip.Addr, now time.Time, n, least int) bool {
 		c = rate.NewLimiter(l.perClient, l.burst)
 		l.clients[key] = c
 	}
-	return take(c, now, n, least)
+	return c
 }
 
 // evictionSample is how many clients are looked at to find one that can be forgotten.

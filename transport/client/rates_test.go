@@ -103,8 +103,8 @@ func TestABatchThatStaysOutCostsItsClientOneEvent(t *testing.T) {
 		if n := math.Round(all.Tokens() - before); n != 0 {
 			t.Errorf("%s: %v events are left to all, compared with before; want as many", tt.name, n)
 		}
-		if own.Tokens() > float64(tt.own)-1.5 {
-			t.Errorf("%s: %v of %d events are left to its client; want that it paid for one", tt.name, own.Tokens(), tt.own)
+		if want := tt.own - 2; int(math.Round(own.Tokens())) != want { // the event before, and one
+			t.Errorf("%s: %v of %d events are left to its client; want %d: it pays for one", tt.name, own.Tokens(), tt.own, want)
 		}
 	}
 }
