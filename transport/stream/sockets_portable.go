@@ -37,6 +37,8 @@ type portableNews struct {
 const (
 	slotBytes = 64 << 10
 	partBytes = 8 << 10 // of a slot, written at once and within the stall limit
+	// readPause is for how long a consumer that sends much is not read: that must cost nothing.
+	readPause = 100 * time.Millisecond
 	// lingerTime is how long a consumer that was sent away may take to hang up.
 	lingerTime = time.Second
 )
@@ -91,8 +93,10 @@ func (k *portableSocket) read() {
 	defer k.sockets.running.Done()
 	buf := make([]byte, 256) // is kept while nothing comes: consumers have nothing to say
 	var err error
-	for err == nil {
-		_, err = k.conn.Read(buf)
+	for n := 0; err == nil; n, err = k.conn.Read(buf) {
+		if n == len(buf) {
+			time.Sleep(readPause)
+		}
 	}
 	why := ReasonLeft
 	if err != io.EOF {
