@@ -46,6 +46,9 @@ func TestCheckReadsTheFilesAsAStartDoes(t *testing.T) {
 	}{
 		{"good files", []string{"-access", file("good.toml", token+"view = \"where=tenant=a\"\n"), "-tls-cert", cert, "-tls-key", key}, nil, ""},
 		{"a certificate that has expired", []string{"-tls-cert", oldCert, "-tls-key", oldKey}, nil, "has expired"},
+		{"a token that has expired", []string{"-access", file("expired.toml", token+"expires = 2025-01-01T00:00:00Z\n")}, nil, "tokens of the access file have expired"},
+		{"a time in quotes that is none", []string{"-access", file("time.toml", token+"expires = \"2027-01-01\"\n")}, []string{"-access", "line 5", "tokens.expires", "2027-01-01T00:00:00Z"}, ""},
+		{"roles that are no list", []string{"-access", file("list.toml", strings.Replace(token, `["consume"]`, `"consume"`, 1))}, []string{"-access", "line 4", "tokens.roles", `["consume"]`}, ""},
 		{"no access file", []string{"-access", filepath.Join(dir, "none.toml")}, []string{"-access", "none.toml", "no such file"}, ""},
 		{"an access file cut off", []string{"-access", file("cut.toml", token[:20])}, []string{"-access", "cut.toml", "line 2"}, ""},
 		{"an unknown key", []string{"-access", file("key.toml", token+"rols = []\n")}, []string{"-access", `"tokens.rols"`, "spelled"}, ""},

@@ -121,14 +121,16 @@ func decodeJSON(raw []byte, into any, strict bool) error {
 	return nil
 }
 
+const kinds = ` (a time is 2027-01-01T00:00:00Z, a list is ["consume"])`
+
 func decodeTOML(raw []byte, into any) error {
 	meta, err := toml.Decode(string(raw), into)
 	var bad toml.ParseError
 	if errors.As(err, &bad) { // its text quotes the file, which may hold secrets
-		return fmt.Errorf("syntax error in line %d (last key %q)", bad.Position.Line, bad.LastKey)
+		return fmt.Errorf("line %d, last key %q: wrong syntax, or not the kind of value that the key takes%s", bad.Position.Line, bad.LastKey, kinds)
 	}
 	if err != nil {
-		return err
+		return fmt.Errorf("%w%s", err, kinds)
 	}
 	if unknown := meta.Undecoded(); len(unknown) > 0 {
 		return fmt.Errorf("unknown key %q: is it spelled right?", unknown[0].String())

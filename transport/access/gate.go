@@ -1,6 +1,7 @@
 package access
 
 import (
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -49,6 +50,7 @@ func Open(o Options) (*Gate, error) {
 		s, err := load(o.Path, o.CheckView, seen)
 		if err == nil {
 			g.reign.begin(s)
+			g.warnOfExpired(s)
 		}
 		return err
 	})
@@ -82,8 +84,24 @@ func (g *Gate) Reload() error {
 		next.number = g.reloads.Add(1)
 		ended := g.reign.begin(next)
 		g.options.Log.Info("the access file was read", zap.Int("tokens", len(next.tokens)), zap.Int("issuers", len(next.issuers)), zap.Int("streams_ended", ended))
+		g.warnOfExpired(next)
 		return nil
 	})
+}
+
+// warnOfExpired names tokens that are over already: whoever wrote the file may not have
+// meant that.
+func (g *Gate) warnOfExpired(s *state) {
+	var names []string
+	for _, grant := range s.tokens {
+		if grant.expired(time.Now()) {
+			names = append(names, grant.Name)
+		}
+	}
+	if len(names) > 0 {
+		slices.Sort(names)
+		g.options.Log.Warn("tokens of the access file have expired: give them a later time, or remove them", zap.Strings("tokens", names))
+	}
 }
 
 // expire ends the streams whose time is over.
@@ -143,4 +161,23 @@ func (g *Gate) Anonymous() Rights {
 		return everybody.Rights
 	}
 	return g.reign.now.Load().anonymous.Rights
+}
+
+// Grants reports whether the file lets anybody have the right.
+func (g *Gate) Grants(r Right) bool {
+	if g == nil {
+		return true
+	}
+	s := g.reign.now.Load()
+	for _, grant := range s.all() {
+		if grant.Rights.Has(r) {
+			return true
+		}
+	}
+	for _, is := range s.issuers {
+		if is.rights.Has(r) {
+			return true
+		}
+	}
+	return false
 }

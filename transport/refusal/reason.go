@@ -125,7 +125,7 @@ var table = [Count]struct {
 	CredentialMissing: {"credential_missing", 401, "this needs a token: send it as Authorization: Bearer"},
 	Credential:        {"credential", 401, "the credentials are not known here, or were sent in more than one place"},
 	CredentialExpired: {"credential_expired", 401, "the token has expired: ask for a new one"},
-	Ticket:            {"ticket", 401, "the ticket is used, expired, unknown or for something else: POST /tickets gives a new one"},
+	Ticket:            {"ticket", 401, "the ticket is used, expired, unknown or for something else: POST /tickets gives a new one; a token belongs in Authorization: Bearer, never in the address"},
 	Role:              {"role", 403, "this token may not do that"},
 	Subject:           {"subject", 403, "this token may not speak for that user"},
 	View:              {"view", 403, "this token may not see any of what is asked for"},

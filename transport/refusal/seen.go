@@ -2,6 +2,7 @@ package refusal
 
 import (
 	"bytes"
+	"strconv"
 	"time"
 
 	"github.com/valyala/fasthttp"
@@ -14,7 +15,7 @@ type Seen struct {
 	Method      string    `json:"method"`
 	PathBytes   int       `json:"path_bytes"`
 	QueryBytes  int       `json:"query_bytes"`
-	BodyBytes   int       `json:"body_bytes"` // as the request said; -1: in chunks
+	BodyBytes   int       `json:"body_bytes"` // as the request says, 0 if it does not; -1: in chunks
 	ContentType string    `json:"content_type,omitempty"`
 	Encoding    string    `json:"content_encoding,omitempty"`
 }
@@ -38,8 +39,27 @@ func (d *Desk) count(ctx *fasthttp.RequestCtx, r Reason, route int) {
 	h := &ctx.Request.Header
 	t.last[route].Store(&Seen{
 		At: now, Method: word(h.Method()), PathBytes: len(ctx.URI().PathOriginal()), QueryBytes: len(ctx.URI().QueryString()),
-		BodyBytes: h.ContentLength(), ContentType: word(h.ContentType()), Encoding: word(h.ContentEncoding()),
+		BodyBytes: declared(h), ContentType: word(h.ContentType()), Encoding: word(h.ContentEncoding()),
 	})
+}
+
+// declared is how long a request says that its body is.
+func declared(h *fasthttp.RequestHeader) int {
+	const none = -2 // of fasthttp: nothing is said
+	switch n := h.ContentLength(); n {
+	case none:
+		return 0
+	case 0: // or set to that, so that no body is awaited: the raw head has what was said
+		for line := range bytes.Lines(h.RawHeaders()) {
+			name, value, _ := bytes.Cut(line, []byte{':'})
+			if n, err := strconv.Atoi(string(bytes.TrimSpace(value))); err == nil && bytes.EqualFold(name, []byte(fasthttp.HeaderContentLength)) {
+				return n
+			}
+		}
+		return 0
+	default:
+		return n
+	}
 }
 
 // word is the first word of a header, if it is one that a header of its kind has.

@@ -92,7 +92,7 @@ func (f Format) appendText(dst, json []byte) []byte {
 
 // AppendOpening appends what a stream begins with, so that it is seen to be open
 // before the first event. Text is for people; empty says no more than that the
-// stream is open.
+// stream is open. With notices it is an event as well, if there is text.
 func (f Format) AppendOpening(dst []byte, text string) []byte {
 	at, text := len(dst), printable(text)
 	switch f.Kind {
@@ -111,7 +111,11 @@ func (f Format) AppendOpening(dst []byte, text string) []byte {
 	if text != "" {
 		dst = append(append(dst, "; "...), text...)
 	}
-	return f.close(append(dst, '\n'), at)
+	dst = append(dst, '\n')
+	if f.Notices && text != "" {
+		dst = append(append(append(dst, "event: connected\ndata: "...), text...), blankLine...)
+	}
+	return f.close(dst, at)
 }
 
 // printable is text on one line, whatever was in it.

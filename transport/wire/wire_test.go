@@ -49,6 +49,8 @@ func TestNoticesOfEachFormat(t *testing.T) {
 		{"text frame", string(ws.AppendEvent(nil, []byte(`{"a":1}`))), "\x81\x07{\"a\":1}"},
 		{"text frame with its id", string(Format{Kind: WebSocket, IDs: true}.AppendEventID(nil, []byte("a.7"), []byte("1"))), "\x81\x011\x81\x1c" + `{"$dispatcher":{"id":"a.7"}}`},
 		{"text frame like a notice, where there are none", string(ws.AppendEvent(nil, []byte(`{"$dispatcher":1}`))), "\x81\x11" + `{"$dispatcher":1}`},
+		{"an opening, as an event, too", string(Format{Notices: true, Unchunked: true}.AppendOpening(nil, "resumed")), ": connected; resumed\nevent: connected\ndata: resumed\n\n"},
+		{"an opening without words", string(Format{Notices: true, Unchunked: true}.AppendOpening(nil, "")), ": connected\n"},
 		{"the same among notices", string(Format{Kind: WebSocket, Notices: true}.AppendEvent(nil, []byte(`{"$dispatcher":1}`))), "\x81\x12" + ` {"$dispatcher":1}`},
 		{"the same among ids", string(Format{Kind: WebSocket, IDs: true}.AppendEvent(nil, []byte(`{"$dispatcher":1}`))), "\x81\x12" + ` {"$dispatcher":1}`},
 		{"long text frame", string(ws.AppendEvent(nil, bytes.Repeat([]byte{'1'}, 300)))[:4], "\x81\x7e\x01\x2c"},

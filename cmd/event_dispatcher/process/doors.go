@@ -110,10 +110,13 @@ func (d *Doors) Open() string {
 func (d *Doors) Log(log *zap.Logger, operators bool) {
 	anonymous := d.Gate.Anonymous()
 	who := func(r access.Right) zap.Field {
-		if anonymous.Has(r) {
+		switch {
+		case anonymous.Has(r):
 			return zap.String(r.String(), "everybody")
+		case d.Gate.Grants(r):
+			return zap.String(r.String(), "token")
 		}
-		return zap.String(r.String(), "token")
+		return zap.String(r.String(), "nobody")
 	}
 	admin := "public port"
 	if operators {

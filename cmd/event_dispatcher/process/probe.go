@@ -26,6 +26,9 @@ func Probe(ctx context.Context, url string) error {
 		return err
 	}
 	defer resp.Body.Close()
+	if resp.StatusCode == http.StatusNotFound {
+		return fmt.Errorf("%s answers %s: an instance with -admin-addr is ready there: give -healthcheck the same", url, resp.Status)
+	}
 	if resp.StatusCode != http.StatusOK {
 		return fmt.Errorf("%s answers %s", url, resp.Status)
 	}
