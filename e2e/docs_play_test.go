@@ -30,9 +30,14 @@ func commands(text string) (all []string) {
 }
 
 // The three commands of the README, and what it says that the second terminal shows.
-func firstMinute(t *testing.T, text string) {
+func firstMinute(t *testing.T, _ string) {
 	addr := free(t)
-	lines := commands(here(text, addr))
+	var lines []string
+	for _, p := range passages(t) {
+		if p.file == "README.md" && p.language == "sh" {
+			lines = append(lines, commands(here(p.text, addr))...)
+		}
+	}
 	if len(lines) != 3 {
 		t.Fatalf("the README begins with %q; want three commands", lines)
 	}
@@ -82,7 +87,7 @@ func listensWith(name string, args ...string) func(*testing.T, string) {
 
 func listensInGo(t *testing.T, text string) {
 	file := filepath.Join(t.TempDir(), "main.go")
-	program := "package main\n\nimport (\n\"bufio\"\n\"fmt\"\n\"net/http\"\n)\n\nfunc handle(line []byte) { fmt.Printf(\"%s\", line) }\n\nfunc main() { fmt.Println(run()) }\n\nfunc run() error {\n"
+	program := "package main\n\nimport (\n\"bufio\"\n\"bytes\"\n\"fmt\"\n\"log\"\n\"net/http\"\n)\n\nfunc handle(line []byte) { fmt.Printf(\"%s\", line) }\n\nfunc main() { fmt.Println(run()) }\n\nfunc run() error {\n"
 	listensWith("sh", "-c", `printf '%s' "$1" > `+file+` && exec go run `+file, "sh")(t, program+text+"}\n")
 }
 
@@ -122,7 +127,7 @@ func goesOn(t *testing.T, text string) {
 	addr := start(t, 1)[0]
 	dir := t.TempDir()
 	has := func(event string) int {
-		file, _ := os.ReadFile(filepath.Join(dir, "events.ndjson")) // not there yet
+		file, _ := os.ReadFile(filepath.Join(dir, "log.ndjson")) // not there yet
 		return strings.Count(string(file), event)
 	}
 	_, stop := shell(t, dir, here(text, addr))
@@ -174,7 +179,8 @@ func secures(t *testing.T, text string) {
 // grants reads the access file, with a whole hash and the file of keys.
 func grants(t *testing.T, text string) {
 	dir := t.TempDir()
-	text = strings.Replace(text, "9f86d0…", fmt.Sprintf("%x", sha256.Sum256([]byte("a token"))), 1)
+	hash := func(token string) string { return fmt.Sprintf("%x", sha256.Sum256([]byte(token))) }
+	text = strings.NewReplacer("9f86d0…", hash("a token"), "5e8848…", hash("another"), `x = "…"`, `x = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"`).Replace(text)
 	for name, content := range map[string]string{
 		"access.toml": text,
 		"jwks.json":   `{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"b","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}`,

@@ -92,7 +92,9 @@ type treatment struct {
 
 var treatments = []treatment{
 	{file: "README.md", begin: "go run cmd", play: firstMinute},
-	{file: "docs/producers.md", begin: "curl -f -d", elsewhere: "e2e/producers_test.go TestShellSnippetsOfTheDocsWork"},
+	{file: "README.md", begin: "curl -N", elsewhere: "e2e/docs_play_test.go firstMinute"},
+	{file: "README.md", begin: "curl -d", elsewhere: "e2e/docs_play_test.go firstMinute"},
+	{file: "docs/producers.md", begin: "curl --fail-with-body -d", elsewhere: "e2e/producers_test.go TestShellSnippetsOfTheDocsWork"},
 	{file: "docs/producers.md", begin: "printf '{\"n\":1}", elsewhere: "e2e/producers_test.go TestShellSnippetsOfTheDocsWork"},
 	{file: "docs/producers.md", begin: "printf '{\"n\":5}", elsewhere: "e2e/producers_test.go TestShellSnippetsOfTheDocsWork"},
 	{file: "docs/producers.md", begin: "const events", elsewhere: "e2e/producers_test.go TestPageSnippetOfTheDocsWorks"},

@@ -64,7 +64,7 @@ func awaitConsumers(t testing.TB, addr, wire string, n int) {
 func TestRecipesShowEachEventAsItComes(t *testing.T) {
 	t.Parallel()
 	goMain := func(body string) string {
-		return "package main\n\nimport (\"bufio\"; \"net/http\"; \"os\")\n\nfunc handle(line []byte) { os.Stdout.Write(line) }\n\nfunc run() error {\n" + body + "\n}\n\nfunc main() { println(run().Error()) }\n"
+		return "package main\n\nimport (\"bufio\"; \"bytes\"; \"log\"; \"net/http\"; \"os\")\n\nfunc handle(line []byte) { os.Stdout.Write(line) }\n\nfunc run() error {\n" + body + "\n}\n\nfunc main() { println(run().Error()) }\n"
 	}
 	javaMain := func(body string) string {
 		return "import java.net.URI;\nimport java.net.http.*;\nclass Main { public static void main(String[] args) throws Exception {\n" + body + "\n} }\n"
@@ -132,7 +132,7 @@ func TestFileOfDaysHasEachEventOnce(t *testing.T) {
 	t.Parallel()
 	addr := start(t, 1)[0]
 	script := write(t, "loop.sh", recipe(t, "**For days.**", "bash", addr))
-	file := filepath.Join(filepath.Dir(script), "events.ndjson")
+	file := filepath.Join(filepath.Dir(script), "log.ndjson")
 	has := func(event string) func() bool {
 		return func() bool {
 			text, _ := os.ReadFile(file)

@@ -65,6 +65,8 @@ var installs = map[string]os.FileMode{
 	"/etc/default/event-dispatcher":                    0o644,
 	"/usr/share/doc/event-dispatcher/copyright":        0o644,
 	"/usr/share/doc/event-dispatcher/README.md":        0o644,
+	"/usr/share/doc/event-dispatcher/alerts.yml":       0o644,
+	"/usr/share/doc/event-dispatcher/docs/secure.md":   0o644,
 }
 
 // A debian is an empty Debian system in a folder, where systemd seems to run.
