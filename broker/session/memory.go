@@ -22,9 +22,9 @@ func (m *Memory) Practices() Practices { return m.practices }
 // Put implements [Store].
 func (m *Memory) Put(e Event) { m.put(e, false) }
 
-// put returns what was given up for the event, which another instance stores, too, if it
-// was heard of.
-func (m *Memory) put(e Event, heard bool) (up []Event) {
+// put returns what was given up for the event. If that was heard of, another instance stores
+// it, too.
+func (m *Memory) put(e Event, heard bool) (up []excess) {
 	if !e.Stored() {
 		return nil
 	}

@@ -61,7 +61,7 @@ func (m mirror) placesOf(user string) []member {
 
 // own makes events of a member who left this instance's to give up, whoever stored them,
 // and returns what is given up now, for want of room.
-func (m mirror) own(events []Event) (up []Event) {
+func (m mirror) own(events []Event) (up []excess) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, e := range events {

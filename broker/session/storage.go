@@ -57,7 +57,7 @@ func newStorage(o Options) storage {
 // put stores an event of a member, which has sockets if it is here, and returns what was
 // given up for it. An event that was heard of from another instance leaves a newer one
 // alone.
-func (s *storage) put(key entryKey, e Event, heard, here bool) (up []Event) {
+func (s *storage) put(key entryKey, e Event, heard, here bool) (up []excess) {
 	missed := false
 	if old := s.entries[key]; old != nil {
 		if heard && old.event.At > e.At {
@@ -145,7 +145,7 @@ func (s *storage) oldest(places map[member]struct{}) (oldest []*entry) {
 // trim removes what is expired, and the oldest of what is too much: of those
 // without sockets first. It goes a little further than it must, so that it is called for
 // many at once.
-func (s *storage) trim(up []Event) []Event {
+func (s *storage) trim(up []excess) []excess {
 	for _, of := range []*aged{&s.absent, &s.present} {
 		for el := of.list.Front(); el != nil && s.expired(el.Value.(*entry)); el = of.list.Front() {
 			s.remove(el.Value.(*entry))
@@ -166,14 +166,21 @@ func (s *storage) trim(up []Event) []Event {
 	return up
 }
 
-// giveUp removes entries before their time, and adds to up those that nobody else
-// stores.
-func (s *storage) giveUp(up []Event, entries ...*entry) []Event {
+// An excess is an event that was given up before its time.
+type excess struct {
+	event   Event
+	present bool // of a member with sockets
+}
+
+// giveUp removes entries before their time, and adds to up those that no other instance
+// sees to: an instance that stores an event does, and each where its member has sockets.
+func (s *storage) giveUp(up []excess, entries ...*entry) []excess {
 	for _, e := range entries {
 		s.evicted++
+		present := e.in == &s.present
 		s.remove(e)
-		if !e.heard {
-			up = append(up, e.event)
+		if present || !e.heard {
+			up = append(up, excess{e.event, present})
 		}
 	}
 	return up

@@ -133,14 +133,15 @@ func waitingSize(names ...string) int {
 
 // A removal is of an event that the mirror gave up.
 type removal struct {
-	key  entryKey
-	mark string // tells the event from what has taken its place; see scriptMark
+	key     entryKey
+	mark    string // tells the event from what has taken its place; see scriptMark
+	present bool   // also if its user has a socket
 }
 
-func (s *writes) removals(events []Event) []removal {
-	all := make([]removal, len(events))
-	for i, e := range events {
-		all[i] = removal{s.practices.key(e), markOf(e)}
+func (s *writes) removals(up []excess) []removal {
+	all := make([]removal, len(up))
+	for i, x := range up {
+		all[i] = removal{s.practices.key(x.event), markOf(x.event), x.present}
 	}
 	return all
 }
@@ -152,14 +153,14 @@ func markOf(e Event) string {
 }
 
 // unstoreNow removes events from the server, or has maintain do it if there is no answer.
-func (s *writes) unstoreNow(events []Event) { s.keepExtra(s.unstore(s.removals(events))) }
+func (s *writes) unstoreNow(up []excess) { s.keepExtra(s.unstore(s.removals(up))) }
 
 // unstoreLater has maintain call unstore.
-func (s *writes) unstoreLater(events []Event) {
-	if len(events) == 0 {
+func (s *writes) unstoreLater(up []excess) {
+	if len(up) == 0 {
 		return
 	}
-	s.keepExtra(s.removals(events))
+	s.keepExtra(s.removals(up))
 	select {
 	case s.evicted <- struct{}{}:
 	default:
@@ -190,9 +191,9 @@ func (s *writes) unstoreExtra() {
 	s.keepExtra(s.unstore(extra))
 }
 
-// unstore removes events from the server, unless somebody has replaced them, or the user
-// has a socket at any instance: the one with the last of them sees to what is stored then.
-// It returns those for which there was no answer.
+// unstore removes events from the server, unless somebody has replaced them. What was given
+// up as that of a user without sockets stays if the user has one at any instance: that
+// instance sees to it. It returns those for which there was no answer.
 func (s *writes) unstore(all []removal) []removal {
 	for len(all) > 0 {
 		some := all[:min(len(all), batch)]
@@ -207,7 +208,7 @@ func (s *writes) unstore(all []removal) []removal {
 				if err != nil {
 					return struct{}{}, err
 				}
-				if n > 0 {
+				if n > 0 && !some[i].present {
 					continue
 				}
 				key := some[i].key
