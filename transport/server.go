@@ -8,12 +8,12 @@ import (
 
 	"github.com/valyala/fasthttp"
 	"go.uber.org/zap"
-	"golang.org/x/time/rate"
 
 	"event-dispatcher/broker"
 	"event-dispatcher/broker/relay"
 	"event-dispatcher/broker/session"
 	"event-dispatcher/transport/access"
+	"event-dispatcher/transport/bucket"
 	"event-dispatcher/transport/client"
 	"event-dispatcher/transport/front"
 	"event-dispatcher/transport/ingest"
@@ -242,11 +242,11 @@ func New(b *broker.Broker, p *stream.Pool, o Options) *Server {
 }
 
 // ownRate finds the rate of a request's grant.
-func ownRate(g *access.Gate) func(*fasthttp.RequestCtx) *rate.Limiter {
+func ownRate(g *access.Gate) func(*fasthttp.RequestCtx) *bucket.Bucket {
 	if g == nil {
 		return nil
 	}
-	return func(ctx *fasthttp.RequestCtx) *rate.Limiter { return access.GrantOf(ctx).Limit() }
+	return func(ctx *fasthttp.RequestCtx) *bucket.Bucket { return access.GrantOf(ctx).Limit() }
 }
 
 // Serve answers on ln until Drain or a failure that is not the end of

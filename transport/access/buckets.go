@@ -2,9 +2,8 @@ package access
 
 import (
 	"sync"
-	"time"
 
-	"golang.org/x/time/rate"
+	"event-dispatcher/transport/bucket"
 )
 
 // maxBuckets is how many subjects of JWTs have a rate at a time.
@@ -15,38 +14,38 @@ const maxBuckets = 10_000
 // used little lately is forgotten.
 type buckets struct {
 	mu  sync.Mutex
-	all map[hash]*rate.Limiter
+	all map[hash]*bucket.Bucket
 }
 
 // of is the bucket of somebody who may send so many events per second; nil: there is no
 // limit. One of another size is replaced.
-func (b *buckets) of(whose hash, perSecond float64, now time.Time) *rate.Limiter {
+func (b *buckets) of(whose hash, perSecond float64) *bucket.Bucket {
 	if perSecond <= 0 {
 		return nil
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	l := b.all[whose]
-	if l != nil && l.Limit() == rate.Limit(perSecond) {
+	if l != nil && l.Rate() == perSecond {
 		return l
 	}
 	if b.all == nil {
-		b.all = map[hash]*rate.Limiter{}
+		b.all = map[hash]*bucket.Bucket{}
 	}
 	if l == nil && len(b.all) >= maxBuckets {
-		b.forgetLocked(now)
+		b.forgetLocked()
 	}
-	l = limiter(perSecond)
+	l = bucket.PerSecond(perSecond)
 	b.all[whose] = l
 	return l
 }
 
 // forgetLocked forgets one: of some, that which is most nearly full.
-func (b *buckets) forgetLocked(now time.Time) {
+func (b *buckets) forgetLocked() {
 	var victim hash
 	most, looked := -1.0, 0
 	for whose, l := range b.all { // begins anywhere
-		if full := l.TokensAt(now) / float64(l.Burst()); full > most {
+		if full := l.Left() / float64(l.Burst()); full > most {
 			victim, most = whose, full
 		}
 		if looked++; looked == 16 || most >= 1 {

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/BurntSushi/toml"
+
+	"event-dispatcher/transport/bucket"
 )
 
 // A file is an access file as it is written, in JSON or TOML.
@@ -153,7 +155,7 @@ type state struct {
 func (s *state) keepRates(before *state) {
 	s.buckets = before.buckets
 	for h, g := range s.tokens {
-		if old := before.tokens[h]; old != nil && old.limit != nil && g.limit != nil && old.limit.Limit() == g.limit.Limit() {
+		if old := before.tokens[h]; old != nil && old.limit != nil && g.limit != nil && old.limit.Rate() == g.limit.Rate() {
 			g.limit = old.limit
 		}
 	}
@@ -197,7 +199,7 @@ func (f *file) state(checkView func(string) error) (*state, error) {
 		}
 		s.tokens[h] = &Grant{
 			Name: t.Name, Rights: rights, Views: views, Subject: t.Subject, Users: t.Users, CMCDStop: t.CMCDStop,
-			limit: limiter(t.Rate), expires: t.Expires, source: source{kind: fromToken, hash: h},
+			limit: bucket.PerSecond(t.Rate), expires: t.Expires, source: source{kind: fromToken, hash: h},
 		}
 	}
 	for i, fi := range f.Issuers {

@@ -1,12 +1,11 @@
 package access
 
 import (
-	"math"
 	"slices"
 	"strings"
 	"time"
 
-	"golang.org/x/time/rate"
+	"event-dispatcher/transport/bucket"
 )
 
 // Rights is a set of rights.
@@ -45,9 +44,9 @@ type Grant struct {
 	// CMCDStop tells players that report with this grant to stop.
 	CMCDStop bool
 
-	limit   *rate.Limiter // nil: the rate is that of any client
-	expires time.Time     // zero: never
-	source  source        // what it is looked for by after a reload
+	limit   *bucket.Bucket // nil: the rate is that of any client
+	expires time.Time      // zero: never
+	source  source         // what it is looked for by after a reload
 	life    *life
 }
 
@@ -56,7 +55,7 @@ var everybody = &Grant{Name: "anonymous", Rights: SetOf(Publish, Consume, Operat
 
 // Limit is the grant's own rate, which then stands for that of its client; nil: it
 // has none.
-func (g *Grant) Limit() *rate.Limiter { return g.limit }
+func (g *Grant) Limit() *bucket.Bucket { return g.limit }
 
 // SpeaksFor reports whether the grant may act as the user of the session API.
 func (g *Grant) SpeaksFor(user string) bool {
@@ -94,14 +93,6 @@ func (g *Grant) anonymous() bool { return g.source.kind == fromNobody }
 func (g *Grant) stillStands(next *Grant) bool {
 	return next != nil && next.Rights.Has(Consume) &&
 		slices.Equal(g.Views, next.Views) && g.Subject == next.Subject && slices.Equal(g.Users, next.Users)
-}
-
-// limiter is for events per second; a second's worth may come at once.
-func limiter(perSecond float64) *rate.Limiter {
-	if perSecond <= 0 {
-		return nil
-	}
-	return rate.NewLimiter(rate.Limit(perSecond), max(1, int(min(perSecond, math.MaxInt32))))
 }
 
 // A source is where a grant comes from.

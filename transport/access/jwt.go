@@ -148,7 +148,7 @@ func (is *issuer) grant(c *claims, by *key, b *buckets) (*Grant, Refusal) {
 	whose := hashOf(fmt.Appendf(nil, "%q %q", is.issuer, c.Subject))
 	g := &Grant{
 		Name: is.name + "/" + printable(c.Subject), Rights: is.rights, Views: is.views, Subject: c.Subject, Users: is.users,
-		limit: b.of(whose, is.rate, time.Now()), expires: c.ExpiresAt.Add(Leeway),
+		limit: b.of(whose, is.rate), expires: c.ExpiresAt.Add(Leeway),
 		source: source{kind: fromJWT, hash: whose, issuer: is.issuer, audience: is.audience, key: by.print},
 	}
 	if c.Roles != nil {

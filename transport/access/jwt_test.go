@@ -22,9 +22,9 @@ import (
 	"time"
 
 	"event-dispatcher/internal/testkit"
+	"event-dispatcher/transport/bucket"
 
 	"github.com/golang-jwt/jwt/v5"
-	"golang.org/x/time/rate"
 )
 
 func b64(p []byte) string { return base64.RawURLEncoding.EncodeToString(p) }
@@ -382,33 +382,33 @@ func TestASubjectHasOneRate(t *testing.T) {
 	sign := func(subject string, n int) string {
 		return signers()["EdDSA"].sign(t, good(jwt.MapClaims{"sub": subject, "jti": fmt.Sprint(n)}), nil)
 	}
-	limit := func(subject string, n int) *rate.Limiter {
+	limit := func(subject string, n int) *bucket.Bucket {
 		grant, r := g.ask(bearing(sign(subject, n)), Publish)
 		if r != Granted {
 			t.Fatal(r)
 		}
 		return grant.Limit()
 	}
-	now, let := time.Now(), 0
+	alice := limit("alice", 0)
+	if alice.Burst() != 2 {
+		t.Errorf("%d events of alice may come at once; want her rate's 2", alice.Burst())
+	}
 	for n := range 10 {
-		if limit("alice", n).AllowN(now, 1) {
-			let++
+		if limit("alice", n) != alice {
+			t.Fatal("alice has another bucket, which is full")
 		}
 		if err := g.Reload(); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if let != 2 {
-		t.Errorf("%d events of alice came in at once; want her rate's 2", let)
-	}
-	if !limit("bob", 0).AllowN(now, 1) {
+	if limit("bob", 0) == alice {
 		t.Error("bob has no rate of his own")
 	}
 	issuerFile(t, "", path, map[string]any{"rate": 3.0}, "EdDSA")
 	if err := g.Reload(); err != nil {
 		t.Fatal(err)
 	}
-	if got := limit("alice", 0).Limit(); got != 3 {
+	if got := limit("alice", 0).Rate(); got != 3 {
 		t.Errorf("with another rate in the file alice has %v; want 3", got)
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"net/netip"
 	"testing"
 	"testing/synctest"
-	"time"
 )
 
 // Somebody who makes up names until the table is full takes nothing from the others,
@@ -15,7 +14,7 @@ func TestAFullTableOfClientsIsFair(t *testing.T) {
 		const burst = 10
 		l := NewRates(0, burst, &Addresses{}, nil)
 		name := func(i int) netip.Addr { return netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}) }
-		allow := func(addr netip.Addr) bool { return l.limiter(addr, time.Now()).Allow() }
+		allow := func(addr netip.Addr) bool { return l.client(addr).Take(1, 0) }
 		made := 0
 		for ; made < maxLimitedClients; made++ {
 			allow(name(made))

@@ -3,11 +3,10 @@ package client
 import (
 	"net/netip"
 	"sync"
-	"time"
 
 	"github.com/valyala/fasthttp"
-	"golang.org/x/time/rate"
 
+	"event-dispatcher/transport/bucket"
 	"event-dispatcher/transport/refusal"
 )
 
@@ -21,87 +20,79 @@ const maxLimitedClients = 100_000
 type Rates struct {
 	addresses *Addresses
 
-	total *rate.Limiter // nil: no limit
+	total *bucket.Bucket // nil: no limit
 
 	// own is the limit that a request brings, which then stands for that of its
 	// client; nil: it brings none. A nil own: none ever does.
-	own func(*fasthttp.RequestCtx) *rate.Limiter
+	own func(*fasthttp.RequestCtx) *bucket.Bucket
 
-	perClient rate.Limit // 0: no limit
-	burst     int
+	perClient float64 // 0: no limit
 
-	mu      sync.Mutex
-	clients map[netip.Prefix]*rate.Limiter
+	mu      sync.Mutex // guards clients
+	clients map[netip.Prefix]*bucket.Bucket
 }
 
 // NewRates limits the events per second of all clients together and of each. Zero
 // means no limit. own, which may be nil, is the limit of the one who asks, if he has
 // one himself.
-func NewRates(total, perClient float64, addresses *Addresses, own func(*fasthttp.RequestCtx) *rate.Limiter) *Rates {
-	l := &Rates{addresses: addresses, own: own, perClient: rate.Limit(perClient), burst: max(1, int(perClient)), clients: map[netip.Prefix]*rate.Limiter{}}
-	if total > 0 {
-		l.total = rate.NewLimiter(rate.Limit(total), max(1, int(total)))
-	}
-	return l
+func NewRates(total, perClient float64, addresses *Addresses, own func(*fasthttp.RequestCtx) *bucket.Bucket) *Rates {
+	return &Rates{addresses: addresses, own: own, perClient: perClient, total: bucket.PerSecond(total), clients: map[netip.Prefix]*bucket.Bucket{}}
 }
 
 // Any reports whether there is a limit at all.
 func (l *Rates) Any() bool { return l.total != nil || l.perClient > 0 || l.own != nil }
 
-// Allow counts the event of a request against the rates of its client and of all.
+// Allow counts the event of a request against the rates of its client and of all. ctx has
+// no time yet while the body is expected.
 func (l *Rates) Allow(ctx *fasthttp.RequestCtx) (refusal.Reason, bool) {
-	m, reason := l.allow(ctx, time.Now(), 1, 0, 0)
+	m, reason := l.allow(ctx, 1, 0, 0)
 	return reason, m > 0
 }
 
-// AllowRest counts the events of a batch of n, of which so many are counted already, all or
-// none, so that a client which is told to wait can send the same again. Only of more than
-// a whole second's events, which could never come in, the first ones are let in. m says
-// how many are of all n; rest, if that is less than n, why the others are not.
+// AllowRest counts a batch of n events, of which some are counted already: all or none, so
+// that a client which is told to wait can send the same again. Only of more than a whole
+// second's events, which could never come in, the first ones are let in. m says how many
+// are of all n; rest, if that is less than n, why the others are not.
 //
-// A batch that stays out costs its client what is counted already, or as many as least says,
-// which pay for what was done to count it. To all clients together it is given back: otherwise batches that are tried
-// again and again would use the rate up, and none would come in.
+// A batch that stays out still costs its client what is counted already, or least if that
+// is more: to unpack it and to count its events was work. To all clients together it is given
+// back: otherwise batches that are tried again and again would use the rate up, and none
+// would come in.
 func (l *Rates) AllowRest(ctx *fasthttp.RequestCtx, n, counted, least int) (m int, rest refusal.Reason) {
-	now := time.Now()
-	if m, rest = l.allow(ctx, now, n, counted, max(least-counted, 0)); m == 0 && l.total != nil {
-		l.total.AllowN(now, -counted)
+	if m, rest = l.allow(ctx, n, counted, max(least-counted, 0)); m == 0 && l.total != nil {
+		l.total.Give(counted)
 	}
 	return m, rest
 }
 
-// allow counts n events of which some are counted already. If they stay out, least more
-// cost their client as far as it has them. ctx has no time yet while the body is expected.
-func (l *Rates) allow(ctx *fasthttp.RequestCtx, now time.Time, n, counted, least int) (m int, rest refusal.Reason) {
+// allow counts n events of which some are counted already. If they stay out, price more
+// cost their client as far as it has them.
+func (l *Rates) allow(ctx *fasthttp.RequestCtx, n, counted, price int) (m int, rest refusal.Reason) {
 	m = n
-	most := func(burst int, r refusal.Reason) {
-		if burst < m {
-			m, rest = burst, r
+	most := func(of *bucket.Bucket, r refusal.Reason) {
+		if of != nil && of.Burst() < m {
+			m, rest = of.Burst(), r
 		}
 	}
-	c := l.client(ctx, now)
-	if c != nil {
-		most(c.Burst(), refusal.ClientLimit)
-	}
-	if l.total != nil {
-		most(l.total.Burst(), refusal.Overloaded)
-	}
+	own := l.of(ctx)
+	most(own, refusal.ClientLimit)
+	most(l.total, refusal.Overloaded)
 	n = m - counted
 	switch {
-	case c != nil && !take(c, now, n, least):
+	case own != nil && !own.Take(n, price):
 		return 0, refusal.ClientLimit
-	case l.total != nil && !l.total.AllowN(now, n):
-		if c != nil && n > least {
-			c.AllowN(now, least-n) // gives back
+	case l.total != nil && !l.total.Take(n, 0):
+		if own != nil && n > price {
+			own.Give(n - price)
 		}
 		return 0, refusal.Overloaded
 	}
 	return m, rest
 }
 
-// client is the limit of who asks: the one that the request brings, or that of its client.
-// nil: there is none.
-func (l *Rates) client(ctx *fasthttp.RequestCtx, now time.Time) *rate.Limiter {
+// of is the limit of a request: the one that it brings, or that of its client. nil: there
+// is none.
+func (l *Rates) of(ctx *fasthttp.RequestCtx) *bucket.Bucket {
 	if l.own != nil {
 		if own := l.own(ctx); own != nil {
 			return own
@@ -110,7 +101,7 @@ func (l *Rates) client(ctx *fasthttp.RequestCtx, now time.Time) *rate.Limiter {
 	if l.perClient <= 0 {
 		return nil
 	}
-	return l.limiter(l.addresses.Of(ctx), now)
+	return l.client(l.addresses.Of(ctx))
 }
 
 // Spent reports whether the client of a request has used its rate up.
@@ -120,39 +111,29 @@ func (l *Rates) Spent(ctx *fasthttp.RequestCtx) bool {
 	}
 	key := Network(l.addresses.Of(ctx))
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	c := l.clients[key]
-	return c != nil && c.TokensAt(time.Now()) < 1
+	l.mu.Unlock()
+	return c != nil && c.Left() < 1
 }
 
 // Charge counts a request that was refused as an event of its client.
 func (l *Rates) Charge(ctx *fasthttp.RequestCtx) {
 	if l.perClient > 0 {
-		now := time.Now()
-		l.limiter(l.addresses.Of(ctx), now).AllowN(now, 1)
+		l.client(l.addresses.Of(ctx)).Take(1, 0)
 	}
 }
 
-// take counts n events if there is room for them, and otherwise up to least.
-func take(l *rate.Limiter, now time.Time, n, least int) bool {
-	if l.AllowN(now, n) {
-		return true
-	}
-	l.AllowN(now, min(least, int(l.TokensAt(now))))
-	return false
-}
-
-// limiter is the limit of a client.
-func (l *Rates) limiter(addr netip.Addr, now time.Time) *rate.Limiter {
+// client is the limit of a client.
+func (l *Rates) client(addr netip.Addr) *bucket.Bucket {
 	key := Network(addr)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	c := l.clients[key]
 	if c == nil {
 		if len(l.clients) >= maxLimitedClients {
-			l.evict(now)
+			l.evictLocked()
 		}
-		c = rate.NewLimiter(l.perClient, l.burst)
+		c = bucket.PerSecond(l.perClient)
 		l.clients[key] = c
 	}
 	return c
@@ -161,16 +142,17 @@ func (l *Rates) limiter(addr netip.Addr, now time.Time) *rate.Limiter {
 // evictionSample is how many clients are looked at to find one that can be forgotten.
 const evictionSample = 16
 
-// evict forgets one client: of some, the one whose bucket is fullest. If it is full
+// evictLocked forgets one client: of some, the one whose bucket is fullest. If it is full
 // that changes nothing; otherwise the client may send a little more than its rate.
-func (l *Rates) evict(now time.Time) {
+func (l *Rates) evictLocked() {
 	var victim netip.Prefix
 	most, looked := -1.0, 0
 	for key, c := range l.clients { // begins anywhere
-		if tokens := c.TokensAt(now); tokens > most {
-			victim, most = key, tokens
+		left := c.Left()
+		if left > most {
+			victim, most = key, left
 		}
-		if looked++; looked == evictionSample || most >= float64(l.burst) {
+		if looked++; looked == evictionSample || left >= float64(c.Burst()) {
 			break
 		}
 	}

@@ -4,11 +4,10 @@ import (
 	"fmt"
 	"math"
 	"testing"
-	"time"
 
 	"github.com/valyala/fasthttp"
-	"golang.org/x/time/rate"
 
+	"event-dispatcher/transport/bucket"
 	"event-dispatcher/transport/refusal"
 )
 
@@ -16,14 +15,14 @@ import (
 // limit that they are beyond.
 func TestTheRestIsRefusedForTheLimitThatItIsBeyond(t *testing.T) {
 	t.Parallel()
-	own := func(burst int) func(*fasthttp.RequestCtx) *rate.Limiter {
-		limit := rate.NewLimiter(1e-3, burst)
-		return func(*fasthttp.RequestCtx) *rate.Limiter { return limit }
+	own := func(burst int) func(*fasthttp.RequestCtx) *bucket.Bucket {
+		limit := bucket.New(1e-3, burst)
+		return func(*fasthttp.RequestCtx) *bucket.Bucket { return limit }
 	}
 	for _, tt := range []struct {
 		name             string
 		total, perClient float64
-		own              func(*fasthttp.RequestCtx) *rate.Limiter
+		own              func(*fasthttp.RequestCtx) *bucket.Bucket
 		n                int
 		want             string
 	}{
@@ -63,15 +62,15 @@ func allowed(m, n int, rest refusal.Reason) string {
 func TestABatchThatStaysOutCostsItsClientTheLeast(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ left, least, want int }{{10, 4, 6}, {10, 1, 9}, {10, 0, 9}, {3, 4, 0}} {
-		own := rate.NewLimiter(1e-9, 20)
-		own.AllowN(time.Now(), 20-tt.left)
-		l := NewRates(0, 0, &Addresses{}, func(*fasthttp.RequestCtx) *rate.Limiter { return own })
+		own := bucket.New(1e-9, 20)
+		own.Take(20-tt.left, 0)
+		l := NewRates(0, 0, &Addresses{}, func(*fasthttp.RequestCtx) *bucket.Bucket { return own })
 		ctx := new(fasthttp.RequestCtx)
 		l.Allow(ctx)
 		if m, rest := l.AllowRest(ctx, 20, 1, tt.least); m != 0 || rest != refusal.ClientLimit {
 			t.Errorf("%s come in; want 0, then client_limit", allowed(m, 20, rest))
 		}
-		if got := int(math.Round(own.Tokens())); got != tt.want {
+		if got := int(math.Round(own.Left())); got != tt.want {
 			t.Errorf("%d of %d events are left after a batch that costs %d at least; want %d", got, tt.left, tt.least, tt.want)
 		}
 	}
@@ -90,21 +89,21 @@ func TestABatchThatStaysOutCostsItsClientOneEvent(t *testing.T) {
 		{"for the rate of its client", batch, 100, refusal.ClientLimit},
 		{"for the rate of all", 100, batch, refusal.Overloaded},
 	} {
-		own, all := rate.NewLimiter(1e-9, tt.own), rate.NewLimiter(1e-9, tt.all)
-		l := NewRates(0, 0, &Addresses{}, func(*fasthttp.RequestCtx) *rate.Limiter { return own })
+		own, all := bucket.New(1e-9, tt.own), bucket.New(1e-9, tt.all)
+		l := NewRates(0, 0, &Addresses{}, func(*fasthttp.RequestCtx) *bucket.Bucket { return own })
 		l.total = all
 		ctx := new(fasthttp.RequestCtx)
 		l.Allow(ctx) // one event is too many for all of the batch
-		before := all.Tokens()
+		before := all.Left()
 		l.Allow(ctx)
 		if m, rest := l.AllowRest(ctx, batch, 1, 0); m != 0 || rest != tt.want {
 			t.Errorf("%s: %s come in; want 0, then %v", tt.name, allowed(m, batch, rest), tt.want)
 		}
-		if n := math.Round(all.Tokens() - before); n != 0 {
+		if n := math.Round(all.Left() - before); n != 0 {
 			t.Errorf("%s: %v events are left to all, compared with before; want as many", tt.name, n)
 		}
-		if want := tt.own - 2; int(math.Round(own.Tokens())) != want { // the event before, and one
-			t.Errorf("%s: %v of %d events are left to its client; want %d: it pays for one", tt.name, own.Tokens(), tt.own, want)
+		if want := tt.own - 2; int(math.Round(own.Left())) != want { // the event before, and one
+			t.Errorf("%s: %v of %d events are left to its client; want %d: it pays for one", tt.name, own.Left(), tt.own, want)
 		}
 	}
 }

@@ -9,9 +9,9 @@ import (
 	"testing"
 
 	"github.com/valyala/fasthttp"
-	"golang.org/x/time/rate"
 
 	"event-dispatcher/broker"
+	"event-dispatcher/transport/bucket"
 	"event-dispatcher/transport/client"
 	"event-dispatcher/transport/refusal"
 )
@@ -21,8 +21,8 @@ import (
 func limited(t *testing.T, events int) *Players {
 	t.Helper()
 	players := newPlayers(newLog(t, broker.Options{}))
-	limit := rate.NewLimiter(1e-9, events)
-	players.rates = client.NewRates(0, 0, players.addresses, func(*fasthttp.RequestCtx) *rate.Limiter { return limit })
+	limit := bucket.New(1e-9, events)
+	players.rates = client.NewRates(0, 0, players.addresses, func(*fasthttp.RequestCtx) *bucket.Bucket { return limit })
 	return players
 }
 
