@@ -3,6 +3,7 @@ package operate
 import (
 	"net/http"
 	"runtime"
+	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -18,12 +19,13 @@ import (
 )
 
 // exposition is all metrics, as Prometheus reads them. To write them takes a millisecond and
-// a hundred KB, and anybody may ask where there is no listener for operators: so there is
-// one at a time of each form, and those who ask meanwhile share the next one.
+// a hundred KB, and anybody may ask where there is no listener for operators: so one is
+// written at a time, and those who ask meanwhile for a form share the next one in that form.
 type exposition struct {
 	sources []metric.Source
 	handler fasthttp.RequestHandler
 	pages   *sharing.Readings[form, *fasthttp.Response]
+	writing *sync.Mutex // held while one is written
 }
 
 // form is how somebody wants the metrics: one of few.
@@ -43,7 +45,7 @@ func newExposition(o *Options, h *health) exposition {
 }
 
 func expose(sources []metric.Source) exposition {
-	e := exposition{sources: sources, pages: new(sharing.Readings[form, *fasthttp.Response])}
+	e := exposition{sources: sources, pages: new(sharing.Readings[form, *fasthttp.Response]), writing: new(sync.Mutex)}
 	e.handler = fasthttpadaptor.NewFastHTTPHandler(promhttp.HandlerFor(e.Registry(), promhttp.HandlerOpts{}))
 	return e
 }
@@ -63,6 +65,8 @@ func (e exposition) Metrics(ctx *fasthttp.RequestCtx) {
 
 // page is the exposition in a form. It is not modified.
 func (e exposition) page(f form) *fasthttp.Response {
+	e.writing.Lock()
+	defer e.writing.Unlock()
 	ctx := new(fasthttp.RequestCtx)
 	ctx.Request.Header.Set(fasthttp.HeaderAccept, string(f.format))
 	if f.gzip {

@@ -74,8 +74,7 @@ func (l *backlog) leftOut(r *replay, now time.Time) spans {
 // events again: if it is written, or if replays take too much memory.
 func (l *backlog) settle(now time.Time) {
 	l.show(func(e early) bool {
-		_, passed := l.replayed.passed[e.index] // those of a slot keep their order
-		return passed || now.Sub(e.since) >= doubt
+		return l.replayed.passed.has(e.index) || now.Sub(e.since) >= doubt // those of a slot keep their order
 	})
 	if len(l.replayed.early) == 0 {
 		l.replayed.early = nil

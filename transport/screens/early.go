@@ -39,7 +39,6 @@ func (l *backlog) due(f *frame, now time.Time) bool {
 		return true
 	}
 	r := l.replayed.events[i]
-	_, passed := l.replayed.passed[i]
 	switch {
 	case r.id == f.id:
 		l.counters.duplicates.Add(1)
@@ -51,7 +50,7 @@ func (l *backlog) due(f *frame, now time.Time) bool {
 			return e.index == i
 		})
 		return false
-	case f.at < r.at && !passed:
+	case f.at < r.at && !l.replayed.passed.has(i):
 		if len(l.replayed.early) == maxEarly || l.queue.bytes+l.replayed.held()+f.size > maxQueueBytes {
 			l.show(func(early) bool { return true })
 		}

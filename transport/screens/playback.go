@@ -3,9 +3,9 @@ package screens
 // A playback is a socket's way through a replay. The socket's lock guards it.
 type playback struct {
 	share
-	next   int32              // the first event that is not written
-	passed map[int32]struct{} // replayed events that were superseded by a live one
-	early  []early            // live events that look older than the replay, oldest first
+	next   int32   // the first event that is not written
+	passed marks   // replayed events that were superseded by a live one
+	early  []early // live events that look older than the replay, oldest first
 }
 
 // more reports whether some of the replay is not written yet.
@@ -21,11 +21,19 @@ func (p *playback) rest(user string) (n int) {
 
 // pass notes that the age of a replayed event does not count any more.
 func (p *playback) pass(i int32) {
-	if p.passed == nil {
-		p.passed = map[int32]struct{}{}
+	if p.len() == 0 {
+		return // it is not known any more
 	}
-	p.passed[i] = struct{}{}
+	if p.passed == nil {
+		p.passed = make(marks, (p.len()+63)/64)
+	}
+	p.passed[i/64] |= 1 << (i % 64)
 }
+
+// marks is a bit for each event of a replay; nil has none.
+type marks []uint64
+
+func (m marks) has(i int32) bool { return m != nil && m[i/64]>>(i%64)&1 != 0 }
 
 // held is the bytes of the early events.
 func (p *playback) held() (sum int64) {

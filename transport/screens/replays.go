@@ -1,19 +1,22 @@
 package screens
 
 import (
-	"runtime"
+	"sync"
 	"time"
 
 	"event-dispatcher/broker/session"
 	"event-dispatcher/broker/sharing"
 )
 
-// maxReaders is how many practices are read from the store for replays at once. A reading
-// costs processors what is stored; so each rests for as long as it took, up to maxRest, and
-// those who open leave half of the processors to others, however often they do.
-var maxReaders = max(2, runtime.GOMAXPROCS(0)/2)
-
-const maxRest = 50 * time.Millisecond
+const (
+	// maxReadings is how many practices are read from the store at once, for replays.
+	maxReadings = 64
+	// slowReading is how long the reading of a practice takes that is one of the slow.
+	slowReading = 5 * time.Millisecond
+	// maxSlow is how many of them are known. They take place in turns, so that others need
+	// not wait for them, and are not many at once.
+	maxSlow = 1024
+)
 
 // replays reads what is stored of practices, for those who open.
 type replays struct {
@@ -21,17 +24,20 @@ type replays struct {
 	rooms  *rooms
 	budget *budget
 
-	shared  sharing.Readings[string, *replay] // by practice, folded
-	readers chan struct{}                     // full while maxReaders practices are read, or rest
+	shared sharing.Readings[string, *replay] // by practice, folded
+	places chan struct{}                     // full while maxReadings practices are read
+	turns  turns                             // of the slow ones
+
+	mu   sync.Mutex // guards slow
+	slow map[string]struct{}
 }
 
 // of is what is stored of a practice; the caller releases it. Those who ask at the same
-// time share one reading; and only few practices are read at once, so that those who
-// open leave the processors to others, too.
+// time share one reading.
 func (rs *replays) of(practice string) *replay {
 	folded := rs.rooms.fold(practice)
 	for {
-		r := rs.shared.Do(folded, func() *replay { return rs.read(practice) })
+		r := rs.shared.Do(folded, func() *replay { return rs.read(practice, folded) })
 		if r == nil || r.retain() {
 			return r
 		}
@@ -39,10 +45,51 @@ func (rs *replays) of(practice string) *replay {
 }
 
 // read is nil if nothing is stored. The room has the reference.
-func (rs *replays) read(practice string) *replay {
-	rs.readers <- struct{}{}
+func (rs *replays) read(practice, folded string) (r *replay) {
+	if rs.isSlow(folded) {
+		rs.turns.do(func() { r = rs.timed(practice, folded) })
+		return r
+	}
+	rs.places <- struct{}{}
+	defer func() { <-rs.places }()
+	return rs.timed(practice, folded)
+}
+
+// timed reads, and notes how long it took.
+func (rs *replays) timed(practice, folded string) *replay {
 	begin := time.Now()
-	defer func() { time.AfterFunc(min(time.Since(begin), maxRest), func() { <-rs.readers }) }()
+	defer func() { rs.note(folded, time.Since(begin) >= slowReading) }()
+	return rs.renew(practice)
+}
+
+func (rs *replays) isSlow(folded string) bool {
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	_, slow := rs.slow[folded]
+	return slow
+}
+
+func (rs *replays) note(folded string, slow bool) {
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	if !slow {
+		delete(rs.slow, folded)
+		return
+	}
+	if rs.slow == nil {
+		rs.slow = make(map[string]struct{})
+	}
+	rs.slow[folded] = struct{}{}
+	for other := range rs.slow { // any
+		if len(rs.slow) <= maxSlow {
+			break
+		}
+		delete(rs.slow, other)
+	}
+}
+
+// renew reads what is stored, and makes it the room's latest replay.
+func (rs *replays) renew(practice string) *replay {
 	events := rs.stored(practice)
 	room := rs.rooms.of(practice)
 	if room == nil {

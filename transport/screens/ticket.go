@@ -75,6 +75,22 @@ func (h *Hub) enter(s *socket, t Ticket) bool {
 	return true
 }
 
+// beginWith begins with what is stored, if it was asked for and there is somebody to read it.
+func (s *socket) beginWith(t Ticket) {
+	var stored *replay
+	if t.replay && !s.hungUp() {
+		stored = s.hub.replays.of(t.practice) // after it was entered, so that nothing falls in between
+	}
+	if stored.len() > smallReplay && s.user.lately.some.Load() {
+		s.hub.guards.do(func() { s.begin(stored) })
+		return
+	}
+	s.begin(stored)
+}
+
+// smallReplay is of how many events it takes no time to find out what a user just got.
+const smallReplay = 256
+
 // opening answers the handshake, has the replay go out, and then the peer be read.
 func (s *socket) opening(t Ticket, early []byte) {
 	h := s.hub
@@ -89,11 +105,7 @@ func (s *socket) opening(t Ticket, early []byte) {
 		t.endedBy(s.dismiss)
 	}
 	tell()
-	var stored *replay
-	if t.replay {
-		stored = h.replays.of(t.practice) // after it was entered, so that nothing falls in between
-	}
-	s.begin(stored)
+	s.beginWith(t)
 	reader := h.readers.Add(s.conn, early, s)
 	s.mu.Lock()
 	s.reader, s.parking.await = reader, reader.Await

@@ -12,6 +12,19 @@ type attempt struct {
 	err error
 }
 
+// hungUp reports whether the peer has closed the connection.
+func (w *writer) hungUp() (gone bool) {
+	if w.raw == nil {
+		return false
+	}
+	err := w.raw.Control(func(fd uintptr) {
+		is := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLRDHUP}}
+		n, _ := unix.Poll(is, 0) // does not wait; what it cannot tell, the reader will
+		gone = n == 1
+	})
+	return gone || err != nil
+}
+
 // try writes what the connection takes at once, and leaves the rest in b.
 func (w *writer) try(b *batch) (int64, error) {
 	if w.raw == nil {
