@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"fmt"
 	"net"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -13,6 +14,7 @@ import (
 	"event-dispatcher/broker"
 	"event-dispatcher/transport/bucket"
 	"event-dispatcher/transport/client"
+	"event-dispatcher/transport/ingest/inflate"
 	"event-dispatcher/transport/refusal"
 )
 
@@ -99,6 +101,39 @@ func TestACompressedBodyIsPaidForBeforeItIsUnpacked(t *testing.T) {
 				t.Errorf("%s, time %d: %d; want %d", path, n, status, want)
 			}
 		}
+	}
+}
+
+// Blocks that may keep the decoder busy for microseconds each are paid for, however small.
+func TestBlocksOfZstandardArePaidFor(t *testing.T) {
+	t.Parallel()
+	block := "\x14\x00\x00xy" // compressed, of two bytes
+	body := "\x28\xb5\x2f\xfd\x00\x58" + strings.Repeat(block, 10*packedBlocks)
+	players := limited(t, 15) // of which it costs 10
+	for n, want := range []int{400, 429} {
+		if status := newPost("/metrics", body, "Content-Encoding: zstd").to(players.PostAny); status != want {
+			t.Errorf("time %d: %d; want %d", n, status, want)
+		}
+	}
+}
+
+// A small body is unpacked while larger ones have all of their decoders.
+func TestASmallBodyDoesNotWaitForLargeOnes(t *testing.T) {
+	t.Parallel()
+	players := limited(t, 10)
+	for range runtime.GOMAXPROCS(0) {
+		busy, err := players.large.Inflate(inflate.Identity, []byte("1"), 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer busy.Release()
+	}
+	var b bytes.Buffer
+	w := gzip.NewWriter(&b)
+	w.Write([]byte("1"))
+	w.Close()
+	if status := newPost("/metrics", b.String(), "Content-Encoding: gzip").to(players.PostAny); status != 200 {
+		t.Errorf("a small body is answered %d; want 200", status)
 	}
 }
 

@@ -59,7 +59,7 @@ func New(o Options) *Players {
 	p := &Players{members: newMembers(&o), outlet: newOutlet(&o), counts: counts{losses: cmcd.NewLosses()}}
 	p.receiver = receiver{
 		rates: o.Rates, refusals: o.Refusals, body: o.Body, stopReports: o.StopReports, maxBody: o.MaxBody, maxBatch: o.MaxBatch,
-		events: inflate.New(o.MaxBody, o.Bodies), batches: inflate.New(o.MaxBatch, o.Bodies), counts: &p.counts,
+		small: inflate.New(max(o.MaxBody, o.MaxBatch), o.Bodies), large: inflate.New(max(o.MaxBody, o.MaxBatch), o.Bodies), counts: &p.counts,
 	}
 	return p
 }

@@ -20,8 +20,8 @@ type receiver struct {
 	stopReports func(ctx *fasthttp.RequestCtx) bool
 	maxBody     int
 	maxBatch    int
-	events      *inflate.Pool // for single events
-	batches     *inflate.Pool
+	small       *inflate.Pool // for bodies that come in smallBody
+	large       *inflate.Pool
 	counts      *counts
 
 	stopped atomic.Bool
@@ -39,9 +39,9 @@ type charged struct{}
 // first event is counted against the rates before the body is looked at, which costs
 // something also if there is no event in it.
 func (r *receiver) receive(ctx *fasthttp.RequestCtx, f form) (Taken, bool) {
-	limit, pool := r.maxBatch, r.batches
+	limit := r.maxBatch
 	if f == single {
-		limit, pool = r.maxBody, r.events
+		limit = r.maxBody
 	}
 	coding, reason, ok := r.admit(ctx)
 	switch {
@@ -60,22 +60,36 @@ func (r *receiver) receive(ctx *fasthttp.RequestCtx, f form) (Taken, bool) {
 	if !ok {
 		return Taken{}, false
 	}
-	t, ok := r.inflate(ctx, body, coding, pool, limit)
+	t, ok := r.inflate(ctx, body, coding, limit)
 	if !ok {
 		r.counts.received.Add(1)
 	}
 	return t, ok
 }
 
-// packedEvent is how many bytes of a compressed body cost as much as an event: a decoder may
-// be kept busy by them for a millisecond or two, whatever comes out.
-const packedEvent = 16 << 10
+const (
+	// packedEvent is how many bytes of a compressed body cost as much as an event, and
+	// packedBlocks how many compressed blocks of Zstandard do: a decoder may be kept busy by
+	// them for a millisecond or two, whatever comes out.
+	packedEvent  = 16 << 10
+	packedBlocks = 128
+	// smallBody is how large a compressed body is at most that does not wait for decoders
+	// which are busy with larger ones.
+	smallBody = 16 << 10
+)
 
-// countPacked counts a compressed body against the rates before it is unpacked. The first
-// event is counted. It answers and reports false if the body may not come in.
-func (r *receiver) countPacked(ctx *fasthttp.RequestCtx, size int) (counted int, ok bool) {
-	n := size / packedEvent
-	if n <= 1 || !r.rates.Any() {
+// countPacked counts a compressed body against the rates before it is unpacked: as one event
+// for each packedEvent bytes or packedBlocks blocks, of which one is counted already. It
+// answers and reports false if the body may not come in.
+func (r *receiver) countPacked(ctx *fasthttp.RequestCtx, coding inflate.Coding, body []byte) (counted int, ok bool) {
+	if !r.rates.Any() {
+		return 1, true
+	}
+	n := len(body) / packedEvent
+	if coding == inflate.Zstd {
+		n = max(n, inflate.Blocks(body)/packedBlocks)
+	}
+	if n <= 1 {
 		return 1, true
 	}
 	counted, reason := r.rates.AllowRest(ctx, n, 1, n)
@@ -105,7 +119,7 @@ func (r *receiver) read(ctx *fasthttp.RequestCtx, limit int) ([]byte, bool) {
 
 // inflate is the body of a request, without its content coding. It answers and
 // reports false if there is something wrong with it.
-func (r *receiver) inflate(ctx *fasthttp.RequestCtx, body []byte, coding inflate.Coding, pool *inflate.Pool, limit int) (Taken, bool) {
+func (r *receiver) inflate(ctx *fasthttp.RequestCtx, body []byte, coding inflate.Coding, limit int) (Taken, bool) {
 	if coding == inflate.Identity || len(body) == 0 {
 		if len(body) > limit {
 			r.tooLarge(ctx, limit)
@@ -113,11 +127,15 @@ func (r *receiver) inflate(ctx *fasthttp.RequestCtx, body []byte, coding inflate
 		}
 		return Taken{Body: body, counted: 1}, true
 	}
-	counted, ok := r.countPacked(ctx, len(body))
+	counted, ok := r.countPacked(ctx, coding, body)
 	if !ok {
 		return Taken{}, false
 	}
-	inflated, err := pool.Inflate(coding, body)
+	pool := r.large
+	if len(body) <= smallBody {
+		pool = r.small
+	}
+	inflated, err := pool.Inflate(coding, body, limit)
 	switch err {
 	case nil:
 		r.counts.inflated(coding, len(body), len(inflated.Bytes))

@@ -12,7 +12,7 @@ func TestNothingAllocatesInSteadyState(t *testing.T) {
 	text := bytes.Repeat([]byte(`{"event_name":"HEARTBEAT","data":{"position":12345}}`+"\n"), 1000)
 	for coding, body := range map[Coding][]byte{Gzip: gzipped(t, text), Zstd: zstdAll(t, text)} {
 		inflate := func() {
-			b, err := p.Inflate(coding, body)
+			b, err := p.Inflate(coding, body, p.limit)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -26,7 +26,7 @@ func BenchmarkInflate(b *testing.B) {
 				if i%events != 0 {
 					continue
 				}
-				body, err := p.Inflate(bb.coding, bb.body)
+				body, err := p.Inflate(bb.coding, bb.body, p.limit)
 				if err != nil {
 					b.Fatal(err)
 				}

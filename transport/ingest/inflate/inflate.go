@@ -84,15 +84,15 @@ type unbounded struct{}
 func (unbounded) Take(int) bool { return true }
 func (unbounded) Give(int)      {}
 
-// A Pool inflates bodies of up to its limit.
+// A Pool inflates bodies.
 type Pool struct {
-	limit  int
+	limit  int // the largest of any body
 	budget Budget
 	slots  chan *Body
 	kept   atomic.Int64 // bytes of the large buffers that are kept
 }
 
-// New returns a pool for bodies that have up to limit bytes when inflated. What they
+// New returns a pool for bodies that have up to limit bytes when inflated, or less. What they
 // need is taken from the budget; nil: it is not bounded.
 func New(limit int, budget Budget) *Pool {
 	if budget == nil {
@@ -111,6 +111,7 @@ type Body struct {
 	Bytes []byte
 
 	pool   *Pool
+	limit  int // of the body that is inflated
 	buf    []byte
 	took   int // from the budget: the size of buf
 	source bytes.Reader
@@ -118,10 +119,11 @@ type Body struct {
 	zstd   *zstd.Decoder // nil until the first body of that coding
 }
 
-// Inflate decompresses a body, which is borrowed until return. The result must be
-// released; without one there is nothing to release.
-func (p *Pool) Inflate(c Coding, body []byte) (*Body, error) {
+// Inflate decompresses a body, which is borrowed until return, to at most limit bytes. The
+// result must be released; without one there is nothing to release.
+func (p *Pool) Inflate(c Coding, body []byte, limit int) (*Body, error) {
 	b := <-p.slots
+	b.limit = min(limit, p.limit)
 	p.kept.Add(-large(b.buf))
 	var err error
 	if !b.resize(cap(b.buf)) {
@@ -134,7 +136,7 @@ func (p *Pool) Inflate(c Coding, body []byte) (*Body, error) {
 		err = b.inflateGzip(body)
 	case c == Zstd:
 		err = b.inflateZstd(body)
-	case len(body) > p.limit:
+	case len(body) > b.limit:
 		err = ErrTooLarge
 	default:
 		for b.buf = b.buf[:0]; cap(b.buf) < len(body) && err == nil; {
@@ -182,17 +184,17 @@ func (b *Body) inflateGzip(body []byte) error {
 	b.buf = b.buf[:0]
 	for {
 		if len(b.buf) == cap(b.buf) {
-			if len(b.buf) > b.pool.limit {
+			if len(b.buf) > b.limit {
 				return ErrTooLarge
 			}
 			if err := b.grow(); err != nil {
 				return err
 			}
 		}
-		n, err := b.gzip.Read(b.buf[len(b.buf):min(cap(b.buf), b.pool.limit+1)])
+		n, err := b.gzip.Read(b.buf[len(b.buf):min(cap(b.buf), b.limit+1)])
 		b.buf = b.buf[:len(b.buf)+n]
 		switch {
-		case len(b.buf) > b.pool.limit:
+		case len(b.buf) > b.limit:
 			return ErrTooLarge
 		case err == io.EOF:
 			return nil
@@ -223,7 +225,7 @@ func (b *Body) inflateZstd(body []byte) error {
 		}
 		out, err := b.zstd.DecodeAll(body, b.buf[:0])
 		switch {
-		case len(out) > b.pool.limit:
+		case len(out) > b.limit:
 			return ErrTooLarge
 		case err == nil:
 			b.buf = b.buf[:len(out)]
@@ -243,7 +245,7 @@ func (b *Body) inflateZstd(body []byte) error {
 }
 
 // most is how large the buffer may become.
-func (b *Body) most() int { return b.pool.limit + maxBlock }
+func (b *Body) most() int { return b.limit + maxBlock }
 
 // grow makes room.
 func (b *Body) grow() error {

@@ -82,14 +82,14 @@ func TestInflatedBodiesHaveABudget(t *testing.T) {
 	for coding, body := range map[Coding][]byte{Gzip: gzipped(t, text), Zstd: zstdAll(t, text), Identity: text} {
 		rest := roomFor(room)
 		p := New(limit, rest)
-		if _, err := p.Inflate(coding, body); !errors.Is(err, ErrNoRoom) {
+		if _, err := p.Inflate(coding, body, p.limit); !errors.Is(err, ErrNoRoom) {
 			t.Errorf("Inflate(%v, %d bytes) with room for %d = %v; want %v", coding, len(text), room, err, ErrNoRoom)
 		}
 		if left := rest.left.Load(); left != room {
 			t.Errorf("%v: %d bytes of the budget left after a body for which there was no room; want %d", coding, left, room)
 		}
 		rest.Give(limit)
-		b, err := p.Inflate(coding, body)
+		b, err := p.Inflate(coding, body, p.limit)
 		if err != nil || !bytes.Equal(b.Bytes, text) {
 			t.Fatalf("Inflate(%v) with room = %v; want the body", coding, err)
 		}
@@ -99,7 +99,7 @@ func TestInflatedBodiesHaveABudget(t *testing.T) {
 		b.Release()
 		// A small body is inflated where there is no room for the buffer of a large one.
 		rest.Take(limit)
-		small, err := p.Inflate(Gzip, gzipped(t, []byte("small")))
+		small, err := p.Inflate(Gzip, gzipped(t, []byte("small")), p.limit)
 		if err != nil {
 			t.Errorf("%v: Inflate(small) = %v; want nil", coding, err)
 		} else {
@@ -173,7 +173,7 @@ func TestInflate(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			p := New(limit, plenty())
 			for range 3 { // what came before does not matter
-				got, err := p.Inflate(tt.coding, tt.body)
+				got, err := p.Inflate(tt.coding, tt.body, p.limit)
 				if err != tt.err {
 					t.Fatalf("Inflate() = %v; want %v", err, tt.err)
 				}
@@ -226,7 +226,7 @@ func TestLargeBuffersAreKeptWithinABudget(t *testing.T) {
 	}
 	var bodies []*Body
 	for range 5 {
-		b, err := p.Inflate(Gzip, gz)
+		b, err := p.Inflate(Gzip, gz, p.limit)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -259,12 +259,12 @@ func TestManyInflateAtOnce(t *testing.T) {
 			}
 			for n := range 50 {
 				if n%10 == 9 {
-					if _, err := p.Inflate(coding, body[:len(body)-2]); !errors.Is(err, ErrCorrupt) {
+					if _, err := p.Inflate(coding, body[:len(body)-2], p.limit); !errors.Is(err, ErrCorrupt) {
 						t.Errorf("Inflate(cut off) = %v", err)
 					}
 					continue
 				}
-				b, err := p.Inflate(coding, body)
+				b, err := p.Inflate(coding, body, p.limit)
 				if err != nil {
 					t.Error(err)
 					return
@@ -286,7 +286,10 @@ func FuzzInflate(f *testing.F) {
 	const limit = 5000
 	p := New(limit, plenty())
 	f.Fuzz(func(t *testing.T, coding uint8, body []byte) {
-		b, err := p.Inflate(Coding(coding%3), body)
+		if n := Blocks(body); n < 0 || n > len(body)/3 {
+			t.Errorf("%d bytes have %d blocks; want no more than fit", len(body), n)
+		}
+		b, err := p.Inflate(Coding(coding%3), body, p.limit)
 		if err != nil {
 			return
 		}

@@ -74,7 +74,7 @@ func TestZstdOfEveryLength(t *testing.T) {
 		for k, n := range lengths {
 			p := New(limit, plenty())
 			if k%2 == 0 { // a slot that has grown
-				if b, err := p.Inflate(Gzip, gzipped(t, all[:limit])); err != nil {
+				if b, err := p.Inflate(Gzip, gzipped(t, all[:limit]), p.limit); err != nil {
 					t.Fatal(err)
 				} else {
 					b.Release()
@@ -82,7 +82,7 @@ func TestZstdOfEveryLength(t *testing.T) {
 			}
 			n = min(n, len(all))
 			body := frames(t, r, all[:n])
-			b, err := p.Inflate(Zstd, body)
+			b, err := p.Inflate(Zstd, body, p.limit)
 			switch {
 			case n > limit:
 				if err != ErrTooLarge {
@@ -97,7 +97,7 @@ func TestZstdOfEveryLength(t *testing.T) {
 				b.Release()
 			}
 			if n > 100 {
-				if _, err := p.Inflate(Zstd, body[:len(body)-1]); err == nil {
+				if _, err := p.Inflate(Zstd, body[:len(body)-1], p.limit); err == nil {
 					t.Errorf("limit %d: Inflate(%d bytes, cut off) = nil", limit, n)
 				}
 			}
