@@ -508,7 +508,7 @@ func TestBodiesOfAllSizesOnOneConnection(t *testing.T) {
 	}
 }
 
-// Row 7: strangers hold all connections, and probes are answered.
+// Strangers hold all connections, and probes are answered.
 func TestProbesAreAnsweredWhenAllConnectionsAreTaken(t *testing.T) {
 	t.Parallel()
 	const most = 50

@@ -237,6 +237,6 @@ func (r *receiver) bad(err error, size int) {
 		reason = badSequence
 	}
 	r.errors[reason].Add(1)
-	r.log.Warn("relay: ignored a foreign message on the firehose's channel",
+	r.log.Warn("relay: ignored a message that no instance sent: somebody else, or another version, publishes on -redis-channel",
 		zap.String("reason", DecodeReasons[reason]), zap.Error(err), zap.Int("bytes", size))
 }

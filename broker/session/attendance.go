@@ -184,7 +184,7 @@ func (s *attendance) noteLeft(d departure) {
 	}
 }
 
-// forgetLeft is the reverse.
+// forgetLeft says that nobody need ask for the member again.
 func (s *attendance) forgetLeft(who member) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -62,7 +62,11 @@ func (s *server) failed(call, keys string, err error) {
 	if errors.Is(err, redis.ErrDown) {
 		return
 	}
-	s.logOf(failure{call, Reasons[reason]}).Warn("sessions: Redis call failed", zap.String("keys", keys), redis.Error(err))
+	text := "sessions: Redis call failed"
+	if errors.Is(err, errTooMany) || errors.Is(err, errTooMuch) {
+		text = "sessions: not all was read"
+	}
+	s.logOf(failure{call, Reasons[reason]}).Warn(text, zap.String("keys", keys), redis.Error(err))
 }
 
 // A failure is one kind of line in the log.

@@ -16,7 +16,7 @@ import (
 // the sets of members. What they change, and in which order, is attendance's to say.
 type leases struct {
 	*server
-	own string // the begin of the names of this instance's leases
+	own string // how the names of this instance's leases begin
 }
 
 // renew says that the members have sockets here, and reports whether one of them has

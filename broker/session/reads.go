@@ -137,8 +137,8 @@ func (s *reads) roll(set string) ([]member, error) {
 // errTooMany says that there are more than maxUsers, errTooMuch that their events are
 // larger than a replay may be.
 var (
-	errTooMany = errors.New("too many active users; the rest is passed over")
-	errTooMuch = errors.New("too large events of active users; the oldest are passed over")
+	errTooMany = errors.New("more than 200,000 active users in Redis; the rest is left out")
+	errTooMuch = errors.New("the stored events of a practice's active users are larger than one replay may be (-socket-bytes); the oldest are left out")
 )
 
 // scan reads a set, a part at a time; names that no store made are passed over.

@@ -13,8 +13,8 @@ type recent struct {
 	left   int // bytes that were left out
 }
 
-// add lets the bytes grow a little further than they may, so that cut is called for many
-// at once.
+// add appends events. It lets them exceed the bound by an eighth before it cuts, so that one
+// sort serves many calls.
 func (r *recent) add(events []Event) {
 	for i := range events {
 		r.bytes += events[i].size()
@@ -25,7 +25,7 @@ func (r *recent) add(events []Event) {
 	}
 }
 
-// cut leaves the oldest out, and those that stay in order.
+// cut drops the oldest events until the rest fits, and leaves the rest sorted by age.
 func (r *recent) cut() {
 	sortByAge(r.events)
 	n := 0

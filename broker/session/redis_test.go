@@ -762,7 +762,7 @@ func slowly(t *testing.T, addr string, rate int) string {
 	return ln.Addr().String()
 }
 
-// Row 6: large submissions for users without a socket fill Redis up to a budget.
+// Large submissions for users without a socket fill Redis up to a budget.
 func TestRedisOfUsersWithoutASocketIsBounded(t *testing.T) {
 	server := redistest.Start(t)
 	const budget, size, users = 2 << 20, 100 << 10, 60
@@ -894,7 +894,7 @@ func TestWhatWasReplacedElsewhereIsNotRemoved(t *testing.T) {
 	}
 }
 
-// Row 5, where instances share a Redis.
+// What one user has stored is bounded where instances share a Redis, too.
 func TestAUserHasEventsInFewPracticesInRedis(t *testing.T) {
 	server := redistest.Start(t)
 	s := newRedis(t, server, RedisOptions{})

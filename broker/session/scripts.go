@@ -60,7 +60,7 @@ redis.call('ZADD', KEYS[1], now + ARGV[3], ARGV[2] .. practice)
 return practice`)
 )
 
-// endLeases is the begin of two scripts. An empty ARGV[1] is the begin of no name.
+// endLeases is how two scripts begin. An empty ARGV[1] matches no name.
 const endLeases = `
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
@@ -73,7 +73,7 @@ for i = 1, #leases, 2 do
 	end
 end`
 
-// mark is the begin of two scripts on the key of an event. It is what stands there.
+// mark is how two scripts on the key of an event begin. It is what stands there.
 const mark = `
 local value = redis.pcall('GET', KEYS[1])
 local mark = type(value) == 'table' and 'no string' or value and redis.sha1hex(value) or ''

@@ -140,8 +140,8 @@ func (s *Service) Resubscribed() {
 	})
 }
 
-// Join counts a socket of a user, here; and in the store with what it returns, which must be
-// called once, and may take as long as a call.
+// Join counts a socket of a user here, and returns tell, which counts it in the store. Call
+// tell exactly once; it may wait for Redis as long as one call may.
 func (s *Service) Join(practice, user string) (tell func()) {
 	who := s.Practices().member(practice, user)
 	turn := s.turns.of(who)

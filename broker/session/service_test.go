@@ -137,7 +137,7 @@ func TestOneUserWhoComesAndGoesLeavesOnce(t *testing.T) {
 	})
 }
 
-// Row 9: a stranger opens a socket in somebody's name and closes it.
+// A stranger opens a socket in somebody's name and closes it.
 func TestOnlyWhoWasActiveIsLoggedOut(t *testing.T) {
 	for _, tt := range []struct {
 		name    string

@@ -285,7 +285,7 @@ func TestMemoryIsBoundedAndGivesUpTheOldest(t *testing.T) {
 	}
 }
 
-// Row 5: somebody submits in a hundred thousand practices for one user.
+// Somebody submits in a hundred thousand practices for one user.
 func TestAUserHasEventsInFewPractices(t *testing.T) {
 	m := NewMemory(Options{})
 	m.Join("here", "alice")
@@ -304,7 +304,7 @@ func TestAUserHasEventsInFewPractices(t *testing.T) {
 	expect(t, "Replay where alice has a socket", m.Replay("here"), "kept")
 }
 
-// Row 6: what is stored of users without a socket is bounded apart, and goes first.
+// What is stored of users without a socket is bounded apart, and goes first.
 func TestMemoryOfUsersWithoutASocketIsBounded(t *testing.T) {
 	m := NewMemory(Options{MaxAbsentBytes: 1 << 20, MaxBytes: 3 << 20})
 	m.Join("p", "alice")

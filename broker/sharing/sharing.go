@@ -1,10 +1,11 @@
-// Package sharing lets those who ask for the same at the same time share one answer.
+// Package sharing lets callers that ask for the same thing at the same time share one answer.
 package sharing
 
 import "sync"
 
-// Readings let those who want to read the same at the same time share one reading. Nobody
-// gets one that began before he asked: what was written before he asked is in it.
+// Readings let callers that want to read the same thing at the same time share one reading.
+// A caller never gets one that began before it asked: what was written before it asked is in
+// it.
 type Readings[K comparable, V any] struct {
 	mu   sync.Mutex
 	last map[K]*reading[V] // the one that was asked for last, until it is done

@@ -89,7 +89,7 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 		log.Warn("deployments may mix: " + cfg.Mixes)
 	}
 	if names := cfg.Lookalikes(os.Environ()); len(names) > 0 {
-		log.Warn("unknown environment variables", zap.Strings("variables", names))
+		log.Warn("environment variables that nothing reads, and that look like flags: correct or remove them", zap.Strings("variables", names))
 	}
 	process.Profile(cfg.ProfileRate)
 	defer process.CollectOften()()

@@ -4,6 +4,7 @@ package deploy
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"os/exec"
 	"strings"
@@ -23,7 +24,7 @@ func (k tool) args(t testing.TB) []string {
 	t.Helper()
 	testkit.Need(t, "go")
 	if out, err := exec.Command("go", "mod", "download", k.module+"@"+k.version).CombinedOutput(); err != nil {
-		t.Skipf("NOT RUN: needs %s@%s, which is not served here: %s", k.module, k.version, out)
+		testkit.NotRun(t, fmt.Sprintf("needs %s, which cannot be had: %s", k.module+"@"+k.version, out))
 	}
 	return []string{"go", "run", k.module + "/" + k.path + "@" + k.version}
 }

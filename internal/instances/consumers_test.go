@@ -86,7 +86,7 @@ func (l *ledger) books() (received, skipped int) {
 // carrier, and to have got nothing twice or out of order.
 func (l *ledger) wantNoGap(all ...*instance) {
 	l.t.Helper()
-	lost := parted(all...)
+	lost := parted(l.t, all...)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.skipped != 0 && !lost || l.wrong != 0 {

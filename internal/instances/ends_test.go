@@ -112,7 +112,7 @@ func TestFault14TermUnderLoadLosesNothing(t *testing.T) {
 	for _, l := range ledgers {
 		for k := range players {
 			sure := int(accepted[k].Load())
-			testkit.Eventually(t, "what was accepted arrived", func() bool { return len(l.of(k, 0, sure)) == sure || parted(a, b) })
+			testkit.Eventually(t, "what was accepted arrived", func() bool { return len(l.of(k, 0, sure)) == sure || parted(t, a, b) })
 			if more := len(l.of(k, sure+1, 1<<30)); more > 0 {
 				t.Errorf("%d events arrived that were not accepted", more)
 			}
@@ -123,13 +123,13 @@ func TestFault14TermUnderLoadLosesNothing(t *testing.T) {
 	other.stop()
 	for _, l := range ledgers[streams+feeds:] {
 		testkit.Eventually(t, "the other's consumers get its own", func() bool {
-			return len(l.of(other.id, 0, other.sent())) == other.sent() || parted(a, b)
+			return len(l.of(other.id, 0, other.sent())) == other.sent() || parted(t, a, b)
 		})
 	}
 	for _, l := range ledgers {
 		l.wantNoGap(a, b)
 	}
-	if gaps := b.gaps(); gaps != 0 && !parted(a, b) {
+	if gaps := b.gaps(); gaps != 0 && !parted(t, a, b) {
 		t.Errorf("gaps at the other instance = %v; want 0", gaps)
 	}
 	var events int64

@@ -149,12 +149,17 @@ func (p *pair) settled() {
 }
 
 // parted reports whether one of the instances lost its carrier, which a machine that stands
-// still for seconds has it do, too.
-func parted(all ...*instance) bool {
-	return slices.ContainsFunc(all, func(i *instance) bool {
+// still for seconds has it do, too. Then gaps are allowed, and must be told.
+func parted(t testing.TB, all ...*instance) bool {
+	t.Helper()
+	lost := slices.ContainsFunc(all, func(i *instance) bool {
 		log := i.Log.String()
 		return strings.Contains(log, "relay: cannot publish") || strings.Contains(log, "relay: subscription lost")
 	})
+	if lost {
+		t.Log("an instance lost its carrier: gaps are allowed, and must be told")
+	}
+	return lost
 }
 
 // gaps is how many players' events of others did not reach the instance.

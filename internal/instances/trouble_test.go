@@ -223,7 +223,7 @@ func TestForeignMessagesAreCountedAndLogged(t *testing.T) {
 	}
 	p.settled()
 	for _, i := range all {
-		i.wantLog("ignored a foreign message on the firehose's channel", `"reason":"foreign"`, `"redis":"`+server.Addr+`"`)
+		i.wantLog("ignored a message that no instance sent", `"reason":"foreign"`, `"redis":"`+server.Addr+`"`)
 		i.wantLog("a message on the sessions' channel is not an event", `"reason":"json"`)
 		if strings.Contains(i.Log.String(), "what another program says") {
 			t.Error("the log repeats what was published")

@@ -105,7 +105,7 @@ type clientConn struct {
 	place atomic.Pointer[netip.Prefix] // nil: none
 }
 
-// counted is the connection that has the place, be it under TLS.
+// counted is the connection that has the place, also under TLS.
 func counted(nc net.Conn) (*clientConn, bool) {
 	c, ok := bare.Conn(nc).(*clientConn)
 	return c, ok

@@ -114,5 +114,5 @@ func (h *health) readiness() (r readiness, ok bool) {
 // wedged reports whether events wait for a writer loop that does not come.
 func (h *health) wedged() bool { return h.waiting() > wedgedAfter }
 
-// Moves reports that they do not.
+// Moves reports whether no event waits for a stuck writer loop.
 func (h *health) Moves() bool { return !h.wedged() }

@@ -105,11 +105,11 @@ var table = [Count]struct {
 	Timeout:           {"timeout", 408, "the request did not arrive in time"},
 	Version:           {"http_version", 505, "use HTTP/1.0 or 1.1"},
 	ClientLimit:       {"client_limit", 429, "this client sends more events, or bad tokens, than it may"},
-	ClientConnections: {"client_connections", 429, "this client holds as many connections as it may"},
-	Overloaded:        {"overloaded", 503, "more events arrive than the service may take"},
-	Connections:       {"connections", 503, "too many connections"},
-	Consumers:         {"consumers", 503, "too many consumers"},
-	Draining:          {"draining", 503, "the service is shutting down"},
+	ClientConnections: {"client_connections", 429, "this client holds as many connections as it may: close one"},
+	Overloaded:        {"overloaded", 503, "more events arrive than the service may take: send the same again after Retry-After"},
+	Connections:       {"connections", 503, "too many connections: try again after Retry-After"},
+	Consumers:         {"consumers", 503, "too many consumers: come again after Retry-After"},
+	Draining:          {"draining", 503, "the service is shutting down: try again, another instance may answer"},
 	Username:          {"username", 400, "username must be a string of 1 to 256 bytes"},
 	CardID:            {"card_id", 400, "cardId must be a string of 1 to 256 bytes"},
 	Data:              {"data", 400, "data must be a string"},
@@ -132,8 +132,8 @@ var table = [Count]struct {
 	Tickets:           {"tickets", 429, "too many tickets wait to be used: use them, or try again later"},
 	Subprotocol:       {"subprotocol", 400, "offer the subprotocol dispatcher beside the one with the ticket"},
 	Bodies:            {"bodies", 503, "too many large bodies are on their way at the same time: try again later"},
-	Sockets:           {"sockets", 503, "too many sockets"},
-	Panic:             {"panic", 500, "internal error"},
+	Sockets:           {"sockets", 503, "too many session sockets, or too many users are leaving: try again after Retry-After"},
+	Panic:             {"panic", 500, "internal error: please report it, the service's log has the stack"},
 }
 
 // Limit are the details of TooLarge.

@@ -180,7 +180,7 @@ func TestAPreparedAnswerIsAWholeResponse(t *testing.T) {
 	text := string(p.At(at))
 	for _, line := range []string{
 		"HTTP/1.1 503 Service Unavailable\r\n", "\r\nDate: Sat, 28 Nov 2026 12:00:00 GMT\r\n", "\r\nConnection: close\r\n",
-		"\r\nRetry-After: 1\r\n", "\r\nX-Other: 1\r\n", "\r\n\r\nconnections: too many connections\n",
+		"\r\nRetry-After: 1\r\n", "\r\nX-Other: 1\r\n", "\r\n\r\nconnections: too many connections: try again after Retry-After\n",
 	} {
 		if !strings.Contains(text, line) {
 			t.Errorf("the prepared answer lacks %q:\n%s", line, text)

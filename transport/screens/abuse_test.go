@@ -213,7 +213,7 @@ func heap() uint64 {
 	return m.HeapAlloc
 }
 
-// Row 10: what is read and thrown away costs time, whatever it is.
+// What is read and thrown away costs time, whatever it is.
 func TestAFloodOfFramesEndsASocket(t *testing.T) {
 	t.Parallel()
 	h := newHost(t, HubOptions{})

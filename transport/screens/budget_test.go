@@ -122,7 +122,7 @@ func TestHeldBackEventsOfOneSocketAreBounded(t *testing.T) {
 	}
 }
 
-// Row 4: sockets that do not read, and two large events for each.
+// Sockets that do not read, and two large events for each.
 func TestSocketsThatDoNotReadStayWithinTheBudget(t *testing.T) {
 	if testing.Short() {
 		t.Skip("opens 400 sockets")
@@ -167,7 +167,7 @@ func TestSocketsThatDoNotReadStayWithinTheBudget(t *testing.T) {
 	}
 }
 
-// Row 3: sockets that do not read their replay, while the store turns over.
+// Sockets that do not read their replay, while the store turns over.
 func TestReplaysThatNobodyReadsStayWithinTheBudget(t *testing.T) {
 	const users, size, rounds, budget = 40, 64 << 10, 20, 8 << 20
 	h := newHost(t, HubOptions{QueueBytes: budget, Stall: time.Hour})

@@ -18,7 +18,7 @@ func (s *Screens) Collect(to metric.Emitter) {
 	h, served := s.options.Hub.Stats(), s.options.Sessions.Stats()
 	to.Gauge("session_sockets", "Open session sockets.", float64(h.Sockets))
 	to.Gauge("session_users", "Users with a session socket here, counted once per practice.", float64(h.Users))
-	to.Gauge("session_queue_bytes", "Memory of session events that wait for sockets, replays included.", float64(h.Held))
+	to.Gauge("session_queue_bytes", "Memory of session events that wait for sockets, replays and what users got lately included.", float64(h.Held))
 	to.Counter("session_delivered_total", "Session events written to sockets, counted once per socket.", h.Delivered)
 	to.Counter("session_skipped_total", "Session events that slow sockets missed, counted once per socket.", h.Skipped)
 	to.Counter("session_replayed_total", "Session events replayed to sockets that opened.", h.Replayed)

@@ -31,7 +31,7 @@ type HubOptions struct {
 	Stall time.Duration
 
 	// QueueBytes bounds the memory of what waits for sockets in all, replays
-	// included. Beyond it the oldest events are given up. Zero means 32 MiB.
+	// and what users got lately included. Beyond it the oldest events are given up. Zero means 32 MiB.
 	QueueBytes int
 
 	// Loops write to the sockets. Nil: goroutines do.
@@ -73,7 +73,7 @@ type Sessions interface {
 	// Practices says which names are of one practice.
 	Practices() session.Practices
 
-	// Join counts a socket; tell must be called once, and may take its time.
+	// Join counts a socket. tell counts it in the store: call it once; it may wait for Redis.
 	Join(practice, user string) (tell func())
 	Leave(practice, user string)
 

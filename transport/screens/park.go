@@ -46,7 +46,10 @@ func (w *writer) park(b *batch, some bool) {
 // awaitLocked sees to it that somebody goes on with what is parked.
 func (w *writer) awaitLocked() {
 	p := &w.parking
-	if !p.waits || p.await == nil && !w.ending || p.await != nil && !w.ending && p.await(w.takes) {
+	if !p.waits {
+		return
+	}
+	if !w.ending && (p.await == nil || p.await(w.takes)) { // nil: opening calls this again
 		return
 	}
 	go w.flush(w.unparkLocked())

@@ -11,10 +11,9 @@ import (
 	"event-dispatcher/transport/wire"
 )
 
-// Patience at the end of a connection.
-const (
-	closeWait = 2 * time.Second // for the peer's close frame
-)
+// closeWait is how long a socket waits for the peer's close frame, and for what is still to
+// be written.
+const closeWait = 2 * time.Second
 
 // A socket is one screen. The hub's readers read it, and its writer has what goes out.
 type socket struct {

@@ -16,7 +16,7 @@ type counters struct {
 type Stats struct {
 	Sockets    int64
 	Users      int    // with a socket here, per practice
-	Held       int64  // bytes of events that wait for sockets, or are kept for replays
+	Held       int64  // bytes of events that wait for sockets, replays and what users got lately included
 	Delivered  uint64 // events written to sockets, once per socket; replays not included
 	Skipped    uint64 // events that slow sockets missed, once per socket
 	Replayed   uint64 // events replayed to sockets that opened

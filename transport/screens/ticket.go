@@ -16,9 +16,9 @@ type Ticket struct {
 	over           func()                           // follows its end; nil: nothing does
 }
 
-// EndedBy is the ticket of a socket that somebody may end from outside: bind is called
-// once it can be written to, with what does so and does not wait. over is called once
-// when it is closed, if it was ever served.
+// EndedBy returns a ticket whose socket can be ended from outside. As soon as the socket can
+// be written to, bind gets a function that ends it and does not wait. over is called once,
+// after the socket has closed, if Serve was called.
 func (t Ticket) EndedBy(bind func(end func(websocket.Reason)), over func()) Ticket {
 	t.endedBy, t.over = bind, over
 	return t

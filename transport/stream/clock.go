@@ -70,8 +70,8 @@ func (l *loop) stall(now time.Time) time.Duration {
 	return l.pool.options.Stall
 }
 
-// hardPressed is the stall limit for consumers for which much is kept, while half of
-// what may be kept is.
+// hardPressed is the stall limit for a consumer for which something is kept, while more than
+// half of -lag-bytes is in use.
 const hardPressed = 5 * time.Second
 
 // cutStalled closes consumers that made no progress for the stall limit. Members

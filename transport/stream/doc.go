@@ -56,7 +56,7 @@
 //
 // When ends begin, the ends of the logs become goals. A stream ends, with a
 // farewell, when it is due and has passed the goals of its shards: what was
-// accepted before is delivered, be it behind a hole, and what other instances
+// accepted before is delivered, even behind a hole, and what other instances
 // still publish does not keep it open. A laggard that is due ends as soon as it has
 // joined its herd again. Streams that have not got there at the deadline are cut.
 //

@@ -92,7 +92,7 @@ func (d *drainer) step(l *loop, now time.Time) {
 }
 
 // reached reports whether a herd has got everything that was published before
-// ends began, be it behind a hole. What other instances still publish does not
+// ends began, even if it stands behind a hole. What other instances still publish does not
 // keep a stream open. Nothing is held back, or in a compressor: in a drain both are
 // emptied in the turn in which they are filled, before the clock.
 func (d *drainer) reached(h *herd) bool {

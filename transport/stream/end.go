@@ -1,8 +1,8 @@
 package stream
 
-// EndedBy is the ticket of a consumer that somebody may end from outside. bind is called
-// once it is served, with what ends its stream for a reason, which a consumer that is up
-// to date is told. That does not wait, and may be called at any time.
+// EndedBy returns a ticket whose stream can be ended from outside. Once the consumer is
+// served, bind gets a function that ends its stream for a reason. That function never waits
+// and may be called at any time; a consumer that is up to date is told the reason.
 func (t Ticket) EndedBy(bind func(end func(Reason))) Ticket {
 	t.endedBy = bind
 	return t

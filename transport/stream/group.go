@@ -102,7 +102,7 @@ func (g *group) pending(b *broker.Broker) bool {
 	return false
 }
 
-// behind reports whether a herd is behind its log, be it by a hole.
+// behind reports whether a herd is behind its log, even if only by a hole.
 func (g *group) behind(b *broker.Broker) bool {
 	for shard := range g.fronts {
 		if f := &g.fronts[shard]; f.herds > 0 && f.cursor.Behind(b.HeadOf(shard)) > 0 {

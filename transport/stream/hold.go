@@ -85,7 +85,8 @@ func (l *loop) hold(h *herd, shard int, b *broker.Batch, i int, json []byte, now
 	if len(f.held) == 0 {
 		f.due = now.Add(f.every)
 		if h.format.IDs {
-			// What nothing was held of, all have passed, be it long since the last release.
+			// If nothing was held, all members have passed everything so far, however long
+			// ago the last release was.
 			l.placeAt(h.cursors())
 			l.place[place] = b.Cursor(i).Sequence()
 			f.base = append(f.base[:0], l.place...)

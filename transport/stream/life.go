@@ -70,7 +70,8 @@ func (l *loop) forgetHerds() {
 	}
 }
 
-// onSocket implements what sockets.wait tells of.
+// onSocket is called by sockets.wait for a socket with news: it takes bytes again, or its
+// connection is over.
 func (l *loop) onSocket(c *consumer, gone bool, why Reason) {
 	switch {
 	case gone:
