@@ -9,22 +9,8 @@ import (
 // A mirror is the [Memory] beside a server, which asks it for more than a [Store] is asked.
 type mirror struct{ *Memory }
 
-// get is one stored event, and for how long it is valid; 0 is for ever.
-func (m mirror) get(key entryKey) (event Event, ttl time.Duration, ok bool) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	e := m.stored.get(key)
-	if e == nil {
-		return Event{}, 0, false
-	}
-	if m.stored.options.TTL > 0 {
-		ttl = m.stored.options.TTL - time.Since(e.put)
-	}
-	return e.event, ttl, true
-}
-
-// getPut is one stored event, and when it was put.
-func (m mirror) getPut(key entryKey) (event Event, put time.Time, ok bool) {
+// get is one stored event, and when it was put.
+func (m mirror) get(key entryKey) (event Event, put time.Time, ok bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	e := m.stored.get(key)

@@ -261,7 +261,7 @@ func (s *Redis) overlay(events []Event, users []member) []Event {
 // Redis has none, it may have been removed while we could not hear of that: then what we
 // were told of before the connection was there does not count.
 func (s *Redis) unstored(key entryKey, stored bool) (Event, bool) {
-	e, put, ok := s.mirror.getPut(key)
+	e, put, ok := s.mirror.get(key)
 	if !ok {
 		return Event{}, false
 	}

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"event-dispatcher/broker/redis"
 
@@ -47,14 +48,14 @@ type write struct {
 
 // writeOf is the write of what is mirrored; if there is nothing, the server misses nothing.
 func (s *writes) writeOf(key entryKey) (w write, ok bool) {
-	e, ttl, ok := s.mirror.get(key)
+	e, put, ok := s.mirror.get(key)
 	if !ok {
 		s.misses.settle(key, true)
 		return write{}, false
 	}
 	w = write{key: key, id: e.ID, text: string(e.JSON()), at: e.At}
-	if ttl > 0 {
-		w.ttl = max(ttl.Milliseconds(), 1)
+	if ttl := s.options.TTL; ttl > 0 {
+		w.ttl = max((ttl - time.Since(put)).Milliseconds(), 1)
 	}
 	return w, true
 }

@@ -122,7 +122,7 @@ func NewHub(o HubOptions, sessions Sessions) *Hub {
 	ctx, stop := context.WithCancel(context.Background())
 	h := &Hub{options: o, sessions: sessions, stop: stop}
 	h.budget.limit = int64(o.QueueBytes)
-	h.rooms.practices, h.rooms.open = sessions.Practices, map[string]*room{}
+	h.rooms.practices, h.rooms.known = sessions.Practices, map[string]*room{}
 	few := max(1, runtime.GOMAXPROCS(0)/2)
 	h.replays = replays{stored: sessions.Replay, rooms: &h.rooms, budget: &h.budget, places: make(chan struct{}, maxReadings), turns: make(turns, max(2, few))}
 	h.guards = make(turns, few)

@@ -82,7 +82,7 @@ func TestAPracticeDoesNotHoldUpAnotherOne(t *testing.T) {
 // What a user got lately may be looked through for a while; the practice goes on meanwhile.
 func TestForgettingWhatAUserGotDoesNotHoldUpThePractice(t *testing.T) {
 	h := newHub(t, HubOptions{})
-	r := h.rooms.get("p")
+	r := h.rooms.open("p")
 	u := &user{room: r}
 	u.lately.add(time.Now(), noted("1"))
 	r.mu.Lock()

@@ -13,8 +13,8 @@ import (
 type rooms struct {
 	practices func() session.Practices // says which names are of one practice
 
-	mu   sync.RWMutex
-	open map[string]*room // by practice, folded
+	mu    sync.RWMutex
+	known map[string]*room // by practice, folded
 }
 
 // fold is the practice in the form that is compared.
@@ -25,26 +25,26 @@ func (rs *rooms) of(practice string) *room {
 	folded := rs.fold(practice)
 	rs.mu.RLock()
 	defer rs.mu.RUnlock()
-	return rs.open[folded]
+	return rs.known[folded]
 }
 
 // enter makes s a socket of a user in the practice's room, a new one if there is none.
 func (rs *rooms) enter(s *socket, practice, user string) {
 	folded := rs.fold(practice)
-	for r := rs.get(folded); !r.enter(s, practice, user); r = rs.get(folded) {
+	for r := rs.open(folded); !r.enter(s, practice, user); r = rs.open(folded) {
 		rs.remove(r, folded)
 	}
 }
 
-// get is a practice's room, a new one if there is none. It may go at any moment while
+// open returns a practice's room, and makes one if there is none. It may go at any moment while
 // nobody is there.
-func (rs *rooms) get(folded string) *room {
+func (rs *rooms) open(folded string) *room {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
-	r := rs.open[folded]
+	r := rs.known[folded]
 	if r == nil {
 		r = &room{users: map[string]*user{}}
-		rs.open[folded] = r
+		rs.known[folded] = r
 	}
 	return r
 }
@@ -53,8 +53,8 @@ func (rs *rooms) get(folded string) *room {
 func (rs *rooms) remove(r *room, folded string) {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
-	if rs.open[folded] == r {
-		delete(rs.open, folded)
+	if rs.known[folded] == r {
+		delete(rs.known, folded)
 	}
 }
 
@@ -62,7 +62,7 @@ func (rs *rooms) remove(r *room, folded string) {
 func (rs *rooms) all() map[string]*room {
 	rs.mu.RLock()
 	defer rs.mu.RUnlock()
-	return maps.Clone(rs.open)
+	return maps.Clone(rs.known)
 }
 
 // tidy forgets users without sockets, replays that nobody asked for lately, and empty
