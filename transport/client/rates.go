@@ -104,22 +104,16 @@ func (l *Rates) of(ctx *fasthttp.RequestCtx) *bucket.Bucket {
 	return l.client(l.addresses.Of(ctx))
 }
 
-// Spent reports whether the client of a request has used its rate up.
-func (l *Rates) Spent(ctx *fasthttp.RequestCtx) bool {
-	if l.perClient <= 0 {
-		return false
-	}
-	key := Network(l.addresses.Of(ctx))
-	l.mu.Lock()
-	c := l.clients[key]
-	l.mu.Unlock()
-	return c != nil && c.Left() < 1
+// Charge counts a request that may be refused as an event of its client, before it costs
+// something. It reports false if the client has used its rate up.
+func (l *Rates) Charge(ctx *fasthttp.RequestCtx) bool {
+	return l.perClient <= 0 || l.client(l.addresses.Of(ctx)).Take(1, 0)
 }
 
-// Charge counts a request that was refused as an event of its client.
-func (l *Rates) Charge(ctx *fasthttp.RequestCtx) {
+// Refund gives back what Charge counted.
+func (l *Rates) Refund(ctx *fasthttp.RequestCtx) {
 	if l.perClient > 0 {
-		l.client(l.addresses.Of(ctx)).Take(1, 0)
+		l.client(l.addresses.Of(ctx)).Give(1)
 	}
 }
 

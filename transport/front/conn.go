@@ -3,9 +3,11 @@ package front
 import (
 	"errors"
 	"io"
+	"maps"
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -13,6 +15,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"event-dispatcher/transport/access"
+	"event-dispatcher/transport/bare"
 )
 
 // A conn is a connection of an HTTP server. It adds what fasthttp leaves out: a
@@ -201,13 +204,15 @@ func (cs *connections) len() int {
 }
 
 // cut closes them all under their owners, who then remove them, and waits a
-// little for that.
+// little for that. It closes what is under TLS: TLS itself would wait for a write that its
+// peer does not take.
 func (cs *connections) cut() {
 	cs.mu.Lock()
-	for c := range cs.all {
-		c.Conn.Close()
-	}
+	all := slices.Collect(maps.Keys(cs.all))
 	cs.mu.Unlock()
+	for _, c := range all {
+		_ = bare.Conn(c.Conn).Close()
+	}
 	for deadline := time.Now().Add(time.Second); cs.len() > 0 && time.Now().Before(deadline); {
 		time.Sleep(time.Millisecond)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
+	"math"
 	"net"
 	"runtime/debug"
 	"sync"
@@ -119,7 +120,7 @@ func (f *Front) Handle(next fasthttp.RequestHandler) {
 	f.http = &fasthttp.Server{
 		Handler:                      f.guard(next),
 		ErrorHandler:                 f.refuser.unreadable,
-		Concurrency:                  f.options.MaxConnections + f.options.MaxConnections/8 + 16, // ours comes first
+		Concurrency:                  math.MaxInt32, // beyond it the server would answer in its loop that accepts; ours comes first
 		MaxIdleWorkerDuration:        workerIdle,
 		ReadBufferSize:               maxHead,
 		ReadTimeout:                  f.options.ReadTimeout,

@@ -63,8 +63,9 @@ func (l *listener) Accept() (net.Conn, error) {
 		switch {
 		case err == nil && (l.max > 0 && l.open.len() >= l.max || l.isScarce(nc)):
 			if place, ok := l.reserve.enter(nc); ok {
-				c := l.reserved.add(l.encrypt(nc), l.slack)
+				c := l.reserved.add(l.encrypt(nc), 0)
 				c.reserve, c.place, c.reserveEnd = l.reserve, place, time.Now().Add(reserveTime)
+				_ = nc.SetWriteDeadline(c.reserveEnd.Add(reserveTime)) // for the answer, and what TLS writes while it reads
 				return c, nil
 			}
 			l.refuse(nc, &l.full)

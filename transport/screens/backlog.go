@@ -3,8 +3,6 @@ package screens
 import (
 	"sync/atomic"
 	"time"
-
-	"event-dispatcher/broker/session"
 )
 
 // A backlog is what waits for a socket: of the replay, live events, and control frames.
@@ -51,27 +49,31 @@ func (l *backlog) start(r *replay, now time.Time) {
 	l.open, l.opened = true, now
 }
 
-// leftOut is what the socket gets as live events, or got lately.
-func (l *backlog) leftOut(r *replay, now time.Time) spans {
+// leftOut is what the socket gets as live events, or its user got lately.
+func (l *backlog) leftOut(r *replay, now time.Time) marks {
 	out := l.user.lately.of(r, now)
-	for _, p := range out {
-		for _, f := range r.events[p.first:p.end] {
-			if f.isFor(l.user.name) {
-				l.counters.guarded.Add(1)
-			}
+	out.all(func(i int32) {
+		if r.events[i].isFor(l.user.name) {
+			l.counters.guarded.Add(1)
 		}
-	}
+	})
 	for _, f := range l.queue.frames {
 		if i, ok := r.find(f.slot); ok && r.events[i].id == f.id {
-			out.put(span{first: i, end: i + 1})
+			if out == nil {
+				out = newMarks(r.len())
+			}
+			out.set(i)
 		}
+	}
+	if out != nil {
+		r.budget.list(out.size())
 	}
 	return out
 }
 
 // settle sends the held-back events that have waited for long enough, skips what is given
-// up, and lets go of the replay once nothing on its way from another instance can bring its
-// events again: if it is written, or if replays take too much memory.
+// up, and lets go of the replay once it is written and nothing on its way from another
+// instance can bring its events again; or, where replays take too much memory, soon.
 func (l *backlog) settle(now time.Time) {
 	l.show(func(e early) bool {
 		return l.replayed.passed.has(e.index) || now.Sub(e.since) >= doubt // those of a slot keep their order
@@ -80,7 +82,7 @@ func (l *backlog) settle(now time.Time) {
 		l.replayed.early = nil
 	}
 	l.skip(l.queue.purge())
-	if l.open && now.Sub(l.opened) > session.OnItsWay && (!l.replayed.more() || l.replayed.budget.crowded()) {
+	if r := l.replayed.replay; l.open && r != nil && (r.isOver(l.opened, now) && !l.replayed.more() || r.isCrowded(l.opened, now)) {
 		l.skip(l.replayed.rest(l.user.name))
 		l.replayed.forget()
 	}

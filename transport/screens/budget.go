@@ -20,9 +20,11 @@ import (
 // A socket drops its places of frames that are given up with its next event, or when the
 // clock comes by.
 //
-// What users got lately is in it, too: up to a quarter. And so are replays' lists of frames.
-// While they take more than a quarter, sockets that have not written their replay some
-// seconds after they opened skip the rest of it; see backlog.settle.
+// What users got lately is in it, too: up to a quarter.
+//
+// Beside it there are the lists of replays, up to a quarter of it. They make no frame be given
+// up, because that would not make them less. While they take more, sockets let go of
+// their replay soon, and skip what is not written of it; see backlog.settle.
 //
 // A frame that is being written cannot be given up: half of it may be on the connection.
 // Only the places of those who have not begun can; they skip it. So only a part of the
@@ -31,10 +33,10 @@ import (
 // progress is given little time, see writer.arm.
 type budget struct {
 	limit   int64
-	held    atomic.Int64 // bytes of frames that are not given up, of their places, lists, and lately
+	held    atomic.Int64 // bytes of frames that are not given up, of their places, and lately
 	writing atomic.Int64 // of those, bytes of frames that are being written
 	lately  atomic.Int64 // bytes of what users got lately, which are held, too
-	lists   atomic.Int64 // bytes of replays beside their frames' bytes, which are held, too
+	lists   atomic.Int64 // bytes of replays, and of given-up frames that are in some
 
 	mu          sync.Mutex // guards what follows
 	first, last *frame     // not given up, by age
@@ -54,6 +56,8 @@ type frame struct {
 	at     int64  // the event's time; Unix ms
 	target string // the only user that it is for; empty: all
 	size   int64
+	rest   int64 // of size, what stays until nobody has the frame, also if it is given up
+	listed bool  // made for a replay
 	budget *budget
 
 	refs    atomic.Int32 // queues and replays it is in, and its maker
@@ -61,7 +65,9 @@ type frame struct {
 	writers atomic.Int32 // givenUp, or sockets that write it
 	bytes   []byte       // until it is given up; for those who write it
 
-	older, newer *frame // guarded by the budget
+	// Guarded by the budget.
+	older, newer *frame
+	lingers      bool // given up, and its rest is in the lists
 }
 
 // givenUp is the number of writers of a frame whose bytes are given up.
@@ -83,14 +89,14 @@ func slotOf(e session.Event) slot {
 
 func sumOf(e session.Event) uint64 { return maphash.Comparable(seed, e) }
 
-// newFrame makes a frame with one reference, the maker's. Overhead is what it counts beyond
-// its bytes.
-func (b *budget) newFrame(e session.Event, overhead int64) *frame {
+// newFrame makes a frame with one reference, the maker's; listed says that it is for a replay.
+func (b *budget) newFrame(e session.Event, listed bool) *frame {
 	e.Origin = ""
 	text := e.JSON()
-	f := &frame{id: e.ID, hash: hashOf(e.ID), sum: sumOf(e), slot: slotOf(e), at: e.At, target: e.TargetUser, budget: b}
+	f := &frame{id: e.ID, hash: hashOf(e.ID), sum: sumOf(e), slot: slotOf(e), at: e.At, target: e.TargetUser, listed: listed, budget: b}
 	f.bytes = append(wire.AppendTextHeader(make([]byte, 0, wire.MaxTextHeader+len(text)), len(text)), text...)
-	f.size = int64(len(f.bytes)) + overhead
+	f.rest = frameOverhead + int64(len(e.ID)+len(e.Source)+len(e.TargetUser))
+	f.size = int64(len(f.bytes)) + f.rest
 	f.refs.Store(1)
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -129,14 +135,11 @@ func (b *budget) giveUpLocked(f *frame) {
 // place counts the bytes of a place that waits for the frame; those of one that is dropped
 // are negative.
 func (f *frame) place(bytes int32) {
-	if f.places.Add(bytes) >= 0 { // otherwise not counted any more
-		f.budget.hold(int64(bytes))
+	if f.places.Add(bytes) < 0 {
+		return // not counted any more
 	}
-}
-
-// hold counts bytes that are no frame's; those that are given back are negative.
-func (b *budget) hold(bytes int64) {
-	if b.held.Add(bytes) > b.limit && bytes > 0 {
+	b := f.budget
+	if b.held.Add(int64(bytes)) > b.limit && bytes > 0 {
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		b.relieveLocked()
@@ -161,10 +164,7 @@ func (b *budget) forget(bytes int) {
 }
 
 // list counts bytes of a replay beside those of its frames.
-func (b *budget) list(bytes int64) {
-	b.lists.Add(bytes)
-	b.hold(bytes)
-}
+func (b *budget) list(bytes int64) { b.lists.Add(bytes) }
 
 // crowded reports whether replays take more than their part.
 func (b *budget) crowded() bool { return b.lists.Load() > b.limit/4 }
@@ -184,6 +184,10 @@ func (b *budget) removeLocked(f *frame) {
 	f.older, f.newer, f.bytes = nil, nil, nil
 	b.giveUpLocked(f)
 	b.held.Add(-f.size)
+	if f.listed && f.refs.Load() > 0 {
+		f.lingers = true
+		b.list(f.rest)
+	}
 }
 
 // release gives a reference back.
@@ -195,12 +199,20 @@ func (f *frame) release() {
 
 // drop takes the frame out of the budget, unless somebody writes it.
 func (f *frame) drop() {
-	if !f.writers.CompareAndSwap(0, givenUp) {
+	mine := f.writers.CompareAndSwap(0, givenUp)
+	if !mine && !f.listed {
 		return
 	}
-	f.budget.mu.Lock()
-	defer f.budget.mu.Unlock()
-	f.budget.removeLocked(f)
+	b := f.budget
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch {
+	case mine:
+		b.removeLocked(f)
+	case f.lingers && f.refs.Load() == 0:
+		f.lingers = false
+		b.list(-f.rest)
+	}
 }
 
 // isFor reports whether a user may see the event.

@@ -64,7 +64,7 @@ func TestPlacesInQueuesStayWithinTheBudget(t *testing.T) {
 // What is being written keeps its bytes, but those who wait for it give up their places.
 func TestPlacesOfWhatIsBeingWrittenAreGivenUp(t *testing.T) {
 	h := newHub(t, HubOptions{QueueBytes: 1000})
-	f := h.budget.newFrame(session.Event{Data: "a"}, frameOverhead)
+	f := h.budget.newFrame(session.Event{Data: "a"}, false)
 	f.begin()
 	s := waitingSocket(h, &user{})
 	s.push(f)
@@ -182,8 +182,11 @@ func TestReplaysThatNobodyReadsStayWithinTheBudget(t *testing.T) {
 		}
 		h.raw(fmt.Sprint("p/opener", round))
 		h.eventually("open", func() bool { return h.opened() == round+1 })
-		if held := h.Stats().Held; held > budget {
+		if held := h.budget.held.Load(); held > budget {
 			t.Fatalf("round %d: %d bytes are held; want %d at most", round, held, budget)
+		}
+		if all := h.Stats().Held; all > budget+budget/4 {
+			t.Fatalf("round %d: %d bytes are held with lists; want %d at most", round, all, budget+budget/4)
 		}
 	}
 	const stored, slack = users * size, 8 << 20

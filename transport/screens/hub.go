@@ -99,7 +99,6 @@ type Hub struct {
 
 	rooms   rooms
 	replays replays
-	guards  turns // of sockets that find out what of a replay their user just got
 
 	mu       sync.Mutex // guards draining
 	draining bool
@@ -123,9 +122,7 @@ func NewHub(o HubOptions, sessions Sessions) *Hub {
 	h := &Hub{options: o, sessions: sessions, stop: stop}
 	h.budget.limit = int64(o.QueueBytes)
 	h.rooms.practices, h.rooms.known = sessions.Practices, map[string]*room{}
-	few := max(1, runtime.GOMAXPROCS(0)/2)
-	h.replays = replays{stored: sessions.Replay, rooms: &h.rooms, budget: &h.budget, places: make(chan struct{}, maxReadings), turns: make(turns, max(2, few))}
-	h.guards = make(turns, few)
+	h.replays = replays{stored: sessions.Replay, rooms: &h.rooms, budget: &h.budget, places: make(chan struct{}, maxReadings), turns: make(turns, max(2, runtime.GOMAXPROCS(0)/2))}
 	for i := range h.boxes {
 		h.boxes[i].loops, h.boxes[i].turn = o.Loops, uint64(i)
 	}

@@ -124,9 +124,9 @@ func (l *lately) putLocked(r *replay, p span) {
 	}
 }
 
-// of is which events of a replay were written lately. What is replayed from now on is
-// remembered as its, too.
-func (l *lately) of(r *replay, now time.Time) (found spans) {
+// of is which events of a replay were written lately; nil: none. What is replayed from now on
+// is remembered as its, too.
+func (l *lately) of(r *replay, now time.Time) (found marks) {
 	if r == nil || !l.some.Load() {
 		return nil
 	}
@@ -140,8 +140,12 @@ func (l *lately) of(r *replay, now time.Time) (found spans) {
 		}
 		slices.SortStableFunc(l.events, func(a, b written) int { return cmp.Compare(a.at, b.at) })
 	}
+	if len(l.replayed)+len(l.events) == 0 {
+		return nil
+	}
+	found = newMarks(r.len())
 	for _, p := range l.replayed {
-		found.put(span{first: p.first, end: p.end})
+		found.setAll(p.first, p.end)
 	}
 	if len(l.events) == 0 {
 		return found
@@ -152,7 +156,7 @@ func (l *lately) of(r *replay, now time.Time) (found spans) {
 	}
 	for i, f := range r.events {
 		if _, ok := hashes[f.hash]; ok {
-			found.put(span{first: int32(i), end: int32(i) + 1})
+			found.set(int32(i))
 		}
 	}
 	return found

@@ -107,9 +107,9 @@ func TestAReplayIsRememberedOnceHoweverOftenItIsWritten(t *testing.T) {
 	if n := len(u.lately.replayed); n > events/part || len(u.lately.events) > 0 {
 		t.Errorf("%d spans and %d events are remembered after %d sockets; want %d and none, as after one", n, len(u.lately.events), sockets, events/part)
 	}
-	if got := u.lately.of(r, now); len(got) != 1 || got[0] != (span{first: 0, end: events}) {
-		t.Errorf("of() = %v; want all of the replay in one span", got)
-	}
+	u.lately.of(r, now).gaps(0, events, func(first, end int32) {
+		t.Errorf("of() lacks %d to %d; want all of the replay", first, end)
+	})
 }
 
 // The practice changes between the openings of a user: whichever replay an event was
@@ -120,7 +120,7 @@ func TestWhatWasReplayedIsRememberedInLaterReplays(t *testing.T) {
 	first := b.newReplay([]session.Event{update("a", "1"), update("b", "2"), update("c", "3"), update("d", "4")}, nil)
 	without := b.newReplay([]session.Event{update("c", "3"), update("d", "5")}, first)
 	again := b.newReplay([]session.Event{update("b", "2"), update("a", "1"), update("c", "3"), update("d", "5")}, without)
-	ids := func(r *replay, in spans) (ids []string) {
+	ids := func(r *replay, in marks) (ids []string) {
 		for i, f := range r.events {
 			if in.has(int32(i)) {
 				ids = append(ids, f.id)
@@ -131,11 +131,11 @@ func TestWhatWasReplayedIsRememberedInLaterReplays(t *testing.T) {
 	var l lately
 	now := time.Now()
 	second := now.Add(time.Second)
-	l.addShare(now, share{first, spans{{first: 2, end: 3}}}, 0, 4)
+	l.addShare(now, share{first, marks{1 << 2}}, 0, 4)
 	if got := ids(without, l.of(without, now)); got != nil {
 		t.Errorf("of() = %v; want nothing: c was left out, and d has another event", got)
 	}
-	l.addShare(second, share{first, spans{{first: 3, end: 4}}}, 2, 4) // a slower socket of the first replay
+	l.addShare(second, share{first, marks{1 << 3}}, 2, 4) // a slower socket of the first replay
 	if got, want := ids(without, l.of(without, second)), []string{"3"}; !slices.Equal(got, want) {
 		t.Errorf("of() = %v; want %v", got, want)
 	}

@@ -25,15 +25,11 @@ func (p *playback) pass(i int32) {
 		return // it is not known any more
 	}
 	if p.passed == nil {
-		p.passed = make(marks, (p.len()+63)/64)
+		p.passed = newMarks(p.len())
+		p.budget.list(p.passed.size())
 	}
-	p.passed[i/64] |= 1 << (i % 64)
+	p.passed.set(i)
 }
-
-// marks is a bit for each event of a replay; nil has none.
-type marks []uint64
-
-func (m marks) has(i int32) bool { return m != nil && m[i/64]>>(i%64)&1 != 0 }
 
 // held is the bytes of the early events.
 func (p *playback) held() (sum int64) {
@@ -45,6 +41,9 @@ func (p *playback) held() (sum int64) {
 
 // forget lets go of the replay, and keeps the early events.
 func (p *playback) forget() {
+	if p.replay != nil {
+		p.budget.list(-p.without.size() - p.passed.size())
+	}
 	p.release()
 	p.share, p.next, p.passed = share{}, 0, nil
 }

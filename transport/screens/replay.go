@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 	"sync/atomic"
+	"time"
 
 	"event-dispatcher/broker/session"
 )
@@ -14,51 +15,64 @@ import (
 type replay struct {
 	events []*frame     // each with a reference
 	bySlot []int32      // indexes into events, in the order of their slots
-	size   int64        // bytes of both, and of what frames made for it take beyond their bytes
-	budget *budget      // has size, until the last reference is given back
+	budget *budget      // has the bytes of both, until the last reference is given back
 	refs   atomic.Int32 // sockets, and the room while it is the latest
 }
 
-// listedBytes is an event's place in a replay.
-const listedBytes = 12
+// size is of the lists, without the frames.
+func (r *replay) size() int64 {
+	const place = 12 // of an event
+	return frameOverhead + place*int64(len(r.events))
+}
+
+// crowdedAfter is for how long a replay is kept at least, where replays take too much memory.
+const crowdedAfter = 2 * time.Second
+
+// isOver reports whether nothing that was on its way when somebody opened can bring an event
+// of the replay again.
+func (r *replay) isOver(opened, now time.Time) bool { return now.Sub(opened) > session.OnItsWay }
+
+// isCrowded reports whether it must be let go of, because replays take too much memory.
+func (r *replay) isCrowded(opened, now time.Time) bool {
+	return now.Sub(opened) > crowdedAfter && r.budget.crowded()
+}
 
 // newReplay makes a replay of events, one of each slot, with what it can take from
 // an earlier one. It returns the earlier one if nothing has changed. The caller has a
 // reference to each.
 func (b *budget) newReplay(events []session.Event, earlier *replay) *replay {
 	r := &replay{events: make([]*frame, len(events)), bySlot: make([]int32, len(events)), budget: b}
-	size := frameOverhead + listedBytes*int64(len(events))
+	crowded := b.crowded() // then what is given up stays so
 	r.refs.Store(1)
 	same := len(events) == earlier.len()
 	for i, e := range events {
 		e.Origin = ""
 		r.bySlot[i] = int32(i)
 		sum := sumOf(e)
-		if same && earlier.events[i].is(e, sum) {
+		if same && earlier.events[i].is(e, sum, crowded) {
 			r.events[i] = earlier.events[i].share()
 			continue
 		}
 		same = false
-		if old, found := earlier.find(slotOf(e)); found && earlier.events[old].is(e, sum) {
+		if old, found := earlier.find(slotOf(e)); found && earlier.events[old].is(e, sum, crowded) {
 			r.events[i] = earlier.events[old].share()
 		} else {
-			r.events[i] = b.newFrame(e, 0)
-			size += frameOverhead
+			r.events[i] = b.newFrame(e, true)
 		}
 	}
 	if same && earlier.retain() {
+		b.list(r.size()) // which release gives back
 		r.release()
 		return earlier
 	}
-	r.size = size
-	b.list(size)
+	b.list(r.size())
 	slices.SortFunc(r.bySlot, func(a, b int32) int { return r.events[a].slot.compare(r.events[b].slot) })
 	return r
 }
 
-// is reports whether a frame is that of an event with a sum, and still there.
-func (f *frame) is(e session.Event, sum uint64) bool {
-	return f.id == e.ID && f.at == e.At && f.sum == sum && !f.lost()
+// is reports whether a frame is that of an event with a sum, and still there, or may be lost.
+func (f *frame) is(e session.Event, sum uint64, lost bool) bool {
+	return f.id == e.ID && f.at == e.At && f.sum == sum && (lost || !f.lost())
 }
 
 // share takes another reference.
@@ -91,7 +105,7 @@ func (r *replay) release() {
 	for _, f := range r.events {
 		f.release()
 	}
-	r.budget.list(-r.size)
+	r.budget.list(-r.size())
 }
 
 func (r *replay) len() int {
@@ -120,7 +134,7 @@ func (a slot) compare(b slot) int {
 // A share is a socket's part in a replay: all but what is left out.
 type share struct {
 	*replay
-	without spans // not modified after begin
+	without marks // not modified after begin
 }
 
 // has reports whether the event is in the share of a user.

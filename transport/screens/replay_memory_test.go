@@ -59,8 +59,8 @@ func TestReplayIsEncodedAsItIsRead(t *testing.T) {
 	}
 }
 
-// While replays take too much memory, a socket that has not written its own some seconds
-// after it opened skips the rest of it, and is told.
+// While replays take too much memory, a socket soon skips what it has not written of its own,
+// and is told. Frames are not given up for that.
 func TestSlowReplayIsSkippedWhileReplaysAreCrowded(t *testing.T) {
 	h := newHost(t, HubOptions{})
 	s := waitingSocket(h.Hub, &user{practice: "p", name: "u"})
@@ -71,7 +71,7 @@ func TestSlowReplayIsSkippedWhileReplaysAreCrowded(t *testing.T) {
 			Action: session.Updating, Type: session.UserSession, Practice: "p",
 		})
 	}
-	before := h.budget.held.Load()
+	before := h.Stats().Held
 	s.begin(h.budget.newReplay(events, nil))
 	part := &batch{}
 	s.mu.Lock()
@@ -79,18 +79,23 @@ func TestSlowReplayIsSkippedWhileReplaysAreCrowded(t *testing.T) {
 	if !s.next(part) {
 		t.Fatal("nothing of the replay goes out")
 	}
-	later := s.opened.Add(session.OnItsWay + time.Second)
+	later := s.opened.Add(crowdedAfter + time.Millisecond)
 	s.settle(later)
 	if s.replayed.len() != len(events) {
 		t.Fatal("the socket let go of its replay though there is room")
 	}
-	crowd := h.budget.limit/4 - h.budget.lists.Load() + 1
+	crowd := h.budget.limit
 	h.budget.list(crowd)
 	defer h.budget.list(-crowd)
-	s.settle(s.opened.Add(session.OnItsWay / 2))
+	s.settle(s.opened.Add(crowdedAfter / 2))
 	if s.replayed.len() != len(events) {
 		t.Fatal("the socket let go of its replay before its time")
 	}
+	live := h.budget.newFrame(events[0], false)
+	if live.lost() {
+		t.Error("there is no room for a live event because of replays")
+	}
+	live.release()
 	s.settle(later)
 	if want := uint64(len(events) - len(part.frames)); s.skipped != want || s.replayed.len() != 0 {
 		t.Errorf("skipped %d of the replay; want %d, and the replay gone", s.skipped, want)
@@ -102,7 +107,56 @@ func TestSlowReplayIsSkippedWhileReplaysAreCrowded(t *testing.T) {
 		t.Errorf("%d events are noted as written; want the %d of the part that was on its way", got, len(part.frames))
 	}
 	s.user.lately.forget(time.Now().Add(time.Minute))
-	if now := h.budget.held.Load() - crowd; now != before {
+	if now := h.Stats().Held - crowd; now != before {
 		t.Errorf("%d bytes are held at the end; want the %d before", now, before)
+	}
+}
+
+// What stays of a frame that is given up is counted as long as a replay has it, whichever
+// made it, and marks as long as a socket has them.
+func TestMemoryOfReplaysIsCountedWhileTheyAreThere(t *testing.T) {
+	h := newHost(t, HubOptions{QueueBytes: 1 << 20})
+	b := &h.budget
+	events := make([]session.Event, 100)
+	for i := range events {
+		events[i] = update(fmt.Sprint("u", i), fmt.Sprint(i))
+	}
+	first := b.newReplay(events, nil)
+	events[0] = update("u0", "new")
+	second := b.newReplay(events, first)
+	first.release()
+	if got := b.lists.Load(); got != second.size() {
+		t.Errorf("lists are %d bytes; want the %d of the replay that is left", got, second.size())
+	}
+	filler := b.newFrame(session.Event{Data: strings.Repeat("x", 2<<20)}, false)
+	filler.release()
+	if !second.events[0].lost() || !second.events[99].lost() {
+		t.Fatal("the replay's events are not given up")
+	}
+	rest := int64(0)
+	for _, f := range second.events {
+		rest += f.rest
+	}
+	if got := b.lists.Load(); got != second.size()+rest {
+		t.Errorf("lists are %d bytes; want %d with what stays of given-up events", got, second.size()+rest)
+	}
+	b.list(b.limit) // crowded
+	third := b.newReplay(append(events, update("u100", "100")), second)
+	b.list(-b.limit)
+	if third.events[5] != second.events[5] || third.events[100].lost() {
+		t.Error("a given-up event is made anew where there is no room, or a new one is not")
+	}
+	second.release()
+	s := waitingSocket(h.Hub, &user{practice: "p", name: "u"})
+	s.begin(third)
+	s.mu.Lock()
+	s.replayed.pass(7)
+	if got := b.lists.Load(); got != third.size()+rest+s.replayed.passed.size() {
+		t.Errorf("lists are %d bytes; want %d with the marks", got, third.size()+rest+s.replayed.passed.size())
+	}
+	s.clear()
+	s.mu.Unlock()
+	if held, lists := b.held.Load(), b.lists.Load(); held != 0 || lists != 0 {
+		t.Errorf("%d bytes are held, %d of lists, when all is gone; want none", held, lists)
 	}
 }

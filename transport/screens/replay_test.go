@@ -27,7 +27,7 @@ func TestReplaysShareTheirEvents(t *testing.T) {
 	second := b.newReplay(events, first)
 	for i, e := range events {
 		at, found := second.find(slotOf(e))
-		if !found || int(at) != i || !second.events[i].is(e, sumOf(e)) {
+		if !found || int(at) != i || !second.events[i].is(e, sumOf(e), false) {
 			t.Errorf("event %d: find() = %d, %v, and is %s; want %+v there", i, at, found, second.events[i].bytes, e)
 		}
 		old, found := first.find(slotOf(e))

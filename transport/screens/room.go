@@ -29,7 +29,8 @@ type user struct {
 
 	sockets []*socket // guarded by the room
 
-	lately lately // guards itself
+	opening turns  // of its sockets, one at a time: each finds out what the user just got
+	lately  lately // guards itself
 }
 
 // Deliver shows an event to the sockets that it is for. Those of a practice get all
@@ -39,7 +40,7 @@ func (h *Hub) Deliver(e session.Event) {
 	if r == nil {
 		return
 	}
-	f := h.budget.newFrame(e, frameOverhead)
+	f := h.budget.newFrame(e, false)
 	defer f.release()
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -70,7 +71,7 @@ func (r *room) enter(s *socket, practice, name string) bool {
 	}
 	u := r.users[name]
 	if u == nil {
-		u = &user{practice: practice, name: name, room: r}
+		u = &user{practice: practice, name: name, room: r, opening: make(turns, 1)}
 		r.users[name] = u
 	}
 	u.sockets = append(u.sockets, s)
@@ -129,7 +130,7 @@ func (r *room) tidy(list []*socket, now time.Time) (_ []*socket, gone bool) {
 func (r *room) tidyReplay(now time.Time) (got []*user) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.latest != nil && now.Sub(r.latestAt) > session.OnItsWay {
+	if l := r.latest; l != nil && (l.isOver(r.latestAt, now) || l.isCrowded(r.latestAt, now)) {
 		r.latest.release()
 		r.latest = nil
 	}

@@ -31,7 +31,7 @@ func waitingSocket(h *Hub, u *user) *socket {
 
 // give pushes an event to a socket.
 func give(s *socket, e session.Event) {
-	f := s.hub.budget.newFrame(e, frameOverhead)
+	f := s.hub.budget.newFrame(e, false)
 	s.push(f)
 	f.release()
 }

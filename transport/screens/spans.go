@@ -61,19 +61,3 @@ func (s *spans) put(p span) {
 	}
 	*s = slices.Replace(old, from, to, slices.Concat(before, spans{p}, after)...)
 }
-
-// gaps calls f with what is in none of them, from first to before end.
-func (s spans) gaps(first, end int32, f func(first, end int32)) {
-	for _, p := range s[s.from(first):] {
-		if p.first >= end {
-			break
-		}
-		if first < p.first {
-			f(first, p.first)
-		}
-		first = p.end
-	}
-	if first < end {
-		f(first, end)
-	}
-}

@@ -30,7 +30,7 @@ type Stats struct {
 func (h *Hub) Stats() Stats {
 	c := &h.counters
 	st := Stats{
-		Sockets: h.sockets.Load(), Users: h.rooms.users(), Held: h.budget.held.Load(),
+		Sockets: h.sockets.Load(), Users: h.rooms.users(), Held: h.budget.held.Load() + h.budget.lists.Load(),
 		Delivered: c.delivered.Load(), Skipped: c.skipped.Load(), Replayed: c.replayed.Load(),
 		Guarded: c.guarded.Load(), Duplicates: c.duplicates.Load(), Bytes: c.bytes.Load(),
 	}

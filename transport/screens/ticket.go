@@ -81,11 +81,17 @@ func (s *socket) beginWith(t Ticket) {
 	if t.replay && !s.hungUp() {
 		stored = s.hub.replays.of(t.practice) // after it was entered, so that nothing falls in between
 	}
-	if stored.len() > smallReplay && s.user.lately.some.Load() {
-		s.hub.guards.do(func() { s.begin(stored) })
+	if stored.len() <= smallReplay || !s.user.lately.some.Load() {
+		s.begin(stored)
 		return
 	}
-	s.begin(stored)
+	s.user.opening.do(func() {
+		if s.hungUp() {
+			stored.release()
+			stored = nil
+		}
+		s.begin(stored)
+	})
 }
 
 // smallReplay is of how many events it takes no time to find out what a user just got.

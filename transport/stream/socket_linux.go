@@ -50,6 +50,9 @@ func setSocketOptions(fd int, stall time.Duration) {
 // the kernel keeps 128 KiB of it for as long as the stream is open. The end still comes.
 func ignore(fd int) { unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, unreadBytes) }
 
+// quiet has the kernel ignore a peer that is read slowly, see ignore.
+func quiet(conn net.Conn) { bare.Control(conn, func(fd uintptr) { ignore(int(fd)) }) }
+
 func userTimeout(stall time.Duration) time.Duration { return stall + time.Second }
 
 // stalled reports whether a connection timed out whose peer is there, see answered.

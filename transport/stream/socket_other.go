@@ -18,5 +18,12 @@ func tune(conn net.Conn, _ time.Duration) {
 	}
 }
 
+// quiet has the kernel keep little of what a peer sends.
+func quiet(conn net.Conn) {
+	if tcp, ok := bare.Conn(conn).(interface{ SetReadBuffer(bytes int) error }); ok {
+		tcp.SetReadBuffer(slotBytes)
+	}
+}
+
 // stalled reports false: nothing tells a peer that is there from one that is gone.
 func stalled(net.Conn, time.Duration) bool { return false }

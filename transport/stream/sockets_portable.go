@@ -37,7 +37,8 @@ type portableNews struct {
 const (
 	slotBytes = 64 << 10
 	partBytes = 8 << 10 // of a slot, written at once and within the stall limit
-	// readPause is for how long a consumer that sends much is not read: that must cost nothing.
+	// readPause is for how long a consumer that sends something is not read: that must cost
+	// nothing, however little a read brings.
 	readPause = 100 * time.Millisecond
 	// lingerTime is how long a consumer that was sent away may take to hang up.
 	lingerTime = time.Second
@@ -66,6 +67,9 @@ type portableSocket struct {
 
 func (s *portableSockets) take(c *consumer) error {
 	tune(c.conn, s.stall)
+	if c.link == nil {
+		quiet(c.conn)
+	}
 	c.port = &portableSocket{sockets: s, c: c, conn: c.conn, tls: !bare.Is(c.conn)}
 	c.conn = nil
 	return nil
@@ -94,7 +98,7 @@ func (k *portableSocket) read() {
 	buf := make([]byte, 256) // is kept while nothing comes: consumers have nothing to say
 	var err error
 	for n := 0; err == nil; n, err = k.conn.Read(buf) {
-		if n == len(buf) {
+		if n > 0 {
 			time.Sleep(readPause)
 		}
 	}

@@ -76,7 +76,7 @@ const (
 	maxBlock  = 128 << 10 // RFC 8878, section 3.1.1.2.4
 	firstSize = 64 << 10  // of a buffer
 	smallSize = 256 << 10 // buffers up to this size are always kept
-	maxKept   = 16 << 20  // bytes of larger buffers that a pool keeps
+	maxKept   = 8 << 20   // bytes of larger buffers that a pool keeps; there are two
 )
 
 type unbounded struct{}
