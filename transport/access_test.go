@@ -531,6 +531,39 @@ func TestProbesAreAnsweredWhenAllConnectionsAreTaken(t *testing.T) {
 	}
 }
 
+// Over TLS strangers hold all connections, and the places for probes, too, and begin no
+// handshake: a place for a probe is free again soon.
+func TestProbesAreAnsweredOverTLSWhenAllPlacesAreTaken(t *testing.T) {
+	t.Parallel()
+	const most, reserve, perClient = 20, 32, 2
+	var c *access.Certificate
+	s := start(t, withTLS(t, t.TempDir(), &c), func(o *setup) { o.MaxConnections = most })
+	hold := func(from string) {
+		d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}
+		nc, err := d.Dial("tcp", s.addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { nc.Close() })
+	}
+	for range most {
+		hold("127.0.0.1")
+	}
+	testkit.Eventually(t, "all places are taken", func() bool { return s.public.Connections() == most })
+	for n := range reserve {
+		hold(fmt.Sprint("127.0.1.", 1+n/perClient))
+	}
+	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableKeepAlives: true}, Timeout: patience}
+	testkit.Eventually(t, "a probe is answered", func() bool {
+		resp, err := client.Get("https://" + s.addr + "/livez")
+		if err != nil {
+			return false
+		}
+		resp.Body.Close()
+		return resp.StatusCode == 200
+	})
+}
+
 func withTLS(t testing.TB, dir string, certificateOf **access.Certificate) func(*setup) {
 	cert, key := testkit.Certificate(t, dir, time.Now().Add(time.Hour))
 	return func(o *setup) {
