@@ -215,7 +215,7 @@ func (s *writes) unstore(all []removal) []removal {
 				key := some[i].key
 				commands = append(commands, c.B().Eval().Script(scriptRemove).Numkeys(1).Key(s.keys.event(key.member, key.action)).
 					Arg(some[i].mark).Build())
-				if key.practice != s.practices.folded && len(s.mirror.of(key.member)) == 0 {
+				if !some[i].present && key.practice != s.practices.folded && len(s.mirror.of(key.member)) == 0 {
 					commands = append(commands, c.B().Srem().Key(s.keys.practices(key.user)).Member(key.practice).Build())
 				}
 			}

@@ -3,11 +3,9 @@ package front
 import (
 	"errors"
 	"io"
-	"maps"
 	"net"
 	"net/netip"
 	"os"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -207,12 +205,11 @@ func (cs *connections) len() int {
 // little for that. It closes what is under TLS: TLS itself would wait for a write that its
 // peer does not take.
 func (cs *connections) cut() {
-	cs.mu.Lock()
-	all := slices.Collect(maps.Keys(cs.all))
-	cs.mu.Unlock()
-	for _, c := range all {
+	cs.mu.Lock() // whoever takes a connection over removes it first
+	for c := range cs.all {
 		_ = bare.Conn(c.Conn).Close()
 	}
+	cs.mu.Unlock()
 	for deadline := time.Now().Add(time.Second); cs.len() > 0 && time.Now().Before(deadline); {
 		time.Sleep(time.Millisecond)
 	}

@@ -2,6 +2,7 @@ package front
 
 import (
 	"net"
+	"sync"
 	"testing"
 	"time"
 
@@ -38,5 +39,28 @@ func TestCutDoesNotWaitForTLS(t *testing.T) {
 	case <-done:
 	case <-time.After(testkit.Patience):
 		t.Error("cut waits for a peer that takes nothing")
+	}
+}
+
+// A connection that is taken over meanwhile is its new owner's.
+func TestCutLeavesWhatIsTakenOver(t *testing.T) {
+	t.Parallel()
+	for range 50 {
+		cs := &connections{}
+		var conns []*conn
+		for range 20 {
+			a, b := net.Pipe()
+			defer a.Close()
+			defer b.Close()
+			conns = append(conns, cs.add(a, 0))
+		}
+		var all sync.WaitGroup
+		all.Go(cs.cut)
+		all.Go(func() {
+			for _, c := range conns {
+				c.take()
+			}
+		})
+		all.Wait()
 	}
 }

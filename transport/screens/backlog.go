@@ -84,6 +84,9 @@ func (l *backlog) settle(now time.Time) {
 	l.skip(l.queue.purge())
 	if r := l.replayed.replay; l.open && r != nil && (r.isOver(l.opened, now) && !l.replayed.more() || r.isCrowded(l.opened, now)) {
 		l.skip(l.replayed.rest(l.user.name))
+		if !r.isOver(l.opened, now) { // what they waited for may come, and is not known then
+			l.show(func(early) bool { return true })
+		}
 		l.replayed.forget()
 	}
 }

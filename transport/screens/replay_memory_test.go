@@ -160,3 +160,40 @@ func TestMemoryOfReplaysIsCountedWhileTheyAreThere(t *testing.T) {
 		t.Errorf("%d bytes are held, %d of lists, when all is gone; want none", held, lists)
 	}
 }
+
+// Where a replay is let go of early, what looks older than it goes out before what is on its
+// way, which may come twice: the latest comes last.
+func TestTheLatestComesLastWhenAReplayIsLetGoOf(t *testing.T) {
+	t.Parallel()
+	h := newHub(t, HubOptions{})
+	s := waitingSocket(h, &user{name: "u"})
+	event := func(id string, at int64) session.Event {
+		return session.Event{ID: id, Data: id, Source: "alice", Action: session.Updating, Type: session.UserSession, Practice: "p", At: at}
+	}
+	drain := func() (ids []string) {
+		for {
+			b := &batch{}
+			s.mu.Lock()
+			more := s.next(b)
+			s.mu.Unlock()
+			if !more {
+				return ids
+			}
+			for _, f := range b.frames {
+				ids = append(ids, f.id)
+			}
+			s.wrote(b, 0, nil)
+		}
+	}
+	s.begin(h.budget.newReplay([]session.Event{event("latest", 100)}, nil))
+	drain()
+	give(s, event("overtaken", 90))
+	h.budget.list(h.budget.limit) // crowded
+	s.tidy(s.opened.Add(crowdedAfter + time.Millisecond))
+	h.budget.list(-h.budget.limit)
+	give(s, event("latest", 100))
+	s.tidy(s.opened.Add(2 * crowdedAfter))
+	if got := drain(); len(got) == 0 || got[len(got)-1] != "latest" {
+		t.Errorf("%v come after the replay; want the latest last", got)
+	}
+}

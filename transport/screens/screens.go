@@ -79,8 +79,9 @@ func (s *Screens) Submit(ctx *fasthttp.RequestCtx) {
 	if !ok {
 		return
 	}
-	defer taken.Release()
+	size := len(taken.Body)
 	e, reason, ok := parseSubmission(taken.Body)
+	taken.Release() // what follows may wait for Redis, and others for what inflated this
 	if !ok {
 		s.options.Refusals.Reject(ctx, reason)
 		return
@@ -90,7 +91,7 @@ func (s *Screens) Submit(ctx *fasthttp.RequestCtx) {
 		return
 	}
 	s.options.Sessions.Submit(e)
-	s.options.Players.Accepted(len(taken.Body))
+	s.options.Players.Accepted(size)
 	ctx.Response.Header.SetContentType("text/plain; charset=utf-8") // an empty answer without one is XML to browsers
 	ctx.Response.Header.Set(eventIDHeader, e.ID)
 	exposeEventID.Set(&ctx.Response.Header)

@@ -98,7 +98,7 @@ func (k *portableSocket) read() {
 	buf := make([]byte, 256) // is kept while nothing comes: consumers have nothing to say
 	var err error
 	for n := 0; err == nil; n, err = k.conn.Read(buf) {
-		if n > 0 {
+		if n > 0 && !k.isLingering() {
 			time.Sleep(readPause)
 		}
 	}
@@ -116,6 +116,12 @@ func (k *portableSocket) read() {
 	if !released {
 		k.sockets.tell(portableNews{k.c, true, why})
 	}
+}
+
+func (k *portableSocket) isLingering() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.lingers
 }
 
 // reason tells a peer that is there, but takes nothing, from one that is gone.
