@@ -7,7 +7,10 @@ import (
 	"io"
 	"net/http"
 	"net/textproto"
+	"runtime"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -29,6 +32,38 @@ func withSessions(t testing.TB, o screens.HubOptions, so ...session.ServiceOptio
 	service.Tie(store, h, func(session.Event) {})
 	return func(s *setup) {
 		s.Sessions, s.Screens, s.SessionStore = service, h, screens.Store{Memory: store.Stats}
+	}
+}
+
+// Submissions that wait, as for Redis, leave the decoders of compressed bodies to others.
+func TestSubmissionsThatWaitHoldNoDecoders(t *testing.T) {
+	t.Parallel()
+	service := session.NewService(session.ServiceOptions{})
+	h := screens.NewHub(screens.HubOptions{}, service)
+	t.Cleanup(func() {
+		h.Close()
+		service.Close()
+	})
+	var waiting atomic.Int32
+	over := make(chan struct{})
+	service.Tie(session.NewMemory(session.Options{}), h, func(session.Event) {
+		waiting.Add(1)
+		<-over
+	})
+	s := start(t, func(s *setup) { s.Sessions, s.Screens = service, h })
+	post := func(path, body string) int {
+		return s.send(request("POST", path, gzipped(t, body), isGzip)).status
+	}
+	var all sync.WaitGroup
+	defer all.Wait()
+	defer close(over)
+	most := runtime.GOMAXPROCS(0)
+	for n := range most {
+		all.Go(func() { post("/poc/submit_update_event", fmt.Sprintf(`{"username":"u%d","cardId":"c"}`, n)) })
+	}
+	testkit.Eventually(t, "all submissions wait", func() bool { return waiting.Load() == int32(most) })
+	if status := post("/metrics?batch=array", "[1,2]"); status != 200 {
+		t.Errorf("a batch is answered %d while submissions wait; want 200", status)
 	}
 }
 
