@@ -2,6 +2,7 @@ package screens
 
 import (
 	"fmt"
+	"net"
 	"strings"
 	"sync"
 	"testing"
@@ -218,6 +219,38 @@ func TestWhoCannotBeginWaitsForASocketThatIsGivenUp(t *testing.T) {
 			h.eventually("it is being written", func() bool { return h.budget.writing.Load() >= size })
 		}
 	}
+	reader.want(data)
+	h.eventually("who was in the way is gone", func() bool { return h.Stats().Closed[websocket.ReasonStalled] == 3 })
+}
+
+// So it is with one that takes little.
+func TestWhoCannotBeginWaitsForASocketThatIsSlow(t *testing.T) {
+	t.Parallel()
+	const size = 256 << 10
+	h := newHost(t, HubOptions{QueueBytes: 3 * size, Stall: time.Hour})
+	var slow []net.Conn
+	for range 3 {
+		c, _ := h.raw("p/slow?replay=0")
+		slow = append(slow, c)
+	}
+	reader := h.dial("p/reader?replay=0")
+	h.eventually("all are open", func() bool { return h.opened() == 4 })
+	data := strings.Repeat("x", size)
+	h.submit("p", "x", data, func(e *session.Event) { e.TargetUser = "slow" })
+	h.eventually("it is being written", func() bool { return h.budget.writing.Load() >= size })
+	var reading sync.WaitGroup
+	defer reading.Wait()
+	for _, c := range slow {
+		defer c.Close()
+		reading.Go(func() {
+			for part := make([]byte, 1024); ; time.Sleep(100 * time.Millisecond) {
+				if _, err := c.Read(part); err != nil {
+					return
+				}
+			}
+		})
+	}
+	h.submit("p", "x", data, func(e *session.Event) { e.TargetUser = "reader" })
 	reader.want(data)
 	h.eventually("who was in the way is gone", func() bool { return h.Stats().Closed[websocket.ReasonStalled] == 3 })
 }

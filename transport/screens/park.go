@@ -14,6 +14,7 @@ type parking struct {
 	rest     *batch              // nil: nothing
 	waits    bool                // nobody has taken it up
 	progress time.Time           // when the connection took something at last
+	since    time.Time           // when it did not take all of the batch
 }
 
 // parkedBytes is the place of a frame in a batch that waits, about.
@@ -31,13 +32,17 @@ func (b *batch) parked() *batch {
 }
 
 // park leaves a batch until the connection takes bytes again. A goroutine goes on with it
-// if nothing else can wait for that. Some says that the connection took some of it, or that it
-// is a new one.
-func (w *writer) park(b *batch, some bool) {
+// if nothing else can wait for that. Some says that the connection took some of it, fresh that
+// it was not parked before.
+func (w *writer) park(b *batch, some, fresh bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if some {
-		w.parking.progress = time.Now()
+	now := time.Now()
+	if some || fresh {
+		w.parking.progress = now
+	}
+	if fresh {
+		w.parking.since = now
 	}
 	w.parking.rest, w.parking.waits = b, true
 	w.awaitLocked()
@@ -90,10 +95,11 @@ func (w *writer) resume(b *batch) bool {
 	return true
 }
 
-// cutStalled ends the connection if it has taken nothing for too long.
+// cutStalled ends the connection if it has taken nothing for too long, or too little.
 func (w *writer) cutStalled(now time.Time) {
 	w.mu.Lock()
-	if !w.parking.waits || w.ending || now.Sub(w.parking.progress) < w.patience() {
+	p := &w.parking
+	if !p.waits || w.ending || now.Sub(p.progress) < w.patience() && !w.hinders(p.since, p.rest.size, now) {
 		w.mu.Unlock()
 		return
 	}

@@ -9,7 +9,8 @@ import (
 
 const (
 	writeStep = time.Second
-	hurry     = 2 * time.Second // patience while others wait to begin
+	hurry     = 2 * time.Second // patience while others wait to begin,
+	hurryRate = 64 << 10        // and with what the connection takes, in bytes per second
 	drainWait = 5 * time.Second // patience once all sockets were told to end
 )
 
@@ -46,7 +47,7 @@ func (w *writer) write(b *batch) {
 		left -= n
 		if err == nil && len(b.bytes) > 0 {
 			w.hub.counters.bytes.Add(uint64(n))
-			w.park(b.parked(), n > 0 || !resumed)
+			w.park(b.parked(), n > 0, !resumed)
 			b.reset()
 			return
 		}
@@ -92,6 +93,11 @@ func (w *writer) nextBatch(b *batch) bool {
 // wrote notes what became of a batch, of which n bytes went out at last.
 func (w *writer) wrote(b *batch, n int64, err error) {
 	now := time.Now()
+	if b.size > batchBytes && w.hub.budget.pressed() {
+		w.mu.Lock()
+		w.yields = true
+		w.mu.Unlock()
+	}
 	w.hub.counters.bytes.Add(uint64(n))
 	switch {
 	case err != nil || len(b.frames) == 0:
@@ -132,7 +138,11 @@ func (w *writer) noteReplayed(now time.Time, b *batch) {
 // writeAll hands p to the connection, however long it takes as long as it makes
 // progress.
 func (w *writer) writeAll(p net.Buffers) (sum int64, err error) {
-	for progress := time.Now(); ; {
+	begin, size := time.Now(), int64(0)
+	for _, part := range p {
+		size += int64(len(part))
+	}
+	for progress := begin; ; {
 		patience := w.arm()
 		n, err := w.writePart(&p)
 		sum += n
@@ -143,6 +153,8 @@ func (w *writer) writeAll(p net.Buffers) (sum int64, err error) {
 		switch {
 		case err == nil && len(p) == 0:
 			return sum, nil
+		case w.hinders(begin, size, now):
+			return sum, os.ErrDeadlineExceeded
 		case err == nil:
 		case !errors.Is(err, os.ErrDeadlineExceeded) || now.Sub(progress) >= patience:
 			return sum, err
@@ -174,6 +186,12 @@ func (w *writer) arm() (patience time.Duration) {
 	patience = w.patience()
 	w.conn.SetWriteDeadline(time.Now().Add(min(patience, writeStep)))
 	return patience
+}
+
+// hinders reports whether others wait to begin while the connection takes too little of so
+// many bytes.
+func (w *writer) hinders(since time.Time, size int64, now time.Time) bool {
+	return now.Sub(since) >= hurry+time.Duration(size)*time.Second/hurryRate && w.hub.budget.pressed()
 }
 
 // patience is for how long a connection may take nothing.

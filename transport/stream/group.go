@@ -19,9 +19,18 @@ type group struct {
 	herds   []*herd
 	hasty   int          // of them, those that are not patient
 	matcher view.Matcher // of the herds that select
-	byID    []*herd      // by the id of their selection
-	ids     []int32      // of the herds that an event is for
+	byID    []*chosen    // by the id of their selection
+	ids     []int32      // of the selections that an event passes
 	touched []*herd      // those that a batch has events for
+
+	selections map[*view.Select]*chosen
+}
+
+// chosen is the herds with one selection: an event is tried for it once, in however many
+// formats it goes out.
+type chosen struct {
+	id    int32 // in group.matcher
+	herds []*herd
 }
 
 // A front is where a group stands in the log of one shard.
@@ -52,11 +61,7 @@ func (g *group) follow(want *wanted, cursors []broker.Cursor, now time.Time) *he
 		}
 	}
 	if h.sel != nil {
-		h.id = g.matcher.Add(h.sel)
-		if n := int(h.id) + 1 - len(g.byID); n > 0 {
-			g.byID = append(g.byID, make([]*herd, n)...)
-		}
-		g.byID[h.id] = h
+		g.choose(h)
 	}
 	if h.conflation != nil {
 		h.conflation.since = h.cursors()
@@ -83,13 +88,40 @@ func (g *group) forget(h *herd) {
 		}
 	}
 	if h.sel != nil {
-		g.matcher.Remove(h.id)
-		g.byID[h.id] = nil
+		g.unchoose(h)
 	}
 	if !h.patient() {
 		g.hasty--
 	}
 	g.herds = slices.DeleteFunc(g.herds, is)
+}
+
+// choose has the herd get what passes its selection.
+func (g *group) choose(h *herd) {
+	c := g.selections[h.sel]
+	if c == nil {
+		c = &chosen{id: g.matcher.Add(h.sel)}
+		if g.selections == nil {
+			g.selections = make(map[*view.Select]*chosen)
+		}
+		g.selections[h.sel] = c
+		if n := int(c.id) + 1 - len(g.byID); n > 0 {
+			g.byID = append(g.byID, make([]*chosen, n)...)
+		}
+		g.byID[c.id] = c
+	}
+	c.herds = append(c.herds, h)
+}
+
+// unchoose is the reverse.
+func (g *group) unchoose(h *herd) {
+	c := g.selections[h.sel]
+	c.herds = slices.DeleteFunc(c.herds, func(other *herd) bool { return other == h })
+	if len(c.herds) == 0 {
+		delete(g.selections, h.sel)
+		g.matcher.Remove(c.id)
+		g.byID[c.id] = nil
+	}
 }
 
 // pending reports whether a sweep would find something.

@@ -17,7 +17,6 @@ type herd struct {
 	sel    *view.Select // nil: every event
 	shape  *view.Shape  // nil: the whole event
 	raw    bool         // events have the bytes that they have in the ring
-	id     int32        // of sel in group.matcher
 	each   int          // what an event costs of a laggard's turn at least, in bytes
 
 	conflation *conflation // nil: events go out as they come

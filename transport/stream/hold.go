@@ -15,19 +15,21 @@ const (
 	// holdLeast is how many bytes an event counts for at least, for each herd: to keep a small
 	// one takes about as long as to read so many.
 	holdLeast = 256
+	// holdLook is after how many events a turn looks how long it has taken.
+	holdLook = 16
 )
 
 // sweepHolding hands what is new to the conflated herds, as much as a turn may. It returns how
 // many events that was, and whether there is more to do at once.
 func (l *loop) sweepHolding(now time.Time) (events int, more bool) {
-	g, left := &l.holding, holdBytes
+	g, left, begin := &l.holding, holdBytes, time.Now()
 	for range g.fronts {
 		// Each turn begins behind the shard at which the last one ended.
 		shard := l.heldShard
 		l.heldShard = (shard + 1) % len(g.fronts)
 		f := &g.fronts[shard]
 		for f.herds > 0 && left > 0 && l.broker.Read(shard, &f.cursor, &l.batch, min(sweepBytes, left)) {
-			events += l.holdBatch(shard, &l.batch, &left, now)
+			events += l.holdBatch(shard, &l.batch, &left, begin, now)
 			l.batch.Release()
 		}
 		if left <= 0 {
@@ -43,7 +45,7 @@ func (l *loop) sweepHolding(now time.Time) (events int, more bool) {
 // holdBatch has the herds hold back a batch, event by event, until nothing is left of what
 // the turn may read. The front moves with the events, so that each herd stands where it has
 // got to whenever it lets go. It returns how many events that was.
-func (l *loop) holdBatch(shard int, b *broker.Batch, left *int, now time.Time) int {
+func (l *loop) holdBatch(shard int, b *broker.Batch, left *int, begin, now time.Time) int {
 	g := &l.holding
 	f := &g.fronts[shard]
 	f.cursor = b.Cursor(0)
@@ -55,6 +57,9 @@ func (l *loop) holdBatch(shard int, b *broker.Batch, left *int, now time.Time) i
 		}
 	}
 	for i := range b.Events {
+		if i%holdLook == holdLook-1 && time.Since(begin) > l.pool.options.sweepTime {
+			*left = 0 // matching takes long
+		}
 		if *left <= 0 {
 			return i
 		}
@@ -70,8 +75,10 @@ func (l *loop) holdBatch(shard int, b *broker.Batch, left *int, now time.Time) i
 		*left -= len(json)
 		g.ids = g.matcher.Match(json, g.ids[:0])
 		for _, id := range g.ids {
-			if h := g.byID[id]; h.want.view.Shards&(1<<shard) != 0 {
-				*left -= l.hold(h, shard, b, i, json, now)
+			for _, h := range g.byID[id].herds {
+				if h.want.view.Shards&(1<<shard) != 0 {
+					*left -= l.hold(h, shard, b, i, json, now)
+				}
 			}
 		}
 	}

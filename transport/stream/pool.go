@@ -67,6 +67,8 @@ type Options struct {
 	keepAlive     func(wire.Format) []byte
 	hardPressed   time.Duration // tests have the time that they need
 	drainStall    time.Duration // the same
+	sweepTime     time.Duration // tests have none
+	piece         int           // tests have small ones; see selectedEvents
 
 	// Log gets a line per consumer that is cut. Nil means none.
 	Log *zap.Logger
@@ -103,6 +105,12 @@ func (o *Options) setDefaults() {
 	}
 	if o.LagBytes == 0 {
 		o.LagBytes = 64 << 20
+	}
+	if o.sweepTime == 0 {
+		o.sweepTime = sweepTime
+	}
+	if o.piece == 0 {
+		o.piece = selectedEvents
 	}
 	if o.appendSkipped == nil {
 		o.appendSkipped = wire.Format.AppendSkipped

@@ -7,8 +7,13 @@ import (
 	"event-dispatcher/transport/wire"
 )
 
-// sweep hands what is new to every herd of a group, and returns how many events
-// that was.
+// sweepTime is how long a turn may take to match the events of a shard. What is left over
+// comes in the next turn: sockets, orders and other groups do not wait for hundreds of views
+// and thousands of small events.
+const sweepTime = 20 * time.Millisecond
+
+// sweep hands what is new to every herd of a group, as much as a turn may, and returns how
+// many events that was.
 func (l *loop) sweep(g *group, now time.Time) int {
 	events := 0
 	for shard := range g.fronts {
@@ -21,9 +26,16 @@ func (l *loop) sweep(g *group, now time.Time) int {
 			if !l.broker.Read(shard, &f.cursor, &l.batch, sweepBytes) {
 				break
 			}
-			l.broadcast(g, shard, &l.batch, now)
-			events += l.batch.Events
+			n := l.broadcast(g, shard, &l.batch, now)
+			events += n
+			whole := n == l.batch.Events
+			if !whole {
+				f.cursor = l.batch.Cursor(n)
+			}
 			l.batch.Release()
+			if !whole {
+				break
+			}
 		}
 	}
 	if events > 0 {
@@ -32,8 +44,9 @@ func (l *loop) sweep(g *group, now time.Time) int {
 	return events
 }
 
-// broadcast writes a batch to every member of the shard's herds.
-func (l *loop) broadcast(g *group, shard int, b *broker.Batch, now time.Time) {
+// broadcast writes a batch to every member of the shard's herds, and returns how many of its
+// events: where some select it may take too long to match all.
+func (l *loop) broadcast(g *group, shard int, b *broker.Batch, now time.Time) int {
 	f := &g.fronts[shard]
 	if b.Skipped > 0 { // the group was lapped
 		for _, h := range g.herds {
@@ -43,20 +56,31 @@ func (l *loop) broadcast(g *group, shard int, b *broker.Batch, now time.Time) {
 		}
 	}
 	if b.Events == 0 {
-		return
+		return 0
 	}
+	if g.matcher.Len() == 0 {
+		l.deliverAll(f, shard, b, now)
+		return b.Events
+	}
+	begin, o := time.Now(), &l.pool.options
+	for i := 0; i < b.Events; i += o.piece {
+		if i > 0 && time.Since(begin) > o.sweepTime {
+			return i
+		}
+		l.piece = b.Part(i, min(i+o.piece, b.Events))
+		l.deliverAll(f, shard, &l.piece, now)
+		l.deliverSelected(g, shard, &l.piece, now)
+	}
+	return b.Events
+}
+
+// deliverAll writes a batch to the herds that get all events.
+func (l *loop) deliverAll(f *front, shard int, b *broker.Batch, now time.Time) {
 	for _, h := range f.raw {
 		l.deliver(h, shard, b, nil, now)
 	}
 	for _, h := range f.built {
 		l.deliver(h, shard, b, nil, now)
-	}
-	if g.matcher.Len() == 0 {
-		return
-	}
-	for i := 0; i < b.Events; i += selectedEvents {
-		l.piece = b.Part(i, min(i+selectedEvents, b.Events))
-		l.deliverSelected(g, shard, &l.piece, now)
 	}
 }
 
@@ -71,14 +95,15 @@ func (l *loop) deliverSelected(g *group, shard int, b *broker.Batch, now time.Ti
 	for i := range b.Events {
 		g.ids = g.matcher.Match(wire.JSON(b.Event(i)), g.ids[:0])
 		for _, id := range g.ids {
-			h := g.byID[id]
-			if h.want.view.Shards&(1<<shard) == 0 {
-				continue
+			for _, h := range g.byID[id].herds {
+				if h.want.view.Shards&(1<<shard) == 0 {
+					continue
+				}
+				if len(h.picked) == 0 {
+					g.touched = append(g.touched, h)
+				}
+				h.picked = append(h.picked, int32(i))
 			}
-			if len(h.picked) == 0 {
-				g.touched = append(g.touched, h)
-			}
-			h.picked = append(h.picked, int32(i))
 		}
 	}
 	// What all who select are passed over, less what some of them get.

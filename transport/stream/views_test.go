@@ -178,63 +178,107 @@ func TestConsumerGetsWhatItSelects(t *testing.T) {
 }
 
 // Consumers of many views come, lag and leave while events flow.
-func TestViewsComeAndGo(t *testing.T) {
+func TestViewsComeAndGo(t *testing.T) { eachEngine(t, viewsComeAndGo) }
+
+// So it is where each turn matches a few events only.
+func TestViewsComeAndGoInShortTurns(t *testing.T) {
 	eachEngine(t, func(t *testing.T, o Options) {
-		o.KeepAlive = 8 * time.Millisecond // so the clock ticks fast, and herds are soon forgotten
-		r := newRig(t, tiny(2), o)
-		v := newViews(t, r.broker)
-		random := rand.New(rand.NewPCG(1, 7))
-		stop := make(chan struct{})
-		published := make(chan struct{})
-		go func() {
-			defer close(published)
-			for i := 0; ; i++ {
-				select {
-				case <-stop:
-					return
-				default:
-					r.publish(i%2, i%150)
-					if i%32 == 0 {
-						time.Sleep(100 * time.Microsecond)
-					}
+		o.sweepTime, o.piece = time.Nanosecond, 3
+		viewsComeAndGo(t, o)
+	})
+}
+
+func viewsComeAndGo(t *testing.T, o Options) {
+	o.KeepAlive = 8 * time.Millisecond // so the clock ticks fast, and herds are soon forgotten
+	r := newRig(t, tiny(2), o)
+	v := newViews(t, r.broker)
+	random := rand.New(rand.NewPCG(1, 7))
+	stop := make(chan struct{})
+	published := make(chan struct{})
+	go func() {
+		defer close(published)
+		for i := 0; ; i++ {
+			select {
+			case <-stop:
+				return
+			default:
+				r.publish(i%2, i%150)
+				if i%32 == 0 {
+					time.Sleep(100 * time.Microsecond)
 				}
-			}
-		}()
-		var here []*client
-		for i := range 300 {
-			query := queries[random.IntN(len(queries))]
-			if i%3 == 0 {
-				query = fmt.Sprintf("where=number^=%d", random.IntN(100))
-			}
-			j := joinOptions{view: v.of(query)}
-			j.shards = j.view.Shards
-			if i%5 == 0 {
-				j.buffer, j.chunk = 16<<10, 2000
-			}
-			here = append(here, r.join(j))
-			if len(here) > 30 {
-				k := random.IntN(len(here))
-				here[k].conn.Close()
-				if wrong := here[k].books().wrong; wrong != "" {
-					t.Fatal(wrong)
-				}
-				here = append(here[:k], here[k+1:]...)
 			}
 		}
-		close(stop)
-		<-published
-		r.settleViews(here...)
-		for _, c := range here {
+	}()
+	var here []*client
+	for i := range 300 {
+		query := queries[random.IntN(len(queries))]
+		if i%3 == 0 {
+			query = fmt.Sprintf("where=number^=%d", random.IntN(100))
+		}
+		j := joinOptions{view: v.of(query)}
+		j.shards = j.view.Shards
+		if i%5 == 0 {
+			j.buffer, j.chunk = 16<<10, 2000
+		}
+		here = append(here, r.join(j))
+		if len(here) > 30 {
+			k := random.IntN(len(here))
+			here[k].conn.Close()
+			if wrong := here[k].books().wrong; wrong != "" {
+				t.Fatal(wrong)
+			}
+			here = append(here[:k], here[k+1:]...)
+		}
+	}
+	close(stop)
+	<-published
+	r.settleViews(here...)
+	for _, c := range here {
+		c.conn.Close()
+	}
+	eventually(t, func() (wrong string) {
+		r.inLoop(func(l *loop) {
+			if n := len(l.herds) + len(l.live.herds) + len(l.holding.herds) + len(l.keys) + len(l.conflated) + len(l.packed) + l.live.matcher.Len() + l.holding.matcher.Len() + r.pool.Stats().Views; n > 0 {
+				wrong = fmt.Sprintf("%d herds and views; want none", n)
+			}
+		})
+		return wrong
+	})
+}
+
+// An event is tried once for a selection, in however many formats it goes out.
+func TestASelectionIsTriedOnceInAllFormats(t *testing.T) {
+	eachEngine(t, func(t *testing.T, o Options) {
+		r := newRig(t, roomy(2), o)
+		v := newViews(t, r.broker)
+		var all []*client
+		for _, form := range []string{"", "&wire=ndjson", "&ids=1", "&wire=ndjson&ids=1", "&shards=0,1"} {
+			asked, err := v.registry.Intern(v.of("where=number<5" + form))
+			if err != nil {
+				t.Fatal(err)
+			}
+			all = append(all, r.join(joinOptions{view: asked}))
+		}
+		tried := func(want int) {
+			t.Helper()
+			eventually(t, func() (wrong string) {
+				r.inLoop(func(l *loop) {
+					if n := l.live.matcher.Len(); n != want {
+						wrong = fmt.Sprintf("%d selections are tried; want %d", n, want)
+					}
+				})
+				return wrong
+			})
+		}
+		tried(1)
+		r.publishAll(100)
+		r.settleViews(all...)
+		for i, c := range all {
+			if got := c.books().received; got != 10 { // five in each shard
+				t.Errorf("consumer %d received %d; want 10", i, got)
+			}
 			c.conn.Close()
 		}
-		eventually(t, func() (wrong string) {
-			r.inLoop(func(l *loop) {
-				if n := len(l.herds) + len(l.live.herds) + len(l.holding.herds) + len(l.keys) + len(l.conflated) + len(l.packed) + l.live.matcher.Len() + l.holding.matcher.Len() + r.pool.Stats().Views; n > 0 {
-					wrong = fmt.Sprintf("%d herds and views; want none", n)
-				}
-			})
-			return wrong
-		})
 	})
 }
 
