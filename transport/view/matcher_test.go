@@ -151,11 +151,12 @@ func FuzzMatch(f *testing.F) {
 			m.Add(s)
 		}
 		all := m.Match(event, nil)
-		valid := json.Valid(event) && utf8.Valid(event) && utf8.ValidString(one) && utf8.ValidString(two)
+		isJSON := json.Valid(event) // all that is published is; of what is not, nothing is said
+		valid := isJSON && utf8.Valid(event) && utf8.ValidString(one) && utf8.ValidString(two)
 		v := decode(event)
 		for id, s := range selects {
 			got := s.Match(event)
-			if among := slices.Contains(all, int32(id)); among != got {
+			if among := slices.Contains(all, int32(id)); isJSON && among != got {
 				t.Errorf("%q, %q: Match = %v, Matcher.Match = %v", event, s.text, got, among)
 			}
 			if !valid || len(s.conditions) == 0 {
