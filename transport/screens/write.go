@@ -10,7 +10,7 @@ import (
 const (
 	writeStep = time.Second
 	hurry     = 2 * time.Second // patience while others wait to begin,
-	hurryRate = 64 << 10        // and with what the connection takes, in bytes per second
+	hurryRate = 256 << 10       // and with what the connection takes, in bytes per second
 	drainWait = 5 * time.Second // patience once all sockets were told to end
 )
 
