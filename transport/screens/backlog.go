@@ -24,7 +24,6 @@ type backlog struct {
 	last     []byte // close frame: nothing follows it
 	closed   bool   // the close frame is written, or cannot be
 	waits    bool   // until others are done; see budget
-	yields   bool   // has had its turn with a large frame: those who wait are first
 }
 
 // skip counts events that the socket does not get.

@@ -76,11 +76,6 @@ func (l *backlog) next(b *batch) bool {
 // takeFrame adds a frame to a batch. It reports whether the frame is dealt with, because
 // it is in the batch or because it is given up.
 func (l *backlog) takeFrame(b *batch, f *frame) bool {
-	if l.yields && f.size > batchBytes {
-		l.yields = false
-		l.waits = len(b.frames) == 0
-		return false
-	}
 	switch f.begin() {
 	case begun:
 		b.frames, b.size = append(b.frames, f.share()), b.size+f.size

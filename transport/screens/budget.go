@@ -283,9 +283,12 @@ func (f *frame) done() {
 func (b *budget) wait(w *writer) {
 	b.mu.Lock()
 	b.waiting = append(b.waiting, w)
-	none := b.writing.Load() == 0 // nobody else will be done
+	var now []*writer
+	if b.writing.Load() == 0 { // nobody else will be done
+		now, b.waiting = b.waiting, nil
+	}
 	b.mu.Unlock()
-	if none {
+	for _, w := range now {
 		w.retry()
 	}
 }

@@ -1,10 +1,14 @@
 package screens
 
 import (
+	"crypto/tls"
+	"event-dispatcher/internal/testkit"
 	"fmt"
+	"io"
 	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -279,5 +283,79 @@ func TestTheBudgetIsPaidBack(t *testing.T) {
 	defer h.budget.mu.Unlock()
 	if h.budget.first != nil || h.budget.last != nil {
 		t.Error("frames are in the budget that nobody has")
+	}
+}
+
+// Where nobody writes any more, all who wait try again, and nobody is in the way of others.
+func TestWhoWaitsForNobodyTriesAgain(t *testing.T) {
+	t.Parallel()
+	h := newHub(t, HubOptions{QueueBytes: 1000})
+	b := &h.budget
+	first, second := waitingSocket(h, &user{}), waitingSocket(h, &user{})
+	first.waits, second.waits = true, true
+	b.writing.Add(1) // of somebody who will not begin
+	b.wait(&first.writer)
+	if !b.pressed() {
+		t.Error("nobody waits, where somebody writes")
+	}
+	b.writing.Add(-1)
+	b.wait(&second.writer)
+	for i, s := range []*socket{first, second} {
+		s.mu.Lock()
+		if s.waits {
+			t.Errorf("socket %d waits for nobody", i)
+		}
+		s.mu.Unlock()
+	}
+	if b.pressed() {
+		t.Error("sockets that wait for nobody press the others")
+	}
+}
+
+// A countingTLS counts writes.
+type countingTLS struct {
+	net.Conn
+	writes atomic.Int32
+}
+
+func (c *countingTLS) NetConn() net.Conn { return c.Conn }
+
+// After a write that was late, TLS takes no other one.
+func (c *countingTLS) Write(p []byte) (int, error) {
+	c.writes.Add(1)
+	return c.Conn.Write(p)
+}
+
+// A peer over TLS that pauses for longer than a step is waited for, without being asked all
+// the time.
+func TestAPeerOverTLSMayPause(t *testing.T) {
+	t.Parallel()
+	cert, key := testkit.Certificate(t, t.TempDir(), time.Now().Add(time.Hour))
+	pair, err := tls.LoadX509KeyPair(cert, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	peer, accepted := testkit.Connect(t, testkit.Listen(t))
+	limitKernelBuffer(accepted)
+	far := &countingTLS{Conn: tls.Server(accepted, &tls.Config{Certificates: []tls.Certificate{pair}})}
+	const size = 16 << 20
+	var reading sync.WaitGroup
+	defer reading.Wait()
+	reading.Go(func() {
+		c := tls.Client(peer, &tls.Config{InsecureSkipVerify: true})
+		if err := c.Handshake(); err != nil {
+			t.Error(err)
+		}
+		time.Sleep(writeStep + writeStep/2)
+		if n, err := io.CopyN(io.Discard, c, size); err != nil {
+			t.Errorf("the peer got %d bytes, %v; want %d", n, err, size)
+		}
+	})
+	w := &writer{hub: newHub(t, HubOptions{Stall: patience}), conn: far, tls: true}
+	if n, err := w.writeAll(net.Buffers{make([]byte, size)}); n != size || err != nil {
+		t.Errorf("%d bytes are written, %v; want %d", n, err, size)
+	}
+	if n := far.writes.Load(); n > 2*size/batchBytes {
+		t.Errorf("%d writes for %d bytes", n, size)
 	}
 }

@@ -151,6 +151,7 @@ func (h *Hub) clock(ctx context.Context) {
 func (s *socket) onClock(now time.Time) {
 	s.tidy(now)
 	s.cutStalled(now)
+	s.hasten(now)
 	if s.isOver(now) {
 		s.stopReading(websocket.ReasonError)
 		return

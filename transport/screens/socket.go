@@ -31,6 +31,7 @@ type socket struct {
 func newSocket(h *Hub, conn net.Conn, box *outbox, over func()) *socket {
 	s := &socket{over: over, pingDue: time.Now().Add(h.options.jitteredPing())}
 	s.hub, s.conn, s.box, s.counters, s.failed = h, conn, box, &h.counters, s.lost
+	s.tls = conn != nil && !bare.Is(conn)
 	if sc, ok := conn.(syscall.Conn); ok {
 		s.raw, _ = sc.SyscallConn() // without it a goroutine writes
 	}

@@ -51,6 +51,9 @@ func (w *writer) write(b *batch) {
 			b.reset()
 			return
 		}
+		if b.size > batchBytes && w.hub.budget.pressed() {
+			left = 0 // those who wait are first
+		}
 		w.wrote(b, n, err)
 	}
 	w.box.put(w)
@@ -93,11 +96,6 @@ func (w *writer) nextBatch(b *batch) bool {
 // wrote notes what became of a batch, of which n bytes went out at last.
 func (w *writer) wrote(b *batch, n int64, err error) {
 	now := time.Now()
-	if b.size > batchBytes && w.hub.budget.pressed() {
-		w.mu.Lock()
-		w.yields = true
-		w.mu.Unlock()
-	}
 	w.hub.counters.bytes.Add(uint64(n))
 	switch {
 	case err != nil || len(b.frames) == 0:
@@ -156,17 +154,21 @@ func (w *writer) writeAll(p net.Buffers) (sum int64, err error) {
 		case w.hinders(begin, size, now):
 			return sum, os.ErrDeadlineExceeded
 		case err == nil:
-		case !errors.Is(err, os.ErrDeadlineExceeded) || now.Sub(progress) >= patience:
+		case w.tls || !errors.Is(err, os.ErrDeadlineExceeded) || now.Sub(progress) >= patience:
 			return sum, err
 		}
 	}
 }
 
 // writePart is one write. What it writes of a large frame is bounded, so that progress
-// can be seen.
+// can be seen; over TLS more, because what is not written in time cannot be gone on with.
 func (w *writer) writePart(p *net.Buffers) (int64, error) {
-	if first := (*p)[0]; len(first) > 4*batchBytes {
-		n, err := w.conn.Write(first[:4*batchBytes])
+	most := 4 * batchBytes
+	if w.tls {
+		most = batchBytes
+	}
+	if first := (*p)[0]; len(first) > most {
+		n, err := w.conn.Write(first[:most])
 		(*p)[0] = first[n:]
 		return int64(n), err
 	}
@@ -184,8 +186,23 @@ func (w *writer) arm() (patience time.Duration) {
 		return 0
 	}
 	patience = w.patience()
-	w.conn.SetWriteDeadline(time.Now().Add(min(patience, writeStep)))
+	step := min(patience, writeStep)
+	if w.tls { // after a write that was late no other is possible
+		step = patience
+	}
+	w.writeBy = time.Now().Add(step)
+	w.conn.SetWriteDeadline(w.writeBy)
 	return patience
+}
+
+// hasten gives a write over TLS no more time than there is patience now.
+func (w *writer) hasten(now time.Time) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if by := now.Add(w.patience()); w.tls && w.armed && !w.ending && by.Before(w.writeBy) {
+		w.writeBy = by
+		w.conn.SetWriteDeadline(by)
+	}
 }
 
 // hinders reports whether others wait to begin while the connection takes too little of so

@@ -14,15 +14,17 @@ type writer struct {
 	hub    *Hub
 	conn   net.Conn
 	raw    syscall.RawConn // nil: it has no descriptor
+	tls    bool
 	box    *outbox
 	failed func(error) // ends the socket
 
 	mu sync.Mutex // the socket's lock; guards what follows
 	backlog
 	parking  parking
-	upgraded bool          // the handshake is answered
-	writing  bool          // write or flush runs, or write is asked for, or a batch is parked
-	armed    bool          // the connection has a write deadline
+	upgraded bool // the handshake is answered
+	writing  bool // write or flush runs, or write is asked for, or a batch is parked
+	armed    bool // the connection has a write deadline:
+	writeBy  time.Time
 	closeBy  time.Time     // when the peer must have answered the close frame
 	ending   bool          // the reader has ended
 	endBy    time.Time     // when ending: nothing is written later

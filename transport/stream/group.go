@@ -16,6 +16,7 @@ type group struct {
 	due     time.Time     // when the events that wait go out; zero: none wait
 	ahead   []*consumer   // laggards that wait for a front; of a group that may be late
 	fronts  []front       // by shard
+	first   int           // shard of the next sweep
 	herds   []*herd
 	hasty   int          // of them, those that are not patient
 	matcher view.Matcher // of the herds that select

@@ -57,14 +57,13 @@ func (l *loop) holdBatch(shard int, b *broker.Batch, left *int, begin, now time.
 		}
 	}
 	for i := range b.Events {
-		if i%holdLook == holdLook-1 && time.Since(begin) > l.pool.options.sweepTime {
-			*left = 0 // matching takes long
-		}
 		if *left <= 0 {
 			return i
 		}
 		f.cursor = b.Cursor(i + 1)
-		l.heldEvents++
+		if l.heldEvents++; l.heldEvents%holdLook == 0 && time.Since(begin) > l.pool.options.sweepTime {
+			*left = 0 // matching takes long: this one is the last
+		}
 		json := wire.JSON(b.Event(i))
 		for _, h := range f.built {
 			*left -= l.hold(h, shard, b, i, json, now)

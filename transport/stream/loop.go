@@ -189,8 +189,9 @@ func (l *loop) run() {
 		l.takeOrders()
 		start := time.Now()
 		l.turn++
-		events := l.sweep(&l.live, start)
+		events, cut := l.sweep(&l.live, start)
 		held, late := l.sweepHolding(start)
+		late = late || cut
 		events = max(events, held) // mostly the same ones
 		now := start
 		if swept = events > 0; swept {

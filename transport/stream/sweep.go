@@ -7,46 +7,45 @@ import (
 	"event-dispatcher/transport/wire"
 )
 
-// sweepTime is how long a turn may take to match the events of a shard. What is left over
+// sweepTime is how long a turn may take to match the events of a group. What is left over
 // comes in the next turn: sockets, orders and other groups do not wait for hundreds of views
 // and thousands of small events.
 const sweepTime = 20 * time.Millisecond
 
 // sweep hands what is new to every herd of a group, as much as a turn may, and returns how
-// many events that was.
-func (l *loop) sweep(g *group, now time.Time) int {
-	events := 0
-	for shard := range g.fronts {
+// many events that was, and whether there is more to do at once.
+func (l *loop) sweep(g *group, now time.Time) (events int, more bool) {
+	begin := time.Now()
+	for i := range g.fronts {
+		shard := (g.first + i) % len(g.fronts)
 		f := &g.fronts[shard]
 		if f.herds == 0 {
 			continue
 		}
 		// Once more after a full segment: the next one may hold more.
 		for range 2 {
-			if !l.broker.Read(shard, &f.cursor, &l.batch, sweepBytes) {
+			if more || !l.broker.Read(shard, &f.cursor, &l.batch, sweepBytes) {
 				break
 			}
-			n := l.broadcast(g, shard, &l.batch, now)
-			events += n
-			whole := n == l.batch.Events
-			if !whole {
-				f.cursor = l.batch.Cursor(n)
-			}
+			n := l.broadcast(g, shard, &l.batch, begin, now)
+			events, more = events+n, n < l.batch.Events
 			l.batch.Release()
-			if !whole {
-				break
-			}
+		}
+		if more {
+			g.first = (shard + 1) % len(g.fronts) // the next turn begins behind it
+			break
 		}
 	}
 	if events > 0 {
 		l.stats.sweeps.Add(1)
 	}
-	return events
+	return events, more
 }
 
 // broadcast writes a batch to every member of the shard's herds, and returns how many of its
-// events: where some select it may take too long to match all.
-func (l *loop) broadcast(g *group, shard int, b *broker.Batch, now time.Time) int {
+// events: where some select it may take too long to match all. The front stands behind those
+// that it returns.
+func (l *loop) broadcast(g *group, shard int, b *broker.Batch, begin, now time.Time) int {
 	f := &g.fronts[shard]
 	if b.Skipped > 0 { // the group was lapped
 		for _, h := range g.herds {
@@ -58,30 +57,41 @@ func (l *loop) broadcast(g *group, shard int, b *broker.Batch, now time.Time) in
 	if b.Events == 0 {
 		return 0
 	}
-	if g.matcher.Len() == 0 {
-		l.deliverAll(f, shard, b, now)
-		return b.Events
-	}
-	begin, o := time.Now(), &l.pool.options
-	for i := 0; i < b.Events; i += o.piece {
-		if i > 0 && time.Since(begin) > o.sweepTime {
-			return i
+	if g.matcher.Len() > 0 {
+		if n := l.sweepSelected(g, shard, b, begin, now); n < b.Events {
+			l.piece = b.Part(0, n)
+			b = &l.piece
 		}
-		l.piece = b.Part(i, min(i+o.piece, b.Events))
-		l.deliverAll(f, shard, &l.piece, now)
-		l.deliverSelected(g, shard, &l.piece, now)
 	}
-	return b.Events
-}
-
-// deliverAll writes a batch to the herds that get all events.
-func (l *loop) deliverAll(f *front, shard int, b *broker.Batch, now time.Time) {
 	for _, h := range f.raw {
 		l.deliver(h, shard, b, nil, now)
 	}
 	for _, h := range f.built {
 		l.deliver(h, shard, b, nil, now)
 	}
+	return b.Events
+}
+
+// sweepSelected writes a batch to the herds that select, piece by piece, and returns how many events
+// that was. The front moves with the pieces: who closes a block counts what it has passed.
+func (l *loop) sweepSelected(g *group, shard int, b *broker.Batch, begin, now time.Time) int {
+	o := &l.pool.options
+	piece := max(1, o.piece/8) // until it is known how long one takes
+	for i := 0; i < b.Events; {
+		took := time.Since(begin)
+		switch {
+		case i > 0 && took > o.sweepTime:
+			return i
+		case i > 0 && took < o.sweepTime/8:
+			piece = o.piece
+		}
+		end := min(i+piece, b.Events)
+		l.piece = b.Part(i, end)
+		g.fronts[shard].cursor = b.Cursor(end)
+		l.deliverSelected(g, shard, &l.piece, now)
+		i = end
+	}
+	return b.Events
 }
 
 // selectedEvents is how many events are matched before what was picked of them is written.

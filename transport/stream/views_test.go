@@ -323,3 +323,39 @@ func TestViewsHaveALimit(t *testing.T) {
 	}
 	tickets[len(tickets)-1].Forget()
 }
+
+// A compressed consumer of all events, beside one that selects, is passed over none, also
+// while a block closes in the middle of a batch, and however short the turns are.
+func TestWhoSelectsNothingIsPassedOverNothing(t *testing.T) {
+	t.Parallel()
+	for _, short := range []time.Duration{0, time.Nanosecond} {
+		r := newRig(t, roomy(1), Options{Loops: 1, KeepAlive: -1, sweepTime: short})
+		v := newViews(t, r.broker)
+		const events = 600
+		packed := r.join(joinOptions{view: v.of("encoding=gzip&max_delay=50ms")})
+		other := r.join(joinOptions{view: v.of("where=number=-1")})
+		r.awaitHerd(2)
+		r.inLoop(func(*loop) { // all at once
+			for range events {
+				r.publish(0, 100)
+			}
+		})
+		last := uint64(0)
+		eventually(t, func() string {
+			all := r.pool.Stats().PassedOver
+			in, _ := r.inspect(packed)
+			if all < last || in.PassedOver > 0 {
+				t.Fatalf("passed over: %d in all, then %d; %d of who gets all", last, all, in.PassedOver)
+			}
+			last = all
+			if got := packed.books().received; got < events {
+				return fmt.Sprintf("received %d of %d", got, events)
+			}
+			return ""
+		})
+		r.settleViews(packed, other)
+		if got := r.pool.Stats().PassedOver; got != events {
+			t.Errorf("%d are passed over; want the %d of who selects", got, events)
+		}
+	}
+}
