@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 
@@ -215,6 +216,9 @@ func TestConsumersAreListedWithWhoTheyAre(t *testing.T) {
 	}
 	s.upgrade("/events?name=socket", "User-Agent: ws")
 	s.upgrade("/ws/p/alice")
+	testkit.Eventually(t, "a loop has the stream over WebSocket", func() bool {
+		return slices.ContainsFunc(s.pool.Inspect(), func(in stream.ConsumerInfo) bool { return in.Name == "socket" })
+	})
 	a, _ := sendTo(t, operators, request("GET", "/consumers", ""))
 	if a.header.Get("X-Content-Type-Options") != "nosniff" {
 		t.Errorf("GET /consumers = %v; want an answer that nobody takes for a page", a.header)
