@@ -72,8 +72,9 @@ func (l *loop) broadcast(g *group, shard int, b *broker.Batch, begin, now time.T
 	return b.Events
 }
 
-// sweepSelected writes a batch to the herds that select, piece by piece, and returns how many events
-// that was. The front moves with the pieces: who closes a block counts what it has passed.
+// sweepSelected writes a batch to the herds that select, piece by piece, and returns how many
+// events that was. The front moves with the pieces: who closes a block counts what it has
+// passed.
 func (l *loop) sweepSelected(g *group, shard int, b *broker.Batch, begin, now time.Time) int {
 	o := &l.pool.options
 	piece := max(1, o.piece/8) // until it is known how long one takes
