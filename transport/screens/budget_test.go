@@ -318,9 +318,6 @@ type countingTLS struct {
 	writes atomic.Int32
 }
 
-func (c *countingTLS) NetConn() net.Conn { return c.Conn }
-
-// After a write that was late, TLS takes no other one.
 func (c *countingTLS) Write(p []byte) (int, error) {
 	c.writes.Add(1)
 	return c.Conn.Write(p)

@@ -10,17 +10,22 @@ import (
 	"event-dispatcher/transport/wire"
 )
 
+// largeEvents are stored ones of as many users, with so many bytes of data each.
+func largeEvents(n, size int) (events []session.Event) {
+	for i := range n {
+		events = append(events, session.Event{
+			ID: fmt.Sprint(i), Source: fmt.Sprint("u", i), Target: "c", Data: strings.Repeat("x", size),
+			Action: session.Updating, Type: session.UserSession, Practice: "p",
+		})
+	}
+	return events
+}
+
 // A socket that does not read costs a part of its replay, not all of it.
 func TestReplayIsEncodedAsItIsRead(t *testing.T) {
 	h := newHost(t, HubOptions{})
 	s := waitingSocket(h.Hub, &user{practice: "p", name: "u"})
-	var events []session.Event
-	for i := range 40 {
-		events = append(events, session.Event{
-			ID: fmt.Sprint(i), Source: fmt.Sprint("u", i), Target: "c", Data: strings.Repeat("x", 20<<10),
-			Action: session.Updating, Type: session.UserSession, Practice: "p",
-		})
-	}
+	events := largeEvents(40, 20<<10)
 	s.begin(h.budget.newReplay(events, nil)) // before the upgrade, so that nothing is written
 	held := h.budget.held.Load()
 	var all []byte
@@ -64,13 +69,7 @@ func TestReplayIsEncodedAsItIsRead(t *testing.T) {
 func TestSlowReplayIsSkippedWhileReplaysAreCrowded(t *testing.T) {
 	h := newHost(t, HubOptions{})
 	s := waitingSocket(h.Hub, &user{practice: "p", name: "u"})
-	var events []session.Event
-	for i := range 10 {
-		events = append(events, session.Event{
-			ID: fmt.Sprint(i), Source: fmt.Sprint("u", i), Target: "c", Data: strings.Repeat("x", batchBytes),
-			Action: session.Updating, Type: session.UserSession, Practice: "p",
-		})
-	}
+	events := largeEvents(10, batchBytes)
 	before := h.Stats().Held
 	s.begin(h.budget.newReplay(events, nil))
 	part := &batch{}

@@ -163,18 +163,25 @@ func (r *rig) keepPublishing(shards int, stop <-chan struct{}) *sync.WaitGroup {
 	var publishing sync.WaitGroup
 	for shard := range shards {
 		publishing.Go(func() {
-			for i := 0; ; i++ {
-				select {
-				case <-stop:
-					return
-				default:
-					r.publish(shard, i%100)
-					time.Sleep(200 * time.Microsecond)
-				}
-			}
+			repeat(stop, func(i int) {
+				r.publish(shard, i%100)
+				time.Sleep(200 * time.Microsecond)
+			})
 		})
 	}
 	return &publishing
+}
+
+// repeat calls f with 0, 1, 2 and so on until stop is closed.
+func repeat(stop <-chan struct{}, f func(i int)) {
+	for i := 0; ; i++ {
+		select {
+		case <-stop:
+			return
+		default:
+			f(i)
+		}
+	}
 }
 
 // settle waits until every client has received, or was told it missed, all that

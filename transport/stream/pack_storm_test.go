@@ -75,15 +75,10 @@ func TestStormsOfCompressedConsumersHarmNobody(t *testing.T) {
 		stop := make(chan struct{})
 		var publishing, storms sync.WaitGroup
 		publishing.Go(func() {
-			for i := 0; ; i++ {
-				select {
-				case <-stop:
-					return
-				default:
-					r.publish(i%2, i%150)
-					time.Sleep(100 * time.Microsecond)
-				}
-			}
+			repeat(stop, func(i int) {
+				r.publish(i%2, i%150)
+				time.Sleep(100 * time.Microsecond)
+			})
 		})
 		for k := range 3 {
 			storms.Go(func() {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -66,19 +67,14 @@ func TestCompressedStreamsEndCleanly(t *testing.T) {
 		for _, bo := range []broker.Options{roomy(2), tiny(2)} {
 			r := newRig(t, bo, o)
 			v := newViews(t, r.broker)
-			stop, published := make(chan struct{}), make(chan struct{})
-			go func() {
-				defer close(published)
-				for i := 0; ; i++ {
-					select {
-					case <-stop:
-						return
-					default:
-						r.publish(i%2, i%150)
-						time.Sleep(50 * time.Microsecond)
-					}
-				}
-			}()
+			stop := make(chan struct{})
+			var publishing sync.WaitGroup
+			publishing.Go(func() {
+				repeat(stop, func(i int) {
+					r.publish(i%2, i%150)
+					time.Sleep(50 * time.Microsecond)
+				})
+			})
 			var all, stalled []*client
 			for i := range 40 {
 				j := joinOptions{view: v.of([]string{"encoding=gzip", "encoding=gzip&wire=ndjson", "encoding=gzip&where=size>=75"}[i%3])}
@@ -99,7 +95,7 @@ func TestCompressedStreamsEndCleanly(t *testing.T) {
 				c.resume()
 			}
 			close(stop)
-			<-published
+			publishing.Wait()
 			r.settleViews(all...)
 			r.drain(0, 20*time.Millisecond)
 			for _, c := range all {

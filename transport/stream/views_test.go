@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/url"
+	"sync"
 	"testing"
 	"time"
 
@@ -194,21 +195,15 @@ func viewsComeAndGo(t *testing.T, o Options) {
 	v := newViews(t, r.broker)
 	random := rand.New(rand.NewPCG(1, 7))
 	stop := make(chan struct{})
-	published := make(chan struct{})
-	go func() {
-		defer close(published)
-		for i := 0; ; i++ {
-			select {
-			case <-stop:
-				return
-			default:
-				r.publish(i%2, i%150)
-				if i%32 == 0 {
-					time.Sleep(100 * time.Microsecond)
-				}
+	var publishing sync.WaitGroup
+	publishing.Go(func() {
+		repeat(stop, func(i int) {
+			r.publish(i%2, i%150)
+			if i%32 == 0 {
+				time.Sleep(100 * time.Microsecond)
 			}
-		}
-	}()
+		})
+	})
 	var here []*client
 	for i := range 300 {
 		query := queries[random.IntN(len(queries))]
@@ -231,7 +226,7 @@ func viewsComeAndGo(t *testing.T, o Options) {
 		}
 	}
 	close(stop)
-	<-published
+	publishing.Wait()
 	r.settleViews(here...)
 	for _, c := range here {
 		c.conn.Close()
