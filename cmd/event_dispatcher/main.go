@@ -179,9 +179,9 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 	}
 
 	process.Stopping()
-	// ctx is already done, so the deadline needs a context of its own.
 	start := time.Now()
-	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), cfg.Drain.Timeout)
+	// ctx is already done, so the deadline needs a context of its own.
+	deadline, cancel := context.WithTimeout(context.WithoutCancel(ctx), cfg.Drain.Timeout)
 	defer cancel()
 	if err == nil {
 		srv.Unready()
@@ -191,30 +191,36 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 		case <-time.After(cfg.Drain.Lead):
 		}
 	}
-	// Drain the way events flow: stop intake, let consumers catch up, close.
-	intake, stopIntake := context.WithTimeout(drain, 2*time.Second)
-	if e := srv.Drain(intake); e != nil {
-		log.Info("connections were still open when intake ended", zap.Error(e))
-	}
-	stopIntake()
-	shared.drain(drain, log)
-	if cfg.Drain.Silence > 0 && shared.relay != nil {
-		shared.relay.Hush() // or other instances' events end the silence
-	}
-	var ending sync.WaitGroup
-	ending.Go(func() { shared.screens.Drain(drain, cfg.Drain.Window) })
-	pool.Drain(drain, cfg.Drain.Silence, cfg.Drain.Window)
-	ending.Wait()
-	if admin != nil {
-		// Operators may watch until the end; they are not waited for.
-		now, cancel := context.WithCancel(drain)
-		cancel()
-		srv.CloseAdmin(now)
-	}
+	drain(deadline, cfg, srv, pool, shared)
 	serving.Wait()
 	shared.close()
 	log.Info("shut down", zap.Duration("took", time.Since(start)))
 	return err
+}
+
+// drain ends everything the way events flow: it stops intake, lets consumers catch up, and
+// closes their streams. What is still open at ctx's deadline is cut.
+func drain(ctx context.Context, cfg *config.Config, srv *transport.Server, pool *stream.Pool, shared *sharing) {
+	log := cfg.Streams.Log
+	intake, stopIntake := context.WithTimeout(ctx, 2*time.Second)
+	if err := srv.Drain(intake); err != nil {
+		log.Info("connections were still open when intake ended", zap.Error(err))
+	}
+	stopIntake()
+	shared.drain(ctx, log)
+	if cfg.Drain.Silence > 0 && shared.relay != nil {
+		shared.relay.Hush() // or other instances' events end the silence
+	}
+	var ending sync.WaitGroup
+	ending.Go(func() { shared.screens.Drain(ctx, cfg.Drain.Window) })
+	pool.Drain(ctx, cfg.Drain.Silence, cfg.Drain.Window)
+	ending.Wait()
+	if cfg.AdminAddr != "" {
+		// Operators may watch until the end; they are not waited for.
+		now, cancel := context.WithCancel(ctx)
+		cancel()
+		srv.CloseAdmin(now)
+	}
 }
 
 // sharing is what concerns users' screens and other instances.

@@ -18,44 +18,15 @@ const (
 // long to read.
 func (l *loop) catchUp(c *consumer, now time.Time) turn {
 	g, h := c.lag, c.herd
-	wire := &l.stats.wires[h.format.Kind]
 	most := turnBytes
 	if h.packer != nil {
 		most = packedRead
 	}
 	for budget := turnBytes; ; {
-		if len(g.rest) > 0 {
-			n, ok := l.write(c, g.rest)
-			if !ok {
-				return done
-			}
-			if n > 0 {
-				g.progress = now
-				wire.bytes.Add(uint64(n))
-			}
-			g.rest = g.rest[n:]
-			if g.share != nil {
-				l.countShare(c, g.share, len(g.share.bytes)-len(g.rest))
-			}
-			if len(g.rest) > 0 {
-				return done
-			}
-			l.giveBack(c)
-			g.rest, g.share = nil, nil
-			if g.block != nil {
-				l.tookBlock(c)
-			}
-			if g.batch > 0 {
-				l.tookAlone(c)
-			}
-			if g.event {
-				g.event = false
-				c.delivered++
-				wire.delivered.Add(1)
-				l.stats.latency.observe(uint64(l.broker.Tick(time.Now()).Since(g.at)), 1)
-			}
+		if len(g.rest) > 0 && !l.writeRest(c, now) {
+			return done
 		}
-		if g.leaving && g.why == ReasonLeft {
+		if !g.leaving || g.why == ReasonLeft {
 			if g.rest = c.link.take(); len(g.rest) > 0 {
 				continue
 			}
@@ -65,9 +36,6 @@ func (l *loop) catchUp(c *consumer, now time.Time) turn {
 				l.close(c, g.why)
 			}
 			return done
-		}
-		if g.rest = c.link.take(); len(g.rest) > 0 {
-			continue
 		}
 		if h.conflation != nil && g.former {
 			if l.rejoin(c); len(g.rest) > 0 {
@@ -115,6 +83,42 @@ func (l *loop) catchUp(c *consumer, now time.Time) turn {
 	}
 	l.stats.lagging.Add(-1)
 	return done
+}
+
+// writeRest writes what a laggard has been given and its socket has not taken yet, and
+// reports whether it took all of it.
+func (l *loop) writeRest(c *consumer, now time.Time) bool {
+	g, wire := c.lag, &l.stats.wires[c.herd.format.Kind]
+	n, ok := l.write(c, g.rest)
+	if !ok {
+		return false
+	}
+	if n > 0 {
+		g.progress = now
+		wire.bytes.Add(uint64(n))
+	}
+	g.rest = g.rest[n:]
+	if g.share != nil {
+		l.countShare(c, g.share, len(g.share.bytes)-len(g.rest))
+	}
+	if len(g.rest) > 0 {
+		return false
+	}
+	l.giveBack(c)
+	g.rest, g.share = nil, nil
+	if g.block != nil {
+		l.tookBlock(c)
+	}
+	if g.batch > 0 {
+		l.tookAlone(c)
+	}
+	if g.event {
+		g.event = false
+		c.delivered++
+		wire.delivered.Add(1)
+		l.stats.latency.observe(uint64(l.broker.Tick(time.Now()).Since(g.at)), 1)
+	}
+	return true
 }
 
 // nextShard is the place of the first shard in which c is behind its herd, or -1.
