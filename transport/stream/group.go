@@ -22,6 +22,7 @@ type group struct {
 	matcher view.Matcher // of the herds that select
 	byID    []*chosen    // by the id of their selection
 	ids     []int32      // of the selections that an event passes
+	pass    int          // how many events are matched before what was picked is written
 	touched []*herd      // those that a batch has events for
 
 	selections map[*view.Select]*chosen

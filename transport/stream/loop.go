@@ -77,7 +77,7 @@ type loop struct {
 
 	// For one batch, or one notice.
 	batch   broker.Batch
-	piece   broker.Batch // of batch
+	some    broker.Batch // of batch
 	take    take
 	scratch []byte
 	ends    []int

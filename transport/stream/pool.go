@@ -68,7 +68,7 @@ type Options struct {
 	hardPressed   time.Duration // tests have the time that they need
 	drainStall    time.Duration // the same
 	sweepTime     time.Duration // tests have none
-	piece         int           // tests have small ones; see selectedEvents
+	pass          int           // tests have small ones; see selectedEvents
 
 	// Log gets a line per consumer that is cut. Nil means none.
 	Log *zap.Logger
@@ -109,8 +109,8 @@ func (o *Options) setDefaults() {
 	if o.sweepTime == 0 {
 		o.sweepTime = sweepTime
 	}
-	if o.piece == 0 {
-		o.piece = selectedEvents
+	if o.pass == 0 {
+		o.pass = selectedEvents
 	}
 	if o.appendSkipped == nil {
 		o.appendSkipped = wire.Format.AppendSkipped

@@ -59,8 +59,8 @@ func (l *loop) broadcast(g *group, shard int, b *broker.Batch, begin, now time.T
 	}
 	if g.matcher.Len() > 0 {
 		if n := l.sweepSelected(g, shard, b, begin, now); n < b.Events {
-			l.piece = b.Part(0, n)
-			b = &l.piece
+			l.some = b.Part(0, n)
+			b = &l.some
 		}
 	}
 	for _, h := range f.raw {
@@ -72,36 +72,32 @@ func (l *loop) broadcast(g *group, shard int, b *broker.Batch, begin, now time.T
 	return b.Events
 }
 
-// sweepSelected writes a batch to the herds that select, piece by piece, and returns how many
-// events that was. The front moves with the pieces: who closes a block counts what it has
+// sweepSelected writes a batch to the herds that select, part by part, and returns how many
+// events that was. The front moves with the parts: who closes a block counts what it has
 // passed.
 func (l *loop) sweepSelected(g *group, shard int, b *broker.Batch, begin, now time.Time) int {
-	o := &l.pool.options
-	piece := max(1, o.piece/8) // until it is known how long one takes
 	for i := 0; i < b.Events; {
-		took := time.Since(begin)
-		switch {
-		case i > 0 && took > o.sweepTime:
+		if i > 0 && time.Since(begin) > l.pool.options.sweepTime {
 			return i
-		case i > 0 && took < o.sweepTime/8:
-			piece = o.piece
 		}
-		end := min(i+piece, b.Events)
-		l.piece = b.Part(i, end)
+		end := min(i+max(1, g.pass), b.Events) // the first one finds out how long it takes
+		l.some = b.Part(i, end)
 		g.fronts[shard].cursor = b.Cursor(end)
-		l.deliverSelected(g, shard, &l.piece, now)
+		l.deliverSelected(g, shard, &l.some, now)
 		i = end
 	}
 	return b.Events
 }
 
-// selectedEvents is how many events are matched before what was picked of them is written.
-// A herd keeps room for as many places, and there may be thousands of herds: a KiB each.
+// selectedEvents is how many events are matched, at most, before what was picked of them is
+// written. A herd keeps room for as many places, and there may be thousands of herds: a KiB
+// each.
 const selectedEvents = 256
 
 // deliverSelected finds in one pass over the batch what each herd gets that selects.
 // A herd that gets nothing is not touched.
 func (l *loop) deliverSelected(g *group, shard int, b *broker.Batch, now time.Time) {
+	begin := time.Now()
 	g.touched = g.touched[:0]
 	for i := range b.Events {
 		g.ids = g.matcher.Match(wire.JSON(b.Event(i)), g.ids[:0])
@@ -117,6 +113,7 @@ func (l *loop) deliverSelected(g *group, shard int, b *broker.Batch, now time.Ti
 			}
 		}
 	}
+	g.learn(b.Events, time.Since(begin), &l.pool.options)
 	// What all who select are passed over, less what some of them get.
 	passedOver := b.Events * g.fronts[shard].selecting
 	for _, h := range g.touched {
@@ -130,6 +127,17 @@ func (l *loop) deliverSelected(g *group, shard int, b *broker.Batch, now time.Ti
 		l.deliver(h, shard, b, h.picked, now)
 		h.picked = h.picked[:0]
 		g.touched[i] = nil
+	}
+}
+
+// learn sets how many events the next pass matches, so that it takes an eighth of a turn at
+// most: how long that is depends on the selections and on the events.
+func (g *group) learn(events int, took time.Duration, o *Options) {
+	switch most := o.sweepTime / 8; {
+	case took > most:
+		g.pass = max(1, int(time.Duration(events)*most/took))
+	case events >= g.pass:
+		g.pass = min(2*events, o.pass)
 	}
 }
 

@@ -184,7 +184,7 @@ func TestViewsComeAndGo(t *testing.T) { eachEngine(t, viewsComeAndGo) }
 // So it is where each turn matches a few events only.
 func TestViewsComeAndGoInShortTurns(t *testing.T) {
 	eachEngine(t, func(t *testing.T, o Options) {
-		o.sweepTime, o.piece = time.Nanosecond, 3
+		o.sweepTime, o.pass = time.Nanosecond, 3
 		viewsComeAndGo(t, o)
 	})
 }
