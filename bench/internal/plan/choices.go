@@ -29,6 +29,7 @@ func choices() []Scenario {
 			Note:   "The ceiling is the same load with nobody listening. Events are of 1,000 sessions, and each account is closed by what the generator knows it published.",
 			Load:   flags("-consumers 0 -rate 5000 -size 512 -varied 1000"),
 			Warmup: 1500 * ms, Duration: 3 * s, Repetitions: 3,
+			Compare: &Compare{Pairs: 6, Warmup: 1500 * ms, Duration: 2500 * ms},
 			Ceiling: named("nobody listens", product), Product: loaded(product, "-crowd 1000:sse:where=session_id={n}"),
 		},
 		{
@@ -36,6 +37,7 @@ func choices() []Scenario {
 			Note:   "Each is evaluated for every event. The ceiling is the same load with nobody listening.",
 			Load:   flags("-consumers 0 -rate 5000 -size 512 -varied 1000"),
 			Warmup: 1500 * ms, Duration: 3 * s, Repetitions: 3,
+			Compare: &Compare{Pairs: 6, Warmup: 1500 * ms, Duration: 2500 * ms},
 			Ceiling: named("nobody listens", product), Product: loaded(product, general(64)),
 		},
 		{
