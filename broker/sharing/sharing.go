@@ -18,7 +18,8 @@ type reading[V any] struct {
 }
 
 // Do returns what read returned to this caller or to one whose reading it could join.
-// There is one reading of a key at a time.
+// There is one reading of a key at a time. If read panics, only its own caller does; those that
+// joined it get a zero value.
 func (s *Readings[K, V]) Do(key K, read func() V) V {
 	s.mu.Lock()
 	before := s.last[key]
@@ -39,12 +40,14 @@ func (s *Readings[K, V]) Do(key K, read func() V) V {
 	s.mu.Lock()
 	mine.begun = true
 	s.mu.Unlock()
+	defer func() { // also if read panics: nobody waits for ever
+		s.mu.Lock()
+		if s.last[key] == mine {
+			delete(s.last, key)
+		}
+		s.mu.Unlock()
+		close(mine.done)
+	}()
 	mine.value = read()
-	s.mu.Lock()
-	if s.last[key] == mine {
-		delete(s.last, key)
-	}
-	s.mu.Unlock()
-	close(mine.done)
 	return mine.value
 }

@@ -48,3 +48,21 @@ func TestThoseWhoAskBeforeAReadingBeginsShareIt(t *testing.T) {
 		}
 	})
 }
+
+func TestReadingThatPanicsLetsOthersGoOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var s Readings[string, int]
+		gate, got := make(chan struct{}), make(chan int)
+		go func() {
+			defer func() { _ = recover() }()
+			s.Do("p", func() int { <-gate; panic("broken") })
+		}()
+		synctest.Wait() // it has begun
+		go func() { got <- s.Do("p", func() int { return 2 }) }()
+		synctest.Wait()
+		close(gate)
+		if n := <-got; n != 2 || len(s.last) != 0 {
+			t.Errorf("who asked meanwhile got %d, %d readings are remembered; want 2, 0", n, len(s.last))
+		}
+	})
+}
