@@ -16,7 +16,6 @@ func (l *loop) onClock(now time.Time) {
 		l.keepAlive(now)
 	}
 	l.cutStalled(now)
-	l.forgetHerds()
 	for _, g := range l.delayed { // those who wait may need a keep-alive
 		l.recall(g)
 	}

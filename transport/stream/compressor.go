@@ -1,6 +1,10 @@
 package stream
 
-import "github.com/klauspost/compress/flate"
+import (
+	"sync"
+
+	"github.com/klauspost/compress/flate"
+)
 
 const (
 	// windowBytes is how far back deflate may refer (RFC 1951, section 2).
@@ -19,7 +23,7 @@ const (
 
 // A compressor makes blocks with one window, which goes on from block to block.
 type compressor struct {
-	w      *flate.Writer
+	w      *flate.Writer // nil until something is written
 	level  int
 	out    sink
 	window []byte  // the last of what was written, as far as blocks may refer to it
@@ -35,12 +39,37 @@ func (s *sink) Write(p []byte) (int, error) {
 
 // newCompressor returns one with an empty window.
 func newCompressor() *compressor {
-	z := &compressor{level: manyLevel, each: (manyEvents + fewEvents) / 2}
-	z.w, _ = flate.NewWriter(&z.out, z.level) // fails for levels that there are not
-	return z
+	return &compressor{level: manyLevel, each: (manyEvents + fewEvents) / 2}
+}
+
+// writers have the memory of compressors, by level: most of a MiB each. Somebody who opens
+// and closes streams all the time has the same ones used again.
+var writers = map[int]*sync.Pool{seldomLevel: new(sync.Pool), manyLevel: new(sync.Pool)}
+
+// open has z write at its level, with what a window has.
+func (z *compressor) open(window []byte) {
+	if w, ok := writers[z.level].Get().(*flate.Writer); ok {
+		z.w = w
+		z.w.ResetDict(&z.out, window)
+		return
+	}
+	z.w, _ = flate.NewWriterDict(&z.out, z.level, window) // fails for levels that there are not
+}
+
+// release gives back the memory of a compressor that is not used any more, or at another
+// level.
+func (z *compressor) release() {
+	if z.w != nil {
+		z.w.ResetDict(nil, nil) // it keeps nothing of ours
+		writers[z.level].Put(z.w)
+		z.w = nil
+	}
 }
 
 func (z *compressor) write(p []byte) {
+	if z.w == nil {
+		z.open(nil)
+	}
 	if z.window = append(z.window, p...); len(z.window) > 4*windowBytes {
 		z.window = append(z.window[:0], z.window[len(z.window)-windowBytes:]...)
 	}
@@ -64,12 +93,15 @@ func (z *compressor) block(events int) []byte {
 
 // change goes on at another level, with the same window.
 func (z *compressor) change(level int) {
+	z.release()
 	z.level = level
-	z.w, _ = flate.NewWriterDict(&z.out, level, z.window[max(0, len(z.window)-windowBytes):])
+	z.open(z.window[max(0, len(z.window)-windowBytes):])
 }
 
 // forget empties the window.
 func (z *compressor) forget() {
 	z.window = z.window[:0]
-	z.w.ResetDict(&z.out, nil)
+	if z.w != nil {
+		z.w.ResetDict(&z.out, nil)
+	}
 }

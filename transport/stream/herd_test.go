@@ -3,6 +3,8 @@ package stream
 import (
 	"fmt"
 	"runtime"
+	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -209,5 +211,40 @@ func TestHerdThatSelectsKeepsLittleRoom(t *testing.T) {
 		if got := c.books(); got.received != events {
 			t.Errorf("received %d events; want %d", got.received, events)
 		}
+	})
+}
+
+// What a view costs a loop ends with the turn in which its last consumer leaves, and a
+// compressor begins with the first event: opening and closing streams keeps nothing.
+func TestDesertedHerdsAreForgottenInTheSameTurn(t *testing.T) {
+	eachEngine(t, func(t *testing.T, o Options) {
+		o.Loops = 1
+		r := newRig(t, roomy(1), o)
+		v := newViews(t, r.broker)
+		r.inLoop(func(l *loop) { l.checked = time.Now().Add(time.Hour) }) // the clock does not tick
+		stays := r.join(joinOptions{view: v.of("where=number=0,1,2")})
+		for i := range 20 {
+			for _, query := range []string{"encoding=gzip", "where=number=0,1,2,%d", "every=1s&latest=number&where=number=%d"} {
+				c := r.join(joinOptions{view: v.of(strings.Replace(query, "%d", strconv.Itoa(1000+i), 1))})
+				r.wantHerd(c, true)
+				r.inLoop(func(l *loop) {
+					for _, h := range l.packed {
+						if h.packer.w != nil {
+							t.Error("there is a compressor before there is an event")
+						}
+					}
+				})
+				c.conn.Close()
+				r.wantConsumers(1)
+				r.inLoop(func(*loop) {}) // the turn is over
+				r.inLoop(func(l *loop) {
+					if n := len(l.herds) + len(l.packed) + len(l.conflated) + len(l.deserted); n != 1 || l.live.matcher.Len() != 1 || l.holding.matcher.Len() != 0 {
+						t.Errorf("%s: the loop has %d herds, some twice, and %d + %d selections; want 1 of a herd, 1 + 0", query, n, l.live.matcher.Len(), l.holding.matcher.Len())
+					}
+				})
+			}
+		}
+		r.publish(0, 100)
+		r.settleViews(stays)
 	})
 }

@@ -51,22 +51,38 @@ func (l *loop) adopt(c *consumer) {
 	l.makeReady(c)
 }
 
-// forgetHerds lets go of herds that nobody needs.
-func (l *loop) forgetHerds() {
-	for want, h := range l.herds {
-		if h.deserted() {
-			h.group.forget(h)
-			delete(l.herds, want)
-			if i := slices.Index(l.conflated, h); i >= 0 {
-				l.stats.held.Add(-int64(h.conflation.counted))
-				l.keptLess()
-				l.unshareKey(h.conflation)
-				l.conflated = slices.Delete(l.conflated, i, i+1)
-			}
-			if i := slices.Index(l.packed, h); i >= 0 {
-				l.packed = slices.Delete(l.packed, i, i+1)
-			}
+// forgetHerds lets go of the herds that nobody needs any more, for some time: the more views
+// there are, the longer it takes. It reports whether there is more to do at once. It comes at
+// the end of a turn, where nobody goes through herds.
+func (l *loop) forgetHerds() (more bool) {
+	if len(l.deserted) == 0 {
+		return false
+	}
+	begin, done := time.Now(), 0
+	for _, h := range l.deserted {
+		if done++; l.herds[h.want] == h && h.deserted() { // nobody has come back
+			l.forget(h)
 		}
+		if time.Since(begin) > l.pool.options.sweepTime {
+			break
+		}
+	}
+	l.deserted = slices.Delete(l.deserted, 0, done)
+	return len(l.deserted) > 0
+}
+
+func (l *loop) forget(h *herd) {
+	h.group.forget(h)
+	delete(l.herds, h.want)
+	if i := slices.Index(l.conflated, h); i >= 0 {
+		l.stats.held.Add(-int64(h.conflation.counted))
+		l.keptLess()
+		l.unshareKey(h.conflation)
+		l.conflated = slices.Delete(l.conflated, i, i+1)
+	}
+	if i := slices.Index(l.packed, h); i >= 0 {
+		h.packer.release()
+		l.packed = slices.Delete(l.packed, i, i+1)
 	}
 }
 
@@ -106,6 +122,9 @@ func (l *loop) close(c *consumer, why Reason) {
 		if c.lag.packed {
 			c.herd.packer.lagging--
 		}
+	}
+	if c.herd.deserted() {
+		l.deserted = append(l.deserted, c.herd)
 	}
 	l.slots[c.slot] = nil
 	l.free = append(l.free, c.slot)

@@ -53,6 +53,7 @@ type loop struct {
 	holding   group    // the conflated ones
 	conflated []*herd
 	packed    []*herd
+	deserted  []*herd     // to be forgotten, unless somebody comes back; some twice
 	slots     []*consumer // by slot; nil where free
 	free      []int32     // free slots
 	ready     []*consumer // laggards whose socket may take bytes, in order of their turns
@@ -206,6 +207,7 @@ func (l *loop) run() {
 		l.closeBlocks(now)
 		more = l.serveReady(now, max(now.Sub(start), leastServing)) || late
 		l.onClock(now)
+		more = l.forgetHerds() || more
 		l.countOver()
 	}
 	l.countOver()

@@ -168,8 +168,12 @@ func (m *Matcher) eachPlace(e *entry, f func(place map[string][]int32, key strin
 	}
 }
 
+// without takes an id out, which is looked for from the end: those who leave soon are there.
 func without(list []int32, id int32) []int32 {
-	i := slices.Index(list, id)
+	i := len(list) - 1
+	for list[i] != id {
+		i--
+	}
 	list[i] = list[len(list)-1]
 	return list[:len(list)-1]
 }
