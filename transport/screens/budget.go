@@ -5,6 +5,7 @@ import (
 	"math"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"event-dispatcher/broker/session"
 	"event-dispatcher/transport/wire"
@@ -29,18 +30,19 @@ import (
 // A frame that is being written cannot be given up: half of it may be on the connection.
 // Only the places of those who have not begun can; they skip it. So only a part of the
 // budget may be in that state. A socket that wants to begin then
-// waits until another one is done; and while somebody waits, a writer that makes no
-// progress is given little time, see writer.arm.
+// waits until another one is done; and while somebody waits, or did a moment ago, a writer
+// that makes no progress is given little time, see writer.arm.
 type budget struct {
 	limit   int64
 	held    atomic.Int64 // bytes of frames that are not given up, of their places, and lately
 	writing atomic.Int64 // of those, bytes of frames that are being written
 	lately  atomic.Int64 // bytes of what users got lately, which are held, too
 	lists   atomic.Int64 // bytes of replays, and of given-up frames that are in some
+	waited  atomic.Int64 // when somebody had to wait the last time; Unix ns
 
 	mu          sync.Mutex // guards what follows
 	first, last *frame     // not given up, by age
-	waiting     []*writer  // may begin to write when others are done
+	waiting     []*writer  // may begin to write when others are done; each once
 }
 
 // frameOverhead is what a frame takes beyond its bytes, about.
@@ -271,8 +273,7 @@ func (f *frame) done() {
 		f.drop()
 	}
 	b.mu.Lock()
-	waiting := b.waiting
-	b.waiting = nil
+	waiting := b.nextLocked()
 	b.mu.Unlock()
 	for _, w := range waiting {
 		w.retry()
@@ -281,11 +282,15 @@ func (f *frame) done() {
 
 // wait has a socket retry when another one is done.
 func (b *budget) wait(w *writer) {
+	b.waited.Store(time.Now().UnixNano())
 	b.mu.Lock()
-	b.waiting = append(b.waiting, w)
+	if !w.inLine {
+		w.inLine = true
+		b.waiting = append(b.waiting, w)
+	}
 	var now []*writer
 	if b.writing.Load() == 0 { // nobody else will be done
-		now, b.waiting = b.waiting, nil
+		now = b.nextLocked()
 	}
 	b.mu.Unlock()
 	for _, w := range now {
@@ -293,8 +298,26 @@ func (b *budget) wait(w *writer) {
 	}
 }
 
-// pressed reports whether sockets wait until others are done.
+// nextLocked takes those who wait out of the line.
+func (b *budget) nextLocked() []*writer {
+	next := b.waiting
+	b.waiting = nil
+	for _, w := range next {
+		w.inLine = false
+	}
+	return next
+}
+
+// pressTime is for how long sockets that take little are given little time after somebody had
+// to wait. Whoever waits tries again with each frame that others are done with, be it the
+// smallest, and waits for nobody then; the next one that stalls is in the way all the same.
+const pressTime = time.Second
+
+// pressed reports whether sockets wait until others are done, or have until just now.
 func (b *budget) pressed() bool {
+	if time.Now().UnixNano()-b.waited.Load() < int64(pressTime) {
+		return true
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return len(b.waiting) > 0

@@ -307,6 +307,10 @@ func TestWhoWaitsForNobodyTriesAgain(t *testing.T) {
 		}
 		s.mu.Unlock()
 	}
+	if !b.pressed() {
+		t.Error("nobody has waited until just now")
+	}
+	b.waited.Add(-int64(pressTime))
 	if b.pressed() {
 		t.Error("sockets that wait for nobody press the others")
 	}

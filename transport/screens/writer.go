@@ -17,6 +17,7 @@ type writer struct {
 	tls    bool
 	box    *outbox
 	failed func(error) // ends the socket
+	inLine bool        // in budget.waiting, whose lock guards it
 
 	mu sync.Mutex // the socket's lock; guards what follows
 	backlog
