@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -58,6 +59,25 @@ func (e Event) JSON() []byte {
 		panic("session: an Event is only strings and a number: " + err.Error())
 	}
 	return bytes.TrimSuffix(b.Bytes(), []byte{'\n'})
+}
+
+// jsonSize is how many bytes a text that is UTF-8 takes in JSON, without the quotes
+// (RFC 8259, section 7; [Event.JSON] escapes U+2028 and U+2029, too).
+func jsonSize(text string) int {
+	n := len(text)
+	for i := range len(text) {
+		switch c := text[i]; {
+		case c >= utf8.RuneSelf:
+			if c == 0xe2 && (strings.HasPrefix(text[i:], "\u2028") || strings.HasPrefix(text[i:], "\u2029")) {
+				n += len(`\u2028`) - len("\u2028")
+			}
+		case c == '"', c == '\\', c == '\b', c == '\f', c == '\n', c == '\r', c == '\t':
+			n++
+		case c < ' ':
+			n += len(`\u0000`) - 1
+		}
+	}
+	return n
 }
 
 // Errors of [Decode].

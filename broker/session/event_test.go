@@ -82,3 +82,16 @@ func FuzzNames(f *testing.F) {
 		}
 	})
 }
+
+// An event counts for what its JSON takes, which is what Redis keeps of it.
+func TestEventIsAsLargeAsItsJSON(t *testing.T) {
+	empty := len(Event{Type: UserSession, Action: Updating}.JSON())
+	for _, text := range []string{
+		"", "plain text", `"quoted"\`, "\b\f\n\r\t", "\x00\x01\x1f\x7f", "é ⌘ 🎬", "\u2028\u2029\u2027\u202a", "<&>/", "\ufffd",
+	} {
+		e := Event{Type: UserSession, Action: Updating, Data: text, Target: text}
+		if got, want := e.size()-entryOverhead, len(e.JSON())-empty; got != want {
+			t.Errorf("%q counts for %d bytes twice; want %d", text, got, want)
+		}
+	}
+}

@@ -28,10 +28,10 @@ func (m *Memory) put(e Event, heard bool) (up []excess) {
 	if !e.Stored() {
 		return nil
 	}
-	key := m.practices.key(e)
+	new := newEntry(m.practices.key(e), e, heard)
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.stored.put(key, e, heard, m.active.has(key.member))
+	return m.stored.put(new, m.active.has(new.key.member))
 }
 
 // Join implements [Store].

@@ -56,7 +56,7 @@ func (m mirror) own(events []Event) (up []excess) {
 			old.heard = false
 			continue
 		}
-		up = append(up, m.stored.put(key, e, false, m.active.has(key.member))...)
+		up = append(up, m.stored.put(newEntry(key, e, false), m.active.has(key.member))...)
 		if kept := m.stored.entries[key]; kept != nil {
 			kept.put = m.stored.putAt(e)
 		}

@@ -24,8 +24,11 @@ type aged struct {
 }
 
 type entry struct {
-	key    entryKey
-	event  Event
+	// Fixed.
+	key   entryKey
+	event Event
+	size  int
+
 	put    time.Time
 	heard  bool // of another instance, which stores it
 	missed bool // the server beside this memory does not have it
@@ -37,11 +40,19 @@ type entry struct {
 // alone are 250 bytes, and maps keep the key a second and a third time, with room to grow.
 const entryOverhead = 1024
 
-func (e *entry) size() int { return e.event.size() + len(e.key.practice) }
+// newEntry is an entry of an event that is put now.
+func newEntry(key entryKey, e Event, heard bool) *entry {
+	return &entry{key: key, event: e, put: time.Now(), heard: heard, size: e.size() + len(key.practice)}
+}
 
-// size is what an event takes in memory, about.
+// size is what an event takes where it is stored, about: as much in memory, and at least as
+// much as its JSON, which Redis has.
 func (e *Event) size() int {
-	return entryOverhead + len(e.ID) + len(e.Source) + len(e.Target) + len(e.Data) + len(e.Practice) + len(e.TargetUser)
+	sum := entryOverhead
+	for _, text := range []string{e.ID, e.Source, e.Target, e.Data, e.Practice, e.TargetUser} {
+		sum += jsonSize(text)
+	}
+	return sum
 }
 
 func newStorage(o Options) storage {
@@ -57,16 +68,15 @@ func newStorage(o Options) storage {
 // put stores an event of a member, which has sockets if it is here, and returns what was
 // given up for it. An event that was heard of from another instance leaves a newer one
 // alone.
-func (s *storage) put(key entryKey, e Event, heard, here bool) (up []excess) {
-	missed := false
+func (s *storage) put(new *entry, here bool) (up []excess) {
+	key, missed := new.key, false
 	if old := s.entries[key]; old != nil {
-		if heard && old.event.At > e.At {
+		if new.heard && old.event.At > new.event.At {
 			return nil
 		}
 		missed = old.missed
 		s.remove(old)
 	}
-	new := &entry{key: key, event: e, put: time.Now(), heard: heard}
 	s.entries[key] = new
 	s.miss(new, missed)
 	s.place(new, here)
@@ -102,13 +112,13 @@ func (s *storage) place(e *entry, here bool) {
 		e.in = &s.present
 	}
 	e.place = e.in.list.PushBack(e)
-	e.in.bytes += e.size()
+	e.in.bytes += e.size
 }
 
 // unplace is the reverse.
 func (s *storage) unplace(e *entry) {
 	e.in.list.Remove(e.place)
-	e.in.bytes -= e.size()
+	e.in.bytes -= e.size
 }
 
 // replace is for a member that came or went.
