@@ -83,13 +83,19 @@ var claimNames = []string{"iss", "sub", "aud", "exp", "nbf", "iat", "jti", "role
 
 // UnmarshalJSON takes names as they are spelled, and of two claims with a name the last
 // (RFC 7519, section 4). The decoder alone takes "Sub" for "sub", so that a claim that an
-// issuer lets somebody choose would stand in for another one.
+// issuer lets somebody choose would stand in for another one; and a null, as which some
+// encode an empty list, for no claim, which does not narrow.
 func (c *claims) UnmarshalJSON(raw []byte) error {
 	var all map[string]json.RawMessage
 	if err := json.Unmarshal(raw, &all); err != nil {
 		return err
 	}
 	maps.DeleteFunc(all, func(name string, _ json.RawMessage) bool { return !slices.Contains(claimNames, name) })
+	for _, name := range []string{"roles", "view"} {
+		if string(all[name]) == "null" {
+			return fmt.Errorf("%s is null: it may mean all or nothing", name)
+		}
+	}
 	own, err := json.Marshal(all)
 	if err != nil {
 		return err

@@ -219,6 +219,8 @@ func TestBadJWTs(t *testing.T) {
 		{"other roles", sign("ES256", good(jwt.MapClaims{"roles": []string{"publish"}}), nil), MissingRole},
 		{"this role and others", sign("ES256", good(jwt.MapClaims{"roles": []string{"admin", "consume"}}), nil), Granted},
 		{"roles are text", sign("ES256", good(jwt.MapClaims{"roles": "consume"}), nil), BadCredential},
+		{"roles are null", sign("ES256", good(jwt.MapClaims{"roles": json.RawMessage("null")}), nil), BadCredential},
+		{"view is null", sign("ES256", good(jwt.MapClaims{"view": json.RawMessage("null")}), nil), BadCredential},
 		{"bad view", sign("ES256", good(jwt.MapClaims{"view": "bad"}), nil), BadCredential},
 		{"an extension that must be understood", sign("ES256", good(nil), map[string]any{"crit": []string{"b64"}, "b64": true}), BadCredential},
 		{"audience in capitals", sign("ES256", good(jwt.MapClaims{"aud": nil, "AUD": "dispatcher"}), nil), BadCredential},
