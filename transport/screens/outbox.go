@@ -1,10 +1,6 @@
 package screens
 
-import (
-	"slices"
-	"sync"
-	"time"
-)
+import "sync"
 
 // Loops run short functions, each loop one at a time: the writer loops of streams do. A
 // function that has the same turn as another one is run by the same loop, after it.
@@ -30,10 +26,6 @@ type outbox struct {
 // turnBytes is the most that a socket is given before the next one's turn.
 const turnBytes = 256 << 10
 
-// serveTime is how long an outbox is served before the loop does something else: an event may
-// be for thousands of sockets.
-const serveTime = 20 * time.Millisecond
-
 // put has a loop write to the socket, whose writing is set.
 func (o *outbox) put(w *writer) {
 	if o.loops == nil {
@@ -43,12 +35,7 @@ func (o *outbox) put(w *writer) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.full = append(o.full, w)
-	o.postLocked()
-}
-
-// postLocked has the loop come, if there is something for it.
-func (o *outbox) postLocked() {
-	if o.posted || len(o.full) == 0 {
+	if o.posted {
 		return
 	}
 	if o.posted = o.loops.Post(o.turn, o.serve); !o.posted { // the loops have ended
@@ -65,18 +52,15 @@ func (o *outbox) serve() {
 	all := o.full
 	o.full, o.spare, o.posted = o.spare, nil, false
 	o.mu.Unlock()
-	begin, served := time.Now(), 0
 	for _, w := range all {
 		w.write(&o.batch)
-		if served++; time.Since(begin) > serveTime {
-			break
-		}
 	}
+	clear(all)
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	came := o.full
-	o.full = append(slices.Delete(all, 0, served), came...) // those that had no turn are first
-	clear(came)
-	o.spare = came[:0]
-	o.postLocked()
+	if o.full == nil {
+		o.full = all[:0]
+	} else {
+		o.spare = all[:0]
+	}
 }
