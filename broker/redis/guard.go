@@ -22,6 +22,9 @@ var (
 // the client's pipeline, where a call would wait without looking at its deadline.
 const maxCalls = 256
 
+// ReservedCalls is how many may be under way beside them: those of [DoFirst].
+const ReservedCalls = 64
+
 // A Guard is a client whose calls take a bounded time. It connects by itself,
 // notices within seconds that Redis is gone, and finds it again.
 type Guard struct {
@@ -34,6 +37,7 @@ type Guard struct {
 	up     atomic.Bool
 	why    atomic.Pointer[error] // it is not up: ErrDown and the cause
 	calls  chan struct{}         // a token per call under way
+	first  chan struct{}         // and per call of DoFirst that calls had no room for
 	poke   chan struct{}         // a call failed: look now
 }
 
@@ -48,6 +52,7 @@ func NewGuard(c Config, timeout time.Duration, changed func(up bool, err error))
 		cancel:  cancel,
 		done:    make(chan struct{}),
 		calls:   make(chan struct{}, maxCalls),
+		first:   make(chan struct{}, ReservedCalls),
 		poke:    make(chan struct{}, 1),
 	}
 	go g.keep(ctx, c)
@@ -148,6 +153,40 @@ func (g *Guard) ping(ctx context.Context, client, probe rueidis.Client) error {
 // Do makes a call through g. op runs in a goroutine of its own, which may outlive
 // Do: it must give its result back and touch nothing of the caller's.
 func Do[T any](g *Guard, op func(context.Context, rueidis.Client) (T, error)) (T, error) {
+	select {
+	case g.calls <- struct{}{}:
+		return do(g, g.calls, op)
+	default:
+		return refuse[T](g)
+	}
+}
+
+// DoFirst is [Do] for calls for which there must be room, however many others there are: no
+// more than [ReservedCalls] at once.
+func DoFirst[T any](g *Guard, op func(context.Context, rueidis.Client) (T, error)) (T, error) {
+	select {
+	case g.calls <- struct{}{}:
+		return do(g, g.calls, op)
+	default:
+	}
+	select {
+	case g.first <- struct{}{}:
+		return do(g, g.first, op)
+	default:
+		return refuse[T](g)
+	}
+}
+
+// refuse says why there was no call.
+func refuse[T any](g *Guard) (none T, err error) {
+	if !g.up.Load() {
+		return none, g.down()
+	}
+	return none, ErrBusy
+}
+
+// do makes a call that has a place, and gives it back.
+func do[T any](g *Guard, place <-chan struct{}, op func(context.Context, rueidis.Client) (T, error)) (T, error) {
 	type result struct {
 		value T
 		err   error
@@ -155,18 +194,14 @@ func Do[T any](g *Guard, op func(context.Context, rueidis.Client) (T, error)) (T
 	var none T
 	client := g.client.Load()
 	if client == nil || !g.up.Load() {
+		<-place
 		return none, g.down()
-	}
-	select {
-	case g.calls <- struct{}{}:
-	default:
-		return none, ErrBusy
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), g.timeout)
 	defer cancel()
 	answer := make(chan result, 1)
 	go func() {
-		defer func() { <-g.calls }()
+		defer func() { <-place }()
 		value, err := op(ctx, *client)
 		answer <- result{value, err}
 	}()

@@ -127,6 +127,13 @@ func TestGuardBoundsTheCallsUnderWay(t *testing.T) {
 		})
 	}
 	testkit.Eventually(t, "full", func() bool { _, err := increment(g); return errors.Is(err, ErrBusy) })
+	for range ReservedCalls + 1 { // one after the other: each gives its place back
+		if _, err := DoFirst(g, func(ctx context.Context, c rueidis.Client) (int64, error) {
+			return c.Do(ctx, c.B().Incr().Key("first").Build()).AsInt64()
+		}); err != nil {
+			t.Errorf("DoFirst() where there is no room for others = %v; want an answer", err)
+		}
+	}
 	close(release)
 	all.Wait()
 	testkit.Eventually(t, "room", func() bool { _, err := increment(g); return err == nil })

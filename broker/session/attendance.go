@@ -7,6 +7,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"event-dispatcher/broker/redis"
 )
 
 // attendance is who has sockets here, as the server is to know it: it joins and leaves, and
@@ -18,7 +20,7 @@ type attendance struct {
 	seed   maphash.Seed
 
 	// A member's Join and Leave reach the server in the order of the counts.
-	serial [64]sync.Mutex
+	serial [redis.ReservedCalls]sync.Mutex
 
 	mu        sync.Mutex           // guards what follows
 	left      map[member]departure // gone from here, but the server has not confirmed it

@@ -112,6 +112,8 @@ func Decode(text []byte) (Event, error) {
 		return Event{}, fmt.Errorf("%w: practiceId", ErrField)
 	case len(e.TargetUser) > MaxName:
 		return Event{}, fmt.Errorf("%w: targetUser", ErrField)
+	case len(e.Origin) > MaxName:
+		return Event{}, fmt.Errorf("%w: origin", ErrField)
 	}
 	return e, nil
 }

@@ -3,6 +3,7 @@ package session
 import (
 	"errors"
 	"regexp"
+	"strings"
 	"testing"
 	"unicode/utf8"
 )
@@ -92,6 +93,26 @@ func TestEventIsAsLargeAsItsJSON(t *testing.T) {
 		e := Event{Type: UserSession, Action: Updating, Data: text, Target: text}
 		if got, want := e.size()-entryOverhead, len(e.JSON())-empty; got != want {
 			t.Errorf("%q counts for %d bytes twice; want %d", text, got, want)
+		}
+	}
+}
+
+// Another instance's name is bounded, like all others: what is known of instances is kept by it.
+func TestNamesFromOutsideAreBounded(t *testing.T) {
+	long := strings.Repeat("x", MaxName+1)
+	e := Event{ID: "1", Source: "alice", Action: Updating, Type: UserSession}
+	for name, change := range map[string]func(*Event){
+		"eventId":    func(e *Event) { e.ID = long },
+		"sourceId":   func(e *Event) { e.Source = long },
+		"targetId":   func(e *Event) { e.Target = long },
+		"practiceId": func(e *Event) { e.Practice = long },
+		"targetUser": func(e *Event) { e.TargetUser = long },
+		"origin":     func(e *Event) { e.Origin = long },
+	} {
+		bad := e
+		change(&bad)
+		if _, err := Decode(bad.JSON()); !errors.Is(err, ErrField) || !strings.Contains(err.Error(), name) {
+			t.Errorf("Decode() of %d bytes in %s = %v; want %v", len(long), name, err, ErrField)
 		}
 	}
 }

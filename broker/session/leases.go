@@ -20,9 +20,10 @@ type leases struct {
 }
 
 // renew says that the members have sockets here, and reports whether one of them has
-// some elsewhere. With their locks held.
+// some elsewhere. With their locks held, so there is room for it, however many submits and
+// replays there are: a lease that is not renewed logs its user out.
 func (s *leases) renew(who []member) (elsewhere bool) {
-	elsewhere, err := redis.Do(s.guard, func(ctx context.Context, c rueidis.Client) (bool, error) {
+	elsewhere, err := redis.DoFirst(s.guard, func(ctx context.Context, c rueidis.Client) (bool, error) {
 		lease := s.lease()
 		calls := make([]rueidis.LuaExec, len(who))
 		for i, w := range who {

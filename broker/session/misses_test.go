@@ -253,3 +253,17 @@ func TestWhatAFullRedisDidNotTakeIsReplayedEverywhere(t *testing.T) {
 		expect(t, "Latest anywhere "+name, s.Latest(AnyPractice, "alice"), want)
 	}
 }
+
+// Another instance that took a user for gone removed what was stored: an instance where the
+// user has a socket stores it again.
+func TestWhatWasRemovedOfAUserWhoIsHereIsStoredAgain(t *testing.T) {
+	server := redistest.Start(t)
+	s := newRedis(t, server, RedisOptions{Lease: time.Second})
+	s.Join("p", "alice")
+	s.Put(stored("p", "alice", Updating, "x"))
+	key := s.keys.event(s.practices.member("p", "alice"), Updating)
+	testkit.Eventually(t, "stored", func() bool { return server.Do("EXISTS", key) == "1" })
+	server.Do("DEL", key)
+	s.Observe(Event{ID: NewID(), Source: "alice", Practice: "p", Action: Logout, Type: UserSession})
+	testkit.Eventually(t, "stored again", func() bool { return server.Do("EXISTS", key) == "1" })
+}

@@ -155,7 +155,9 @@ func (s *Redis) Observe(e Event) {
 	}
 	e.Origin = ""
 	if e.Action == Logout {
-		s.mirror.forgetGone(s.practices.member(e.Practice, e.Source))
+		who := s.practices.member(e.Practice, e.Source)
+		s.mirror.forgetGone(who)
+		s.misses.unsettleOf(who) // of one who is here, what was removed is stored again
 		return
 	}
 	s.writes.unstoreLater(s.mirror.put(e, true))

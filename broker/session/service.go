@@ -2,7 +2,6 @@ package session
 
 import (
 	"context"
-	"hash/maphash"
 	"maps"
 	"sync"
 	"sync/atomic"
@@ -70,7 +69,7 @@ func NewService(o ServiceOptions) *Service {
 		o.MaxLeaving = 32_768
 	}
 	ctx, stop := context.WithCancel(context.Background())
-	s := &Service{stop: stop, stays: newStays(o), turns: turns{seed: maphash.MakeSeed()}, shown: make(map[string]time.Time)}
+	s := &Service{stop: stop, stays: newStays(o), turns: turns{taken: make(map[member]*turn)}, shown: make(map[string]time.Time)}
 	s.Tie(NewMemory(Options{}), nobody{}, func(Event) {})
 	s.running.Go(func() { s.stays.run(ctx, s.leave) })
 	return s
@@ -95,13 +94,12 @@ func (s *Service) Submit(e Event) {
 	t := s.ties.Load()
 	e.Practice = t.store.Practices().Named(e.Practice)
 	who := t.store.Practices().member(e.Practice, e.Source)
-	turn := s.turns.of(who)
-	turn.Lock()
-	defer turn.Unlock()
-	s.stays.acted(who, e)
-	t.store.Put(e)
-	t.screens.Deliver(e)
-	t.publish(e)
+	s.turns.do(who, func() {
+		s.stays.acted(who, e)
+		t.store.Put(e)
+		t.screens.Deliver(e)
+		t.publish(e)
+	})
 }
 
 // DeliverSession takes an event of another instance: it is the sink of a relay.
@@ -115,7 +113,11 @@ func (s *Service) DeliverSession(e Event) {
 	if mirror, ok := t.store.(interface{ Observe(Event) }); ok {
 		mirror.Observe(e)
 	}
-	s.stays.acted(t.store.Practices().member(e.Practice, e.Source), e)
+	who := t.store.Practices().member(e.Practice, e.Source)
+	if e.Action == Logout && s.stays.isHere(who) {
+		return // another instance did not know, or did not know yet
+	}
+	s.stays.acted(who, e)
 	t.screens.Deliver(e)
 }
 
@@ -144,10 +146,10 @@ func (s *Service) Resubscribed() {
 // tell exactly once; it may wait for Redis as long as one call may.
 func (s *Service) Join(practice, user string) (tell func()) {
 	who := s.Practices().member(practice, user)
-	turn := s.turns.of(who)
-	turn.Lock() // so that Logout finds the socket, or is over
-	st := s.stays.join(who, practice)
-	turn.Unlock()
+	var st *stay
+	s.turns.do(who, func() { // so that Logout finds the socket, or is over
+		st = s.stays.join(who, practice)
+	})
 	return func() {
 		if elsewhere := s.ties.Load().store.Join(practice, user); elsewhere {
 			s.stays.isElsewhere(st)
@@ -184,20 +186,19 @@ func (s *Service) Replay(practice string) []Event { return s.ties.Load().store.R
 // have answered before it heard of that.
 func (s *Service) Logout(practice, user string) {
 	who := s.Practices().member(practice, user)
-	turn := s.turns.of(who)
-	turn.Lock()
-	defer turn.Unlock()
-	if s.stays.isHere(who) {
-		return
-	}
-	e := Event{
-		ID: NewID(), Source: user, Practice: practice, At: time.Now().UnixMilli(),
-		Action: Logout, Type: UserSession,
-	}
-	s.logouts.Add(1)
-	t := s.ties.Load()
-	t.screens.Deliver(e)
-	t.publish(e)
+	s.turns.do(who, func() {
+		if s.stays.isHere(who) {
+			return
+		}
+		e := Event{
+			ID: NewID(), Source: user, Practice: practice, At: time.Now().UnixMilli(),
+			Action: Logout, Type: UserSession,
+		}
+		s.logouts.Add(1)
+		t := s.ties.Load()
+		t.screens.Deliver(e)
+		t.publish(e)
+	})
 }
 
 // ServiceStats is a snapshot of a [Service].
@@ -214,13 +215,36 @@ func (s *Service) Stats() ServiceStats {
 // Practices is the store's.
 func (s *Service) Practices() Practices { return s.ties.Load().store.Practices() }
 
-// turns are locks, one of which is held by the user's event that is made known, and by few
-// other users'.
+// turns are locks of users who have something to make known, one each: nobody waits for
+// another user, who may have thousands of events.
 type turns struct {
-	seed  maphash.Seed
-	locks [256]sync.Mutex // by the user's hash
+	mu    sync.Mutex
+	taken map[member]*turn
 }
 
-func (t *turns) of(who member) *sync.Mutex {
-	return &t.locks[maphash.Comparable(t.seed, who)%uint64(len(t.locks))]
+type turn struct {
+	sync.Mutex
+	users int // that have it, or wait for it
+}
+
+// do runs f in the user's turn.
+func (t *turns) do(who member, f func()) {
+	t.mu.Lock()
+	mine := t.taken[who]
+	if mine == nil {
+		mine = new(turn)
+		t.taken[who] = mine
+	}
+	mine.users++
+	t.mu.Unlock()
+	mine.Lock()
+	defer func() {
+		mine.Unlock()
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		if mine.users--; mine.users == 0 {
+			delete(t.taken, who)
+		}
+	}()
+	f()
 }

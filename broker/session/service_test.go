@@ -228,3 +228,32 @@ func TestNobodyLeavesOnceKept(t *testing.T) {
 		}
 	})
 }
+
+// Another instance may have missed that a user is here, or not know it yet.
+func TestUserWhoIsHereIsNotGone(t *testing.T) {
+	s, w := newService(t, ServiceOptions{}, NewMemory(Options{}))
+	s.Join("p", "alice")()
+	for _, user := range []string{"alice", "bob"} {
+		s.DeliverSession(Event{ID: NewID(), Source: user, Practice: "P", Action: Logout, Type: UserSession})
+	}
+	if got := w.logouts(); !slices.Equal(got, []string{"bob"}) {
+		t.Errorf("%q are shown as gone; want bob alone", got)
+	}
+}
+
+// A user whose events take long is nobody else's loss.
+func TestUsersDoNotWaitForEachOther(t *testing.T) {
+	s, _ := newService(t, ServiceOptions{}, NewMemory(Options{}))
+	gate, held := make(chan struct{}), make(chan struct{})
+	go s.turns.do(member{"p", "mallory"}, func() { close(held); <-gate })
+	<-held
+	for i := range 1000 { // some had the same lock if there were few
+		s.Submit(stored("p", fmt.Sprint("u", i), Updating, "x"))
+	}
+	close(gate)
+	testkit.Eventually(t, "no turns", func() bool {
+		s.turns.mu.Lock()
+		defer s.turns.mu.Unlock()
+		return len(s.turns.taken) == 0
+	})
+}

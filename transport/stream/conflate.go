@@ -24,18 +24,18 @@ type conflation struct {
 	key   *sharedKey // of the event's value, shared with those that conflate by the same member
 	every time.Duration
 
-	due   time.Time           // when what is held goes out
-	keys  map[valueKey]int32  // place in held of each value's event
-	room  int                 // for so many keys there is memory
-	held  []heldEvent         // in the order of the log, superseded ones among them
-	data  []byte              // their frames, back to back
-	dead  int                 // superseded ones
-	since []broker.Cursor     // where the herd stood at its last release, by shard of its set
-	base  []uint64            // and where before the first event that is held; of herds with ids
-	first uint64              // number of the first event that was held since then
-	next  uint64              // number of the next one
-	fresh map[*consumer]entry // members that do not get all that is held; nil: none
-	slow  []*consumer         // laggards that may still be writing their share of the last release
+	due   time.Time              // when what is held goes out
+	keys  map[valueKey]int32     // place in held of each value's event
+	room  int                    // for so many keys there is memory
+	held  []heldEvent            // in the order of the log, superseded ones among them
+	data  []byte                 // their frames, back to back
+	dead  int                    // superseded ones
+	since []broker.Cursor        // where the herd stood at its last release, by shard of its set
+	base  []uint64               // and where before the first event that is held; of herds with ids
+	first uint64                 // number of the first event that was held since then
+	next  uint64                 // number of the next one
+	fresh map[*consumer]entry    // members that do not get all that is held; nil: none
+	slow  map[*consumer]struct{} // laggards that may still be writing their share of the last release; nil: none
 
 	counted int // bytes of keys, data and held
 }

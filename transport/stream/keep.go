@@ -16,8 +16,11 @@ const ownBytes = 4 << 10
 type piece struct {
 	key     pieceKey
 	bytes   []byte
+	beside  int // bytes of what else is kept with it
 	keepers int
 }
+
+func (p *piece) size() int64 { return int64(len(p.bytes) + p.beside) }
 
 // A pieceKey says what a piece is, so that the next who needs it finds it.
 type pieceKey struct {
@@ -68,7 +71,7 @@ func (l *loop) keep(c *consumer, key pieceKey, n int, whole, tail []byte) {
 func (l *loop) lend(c *consumer, p *piece, n int) {
 	anew := p.keepers == 0
 	if anew {
-		l.stats.kept.Add(int64(len(p.bytes)))
+		l.stats.kept.Add(p.size())
 		l.keptMore()
 	}
 	p.keepers++
@@ -87,7 +90,7 @@ func (l *loop) giveBack(c *consumer) {
 	}
 	c.lag.piece = nil
 	if p.keepers--; p.keepers == 0 {
-		l.stats.kept.Add(-int64(len(p.bytes)))
+		l.stats.kept.Add(-p.size())
 		p.bytes = nil // p may still be in the key of another one
 		if p.key.events > 0 {
 			delete(l.pieces, p.key)

@@ -122,6 +122,10 @@ func (l *loop) close(c *consumer, why Reason) {
 		if c.lag.packed {
 			c.herd.packer.lagging--
 		}
+		if f := c.herd.conflation; f != nil {
+			delete(f.slow, c)
+		}
+		c.lag.rest, c.lag.share = nil, nil // whoever still has c keeps nothing by it
 	}
 	if c.herd.deserted() {
 		l.deserted = append(l.deserted, c.herd)

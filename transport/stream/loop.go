@@ -87,7 +87,6 @@ type loop struct {
 	notice  []byte
 	share   share
 	numbers []uint64 // of its events
-	shared  bool     // a laggard has its slices
 	aside   []byte   // for one consumer of a compressed stream
 	place   []uint64 // behind the event that is appended
 	value   []byte   // behind the secret

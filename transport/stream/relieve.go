@@ -39,7 +39,7 @@ func (l *loop) relieve(c *consumer) {
 		if !stalls && (g.turn == l.turn || g.progress.Sub(g.lent) > settles) {
 			continue
 		}
-		keepers = append(keepers, keeper{k, stalls, float64(quiet) * float64(len(g.piece.bytes)) / float64(g.piece.keepers)})
+		keepers = append(keepers, keeper{k, stalls, float64(quiet) * float64(g.piece.size()) / float64(g.piece.keepers)})
 	}
 	slices.SortFunc(keepers, keeper.before)
 	for _, k := range append(keepers, keeper{consumer: c}) {

@@ -10,21 +10,31 @@ import (
 )
 
 // A share is what a member gets of what is held. Those who cannot take it at once have
-// the same slices for as long as they need them.
+// the same copy for as long as they need it.
 type share struct {
 	bytes []byte
 	ends  []int
 	at    []broker.Tick
 	taken int    // events that are counted, or not for the member
-	piece *piece // has bytes; nil: no laggard does
+	copy  *share // nil: no laggard has it
+	piece *piece // of a copy: has bytes
+}
+
+// lent is the copy that laggards have.
+func (s *share) lent() *share {
+	if s.copy == nil || s.copy.piece.keepers == 0 {
+		c := &share{bytes: slices.Clone(s.bytes), ends: slices.Clone(s.ends), at: slices.Clone(s.at)}
+		// An event may be as short as its end.
+		beside := len(c.ends)*int(unsafe.Sizeof(c.ends[0])) + len(c.at)*int(unsafe.Sizeof(c.at[0]))
+		c.piece = &piece{bytes: c.bytes, beside: beside}
+		s.copy = c
+	}
+	return s.copy
 }
 
 // shareOf fills l.share with what is held, and l.numbers with the numbers of these events.
 func (l *loop) shareOf(h *herd) *share {
 	f, s := h.conflation, &l.share
-	if l.shared {
-		*s, l.shared = share{}, false
-	}
 	*s = share{bytes: s.bytes[:0], ends: s.ends[:0], at: s.at[:0]}
 	l.numbers = l.numbers[:0]
 	entries := f.entries()
@@ -84,11 +94,10 @@ func (l *loop) letGo(now time.Time) {
 // giveShares writes what is held to all members of a conflated herd.
 func (l *loop) giveShares(h *herd, now time.Time) {
 	f := h.conflation
-	for _, c := range f.slow {
+	for c := range f.slow {
 		l.cutShare(c)
 	}
-	clear(f.slow)
-	f.slow = f.slow[:0]
+	f.slow = nil
 	s := l.shareOf(h)
 	for k := len(h.members) - 1; k >= 0; k-- {
 		c, from := h.members[k], 0
@@ -97,6 +106,7 @@ func (l *loop) giveShares(h *herd, now time.Time) {
 		}
 		l.giveShare(h, c, s, from, now)
 	}
+	s.copy = nil // what laggards have is theirs
 	clear(f.keys)
 	f.fresh, f.first = nil, f.next
 	f.held, f.data, f.dead = f.held[:0], f.data[:0], 0
@@ -145,20 +155,21 @@ func (l *loop) giveShare(h *herd, c *consumer, s *share, from int, now time.Time
 	c.mark += uint64(events)
 	l.stats.wires[h.format.Kind].bytes.Add(uint64(n))
 	l.stats.lag.observe(uint64(events), 1)
-	own := *s
-	own.taken = from
+	s.taken = from
 	n += start
-	l.countShare(c, &own, n)
+	l.countShare(c, s, n)
 	if n == len(s.bytes) {
 		return
 	}
 	l.makeLaggard(c, nil)
-	if l.shared = true; s.piece == nil || s.piece.keepers == 0 {
-		s.piece = &piece{bytes: s.bytes}
-	}
+	own := *s.lent()
+	own.taken = s.taken
 	c.lag.share = &own
-	l.lend(c, s.piece, n)
-	h.conflation.slow = append(h.conflation.slow, c)
+	if h.conflation.slow == nil {
+		h.conflation.slow = map[*consumer]struct{}{}
+	}
+	h.conflation.slow[c] = struct{}{}
+	l.lend(c, own.piece, n) // which may close it
 }
 
 // countPassedOver counts what a member of a conflated herd was passed over since it was
