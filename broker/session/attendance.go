@@ -20,7 +20,7 @@ type attendance struct {
 	seed   maphash.Seed
 
 	// A member's Join and Leave reach the server in the order of the counts.
-	serial [redis.ReservedCalls]sync.Mutex
+	serial [redis.ReservedCalls]line
 
 	mu        sync.Mutex           // guards what follows
 	left      map[member]departure // gone from here, but the server has not confirmed it
@@ -130,7 +130,7 @@ func (s *attendance) stored(d departure) (events []Event, marks []string, err er
 	return events, nil, nil
 }
 
-func (s *attendance) lockOf(who member) *sync.Mutex { return &s.serial[s.placeOf(who)] }
+func (s *attendance) lockOf(who member) *line { return &s.serial[s.placeOf(who)] }
 
 func (s *attendance) placeOf(who member) int {
 	return int(maphash.Comparable(s.seed, who) % uint64(len(s.serial)))
@@ -163,7 +163,7 @@ func (s *attendance) renewAll(ctx context.Context) {
 			return
 		}
 		lock := s.lockOf(all[0])
-		lock.Lock()
+		lock.LockFirst() // thousands may be coming and going
 		defer lock.Unlock()
 		all = slices.DeleteFunc(all, func(who member) bool { return !s.mirror.isHere(who) })
 		for some := range slices.Chunk(all, batch) {
