@@ -455,3 +455,19 @@ func TestUsersStayWhileTheirInstanceIsBusy(t *testing.T) {
 	case <-time.After(3 * lease):
 	}
 }
+
+// Another instance may have missed that a user is here, or not know it yet. The screens here
+// are told when the user leaves.
+func TestUserWhoIsHereIsNotGone(t *testing.T) {
+	server := redistest.Start(t)
+	s, w := newService(t, ServiceOptions{Grace: 100 * time.Millisecond}, newRedis(t, server, RedisOptions{Lease: time.Hour}))
+	s.Join("p", "alice")()
+	for _, user := range []string{"alice", "bob"} {
+		s.DeliverSession(Event{ID: NewID(), Source: user, Practice: "P", Action: Logout, Type: UserSession})
+	}
+	if got := w.logouts(); !slices.Equal(got, []string{"bob"}) {
+		t.Errorf("%q are shown as gone; want bob alone", got)
+	}
+	s.Leave("p", "alice")
+	testkit.Eventually(t, "alice is shown as gone", func() bool { return slices.Equal(w.logouts(), []string{"bob", "alice"}) })
+}

@@ -2,8 +2,8 @@ package session
 
 import "sync"
 
-// A line is a lock with a short way past those who wait for it: at most one of them is
-// before LockFirst, beside the holder.
+// A line is a lock with a short way past those who wait for it: as only one of them is next,
+// hardly more than one is before LockFirst.
 type line struct {
 	wait sync.Mutex // held by who is next
 	lock sync.Mutex

@@ -64,13 +64,19 @@ func (m mirror) own(events []Event) (up []excess) {
 	return m.stored.trim(up)
 }
 
-// forgetGone deletes what is stored of a member without sockets.
-func (m mirror) forgetGone(who member) {
+// isGone deletes what is stored of a member of whom an instance says that it is gone, and
+// reports true; or notes, of one who has a socket here, that the server has lost it.
+func (m mirror) isGone(who member) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if !m.active.has(who) {
 		m.stored.forget(who)
+		return true
 	}
+	for _, e := range m.stored.latest(nil, who) {
+		m.stored.miss(e, true)
+	}
+	return false
 }
 
 // leave reports whether it was the member's last socket here.

@@ -22,15 +22,6 @@ func (m misses) unsettle() {
 	}
 }
 
-// unsettleOf notes the same of one member.
-func (m misses) unsettleOf(who member) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	for _, e := range m.stored.latest(nil, who) {
-		m.stored.miss(e, true)
-	}
-}
-
 // has reports whether the server misses what is stored.
 func (m misses) has(key entryKey) bool {
 	m.mu.Lock()

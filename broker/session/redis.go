@@ -148,19 +148,19 @@ func (s *Redis) Put(e Event) {
 }
 
 // Observe tells the mirror what another instance published, so that it can
-// answer while the server cannot be reached. It does not wait for the server.
-func (s *Redis) Observe(e Event) {
+// answer while the server cannot be reached. It does not wait for the server. It reports
+// false for the logout of a user who has a socket here: the other instance did not know of
+// it, or not yet. What that instance removed is stored again.
+func (s *Redis) Observe(e Event) bool {
 	if e.At == 0 {
 		e.At = time.Now().UnixMilli()
 	}
 	e.Origin = ""
 	if e.Action == Logout {
-		who := s.practices.member(e.Practice, e.Source)
-		s.mirror.forgetGone(who)
-		s.misses.unsettleOf(who) // of one who is here, what was removed is stored again
-		return
+		return s.mirror.isGone(s.practices.member(e.Practice, e.Source))
 	}
 	s.writes.unstoreLater(s.mirror.put(e, true))
+	return true
 }
 
 // Missed shows what other instances stored of the active users of practices and this

@@ -110,12 +110,10 @@ func (s *Service) DeliverSession(e Event) {
 	if _, again := s.shown[e.ID]; again {
 		return
 	}
-	if mirror, ok := t.store.(interface{ Observe(Event) }); ok {
-		mirror.Observe(e)
-	}
 	who := t.store.Practices().member(e.Practice, e.Source)
-	if e.Action == Logout && s.stays.isHere(who) {
-		return // another instance did not know, or did not know yet
+	if mirror, ok := t.store.(interface{ Observe(Event) bool }); ok && !mirror.Observe(e) {
+		s.stays.isActive(who) // others are told when it leaves; so are the screens here
+		return
 	}
 	s.stays.acted(who, e)
 	t.screens.Deliver(e)
@@ -215,8 +213,8 @@ func (s *Service) Stats() ServiceStats {
 // Practices is the store's.
 func (s *Service) Practices() Practices { return s.ties.Load().store.Practices() }
 
-// turns are locks of users who have something to make known, one each: nobody waits for
-// another user, who may have thousands of events.
+// turns are locks of users who come, or of whom something is made known, one each: nobody
+// waits for another user, who may have thousands of events.
 type turns struct {
 	mu    sync.Mutex
 	taken map[member]*turn

@@ -229,18 +229,6 @@ func TestNobodyLeavesOnceKept(t *testing.T) {
 	})
 }
 
-// Another instance may have missed that a user is here, or not know it yet.
-func TestUserWhoIsHereIsNotGone(t *testing.T) {
-	s, w := newService(t, ServiceOptions{}, NewMemory(Options{}))
-	s.Join("p", "alice")()
-	for _, user := range []string{"alice", "bob"} {
-		s.DeliverSession(Event{ID: NewID(), Source: user, Practice: "P", Action: Logout, Type: UserSession})
-	}
-	if got := w.logouts(); !slices.Equal(got, []string{"bob"}) {
-		t.Errorf("%q are shown as gone; want bob alone", got)
-	}
-}
-
 // A user whose events take long is nobody else's loss.
 func TestUsersDoNotWaitForEachOther(t *testing.T) {
 	s, _ := newService(t, ServiceOptions{}, NewMemory(Options{}))

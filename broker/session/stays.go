@@ -116,6 +116,16 @@ func (s *stays) acted(who member, e Event) {
 	}
 }
 
+// isActive says that others may know the user, who is here or within the grace: whoever
+// leaves then is logged out.
+func (s *stays) isActive(who member) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if st := s.all[who]; st != nil {
+		st.acted = true
+	}
+}
+
 // isHere reports whether the user has a socket.
 func (s *stays) isHere(who member) bool {
 	s.mu.Lock()

@@ -128,7 +128,12 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 	}
 	shared := share(cfg, b, log, pool.Demand)
 	defer shared.close()
+	public, admin, err := process.Listen(ctx, cfg.Addrs, cfg.AdminAddr)
+	if err != nil {
+		return err
+	}
 	o := cfg.Transport
+	o.Admin = admin != nil // also if systemd opened it
 	o.Version, o.Log, o.Descriptors = process.Version(), log, descriptors
 	o.Degraded = shared.degraded
 	o.Relay, o.Sessions, o.Screens, o.SessionStore = shared.relay, shared.sessions, shared.screens, shared.stats
@@ -136,10 +141,6 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 	o.Gate, o.Certificate, o.AdminCertificate = doors.Gate, doors.Public, doors.Admin
 	srv := transport.New(b, pool, o)
 
-	public, admin, err := process.Listen(ctx, cfg.Addrs, cfg.AdminAddr)
-	if err != nil {
-		return err
-	}
 	var serving sync.WaitGroup
 	failed := make(chan error, len(public)+1)
 	news := log.Info
@@ -215,12 +216,10 @@ func drain(ctx context.Context, cfg *config.Config, srv *transport.Server, pool 
 	ending.Go(func() { shared.screens.Drain(ctx, cfg.Drain.Window) })
 	pool.Drain(ctx, cfg.Drain.Silence, cfg.Drain.Window)
 	ending.Wait()
-	if cfg.AdminAddr != "" {
-		// Operators may watch until the end; they are not waited for.
-		now, cancel := context.WithCancel(ctx)
-		cancel()
-		srv.CloseAdmin(now)
-	}
+	// Operators may watch until the end; they are not waited for.
+	now, cancel := context.WithCancel(ctx)
+	cancel()
+	srv.CloseAdmin(now)
 }
 
 // sharing is what concerns users' screens and other instances.

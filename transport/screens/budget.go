@@ -38,7 +38,7 @@ type budget struct {
 	writing atomic.Int64 // of those, bytes of frames that are being written
 	lately  atomic.Int64 // bytes of what users got lately, which are held, too
 	lists   atomic.Int64 // bytes of replays, and of given-up frames that are in some
-	waited  atomic.Int64 // when somebody had to wait the last time; Unix ns
+	hard    atomic.Int64 // until when somebody waited just now; ns since epoch
 
 	mu          sync.Mutex // guards what follows
 	first, last *frame     // not given up, by age
@@ -282,7 +282,7 @@ func (f *frame) done() {
 
 // wait has a socket retry when another one is done.
 func (b *budget) wait(w *writer) {
-	b.waited.Store(time.Now().UnixNano())
+	b.hard.Store(int64(time.Since(epoch) + pressTime))
 	b.mu.Lock()
 	if !w.inLine {
 		w.inLine = true
@@ -315,7 +315,7 @@ const pressTime = time.Second
 
 // pressed reports whether sockets wait until others are done, or have until just now.
 func (b *budget) pressed() bool {
-	if time.Now().UnixNano()-b.waited.Load() < int64(pressTime) {
+	if int64(time.Since(epoch)) < b.hard.Load() {
 		return true
 	}
 	b.mu.Lock()

@@ -310,7 +310,7 @@ func TestWhoWaitsForNobodyTriesAgain(t *testing.T) {
 	if !b.pressed() {
 		t.Error("nobody has waited until just now")
 	}
-	b.waited.Add(-int64(pressTime))
+	b.hard.Add(-int64(pressTime))
 	if b.pressed() {
 		t.Error("sockets that wait for nobody press the others")
 	}

@@ -9,7 +9,7 @@ import (
 
 const (
 	writeStep = time.Second
-	hurry     = 2 * time.Second // patience while others wait to begin,
+	hurry     = 2 * time.Second // patience while others wait to begin, and a second longer,
 	hurryRate = 256 << 10       // and with what the connection takes, in bytes per second
 	drainWait = 5 * time.Second // patience once all sockets were told to end
 )
@@ -205,7 +205,7 @@ func (w *writer) hasten(now time.Time) {
 	}
 }
 
-// hinders reports whether others wait to begin while the connection takes too little of so
+// hinders reports whether others wait to begin, or did until just now, while the connection takes too little of so
 // many bytes.
 func (w *writer) hinders(since time.Time, size int64, now time.Time) bool {
 	return now.Sub(since) >= hurry+time.Duration(size)*time.Second/hurryRate && w.hub.budget.pressed()

@@ -92,6 +92,30 @@ func TestCompressionSavesWhatItPromises(t *testing.T) {
 	}
 }
 
+// A compressor that has another one's memory refers to nothing that was written there.
+func TestCompressorsThatAreUsedAgainBeginAnew(t *testing.T) {
+	text := bytes.Repeat([]byte("some text that somebody else was sent, and nobody else may see. "), 100)
+	for range 10 {
+		for _, level := range []int{manyLevel, seldomLevel} {
+			z := newCompressor()
+			z.write(text[:1])
+			z.block(1)
+			z.change(level)
+			z.write(text)
+			z.block(1)
+			z.release()
+
+			z = newCompressor()
+			z.level = level
+			z.write(text)
+			got := make([]byte, len(text))
+			if _, err := io.ReadFull(flate.NewReader(bytes.NewReader(z.block(1))), got); err != nil || !bytes.Equal(got, text) {
+				t.Fatalf("level %d: the first block alone is %q, %v; want what was written", level, got, err)
+			}
+		}
+	}
+}
+
 func BenchmarkCompress(b *testing.B) {
 	for _, events := range []int{1, 4, 16, 40} {
 		b.Run(fmt.Sprintf("events=%d", events), func(b *testing.B) {

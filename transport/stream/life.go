@@ -73,6 +73,7 @@ func (l *loop) forgetHerds() (more bool) {
 
 func (l *loop) forget(h *herd) {
 	h.group.forget(h)
+	l.recall(h.group) // those who waited are closed, or of another herd
 	delete(l.herds, h.want)
 	if i := slices.Index(l.conflated, h); i >= 0 {
 		l.stats.held.Add(-int64(h.conflation.counted))
@@ -109,6 +110,9 @@ func (l *loop) write(c *consumer, p []byte) (int, bool) {
 
 // close ends a consumer: the only place where one is closed (invariant 5).
 func (l *loop) close(c *consumer, why Reason) {
+	if f := c.herd.conflation; f != nil {
+		delete(f.slow, c)
+	}
 	if c.lag == nil {
 		if c.herd.conflation != nil {
 			l.countPassedOver(c)
@@ -121,9 +125,6 @@ func (l *loop) close(c *consumer, why Reason) {
 		l.giveBack(c)
 		if c.lag.packed {
 			c.herd.packer.lagging--
-		}
-		if f := c.herd.conflation; f != nil {
-			delete(f.slow, c)
 		}
 		c.lag.rest, c.lag.share = nil, nil // whoever still has c keeps nothing by it
 	}

@@ -22,12 +22,13 @@ type share struct {
 
 // lent is the copy that laggards have.
 func (s *share) lent() *share {
-	if s.copy == nil || s.copy.piece.keepers == 0 {
-		c := &share{bytes: slices.Clone(s.bytes), ends: slices.Clone(s.ends), at: slices.Clone(s.at)}
+	if s.copy == nil {
+		s.copy = &share{bytes: slices.Clone(s.bytes), ends: slices.Clone(s.ends), at: slices.Clone(s.at)}
+	}
+	if c := s.copy; c.piece == nil || c.piece.keepers == 0 {
 		// An event may be as short as its end.
 		beside := len(c.ends)*int(unsafe.Sizeof(c.ends[0])) + len(c.at)*int(unsafe.Sizeof(c.at[0]))
 		c.piece = &piece{bytes: c.bytes, beside: beside}
-		s.copy = c
 	}
 	return s.copy
 }
@@ -193,7 +194,7 @@ func (l *loop) countShare(c *consumer, s *share, n int) {
 // cutShare has a laggard get no more of its share than the rest of the event that
 // it is in: there are later ones.
 func (l *loop) cutShare(c *consumer) {
-	if c.slot < 0 || c.lag == nil || c.lag.share == nil {
+	if c.lag == nil || c.lag.share == nil {
 		return
 	}
 	g, s := c.lag, c.lag.share

@@ -10,7 +10,7 @@ import (
 func TestShareIsCountedAndGoesWithItsLaggard(t *testing.T) {
 	const events = 30_000
 	r := newRig(t, spacious(1), Options{Loops: 1, KeepAlive: -1, Stall: time.Hour})
-	v := newViews(t, r.broker).of("wire=ndjson&every=100ms&latest=number&members=none")
+	v := newViews(t, r.broker).of("wire=ndjson&every=1h&latest=number&members=none")
 	stays := r.join(joinOptions{view: v})
 	slow := r.join(joinOptions{view: v, buffer: 16 << 10, stalled: true})
 	r.wantHerd(stays, true)
@@ -20,6 +20,8 @@ func TestShareIsCountedAndGoesWithItsLaggard(t *testing.T) {
 			r.publish(0, 20)
 		}
 	})
+	r.wantSwept()
+	r.release()
 	r.wantLagging(1)
 	r.wantKept(events*16, 1<<20)
 	slow.conn.Close()

@@ -100,6 +100,5 @@ func (c *Config) admin(text string) (err error) {
 			return fmt.Errorf("%s is also public (-port %s); it must be an address of its own", c.AdminAddr, public)
 		}
 	}
-	c.Transport.Admin = true
 	return nil
 }
