@@ -16,20 +16,25 @@ import (
 	"event-dispatcher/internal/program"
 )
 
-// As systemd does it: the socket is open before the program, which is told by
-// LISTEN_FDS, and says at NOTIFY_SOCKET how far it is.
+// As systemd does it: the sockets are open before the program, which is told by
+// LISTEN_FDS, and says at NOTIFY_SOCKET how far it is. What operators see is at their socket.
 func TestSystemdOpensTheSocketAndHearsOfEverything(t *testing.T) {
 	t.Parallel()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	var addrs []string
+	var files []*os.File
+	for range 2 {
+		ln, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer ln.Close()
+		file, err := ln.(*net.TCPListener).File()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer file.Close()
+		addrs, files = append(addrs, ln.Addr().String()), append(files, file)
 	}
-	defer ln.Close()
-	file, err := ln.(*net.TCPListener).File()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer file.Close()
 	supervisor, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: filepath.Join(t.TempDir(), "notify"), Net: "unixgram"})
 	if err != nil {
 		t.Fatal(err)
@@ -39,8 +44,8 @@ func TestSystemdOpensTheSocketAndHearsOfEverything(t *testing.T) {
 
 	built := program.Command(t, []string{"NOTIFY_SOCKET=" + supervisor.LocalAddr().String(), "WATCHDOG_USEC=300000"}, "-port", "127.0.0.1:1", "-drain-window", "0")
 	// LISTEN_PID must be the program's, which a shell knows before it becomes it.
-	cmd := exec.Command("sh", append([]string{"-c", `LISTEN_PID=$$ LISTEN_FDS=1 exec "$0" "$@"`, built.Path}, built.Args[1:]...)...)
-	cmd.Env, cmd.Stderr, cmd.ExtraFiles = built.Env, os.Stderr, []*os.File{file}
+	cmd := exec.Command("sh", append([]string{"-c", `LISTEN_PID=$$ LISTEN_FDS=2 LISTEN_FDNAMES=event_dispatcher.socket:admin exec "$0" "$@"`, built.Path}, built.Args[1:]...)...)
+	cmd.Env, cmd.Stderr, cmd.ExtraFiles = built.Env, os.Stderr, files
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -60,11 +65,16 @@ func TestSystemdOpensTheSocketAndHearsOfEverything(t *testing.T) {
 		}
 	}
 	hears("READY=1")
-	resp, err := http.Get("http://" + ln.Addr().String() + "/readyz")
-	if err != nil || resp.StatusCode != 200 {
-		t.Fatalf("GET /readyz by the socket of the supervisor = %v, %v; want 200", resp, err)
+	for _, tt := range []struct {
+		addr, path string
+		want       int
+	}{{addrs[0], "/events/view", 200}, {addrs[0], "/consumers", 404}, {addrs[1], "/consumers", 200}, {addrs[1], "/readyz", 200}} {
+		resp, err := http.Get("http://" + tt.addr + tt.path)
+		if err != nil || resp.StatusCode != tt.want {
+			t.Fatalf("GET %s by a socket of the supervisor = %v, %v; want %d", tt.path, resp, err, tt.want)
+		}
+		resp.Body.Close()
 	}
-	resp.Body.Close()
 	hears("WATCHDOG=1")
 	hears("WATCHDOG=1")
 	cmd.Process.Signal(syscall.SIGTERM)
