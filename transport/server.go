@@ -210,7 +210,7 @@ func New(b *broker.Broker, p *stream.Pool, o Options) *Server {
 	if o.Sessions != nil {
 		s.screens = screens.New(screens.Options{
 			Sessions: o.Sessions, Hub: o.Screens, Store: o.SessionStore, Origins: o.SocketOrigins,
-			Players: s.players, Front: s.public, Refusals: s.refusals, Gate: s.gate,
+			Players: s.players, Front: s.public, Refusals: s.refusals, Gate: s.gate, Bodies: hall.Bodies,
 		})
 		sources = append(sources, s.screens)
 	}

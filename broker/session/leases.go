@@ -14,14 +14,16 @@ import (
 
 // leases are what the server knows of who is active: a lease per member and instance, and
 // the sets of members. What they change, and in which order, is attendance's to say.
+//
+// Calls of members whose locks are held have room, however many submits and replays there
+// are: a lease that is not renewed logs its user out.
 type leases struct {
 	*server
 	own string // how the names of this instance's leases begin
 }
 
 // renew says that the members have sockets here, and reports whether one of them has
-// some elsewhere. With their locks held, so there is room for it, however many submits and
-// replays there are: a lease that is not renewed logs its user out.
+// some elsewhere. With their locks held.
 func (s *leases) renew(who []member) (elsewhere bool) {
 	elsewhere, err := redis.DoFirst(s.guard, func(ctx context.Context, c rueidis.Client) (bool, error) {
 		lease := s.lease()
@@ -84,7 +86,7 @@ var errEarly = errors.New("too early to tell")
 
 // marks tells apart what is stored of a member now from what will be.
 func (s *leases) marks(who member) ([]string, error) {
-	return redis.Do(s.guard, func(ctx context.Context, c rueidis.Client) ([]string, error) {
+	return redis.DoFirst(s.guard, func(ctx context.Context, c rueidis.Client) ([]string, error) {
 		var commands rueidis.Commands
 		for _, action := range actions {
 			commands = append(commands, c.B().Eval().Script(scriptMark).Numkeys(1).Key(s.keys.event(who, action)).Build())
@@ -107,7 +109,7 @@ func (s *leases) claim(d departure) (bool, error) {
 	if s.upForALease() {
 		sure = "sure"
 	}
-	n, err := redis.Do(s.guard, func(ctx context.Context, c rueidis.Client) (int64, error) {
+	n, err := redis.DoFirst(s.guard, func(ctx context.Context, c rueidis.Client) (int64, error) {
 		key := s.keys.sockets(d.member)
 		n, err := scriptClaim.Exec(ctx, c, []string{key}, []string{s.own, sure, s.own + d.practice, s.lease()}).AsInt64()
 		return n, s.cleared(ctx, c, key, err)
@@ -129,7 +131,7 @@ func (s *leases) cleared(ctx context.Context, c rueidis.Client, key string, err 
 
 // remove deletes what the server has of a member, but not what is newer than its marks.
 func (s *leases) remove(who member, marks []string) error {
-	_, err := redis.Do(s.guard, func(ctx context.Context, c rueidis.Client) (struct{}, error) {
+	_, err := redis.DoFirst(s.guard, func(ctx context.Context, c rueidis.Client) (struct{}, error) {
 		var commands rueidis.Commands
 		for i, mark := range marks {
 			if mark != "" {
@@ -147,7 +149,7 @@ func (s *leases) remove(who member, marks []string) error {
 
 // endLease reports whether ours was the member's last lease.
 func (s *leases) endLease(who member, keep bool) (last bool, err error) {
-	return redis.Do(s.guard, func(ctx context.Context, c rueidis.Client) (bool, error) {
+	return redis.DoFirst(s.guard, func(ctx context.Context, c rueidis.Client) (bool, error) {
 		n, err := scriptLeave.Exec(ctx, c, []string{s.keys.sockets(who)}, []string{s.own}).AsInt64()
 		switch {
 		case err != nil:

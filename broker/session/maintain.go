@@ -59,6 +59,7 @@ func (s *Redis) maintain(ctx context.Context) {
 		}
 		s.attendance.endAgain(ctx)
 		s.writes.catchUp(ctx)
+		s.writes.leavePractices()
 		s.attendance.reap(ctx)
 	}
 }

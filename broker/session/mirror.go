@@ -113,3 +113,25 @@ func (m mirror) written(who member) string {
 	defer m.mu.Unlock()
 	return m.practices.written(who, m.active[who.practice][who.user].practice)
 }
+
+// emptied is the members whose last event has expired since it was called before.
+func (m mirror) emptied() (all []member) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for who := range m.stored.emptied {
+		if len(m.stored.latest(nil, who)) == 0 {
+			all = append(all, who)
+		}
+	}
+	m.stored.emptied = make(map[member]struct{})
+	return all
+}
+
+// emptyAgain has emptied return members once more.
+func (m mirror) emptyAgain(some []member) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, who := range some {
+		m.stored.noteEmptied(who)
+	}
+}

@@ -161,7 +161,7 @@ func TestMissedCallsNoRedisWithTheTurn(t *testing.T) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		here.Missed([]string{""}, stopsRedis{server}, func(e Event) { shown <- e.Source })
+		here.Missed(nil, []string{""}, stopsRedis{server}, func(e Event) { shown <- e.Source })
 	}()
 	testkit.Eventually(t, "all missed events are shown", func() bool {
 		select {

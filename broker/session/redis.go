@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"sync"
@@ -81,6 +82,7 @@ func NewRedis(o RedisOptions) *Redis {
 	ctx, cancel := context.WithCancel(context.Background())
 	practices := NewPractices(o.DefaultPractice)
 	memory := NewMemory(o.Options)
+	memory.stored.emptied = make(map[member]struct{})
 	common := &server{options: o, practices: practices, keys: keys{o.Prefix, practices.folded}, mirror: mirror{memory}, misses: misses{memory}}
 	s := &Redis{
 		server:   common,
@@ -167,23 +169,38 @@ func (s *Redis) Observe(e Event) bool {
 // one was not told of, of each user the oldest first. The mirror, which knows what was
 // shown here, has it from then on. turn is held from the look at the mirror until the
 // event is shown, so that an event that comes meanwhile is shown either before, and seen
-// in the mirror, or after; no call to the server is made with it held.
-func (s *Redis) Missed(practices []string, turn sync.Locker, show func(Event)) {
+// in the mirror, or after; no call to the server is made with it held. What the server does
+// not answer is asked again for a minute, unless closing is closed.
+func (s *Redis) Missed(closing <-chan struct{}, practices []string, turn sync.Locker, show func(Event)) {
+	const pause, most = time.Second, time.Minute
+	begin := time.Now()
 	for _, practice := range practices {
-		users, err := s.reads.activeIn(s.practices.Fold(practice))
-		if err == nil {
-			err = s.reads.parts(context.Background(), users, fetchMost, func(_ []member, events []Event) {
-				sortByAge(events)
-				for _, e := range events {
-					s.showMissed(e, turn, show)
-				}
-			})
-		}
-		if err != nil {
-			s.failed("read what was missed", s.keys.all("*_CARD"), err)
-			return
+		for !s.showMissedOf(practice, turn, show) && time.Since(begin) < most {
+			select {
+			case <-closing:
+				return
+			case <-time.After(pause):
+			}
 		}
 	}
+}
+
+// showMissedOf reports false if there was no answer for a part of a practice.
+func (s *Redis) showMissedOf(practice string, turn sync.Locker, show func(Event)) bool {
+	users, err := s.reads.activeIn(s.practices.Fold(practice))
+	if err == nil {
+		err = s.reads.parts(context.Background(), users, fetchMost, func(_ []member, events []Event) {
+			sortByAge(events)
+			for _, e := range events {
+				s.showMissed(e, turn, show)
+			}
+		})
+	}
+	if err == nil {
+		return true
+	}
+	s.failed("read what was missed", s.keys.all("*_CARD"), err)
+	return !errors.Is(err, redis.ErrBusy) && !errors.Is(err, redis.ErrTimeout) && !errors.Is(err, redis.ErrDown)
 }
 
 // showMissed shows an event unless the mirror has it, or a newer one.

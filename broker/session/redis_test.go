@@ -187,6 +187,20 @@ func TestAUserHasEventsInFewPracticesInRedis(t *testing.T) {
 	expect(t, "Latest anywhere", s.Latest(AnyPractice, "alice"), fmt.Sprint(practices-1))
 }
 
+// The set of a user's practices stays while something is written there; what has expired leaves it.
+func TestPracticesOfAUserExpireWithTheirEvents(t *testing.T) {
+	server := redistest.Start(t)
+	s := newRedis(t, server, RedisOptions{Options: Options{TTL: time.Second}, Lease: time.Second})
+	s.Put(stored("p", "alice", Updating, "x"))
+	if got := server.Do("SISMEMBER", "alice:PRACTICES", "p"); got != "1" {
+		t.Fatalf("SISMEMBER = %q; want 1", got)
+	}
+	testkit.Eventually(t, "p has left", func() bool {
+		s.Put(stored("q", "alice", Updating, "x"))
+		return server.Do("SISMEMBER", "alice:PRACTICES", "q") == "1" && server.Do("SISMEMBER", "alice:PRACTICES", "p") == "0"
+	})
+}
+
 func TestObserveFillsTheMirror(t *testing.T) {
 	s := newRedisAt(t, "redis://"+testkit.FreeAddr(t), RedisOptions{})
 	s.Observe(stored("", "alice", Updating, "x"))

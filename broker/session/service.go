@@ -32,6 +32,7 @@ type ServiceOptions struct {
 // screens end with the same one. A lock of the user, the turn, stands for that order.
 type Service struct {
 	// Fixed after NewService.
+	closing <-chan struct{}
 	stop    context.CancelFunc
 	running sync.WaitGroup // the leaver
 	stays   *stays
@@ -69,7 +70,7 @@ func NewService(o ServiceOptions) *Service {
 		o.MaxLeaving = 32_768
 	}
 	ctx, stop := context.WithCancel(context.Background())
-	s := &Service{stop: stop, stays: newStays(o), turns: turns{taken: make(map[member]*turn)}, shown: make(map[string]time.Time)}
+	s := &Service{closing: ctx.Done(), stop: stop, stays: newStays(o), turns: turns{taken: make(map[member]*turn)}, shown: make(map[string]time.Time)}
 	s.Tie(NewMemory(Options{}), nobody{}, func(Event) {})
 	s.running.Go(func() { s.stays.run(ctx, s.leave) })
 	return s
@@ -94,7 +95,7 @@ func (s *Service) Submit(e Event) {
 	t := s.ties.Load()
 	e.Practice = t.store.Practices().Named(e.Practice)
 	who := t.store.Practices().member(e.Practice, e.Source)
-	s.turns.do(who, func() {
+	s.turns.do(who, (*line).Lock, func() {
 		s.stays.acted(who, e)
 		t.store.Put(e)
 		t.screens.Deliver(e)
@@ -124,7 +125,7 @@ func (s *Service) DeliverSession(e Event) {
 func (s *Service) Resubscribed() {
 	t := s.ties.Load()
 	shared, ok := t.store.(interface {
-		Missed(practices []string, turn sync.Locker, show func(Event))
+		Missed(closing <-chan struct{}, practices []string, turn sync.Locker, show func(Event))
 	})
 	if !ok {
 		return
@@ -134,7 +135,7 @@ func (s *Service) Resubscribed() {
 	s.showing.Lock()
 	maps.DeleteFunc(s.shown, func(_ string, at time.Time) bool { return now.Sub(at) > OnItsWay })
 	s.showing.Unlock()
-	shared.Missed(here, &s.showing, func(e Event) {
+	shared.Missed(s.closing, here, &s.showing, func(e Event) {
 		s.shown[e.ID] = now
 		t.screens.Deliver(e)
 	})
@@ -145,7 +146,7 @@ func (s *Service) Resubscribed() {
 func (s *Service) Join(practice, user string) (tell func()) {
 	who := s.Practices().member(practice, user)
 	var st *stay
-	s.turns.do(who, func() { // so that Logout finds the socket, or is over
+	s.turns.do(who, (*line).LockFirst, func() { // so that Logout finds the socket, or is over
 		st = s.stays.join(who, practice)
 	})
 	return func() {
@@ -184,7 +185,7 @@ func (s *Service) Replay(practice string) []Event { return s.ties.Load().store.R
 // have answered before it heard of that.
 func (s *Service) Logout(practice, user string) {
 	who := s.Practices().member(practice, user)
-	s.turns.do(who, func() {
+	s.turns.do(who, (*line).LockFirst, func() {
 		if s.stays.isHere(who) {
 			return
 		}
@@ -214,19 +215,20 @@ func (s *Service) Stats() ServiceStats {
 func (s *Service) Practices() Practices { return s.ties.Load().store.Practices() }
 
 // turns are locks of users who come, or of whom something is made known, one each: nobody
-// waits for another user, who may have thousands of events.
+// waits for another user, who may have thousands of events. Who comes or has gone passes the
+// user's own.
 type turns struct {
 	mu    sync.Mutex
 	taken map[member]*turn
 }
 
 type turn struct {
-	sync.Mutex
+	line
 	users int // that have it, or wait for it
 }
 
-// do runs f in the user's turn.
-func (t *turns) do(who member, f func()) {
+// do runs f in the user's turn, which it takes by lock.
+func (t *turns) do(who member, lock func(*line), f func()) {
 	t.mu.Lock()
 	mine := t.taken[who]
 	if mine == nil {
@@ -235,7 +237,7 @@ func (t *turns) do(who member, f func()) {
 	}
 	mine.users++
 	t.mu.Unlock()
-	mine.Lock()
+	lock(&mine.line)
 	defer func() {
 		mine.Unlock()
 		t.mu.Lock()

@@ -233,7 +233,7 @@ func TestNobodyLeavesOnceKept(t *testing.T) {
 func TestUsersDoNotWaitForEachOther(t *testing.T) {
 	s, _ := newService(t, ServiceOptions{}, NewMemory(Options{}))
 	gate, held := make(chan struct{}), make(chan struct{})
-	go s.turns.do(member{"p", "mallory"}, func() { close(held); <-gate })
+	go s.turns.do(member{"p", "mallory"}, (*line).Lock, func() { close(held); <-gate })
 	<-held
 	for i := range 1000 { // some had the same lock if there were few
 		s.Submit(stored("p", fmt.Sprint("u", i), Updating, "x"))

@@ -15,6 +15,7 @@ type storage struct {
 	places  map[string]map[member]struct{} // user: where something is stored
 	missed  int                            // entries that are
 	evicted uint64
+	emptied map[member]struct{} // whose last event expired; nil: nobody asks
 }
 
 // An aged list is of entries, least recently put first.
@@ -158,7 +159,9 @@ func (s *storage) oldest(places map[member]struct{}) (oldest []*entry) {
 func (s *storage) trim(up []excess) []excess {
 	for _, of := range []*aged{&s.absent, &s.present} {
 		for el := of.list.Front(); el != nil && s.expired(el.Value.(*entry)); el = of.list.Front() {
-			s.remove(el.Value.(*entry))
+			e := el.Value.(*entry)
+			s.remove(e)
+			s.noteEmptied(e.key.member)
 		}
 	}
 	if s.absent.bytes > s.options.MaxAbsentBytes {
@@ -174,6 +177,16 @@ func (s *storage) trim(up []excess) []excess {
 		up = s.giveUp(up, of.list.Front().Value.(*entry))
 	}
 	return up
+}
+
+// maxEmptied bounds who is remembered to have no stored event any more.
+const maxEmptied = 20_000
+
+// noteEmptied remembers a member, if its last event has expired.
+func (s *storage) noteEmptied(who member) {
+	if s.emptied != nil && len(s.emptied) < maxEmptied && len(s.latest(nil, who)) == 0 {
+		s.emptied[who] = struct{}{}
+	}
 }
 
 // An excess is an event that was given up before its time.

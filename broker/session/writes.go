@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha1"
 	"encoding/hex"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -230,6 +231,26 @@ func (s *writes) unstore(all []removal) []removal {
 		all = all[len(some):]
 	}
 	return nil
+}
+
+// leavePractices takes practices out of the sets of those where users have something, if that
+// has expired: a set stays as long as something is written there.
+func (s *writes) leavePractices() {
+	for some := range slices.Chunk(s.mirror.emptied(), batch) {
+		_, err := redis.Do(s.guard, func(ctx context.Context, c rueidis.Client) (struct{}, error) {
+			var commands rueidis.Commands
+			for _, who := range some {
+				if who.practice != s.practices.folded {
+					commands = append(commands, c.B().Srem().Key(s.keys.practices(who.user)).Member(who.practice).Build())
+				}
+			}
+			return struct{}{}, firstError(c.DoMulti(ctx, commands...))
+		})
+		if err != nil {
+			s.failed("remove a user's practices", s.keys.all("PRACTICES"), err)
+			s.mirror.emptyAgain(some)
+		}
+	}
 }
 
 // catchUp writes what the server missed, unless it has something newer.

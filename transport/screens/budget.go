@@ -41,7 +41,7 @@ type budget struct {
 	hard    atomic.Int64 // until when somebody waited just now; ns since epoch
 
 	mu          sync.Mutex // guards what follows
-	first, last *frame     // not given up, by age
+	first, last *frame     // may be given up, by age
 	waiting     []*writer  // may begin to write when others are done; each once
 }
 
@@ -69,6 +69,7 @@ type frame struct {
 
 	// Guarded by the budget.
 	older, newer *frame
+	inList       bool // of frames that may be given up
 	lingers      bool // given up, and its rest is in the lists
 }
 
@@ -103,6 +104,7 @@ func (b *budget) newFrame(e session.Event, listed bool) *frame {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.held.Add(f.size)
+	f.inList = true
 	if f.older = b.last; f.older != nil {
 		f.older.newer = f
 	} else {
@@ -114,7 +116,7 @@ func (b *budget) newFrame(e session.Event, listed bool) *frame {
 }
 
 // relieveLocked gives up the oldest frames that are over the budget. Of those that are
-// being written only the places are.
+// being written only the places are, and nobody looks at them again: there may be thousands.
 func (b *budget) relieveLocked() {
 	for oldest := b.first; oldest != nil && b.held.Load() > b.limit; {
 		newer := oldest.newer
@@ -122,6 +124,7 @@ func (b *budget) relieveLocked() {
 			b.removeLocked(oldest)
 		} else {
 			b.giveUpLocked(oldest)
+			b.unlistLocked(oldest)
 		}
 		oldest = newer
 	}
@@ -173,6 +176,21 @@ func (b *budget) crowded() bool { return b.lists.Load() > b.limit/4 }
 
 // removeLocked takes a frame that nobody writes out of the budget.
 func (b *budget) removeLocked(f *frame) {
+	b.unlistLocked(f)
+	f.bytes = nil
+	b.giveUpLocked(f)
+	b.held.Add(-f.size)
+	if f.listed && f.refs.Load() > 0 {
+		f.lingers = true
+		b.list(f.rest)
+	}
+}
+
+// unlistLocked takes a frame out of the list, if it is in it.
+func (b *budget) unlistLocked(f *frame) {
+	if !f.inList {
+		return
+	}
 	if f.older != nil {
 		f.older.newer = f.newer
 	} else {
@@ -183,13 +201,7 @@ func (b *budget) removeLocked(f *frame) {
 	} else {
 		b.last = f.older
 	}
-	f.older, f.newer, f.bytes = nil, nil, nil
-	b.giveUpLocked(f)
-	b.held.Add(-f.size)
-	if f.listed && f.refs.Load() > 0 {
-		f.lingers = true
-		b.list(f.rest)
-	}
+	f.older, f.newer, f.inList = nil, nil, false
 }
 
 // release gives a reference back.

@@ -2,7 +2,6 @@ package screens
 
 import (
 	"crypto/tls"
-	"event-dispatcher/internal/testkit"
 	"fmt"
 	"io"
 	"net"
@@ -13,6 +12,8 @@ import (
 	"time"
 
 	"event-dispatcher/broker/session"
+	"event-dispatcher/internal/testkit"
+	"event-dispatcher/transport/front"
 	"event-dispatcher/transport/websocket"
 )
 
@@ -78,6 +79,9 @@ func TestPlacesOfWhatIsBeingWrittenAreGivenUp(t *testing.T) {
 	}
 	if got := queued(s); got != "d" || s.skipped != 3 || f.bytes == nil || f.begin() != gone {
 		t.Errorf("waiting %q, skipped %d, with %d bytes being written; want d, 3, some", got, s.skipped, len(f.bytes))
+	}
+	if f.inList {
+		t.Error("what is being written is looked at again whenever there is no room")
 	}
 	if f.done(); f.bytes != nil || h.budget.held.Load() != s.queue.bytes+placeBytes {
 		t.Errorf("%d bytes are held when all is written; want %d and a place", h.budget.held.Load(), s.queue.bytes)
@@ -358,5 +362,23 @@ func TestAPeerOverTLSMayPause(t *testing.T) {
 	}
 	if n := far.writes.Load(); n > 2*size/batchBytes {
 		t.Errorf("%d writes for %d bytes", n, size)
+	}
+}
+
+// Large submissions that wait for their user's turn are in the budget of bodies, whatever they
+// came as.
+func TestLargeSubmissionsThatWaitAreInABudget(t *testing.T) {
+	s := New(Options{Bodies: front.NewBodies(3 * largeData)})
+	large, small := session.Event{Data: strings.Repeat("x", 2*largeData)}, session.Event{Data: strings.Repeat("x", largeData)}
+	held := s.hold(large)
+	if again := s.hold(large); held != 2*largeData || again >= 0 {
+		t.Errorf("hold() = %d, then %d; want %d, and none", held, again, 2*largeData)
+	}
+	if n := s.hold(small); n != 0 {
+		t.Errorf("hold() of a small one = %d; want 0", n)
+	}
+	s.giveBack(held)
+	if again := s.hold(large); again != held {
+		t.Errorf("hold() when it was given back = %d; want %d", again, held)
 	}
 }

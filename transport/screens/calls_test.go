@@ -32,7 +32,10 @@ func (s *loggedStore) calls() []string {
 	return slices.Clone(s.log)
 }
 
-func (s *loggedStore) Observe(e session.Event) { s.note("observe " + e.ID) }
+func (s *loggedStore) Observe(e session.Event) bool {
+	s.note("observe " + e.ID)
+	return true
+}
 
 func (s *loggedStore) Join(practice, user string) bool {
 	s.note("join")

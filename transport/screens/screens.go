@@ -45,6 +45,10 @@ type Options struct {
 	Players  *ingest.Players
 	Front    *front.Front
 	Refusals *refusal.Desk
+
+	// Bodies is the budget of large submissions that wait for their user's turn. Nil: there
+	// is none.
+	Bodies *front.Bodies
 }
 
 // Screens has the handlers of sessions. Its methods may be called by any goroutine.
@@ -81,7 +85,13 @@ func (s *Screens) Submit(ctx *fasthttp.RequestCtx) {
 	}
 	size := len(taken.Body)
 	e, reason, ok := parseSubmission(taken.Body)
+	held := s.hold(e)
 	taken.Release() // what follows may wait for Redis, and others for what inflated this
+	if held < 0 {
+		s.options.Refusals.Reject(ctx, refusal.Bodies)
+		return
+	}
+	defer s.giveBack(held)
 	if !ok {
 		s.options.Refusals.Reject(ctx, reason)
 		return
@@ -95,6 +105,29 @@ func (s *Screens) Submit(ctx *fasthttp.RequestCtx) {
 	ctx.Response.Header.SetContentType("text/plain; charset=utf-8") // an empty answer without one is XML to browsers
 	ctx.Response.Header.Set(eventIDHeader, e.ID)
 	exposeEventID.Set(&ctx.Response.Header)
+}
+
+// largeData is the size from which on the data of a submission are in a budget of their own:
+// the body that they came with may be small, as it is compressed, or given back already.
+const largeData = 8 << 10
+
+// hold takes the memory of an event from the budget, and returns how much that is, or less
+// than zero if there is none left.
+func (s *Screens) hold(e session.Event) (held int) {
+	n := len(e.Data)
+	switch {
+	case n <= largeData || s.options.Bodies == nil:
+		return 0
+	case !s.options.Bodies.Take(n):
+		return -1
+	}
+	return n
+}
+
+func (s *Screens) giveBack(held int) {
+	if held > 0 {
+		s.options.Bodies.Give(held)
+	}
 }
 
 // parseSubmission makes an event of valid JSON. The decoder is the standard
