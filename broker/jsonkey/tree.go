@@ -1,5 +1,7 @@
 package jsonkey
 
+import "event-dispatcher/broker/shrink"
+
 // A Tree is a set of paths to members. Many goroutines may look for them at once,
 // each with a Found of its own, while nobody changes the tree. The zero Tree is empty.
 type Tree struct {
@@ -18,6 +20,7 @@ type node struct {
 
 	lengths  uint64 // bit n is set if a child's name is n bytes long, modulo 64; others may be
 	children map[string]*node
+	most     int // children that there have been; see shrink
 }
 
 // Add puts a path into the tree and returns the id of the member it leads to,
@@ -39,6 +42,7 @@ func (t *Tree) Add(path []string) int32 {
 			}
 			child = &node{id: t.newID(parent)}
 			n.children[name] = child
+			n.children = shrink.Map(n.children, &n.most)
 			n.lengths |= 1 << (len(name) & 63)
 		}
 		child.refs++
@@ -55,6 +59,7 @@ func (t *Tree) Remove(path []string) {
 		child := n.children[name]
 		if child.refs--; child.refs == 0 {
 			delete(n.children, name)
+			n.children = shrink.Map(n.children, &n.most)
 			if len(n.children) < 64 { // of more, all lengths may be there anyway
 				n.lengths = 0
 				for other := range n.children {

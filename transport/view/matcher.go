@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"event-dispatcher/broker/jsonkey"
+	"event-dispatcher/broker/shrink"
 )
 
 // A Matcher finds, in one pass over an event, all selections that it passes. One
@@ -42,6 +43,7 @@ const byNone = -1 // entry.key: it is in Matcher.general
 type member struct {
 	texts   map[string][]int32 // strings and true, false, null
 	numbers map[string][]int32 // by number.appendKey
+	most    [2]int             // of both, that there have been; see shrink
 
 	value  value
 	number uint64 // the event that value is of
@@ -153,7 +155,10 @@ func (m *Matcher) eachPlace(e *entry, f func(place map[string][]int32, key strin
 	}
 	mem := &m.members[e.ids[e.key]]
 	if mem.texts == nil {
-		mem.texts, mem.numbers = map[string][]int32{}, map[string][]int32{}
+		mem.texts = map[string][]int32{}
+	}
+	if mem.numbers == nil {
+		mem.numbers = map[string][]int32{}
 	}
 	var numbers []string // 1 and 1.0 are two strings and one number
 	for _, v := range e.sel.conditions[e.key].values {
@@ -166,6 +171,7 @@ func (m *Matcher) eachPlace(e *entry, f func(place map[string][]int32, key strin
 			f(mem.numbers, key)
 		}
 	}
+	mem.texts, mem.numbers = shrink.Map(mem.texts, &mem.most[0]), shrink.Map(mem.numbers, &mem.most[1])
 }
 
 // without takes an id out, which is looked for from the end: those who leave soon are there.
@@ -175,7 +181,7 @@ func without(list []int32, id int32) []int32 {
 		i--
 	}
 	list[i] = list[len(list)-1]
-	return list[:len(list)-1]
+	return shrink.Slice(list[:len(list)-1])
 }
 
 // Match appends the ids of all selections that the event passes, in no particular
