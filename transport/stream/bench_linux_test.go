@@ -52,7 +52,7 @@ func (l *loop) benchSweep(b *testing.B, frame []byte, events int) {
 		}
 	}
 	for l.live.pending(l.broker) {
-		l.sweep(&l.live, now)
+		l.sweep(&l.live, now, now)
 	}
 	l.settleHerd(b)
 }

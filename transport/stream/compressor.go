@@ -70,7 +70,7 @@ func (z *compressor) write(p []byte) {
 	if z.w == nil {
 		z.open(nil)
 	}
-	if z.window = append(z.window, p...); len(z.window) > 4*windowBytes {
+	if z.window = append(z.window, p[max(0, len(p)-windowBytes):]...); len(z.window) > 4*windowBytes {
 		z.window = append(z.window[:0], z.window[len(z.window)-windowBytes:]...)
 	}
 	_, _ = z.w.Write(p) // a sink takes everything
@@ -80,7 +80,9 @@ func (z *compressor) write(p []byte) {
 func (z *compressor) block(events int) []byte {
 	_ = z.w.Flush()
 	b := z.out.bytes
-	z.out.bytes = z.out.bytes[:0]
+	if z.out.bytes = z.out.bytes[:0]; cap(b) > 4*windowBytes {
+		z.out.bytes = nil
+	}
 	z.each += (float64(events) - z.each) / 8
 	switch {
 	case z.level == manyLevel && z.each < fewEvents:

@@ -1,6 +1,8 @@
 package stream
 
 import (
+	"cmp"
+	"slices"
 	"time"
 
 	"event-dispatcher/broker"
@@ -37,7 +39,8 @@ type conflation struct {
 	fresh map[*consumer]entry    // members that do not get all that is held; nil: none
 	slow  map[*consumer]struct{} // laggards that may still be writing their share of the last release; nil: none
 
-	counted int // bytes of keys, data and held
+	counted int    // bytes of keys, data and held
+	changes uint64 // of held
 }
 
 // A heldEvent is one event that is held back.
@@ -84,6 +87,7 @@ func (f *conflation) compact() {
 		f.keys[key] = moved[i]
 	}
 	f.held, f.data, f.dead = kept, f.data[:end], 0
+	f.changes++
 }
 
 // rejoin takes a laggard that was a member before to where its herd last let go. To
@@ -137,16 +141,37 @@ func (f *conflation) join(h *herd, c *consumer) {
 	f.fresh[c] = e
 }
 
-// waiting is how much of what is held is for c.
-func (f *conflation) waiting(c *consumer) (n uint64) {
+// A backlog says how many of the events that a herd holds, from each one on, are not
+// superseded. It is made once for all members that came while events were held: there may be
+// thousands of members, and hundreds of thousands of events.
+type backlog struct {
+	of      *conflation
+	changes uint64   // when it was made
+	from    []uint32 // by place in held
+}
+
+// heldFor is how much of what is held is for c.
+func (l *loop) heldFor(c *consumer) uint64 {
+	f := c.herd.conflation
 	e, fresh := f.fresh[c]
 	if !fresh {
 		return uint64(len(f.held) - f.dead)
 	}
-	for i := len(f.held) - 1; i >= 0 && f.held[i].number >= e.number; i-- {
-		if !f.held[i].over {
-			n++
+	i, _ := slices.BinarySearchFunc(f.held, e.number, func(h heldEvent, number uint64) int { return cmp.Compare(h.number, number) })
+	if i == len(f.held) {
+		return 0
+	}
+	b := &l.backlog
+	if b.of != f || b.changes != f.changes {
+		b.of, b.changes = f, f.changes
+		b.from = slices.Grow(b.from[:0], len(f.held))[:len(f.held)]
+		n := uint32(0)
+		for k := len(f.held) - 1; k >= 0; k-- {
+			if !f.held[k].over {
+				n++
+			}
+			b.from[k] = n
 		}
 	}
-	return n
+	return uint64(b.from[i])
 }

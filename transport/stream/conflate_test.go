@@ -2,6 +2,7 @@ package stream
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"strings"
 	"testing"
 	"time"
@@ -145,5 +146,52 @@ func TestIDBehindAHeldEventIsPastWhatWasPassedOver(t *testing.T) {
 	<-c.done
 	if again := r.resume(c, j); again.joined != c.joined+101 {
 		t.Errorf("the stream goes on at %d; want %d", again.joined, c.joined+101)
+	}
+}
+
+// What a member waits for is what was held since it came and is not superseded, whenever it is
+// asked for.
+func TestWhatIsHeldForMembersIsCounted(t *testing.T) {
+	random := rand.New(rand.NewPCG(5, 6))
+	l := new(loop)
+	herds := make([]*herd, 2)
+	for i := range herds {
+		herds[i] = &herd{conflation: &conflation{fresh: map[*consumer]entry{}}}
+	}
+	for range 300 {
+		h := herds[random.IntN(len(herds))]
+		f := h.conflation
+		for range random.IntN(20) {
+			f.held = append(f.held, heldEvent{number: f.next})
+			f.next += 1 + uint64(random.IntN(2)) // a shard may have given up some
+			f.changes++
+		}
+		for range random.IntN(5) {
+			if len(f.held) > 0 {
+				if e := &f.held[random.IntN(len(f.held))]; !e.over {
+					e.over = true
+					f.dead++
+					f.changes++
+				}
+			}
+		}
+		f.fresh[&consumer{herd: h}] = entry{number: f.next}
+		for _, h := range herds {
+			for c, e := range h.conflation.fresh {
+				want := uint64(0)
+				for _, held := range h.conflation.held {
+					if held.number >= e.number && !held.over {
+						want++
+					}
+				}
+				if got := l.heldFor(c); got != want {
+					t.Fatalf("%d of %d events are held for who came at %d; want %d", got, len(h.conflation.held), e.number, want)
+				}
+			}
+		}
+	}
+	all := uint64(len(herds[0].conflation.held) - herds[0].conflation.dead)
+	if got := l.heldFor(&consumer{herd: herds[0]}); got != all {
+		t.Errorf("%d are held for who was there before; want %d", got, all)
 	}
 }

@@ -32,6 +32,7 @@ func (l *loop) groupFor(want *wanted) *group {
 // sweepDelayed sweeps the groups whose time has come, or that have enough. It
 // reports whether there is more to do at once.
 func (l *loop) sweepDelayed(now time.Time) (more bool) {
+	begin := time.Now() // of all groups together
 	for _, g := range l.delayed {
 		switch {
 		case len(g.herds) == 0 || !g.pending(l.broker):
@@ -43,7 +44,7 @@ func (l *loop) sweepDelayed(now time.Time) (more bool) {
 		if l.drainer == nil && now.Before(g.due) && !g.hasMany(l.broker) {
 			continue
 		}
-		l.sweep(g, now)
+		l.sweep(g, begin, now)
 		l.recall(g)
 		if g.pending(l.broker) {
 			more = true // and it is still due

@@ -31,7 +31,7 @@ func TestManyConflatedViewsHoldUpNobody(t *testing.T) {
 				r.publish(0, size)
 			}
 			for l.live.pending(l.broker) {
-				l.sweep(&l.live, time.Now())
+				l.sweep(&l.live, time.Now(), time.Now())
 			}
 			most := 1 + holdBytes/(herds*size)
 			if held, more := l.sweepHolding(time.Now()); held == 0 || held > most || !more {

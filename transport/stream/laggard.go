@@ -14,6 +14,9 @@ const (
 	ahead                 // has read more than its herd: wait for the herd
 )
 
+// blockCost is what a block, however short, takes of a laggard's turn, in bytes.
+const blockCost = 4 << 10
+
 // catchUp writes what a laggard is behind, at most turnBytes of it, or as much as takes as
 // long to read.
 func (l *loop) catchUp(c *consumer, now time.Time) turn {
@@ -53,7 +56,7 @@ func (l *loop) catchUp(c *consumer, now time.Time) turn {
 			if c.slot < 0 { // there was no room for the block
 				return done
 			}
-			budget -= len(g.rest)
+			budget -= max(len(g.rest), blockCost)
 			continue
 		}
 		i := l.nextShard(c)

@@ -48,6 +48,11 @@ func (l *loop) adopt(c *consumer) {
 		l.close(c, ReasonError)
 		return
 	}
+	if opening := c.lag.rest; len(opening) > ownBytes {
+		if l.lend(c, &piece{bytes: opening}, 0); c.slot < 0 { // there is no room for it
+			return
+		}
+	}
 	l.makeReady(c)
 }
 
@@ -76,6 +81,7 @@ func (l *loop) forget(h *herd) {
 	l.recall(h.group) // those who waited are closed, or of another herd
 	delete(l.herds, h.want)
 	if i := slices.Index(l.conflated, h); i >= 0 {
+		l.backlog = backlog{}
 		l.stats.held.Add(-int64(h.conflation.counted))
 		l.keptLess()
 		l.unshareKey(h.conflation)

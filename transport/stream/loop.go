@@ -86,6 +86,7 @@ type loop struct {
 	picked  []int32
 	notice  []byte
 	share   share
+	backlog backlog
 	numbers []uint64 // of its events
 	aside   []byte   // for one consumer of a compressed stream
 	place   []uint64 // behind the event that is appended
@@ -153,7 +154,7 @@ func (l *loop) inspect() []ConsumerInfo {
 		list, heads := []ConsumerInfo{}, l.broker.Head(l.broker.AllShards())
 		for _, c := range l.slots {
 			if c != nil {
-				list = append(list, c.info(heads))
+				list = append(list, l.info(c, heads))
 			}
 		}
 		answer <- list
@@ -189,7 +190,7 @@ func (l *loop) run() {
 		l.takeOrders()
 		start := time.Now()
 		l.turn++
-		events, cut := l.sweep(&l.live, start)
+		events, cut := l.sweep(&l.live, start, start)
 		held, late := l.sweepHolding(start)
 		late = late || cut
 		events = max(events, held) // mostly the same ones
@@ -201,10 +202,11 @@ func (l *loop) run() {
 		if swept || !l.live.behind(l.broker) && !l.holding.behind(l.broker) {
 			l.moved.Store(l.pool.age(now))
 		}
+		serve := max(now.Sub(start), leastServing)
 		late = l.sweepDelayed(now) || late
 		l.letGo(now)
 		l.closeBlocks(now)
-		more = l.serveReady(now, max(now.Sub(start), leastServing)) || late
+		more = l.serveReady(time.Now(), serve) || late
 		l.onClock(now)
 		more = l.forgetHerds() || more
 		l.countOver()

@@ -2,6 +2,7 @@ package stream
 
 import (
 	"time"
+	"unsafe"
 
 	"event-dispatcher/broker"
 )
@@ -48,7 +49,7 @@ type packer struct {
 	skips   uint64   // that members were told of
 	next    int      // number of the next block
 	blocks  []*block // the last ones, if there are laggards
-	kept    int      // their bytes
+	kept    int      // bytes that they take
 	lagging int      // laggards that read blocks
 
 	waiting []*consumer // who wants to enter
@@ -98,10 +99,21 @@ func (l *loop) pack(h *herd, shard int, b *broker.Batch, picked []int32, now tim
 	}
 	p.take(t.bytes, now)
 	p.events += t.events
-	p.runs = append(p.runs, tickRun{b.At(t.index(0)), t.events})
+	p.run(b.At(t.index(0)), t.events)
 	if p.plain >= packBytes {
 		l.closeBlock(h, now)
 	}
+}
+
+// run notes when events were published. Beyond some they count as published with those before
+// them.
+func (p *packer) run(at broker.Tick, events int) {
+	const most = 16
+	if n := len(p.runs); n > 0 && (n == most || p.runs[n-1].at == at) {
+		p.runs[n-1].n += events
+		return
+	}
+	p.runs = append(p.runs, tickRun{at, events})
 }
 
 // packSkipped takes the notice of what a herd was lapped by into its compressor.
@@ -171,23 +183,28 @@ func (l *loop) closeBlock(h *herd, now time.Time) {
 	l.countBlock(h, b, uint64(whole))
 	if p.lagging > 0 {
 		p.blocks = append(p.blocks, b)
-		p.kept += len(b.bytes)
+		p.kept += b.size()
 	} else {
 		clear(p.blocks)
 		p.blocks, p.kept = p.blocks[:0], 0
 	}
 	for p.kept > packedBytes {
-		p.kept -= len(p.blocks[0].bytes)
+		p.kept -= p.blocks[0].size()
 		p.blocks[0] = nil
 		p.blocks = p.blocks[1:]
 	}
 	l.enterWaiting(p)
 }
 
+// size is what a block takes: with few events that is more than its bytes.
+func (b *block) size() int {
+	return int(unsafe.Sizeof(*b)) + cap(b.bytes) + cap(b.runs)*int(unsafe.Sizeof(tickRun{}))
+}
+
 // asPiece is the block for laggards to keep.
 func (b *block) asPiece() *piece {
 	if b.piece == nil || b.piece.keepers == 0 {
-		b.piece = &piece{bytes: b.bytes}
+		b.piece = &piece{bytes: b.bytes, beside: b.size() - len(b.bytes)}
 	}
 	return b.piece
 }

@@ -24,7 +24,7 @@ func TestManyShapesHoldUpNobody(t *testing.T) {
 		r.inLoop(func(l *loop) {
 			r.publish(0, size)
 			l.turn++
-			l.sweep(&l.live, time.Now())
+			l.sweep(&l.live, time.Now(), time.Now())
 			if back := l.stats.lagging.Load(); back < 40 || back > 80 {
 				t.Errorf("%d of %d shapes are left for later; want the last 40 or some more", back, shapes)
 			}

@@ -108,9 +108,13 @@ func (l *loop) giveShares(h *herd, now time.Time) {
 		l.giveShare(h, c, s, from, now)
 	}
 	s.copy = nil // what laggards have is theirs
+	if cap(s.bytes) > 2*heldBytes || cap(s.ends) > heldBytes/32 {
+		l.share, l.numbers = share{}, nil
+	}
 	clear(f.keys)
 	f.fresh, f.first = nil, f.next
 	f.held, f.data, f.dead = f.held[:0], f.data[:0], 0
+	f.changes++
 	if f.counted > 3*heldBytes || l.heldMuch() {
 		f.keys, f.room, f.held, f.data = map[valueKey]int32{}, 0, nil, nil
 	}
@@ -176,7 +180,7 @@ func (l *loop) giveShare(h *herd, c *consumer, s *share, from int, now time.Time
 // countPassedOver counts what a member of a conflated herd was passed over since it was
 // last counted: all that the herd has read, less what is held for the member.
 func (l *loop) countPassedOver(c *consumer) {
-	over := c.herd.passed() - c.mark - c.herd.conflation.waiting(c)
+	over := c.herd.passed() - c.mark - l.heldFor(c)
 	l.over += over
 	c.mark += over
 }

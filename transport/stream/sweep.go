@@ -12,10 +12,9 @@ import (
 // and thousands of small events.
 const sweepTime = 20 * time.Millisecond
 
-// sweep hands what is new to every herd of a group, as much as a turn may, and returns how
-// many events that was, and whether there is more to do at once.
-func (l *loop) sweep(g *group, now time.Time) (events int, more bool) {
-	begin := time.Now()
+// sweep hands what is new to every herd of a group, as much as a turn that began to match then
+// may, and returns how many events that was, and whether there is more to do at once.
+func (l *loop) sweep(g *group, begin, now time.Time) (events int, more bool) {
 	for i := range g.fronts {
 		shard := (g.first + i) % len(g.fronts)
 		f := &g.fronts[shard]
@@ -290,9 +289,9 @@ func (l *loop) standAt(c *consumer, shard int, b *broker.Batch, cut cut) {
 // leaveHerd makes c a laggard. What is held back for its herd goes out without it.
 func (l *loop) leaveHerd(c *consumer, rest []byte) {
 	held := uint64(0)
-	if f := c.herd.conflation; f != nil {
+	if c.herd.conflation != nil {
 		l.countPassedOver(c)
-		held = f.waiting(c)
+		held = l.heldFor(c)
 	}
 	l.makeLaggard(c, rest)
 	l.skip(c, int(held))
