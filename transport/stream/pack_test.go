@@ -221,3 +221,20 @@ func TestCompressedStreamThatIsDismissedEndsCleanly(t *testing.T) {
 		}
 	})
 }
+
+// However many batches are in a block, it keeps few of the times at which they were published.
+func TestBlocksKeepFewTimes(t *testing.T) {
+	var p packer
+	const batches = 1000
+	for i := range batches {
+		p.run(broker.Tick(i), 2)
+	}
+	n := 0
+	for _, r := range p.runs {
+		n += r.n
+	}
+	b := block{bytes: make([]byte, 20), runs: p.runs}
+	if n != 2*batches || b.size() > 1<<10 || b.size() < 16*len(b.runs)+len(b.bytes) {
+		t.Errorf("%d events in %d runs, and the block takes %d bytes; want %d events, and less than a KiB", n, len(p.runs), b.size(), 2*batches)
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 	"unicode/utf8"
 )
@@ -273,6 +274,36 @@ func TestPackageComment(t *testing.T) {
 		slices.Sort(got)
 		if !slices.Equal(got, want) {
 			t.Errorf("%s: %v; want %v", event, got, want)
+		}
+	}
+}
+
+// A path that somebody still names keeps no memory of the values that others waited for.
+func TestMatcherForgetsValuesThatNobodyWaitsFor(t *testing.T) {
+	var m Matcher
+	m.Add(mustSelect(t, "a=stays,0"))
+	var ids []int32
+	for i := range 100 {
+		var values []string
+		for k := range 60 {
+			values = append(values, fmt.Sprint(i*60+k), fmt.Sprint("t", k))
+		}
+		ids = append(ids, m.Add(mustSelect(t, "a="+strings.Join(values[:64], ","))))
+	}
+	for _, id := range ids {
+		m.Remove(id)
+	}
+	for i := range m.members {
+		if mem := &m.members[i]; max(mem.most[0], mem.most[1]) > 64 || len(mem.texts) > 2 {
+			t.Errorf("there is room for %d texts and %d numbers, of which %d and %d are left", mem.most[0], mem.most[1], len(mem.texts), len(mem.numbers))
+		}
+	}
+	for _, tt := range []struct {
+		event string
+		want  int
+	}{{`{"a":"stays"}`, 1}, {`{"a":0}`, 1}, {`{"a":"t1"}`, 0}, {`{"a":61}`, 0}} {
+		if got := m.Match([]byte(tt.event), nil); len(got) != tt.want {
+			t.Errorf("%s passes %d selections; want %d", tt.event, len(got), tt.want)
 		}
 	}
 }

@@ -125,6 +125,12 @@ func (p *Pool) Inflate(c Coding, body []byte, limit int) (*Body, error) {
 	b := <-p.slots
 	b.limit = min(limit, p.limit)
 	p.kept.Add(-large(b.buf))
+	whole := false
+	defer func() { // also if a decoder panics
+		if b.source.Reset(nil); !whole {
+			b.Release()
+		}
+	}()
 	var err error
 	if !b.resize(cap(b.buf)) {
 		b.buf = nil // a smaller one may do
@@ -146,12 +152,10 @@ func (p *Pool) Inflate(c Coding, body []byte, limit int) (*Body, error) {
 			b.buf = append(b.buf, body...)
 		}
 	}
-	b.source.Reset(nil)
-	b.Bytes = b.buf
 	if err != nil {
-		b.Release()
 		return nil, err
 	}
+	b.Bytes, whole = b.buf, true
 	return b, nil
 }
 
