@@ -462,7 +462,8 @@ func TestUserWhoIsHereIsNotGone(t *testing.T) {
 	server := redistest.Start(t)
 	s, w := newService(t, ServiceOptions{Grace: 100 * time.Millisecond}, newRedis(t, server, RedisOptions{Lease: time.Hour}))
 	s.Join("p", "alice")()
-	for _, user := range []string{"alice", "bob"} {
+	s.Join("p", "carol") // of whose socket the store has not heard yet
+	for _, user := range []string{"alice", "carol", "bob"} {
 		s.DeliverSession(Event{ID: NewID(), Source: user, Practice: "P", Action: Logout, Type: UserSession})
 	}
 	if got := w.logouts(); !slices.Equal(got, []string{"bob"}) {

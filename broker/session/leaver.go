@@ -73,6 +73,13 @@ func (s *stays) closed(st *stay) (n int, acted bool) {
 	return n, st.acted
 }
 
+// hasActed reports whether the user is logged out when it leaves.
+func (s *stays) hasActed(st *stay) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return st.acted
+}
+
 // left ends what next began: the store has been told.
 func (s *stays) left(st *stay) {
 	s.mu.Lock()
@@ -93,7 +100,7 @@ func (s *Service) leave(st *stay) {
 	for range n {
 		last = store.Leave(st.practice, st.who.user, !acted) || last
 	}
-	if last && acted {
+	if last && s.stays.hasActed(st) { // as far as is known now
 		s.Logout(st.practice, st.who.user)
 	}
 	s.stays.left(st)

@@ -2,7 +2,6 @@ package session
 
 import (
 	"context"
-	"errors"
 	"maps"
 	"slices"
 	"sync"
@@ -82,7 +81,7 @@ func NewRedis(o RedisOptions) *Redis {
 	ctx, cancel := context.WithCancel(context.Background())
 	practices := NewPractices(o.DefaultPractice)
 	memory := NewMemory(o.Options)
-	memory.stored.emptied = make(map[member]struct{})
+	memory.stored.emptied, memory.stored.folded = make(map[member]struct{}), practices.folded
 	common := &server{options: o, practices: practices, keys: keys{o.Prefix, practices.folded}, mirror: mirror{memory}, misses: misses{memory}}
 	s := &Redis{
 		server:   common,
@@ -173,14 +172,17 @@ func (s *Redis) Observe(e Event) bool {
 // not answer is asked again for a minute, unless closing is closed.
 func (s *Redis) Missed(closing <-chan struct{}, practices []string, turn sync.Locker, show func(Event)) {
 	const pause, most = time.Second, time.Minute
-	begin := time.Now()
-	for _, practice := range practices {
-		for !s.showMissedOf(practice, turn, show) && time.Since(begin) < most {
-			select {
-			case <-closing:
-				return
-			case <-time.After(pause):
-			}
+	for begin := time.Now(); ; {
+		practices = slices.DeleteFunc(slices.Clone(practices), func(practice string) bool {
+			return s.guard.Up() && s.showMissedOf(practice, turn, show)
+		})
+		if len(practices) == 0 || time.Since(begin) >= most {
+			return
+		}
+		select {
+		case <-closing:
+			return
+		case <-time.After(pause):
 		}
 	}
 }
@@ -196,11 +198,10 @@ func (s *Redis) showMissedOf(practice string, turn sync.Locker, show func(Event)
 			}
 		})
 	}
-	if err == nil {
-		return true
+	if err != nil {
+		s.failed("read what was missed", s.keys.all("*_CARD"), err)
 	}
-	s.failed("read what was missed", s.keys.all("*_CARD"), err)
-	return !errors.Is(err, redis.ErrBusy) && !errors.Is(err, redis.ErrTimeout) && !errors.Is(err, redis.ErrDown)
+	return err == nil
 }
 
 // showMissed shows an event unless the mirror has it, or a newer one.

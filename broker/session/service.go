@@ -112,7 +112,11 @@ func (s *Service) DeliverSession(e Event) {
 		return
 	}
 	who := t.store.Practices().member(e.Practice, e.Source)
-	if mirror, ok := t.store.(interface{ Observe(Event) bool }); ok && !mirror.Observe(e) {
+	here := e.Action == Logout && s.stays.isHere(who)
+	if mirror, ok := t.store.(interface{ Observe(Event) bool }); ok {
+		here = !mirror.Observe(e) || here // the store may not have heard of the socket yet
+	}
+	if here {
 		s.stays.isActive(who) // others are told when it leaves; so are the screens here
 		return
 	}
@@ -136,7 +140,10 @@ func (s *Service) Resubscribed() {
 	maps.DeleteFunc(s.shown, func(_ string, at time.Time) bool { return now.Sub(at) > OnItsWay })
 	s.showing.Unlock()
 	shared.Missed(s.closing, here, &s.showing, func(e Event) {
-		s.shown[e.ID] = now
+		if _, again := s.shown[e.ID]; again {
+			return
+		}
+		s.shown[e.ID] = time.Now()
 		t.screens.Deliver(e)
 	})
 }

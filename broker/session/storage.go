@@ -15,7 +15,8 @@ type storage struct {
 	places  map[string]map[member]struct{} // user: where something is stored
 	missed  int                            // entries that are
 	evicted uint64
-	emptied map[member]struct{} // whose last event expired; nil: nobody asks
+	emptied map[member]struct{} // whose last event expired, of other practices than folded; nil: nobody asks
+	folded  string              // the default practice
 }
 
 // An aged list is of entries, least recently put first.
@@ -184,7 +185,7 @@ const maxEmptied = 20_000
 
 // noteEmptied remembers a member, if its last event has expired.
 func (s *storage) noteEmptied(who member) {
-	if s.emptied != nil && len(s.emptied) < maxEmptied && len(s.latest(nil, who)) == 0 {
+	if s.emptied != nil && who.practice != s.folded && len(s.emptied) < maxEmptied && len(s.latest(nil, who)) == 0 {
 		s.emptied[who] = struct{}{}
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/sha1"
 	"encoding/hex"
-	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -236,11 +235,26 @@ func (s *writes) unstore(all []removal) []removal {
 // leavePractices takes practices out of the sets of those where users have something, if that
 // has expired: a set stays as long as something is written there.
 func (s *writes) leavePractices() {
-	for some := range slices.Chunk(s.mirror.emptied(), batch) {
+	for all := s.mirror.emptied(); len(all) > 0; {
+		some := all[:min(len(all), batch)]
 		_, err := redis.Do(s.guard, func(ctx context.Context, c rueidis.Client) (struct{}, error) {
-			var commands rueidis.Commands
+			var stored rueidis.Commands // of each member one by action
 			for _, who := range some {
-				if who.practice != s.practices.folded {
+				for _, action := range actions {
+					stored = append(stored, c.B().Exists().Key(s.keys.event(who, action)).Build())
+				}
+			}
+			has := make([]int64, len(some))
+			for i, reply := range c.DoMulti(ctx, stored...) {
+				n, err := reply.AsInt64()
+				if err != nil {
+					return struct{}{}, err
+				}
+				has[i/len(actions)] += n
+			}
+			var commands rueidis.Commands
+			for i, who := range some {
+				if has[i] == 0 && len(s.mirror.of(who)) == 0 {
 					commands = append(commands, c.B().Srem().Key(s.keys.practices(who.user)).Member(who.practice).Build())
 				}
 			}
@@ -248,8 +262,12 @@ func (s *writes) leavePractices() {
 		})
 		if err != nil {
 			s.failed("remove a user's practices", s.keys.all("PRACTICES"), err)
-			s.mirror.emptyAgain(some)
+			if _, answered := rueidis.IsRedisErr(err); !answered {
+				s.mirror.emptyAgain(all)
+				return
+			}
 		}
+		all = all[len(some):]
 	}
 }
 

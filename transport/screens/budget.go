@@ -124,7 +124,11 @@ func (b *budget) relieveLocked() {
 			b.removeLocked(oldest)
 		} else {
 			b.giveUpLocked(oldest)
-			b.unlistLocked(oldest)
+			if oldest.writers.CompareAndSwap(0, givenUp) { // the last writer was done before it could know
+				b.removeLocked(oldest)
+			} else {
+				b.unlistLocked(oldest)
+			}
 		}
 		oldest = newer
 	}

@@ -41,6 +41,12 @@ type conflation struct {
 
 	counted int    // bytes of keys, data and held
 	changes uint64 // of held
+
+	// How many of held, from each one on, are not superseded. It is made once for all members
+	// that came while events were held: there may be thousands of members, and hundreds of
+	// thousands of events.
+	counts   []uint32 // by place in held; nil: not made
+	countsAt uint64   // changes when it was made
 }
 
 // A heldEvent is one event that is held back.
@@ -141,15 +147,6 @@ func (f *conflation) join(h *herd, c *consumer) {
 	f.fresh[c] = e
 }
 
-// A backlog says how many of the events that a herd holds, from each one on, are not
-// superseded. It is made once for all members that came while events were held: there may be
-// thousands of members, and hundreds of thousands of events.
-type backlog struct {
-	of      *conflation
-	changes uint64   // when it was made
-	from    []uint32 // by place in held
-}
-
 // heldFor is how much of what is held is for c.
 func (l *loop) heldFor(c *consumer) uint64 {
 	f := c.herd.conflation
@@ -161,17 +158,15 @@ func (l *loop) heldFor(c *consumer) uint64 {
 	if i == len(f.held) {
 		return 0
 	}
-	b := &l.backlog
-	if b.of != f || b.changes != f.changes {
-		b.of, b.changes = f, f.changes
-		b.from = slices.Grow(b.from[:0], len(f.held))[:len(f.held)]
+	if f.counts == nil || f.countsAt != f.changes {
+		f.counts, f.countsAt = slices.Grow(f.counts[:0], len(f.held))[:len(f.held)], f.changes
 		n := uint32(0)
 		for k := len(f.held) - 1; k >= 0; k-- {
 			if !f.held[k].over {
 				n++
 			}
-			b.from[k] = n
+			f.counts[k] = n
 		}
 	}
-	return uint64(b.from[i])
+	return uint64(f.counts[i])
 }

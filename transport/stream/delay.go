@@ -32,8 +32,10 @@ func (l *loop) groupFor(want *wanted) *group {
 // sweepDelayed sweeps the groups whose time has come, or that have enough. It
 // reports whether there is more to do at once.
 func (l *loop) sweepDelayed(now time.Time) (more bool) {
-	begin := time.Now() // of all groups together
-	for _, g := range l.delayed {
+	// All groups together have the time of a turn. Each turn begins at another one.
+	begin, n := time.Now(), len(l.delayed)
+	for i := range n {
+		g := l.delayed[(int(l.turn%uint64(n))+i)%n]
 		switch {
 		case len(g.herds) == 0 || !g.pending(l.broker):
 			g.due = time.Time{}
@@ -42,6 +44,10 @@ func (l *loop) sweepDelayed(now time.Time) (more bool) {
 			g.due = now.Add(g.delay)
 		}
 		if l.drainer == nil && now.Before(g.due) && !g.hasMany(l.broker) {
+			continue
+		}
+		if time.Since(begin) > l.pool.options.sweepTime {
+			more = true
 			continue
 		}
 		l.sweep(g, begin, now)

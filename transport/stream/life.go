@@ -52,6 +52,7 @@ func (l *loop) adopt(c *consumer) {
 		if l.lend(c, &piece{bytes: opening}, 0); c.slot < 0 { // there is no room for it
 			return
 		}
+		c.lag.turn = l.turn + 1 // in which it is written first
 	}
 	l.makeReady(c)
 }
@@ -81,7 +82,6 @@ func (l *loop) forget(h *herd) {
 	l.recall(h.group) // those who waited are closed, or of another herd
 	delete(l.herds, h.want)
 	if i := slices.Index(l.conflated, h); i >= 0 {
-		l.backlog = backlog{}
 		l.stats.held.Add(-int64(h.conflation.counted))
 		l.keptLess()
 		l.unshareKey(h.conflation)

@@ -86,7 +86,6 @@ type loop struct {
 	picked  []int32
 	notice  []byte
 	share   share
-	backlog backlog
 	numbers []uint64 // of its events
 	aside   []byte   // for one consumer of a compressed stream
 	place   []uint64 // behind the event that is appended

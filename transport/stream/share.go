@@ -114,7 +114,7 @@ func (l *loop) giveShares(h *herd, now time.Time) {
 	clear(f.keys)
 	f.fresh, f.first = nil, f.next
 	f.held, f.data, f.dead = f.held[:0], f.data[:0], 0
-	f.changes++
+	f.changes, f.counts = f.changes+1, nil
 	if f.counted > 3*heldBytes || l.heldMuch() {
 		f.keys, f.room, f.held, f.data = map[valueKey]int32{}, 0, nil, nil
 	}
@@ -128,7 +128,7 @@ func (l *loop) heldMuch() bool { return l.stats.held.Load() > l.keepMost/2 }
 // countHeld counts the memory of what a herd holds back.
 func (l *loop) countHeld(f *conflation) {
 	f.room = max(f.room, len(f.keys)) // a map that is cleared keeps its memory
-	size := f.room*keyBytes + cap(f.data) + cap(f.held)*int(unsafe.Sizeof(heldEvent{}))
+	size := f.room*keyBytes + cap(f.data) + cap(f.held)*int(unsafe.Sizeof(heldEvent{})) + 4*cap(f.counts)
 	more := size - f.counted
 	if more == 0 {
 		return
