@@ -22,6 +22,7 @@ const (
 // imports from lower floors only, so the way of a request goes up or down, and does
 // not come back.
 var floors = [][]string{
+	0:  {"broker/shrink"},
 	1:  {"broker/ring", "broker/wake", "broker/jsonkey", "broker/event", "broker/sharing", "transport/wire", "transport/epoll", "transport/metric", "transport/nearest", "transport/bare", "transport/reply", "transport/static", "transport/tidy", "transport/bucket", "transport/operate/console", "transport/operate/contract", "transport/screens/demo", "transport/ingest/cmcd", "transport/ingest/inflate"},
 	2:  {"broker", "broker/redis"},
 	3:  {"broker/session", "transport/view", "transport/refusal"},
@@ -41,6 +42,7 @@ var core = map[string][]string{
 	"broker/ring":    nil,
 	"broker/wake":    nil,
 	"broker/jsonkey": nil,
+	"broker/shrink":  nil,
 	"broker/event":   {"github.com/goccy/go-json"},
 }
 

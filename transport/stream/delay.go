@@ -33,7 +33,7 @@ func (l *loop) groupFor(want *wanted) *group {
 // reports whether there is more to do at once.
 func (l *loop) sweepDelayed(now time.Time) (more bool) {
 	// All groups together have the time of a turn. Each turn begins at another one.
-	begin, n := time.Now(), len(l.delayed)
+	begin, n, swept := time.Now(), len(l.delayed), false
 	for i := range n {
 		g := l.delayed[(int(l.turn%uint64(n))+i)%n]
 		switch {
@@ -46,10 +46,11 @@ func (l *loop) sweepDelayed(now time.Time) (more bool) {
 		if l.drainer == nil && now.Before(g.due) && !g.hasMany(l.broker) {
 			continue
 		}
-		if time.Since(begin) > l.pool.options.sweepTime {
+		if swept && time.Since(begin) > l.pool.options.sweepTime {
 			more = true
 			continue
 		}
+		swept = true
 		l.sweep(g, begin, now)
 		l.recall(g)
 		if g.pending(l.broker) {
