@@ -45,7 +45,8 @@ while kill -0 "$load" 2>/dev/null; do
 	rss="$(awk '/^VmRSS:/ { print $2 / 1024 }' "/proc/$server/status")"
 	fds="$(find "/proc/$server/fd" -mindepth 1 2>/dev/null | wc -l)"
 	goroutines="$(curl -s -m 5 "http://$address/metrics" | awk '$1 == "go_goroutines" { print $2 }')"
-	echo "$second $rss $fds ${goroutines:--}" >>"$samples"
+	parts="$(awk '/^Rss(Anon|File):/ { printf " %s", $2 / 1024 }' "/proc/$server/status")" # of rss, for who looks at SOAK_SAMPLES
+	echo "$second $rss $fds ${goroutines:--}$parts" >>"$samples"
 	sleep 1
 	second=$((second + 1))
 done
