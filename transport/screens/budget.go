@@ -120,15 +120,11 @@ func (b *budget) newFrame(e session.Event, listed bool) *frame {
 func (b *budget) relieveLocked() {
 	for oldest := b.first; oldest != nil && b.held.Load() > b.limit; {
 		newer := oldest.newer
+		b.giveUpLocked(oldest) // first: a writer that is done from here on drops the frame
 		if oldest.writers.CompareAndSwap(0, givenUp) {
 			b.removeLocked(oldest)
 		} else {
-			b.giveUpLocked(oldest)
-			if oldest.writers.CompareAndSwap(0, givenUp) { // the last writer was done before it could know
-				b.removeLocked(oldest)
-			} else {
-				b.unlistLocked(oldest)
-			}
+			b.unlistLocked(oldest)
 		}
 		oldest = newer
 	}
