@@ -115,14 +115,11 @@ func (m mirror) written(who member) string {
 }
 
 // emptied is the members whose last event has expired since it was called before.
-func (m mirror) emptied() (all []member) {
+// Some may have others by now.
+func (m mirror) emptied() []member {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for who := range m.stored.emptied {
-		if len(m.stored.latest(nil, who)) == 0 {
-			all = append(all, who)
-		}
-	}
+	all := slices.Collect(maps.Keys(m.stored.emptied))
 	m.stored.emptied = make(map[member]struct{})
 	return all
 }
