@@ -39,14 +39,12 @@ type conflation struct {
 	fresh map[*consumer]entry    // members that do not get all that is held; nil: none
 	slow  map[*consumer]struct{} // laggards that may still be writing their share of the last release; nil: none
 
-	counted int    // bytes of keys, data and held
-	changes uint64 // of held
+	counted int // bytes of keys, data, held and counts
 
 	// How many of held, from each one on, are not superseded. It is made once for all members
 	// that came while events were held: there may be thousands of members, and hundreds of
 	// thousands of events.
-	counts   []uint32 // by place in held; nil: not made
-	countsAt uint64   // changes when it was made
+	counts []uint32 // by place in held; empty: not made since held changed
 }
 
 // A heldEvent is one event that is held back.
@@ -93,7 +91,7 @@ func (f *conflation) compact() {
 		f.keys[key] = moved[i]
 	}
 	f.held, f.data, f.dead = kept, f.data[:end], 0
-	f.changes++
+	f.counts = f.counts[:0]
 }
 
 // rejoin takes a laggard that was a member before to where its herd last let go. To
@@ -147,9 +145,8 @@ func (f *conflation) join(h *herd, c *consumer) {
 	f.fresh[c] = e
 }
 
-// heldFor is how much of what is held is for c.
-func (l *loop) heldFor(c *consumer) uint64 {
-	f := c.herd.conflation
+// waiting is how much of what is held is for c.
+func (f *conflation) waiting(c *consumer) uint64 {
 	e, fresh := f.fresh[c]
 	if !fresh {
 		return uint64(len(f.held) - f.dead)
@@ -158,8 +155,8 @@ func (l *loop) heldFor(c *consumer) uint64 {
 	if i == len(f.held) {
 		return 0
 	}
-	if f.counts == nil || f.countsAt != f.changes {
-		f.counts, f.countsAt = slices.Grow(f.counts[:0], len(f.held))[:len(f.held)], f.changes
+	if len(f.counts) == 0 {
+		f.counts = slices.Grow(f.counts, len(f.held))[:len(f.held)]
 		n := uint32(0)
 		for k := len(f.held) - 1; k >= 0; k-- {
 			if !f.held[k].over {

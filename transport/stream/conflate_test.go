@@ -153,7 +153,6 @@ func TestIDBehindAHeldEventIsPastWhatWasPassedOver(t *testing.T) {
 // asked for.
 func TestWhatIsHeldForMembersIsCounted(t *testing.T) {
 	random := rand.New(rand.NewPCG(5, 6))
-	l := new(loop)
 	herds := make([]*herd, 2)
 	for i := range herds {
 		herds[i] = &herd{conflation: &conflation{fresh: map[*consumer]entry{}}}
@@ -164,14 +163,14 @@ func TestWhatIsHeldForMembersIsCounted(t *testing.T) {
 		for range random.IntN(20) {
 			f.held = append(f.held, heldEvent{number: f.next})
 			f.next += 1 + uint64(random.IntN(2)) // a shard may have given up some
-			f.changes++
+			f.counts = f.counts[:0]
 		}
 		for range random.IntN(5) {
 			if len(f.held) > 0 {
 				if e := &f.held[random.IntN(len(f.held))]; !e.over {
 					e.over = true
 					f.dead++
-					f.changes++
+					f.counts = f.counts[:0]
 				}
 			}
 		}
@@ -184,14 +183,14 @@ func TestWhatIsHeldForMembersIsCounted(t *testing.T) {
 						want++
 					}
 				}
-				if got := l.heldFor(c); got != want {
+				if got := c.herd.conflation.waiting(c); got != want {
 					t.Fatalf("%d of %d events are held for who came at %d; want %d", got, len(h.conflation.held), e.number, want)
 				}
 			}
 		}
 	}
 	all := uint64(len(herds[0].conflation.held) - herds[0].conflation.dead)
-	if got := l.heldFor(&consumer{herd: herds[0]}); got != all {
+	if got := herds[0].conflation.waiting(&consumer{herd: herds[0]}); got != all {
 		t.Errorf("%d are held for who was there before; want %d", got, all)
 	}
 }

@@ -79,7 +79,7 @@ func (c *consumer) stand(shard int, at broker.Cursor) {
 }
 
 // info describes c at a moment when the shards' logs end at heads.
-func (l *loop) info(c *consumer, heads []broker.Cursor) ConsumerInfo {
+func (c *consumer) info(heads []broker.Cursor) ConsumerInfo {
 	in := ConsumerInfo{
 		ID: c.id, Addr: c.addr, Since: time.Unix(0, c.since), Skipped: c.skipped, Delivered: c.delivered,
 		Wire: c.want.view.Format.Kind.String(), View: c.want.view, Shards: slices.Clone(c.want.shards), Herd: c.lag == nil,
@@ -119,8 +119,8 @@ func (l *loop) info(c *consumer, heads []broker.Cursor) ConsumerInfo {
 		in.Lag++
 	}
 	held := uint64(0)
-	if c.herd.conflation != nil && c.lag == nil {
-		held = l.heldFor(c)
+	if f := c.herd.conflation; f != nil && c.lag == nil {
+		held = f.waiting(c)
 	} else if c.lag != nil && c.lag.share != nil {
 		held = uint64(len(c.lag.share.ends) - c.lag.share.taken)
 	}

@@ -116,7 +116,7 @@ func (l *loop) hold(h *herd, shard int, b *broker.Batch, i int, json []byte, now
 	}
 	f.held = append(f.held, heldEvent{end: len(f.data), number: f.next, place: place, seq: b.Cursor(i).Sequence(), at: b.At(i)})
 	f.next++
-	f.changes++
+	f.counts = f.counts[:0]
 	if f.dead > 64 && f.dead > len(f.held)/2 {
 		f.compact()
 	}

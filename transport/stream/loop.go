@@ -153,7 +153,7 @@ func (l *loop) inspect() []ConsumerInfo {
 		list, heads := []ConsumerInfo{}, l.broker.Head(l.broker.AllShards())
 		for _, c := range l.slots {
 			if c != nil {
-				list = append(list, l.info(c, heads))
+				list = append(list, c.info(heads))
 			}
 		}
 		answer <- list

@@ -114,7 +114,7 @@ func (l *loop) giveShares(h *herd, now time.Time) {
 	clear(f.keys)
 	f.fresh, f.first = nil, f.next
 	f.held, f.data, f.dead = f.held[:0], f.data[:0], 0
-	f.changes, f.counts = f.changes+1, nil
+	f.counts = nil
 	if f.counted > 3*heldBytes || l.heldMuch() {
 		f.keys, f.room, f.held, f.data = map[valueKey]int32{}, 0, nil, nil
 	}
@@ -180,7 +180,7 @@ func (l *loop) giveShare(h *herd, c *consumer, s *share, from int, now time.Time
 // countPassedOver counts what a member of a conflated herd was passed over since it was
 // last counted: all that the herd has read, less what is held for the member.
 func (l *loop) countPassedOver(c *consumer) {
-	over := c.herd.passed() - c.mark - l.heldFor(c)
+	over := c.herd.passed() - c.mark - c.herd.conflation.waiting(c)
 	l.over += over
 	c.mark += over
 }

@@ -289,9 +289,9 @@ func (l *loop) standAt(c *consumer, shard int, b *broker.Batch, cut cut) {
 // leaveHerd makes c a laggard. What is held back for its herd goes out without it.
 func (l *loop) leaveHerd(c *consumer, rest []byte) {
 	held := uint64(0)
-	if c.herd.conflation != nil {
+	if f := c.herd.conflation; f != nil {
 		l.countPassedOver(c)
-		held = l.heldFor(c)
+		held = f.waiting(c)
 	}
 	l.makeLaggard(c, rest)
 	l.skip(c, int(held))
