@@ -479,6 +479,43 @@ func TestLargeBodiesHaveABudget(t *testing.T) {
 	s.post("/metrics", "[\""+strings.Repeat("x", 9000)+"\"]", "Connection: keep-alive")
 }
 
+// What a large submission says is in the budget beside its body, until it is made known. What
+// is wrong is told, whether there is room or not.
+func TestLargeSubmissionsHaveABudget(t *testing.T) {
+	t.Parallel()
+	s := start(t, withSessions(t, screens.HubOptions{}), func(o *setup) { o.BodiesBytes, o.MaxBatch = 1, 512<<10; o.ReadTimeout = patience })
+	const left = 224 << 10 // the body takes 128 KiB, and 64 before it
+	var held []net.Conn
+	for _, size := range []int{200, 200, 200, 200, 200, 200, 200, 28} {
+		c := s.dial()
+		fmt.Fprintf(c, "POST /metrics HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n%s", size<<10, strings.Repeat(" ", size<<10-1))
+		held = append(held, c)
+	}
+	testkit.Eventually(t, "the budget is taken", func() bool { return s.gather()["dispatcher_bodies_bytes"] == 2<<20-left })
+	submission := func(username string, size int) string {
+		return fmt.Sprintf(`{"username":"%s","cardId":"c","data":"%s"}`, username, strings.Repeat("x", size))
+	}
+	for _, c := range []struct {
+		name, body string
+		status     int
+		answer     string
+	}{
+		{"large", submission("u", 120<<10), 503, `"error":"bodies"`},
+		{"large and wrong", submission("", 120<<10), 400, `"error":"username"`},
+		{"small", submission("u", 8<<10), 200, ""},
+	} {
+		if a := s.send(request("POST", screens.SubmitPath, c.body)); a.status != c.status || !strings.Contains(a.body, c.answer) {
+			t.Errorf("a submission that is %s = %d %q; want %d %s", c.name, a.status, a.body, c.status, c.answer)
+		}
+	}
+	for _, c := range held {
+		io.WriteString(c, "1")
+		readAnswer(t, bufio.NewReader(c), "POST")
+	}
+	s.post(screens.SubmitPath, submission("u", 120<<10))
+	testkit.Eventually(t, "the budget is given back", func() bool { return s.gather()["dispatcher_bodies_bytes"] == 0 })
+}
+
 // Bodies of all sizes, by length and in chunks, one after the other on a connection.
 func TestBodiesOfAllSizesOnOneConnection(t *testing.T) {
 	t.Parallel()

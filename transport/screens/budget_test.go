@@ -13,7 +13,6 @@ import (
 
 	"event-dispatcher/broker/session"
 	"event-dispatcher/internal/testkit"
-	"event-dispatcher/transport/front"
 	"event-dispatcher/transport/websocket"
 )
 
@@ -362,23 +361,5 @@ func TestAPeerOverTLSMayPause(t *testing.T) {
 	}
 	if n := far.writes.Load(); n > 2*size/batchBytes {
 		t.Errorf("%d writes for %d bytes", n, size)
-	}
-}
-
-// Large submissions that wait for their user's turn are in the budget of bodies, whatever they
-// came as.
-func TestLargeSubmissionsThatWaitAreInABudget(t *testing.T) {
-	s := New(Options{Bodies: front.NewBodies(3 * largeData)})
-	large, small := session.Event{Data: strings.Repeat("x", 2*largeData)}, session.Event{Data: strings.Repeat("x", largeData)}
-	held := s.hold(large)
-	if again := s.hold(large); held != 2*largeData || again >= 0 {
-		t.Errorf("hold() = %d, then %d; want %d, and none", held, again, 2*largeData)
-	}
-	if n := s.hold(small); n != 0 {
-		t.Errorf("hold() of a small one = %d; want 0", n)
-	}
-	s.giveBack(held)
-	if again := s.hold(large); again != held {
-		t.Errorf("hold() when it was given back = %d; want %d", again, held)
 	}
 }

@@ -85,21 +85,21 @@ func (s *Screens) Submit(ctx *fasthttp.RequestCtx) {
 	}
 	size := len(taken.Body)
 	e, reason, ok := parseSubmission(taken.Body)
-	held := s.hold(e)
-	taken.Release() // what follows may wait for Redis, and others for what inflated this
-	if held < 0 {
-		s.options.Refusals.Reject(ctx, refusal.Bodies)
-		return
+	if ok && !access.GrantOf(ctx).SpeaksFor(e.Source) {
+		reason, ok = refusal.Subject, false
 	}
-	defer s.giveBack(held)
+	held := 0
+	if ok {
+		if held, ok = s.hold(e); !ok {
+			reason = refusal.Bodies
+		}
+	}
+	taken.Release() // what follows may wait for Redis, and others for what inflated this
 	if !ok {
 		s.options.Refusals.Reject(ctx, reason)
 		return
 	}
-	if !access.GrantOf(ctx).SpeaksFor(e.Source) {
-		s.options.Refusals.Reject(ctx, refusal.Subject)
-		return
-	}
+	defer s.giveBack(held)
 	s.options.Sessions.Submit(e)
 	s.options.Players.Accepted(size)
 	ctx.Response.Header.SetContentType("text/plain; charset=utf-8") // an empty answer without one is XML to browsers
@@ -111,17 +111,14 @@ func (s *Screens) Submit(ctx *fasthttp.RequestCtx) {
 // the body that they came with may be small, as it is compressed, or given back already.
 const largeData = 8 << 10
 
-// hold takes the memory of an event from the budget, and returns how much that is, or less
-// than zero if there is none left.
-func (s *Screens) hold(e session.Event) (held int) {
+// hold takes the memory of an event from the budget, and returns how much that is; false:
+// there is none left.
+func (s *Screens) hold(e session.Event) (held int, ok bool) {
 	n := len(e.Data)
-	switch {
-	case n <= largeData || s.options.Bodies == nil:
-		return 0
-	case !s.options.Bodies.Take(n):
-		return -1
+	if n <= largeData || s.options.Bodies == nil {
+		return 0, true
 	}
-	return n
+	return n, s.options.Bodies.Take(n)
 }
 
 func (s *Screens) giveBack(held int) {
