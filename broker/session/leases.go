@@ -70,13 +70,13 @@ func (s *leases) enter(c rueidis.Client, who []member) (commands rueidis.Command
 	for practice, names := range indexes {
 		index := s.keys.members(practice)
 		commands = append(commands, c.B().Sadd().Key(index).Member(names...).Build(),
-			c.B().Pexpire().Key(index).Milliseconds((indexLeases * s.options.Lease).Milliseconds()).Build())
+			c.B().Pexpire().Key(index).Milliseconds(s.longAfter()).Build())
 	}
 	return commands
 }
 
-// indexLeases is how many leases the index of a practice outlives the last renewal in it.
-const indexLeases = 20
+// longAfter is for how many ms what is left of a race or of a failure stays after the last renewal.
+func (s *leases) longAfter() int64 { return (20 * s.options.Lease).Milliseconds() }
 
 // lease is how long one stands, in ms.
 func (s *leases) lease() string { return strconv.FormatInt(s.options.Lease.Milliseconds(), 10) }
@@ -129,7 +129,9 @@ func (s *leases) cleared(ctx context.Context, c rueidis.Client, key string, err 
 	return err
 }
 
-// remove deletes what the server has of a member, but not what is newer than its marks.
+// remove deletes what the server has of a member, but not what is newer than its marks. From
+// then on nobody would find its leases, if this instance died before it ends the last: they
+// go when nobody has renewed one for long.
 func (s *leases) remove(who member, marks []string) error {
 	_, err := redis.DoFirst(s.guard, func(ctx context.Context, c rueidis.Client) (struct{}, error) {
 		var commands rueidis.Commands
@@ -142,6 +144,7 @@ func (s *leases) remove(who member, marks []string) error {
 		if who.practice != s.practices.folded {
 			commands = append(commands, c.B().Srem().Key(s.keys.members(who.practice)).Member(s.keys.name(who)).Build())
 		}
+		commands = append(commands, c.B().Pexpire().Key(s.keys.sockets(who)).Milliseconds(s.longAfter()).Build())
 		return struct{}{}, firstError(c.DoMulti(ctx, commands...))
 	})
 	return err

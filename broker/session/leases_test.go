@@ -132,6 +132,31 @@ func TestUserWhoWasRemovedByHalfIsRemovedLater(t *testing.T) {
 	})
 }
 
+// Nobody finds the lease of a user whose instance died after it had removed all else: it goes
+// by itself, unless the user comes back.
+func TestLeaseOfAUserWhoWasRemovedByHalfEnds(t *testing.T) {
+	server := redistest.Start(t)
+	s := newRedis(t, server, RedisOptions{Lease: 200 * time.Millisecond})
+	for _, user := range []string{"alice", "bob"} {
+		s.Join("p", user)
+		s.Put(stored("p", user, Updating, "x"))
+		server.Do("ACL", "SETUSER", "default", "-zrem") // of what is called, only the last script does
+		if s.Leave("p", user, false) {
+			t.Error("Leave = true; Redis has not done it")
+		}
+	}
+	s.Close()
+	server.Do("ACL", "SETUSER", "default", "+zrem")
+	if left := server.Do("SCARD", "users"); left != "0" {
+		t.Fatalf("%s users are active; want none", left)
+	}
+	newRedis(t, server, RedisOptions{}).Join("p", "bob")
+	testkit.Eventually(t, "the lease of alice goes", func() bool { return server.Do("EXISTS", "p/alice:SOCKETS") == "0" })
+	if ttl := server.Do("PTTL", "p/bob:SOCKETS"); ttl != "-1" {
+		t.Errorf("the lease of bob, who is back, ends in %s ms; want never", ttl)
+	}
+}
+
 // Nobody was there when the last of them went.
 func TestAFreshInstanceClearsUpAfterAllOthers(t *testing.T) {
 	server := redistest.Start(t)
