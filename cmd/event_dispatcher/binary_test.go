@@ -172,6 +172,31 @@ func TestNothingButReadinessEndsDuringTheLead(t *testing.T) {
 	endAtOnce(t, p)
 }
 
+// The runtime's table of allocations grows for hours. It is there for those who can ask for it.
+func TestMemoryProfileIsKeptForOperatorsOnly(t *testing.T) {
+	t.Parallel()
+	grows := func(p *program.Program, metrics string) bool {
+		table := func() string {
+			_, body := get(t, metrics)
+			_, line, _ := strings.Cut(body, "\ngo_memstats_buck_hash_sys_bytes ")
+			line, _, _ = strings.Cut(line, "\n")
+			return line
+		}
+		before := table()
+		for range 100 { // several times as much as one sample is taken of
+			table()
+			p.Get("/openapi.json")
+		}
+		return table() != before
+	}
+	if p := program.Start(t); grows(p, p.URL("/metrics")) {
+		t.Error("allocations are sampled although nobody can see a profile")
+	}
+	if p := program.Start(t, "-admin-addr", "127.0.0.1:0"); !grows(p, "http://"+p.Admin+"/metrics") {
+		t.Error("allocations are not sampled for /debug/pprof/heap")
+	}
+}
+
 // The documented command, on a fresh clone.
 func TestProgramRunsFromItsOneFile(t *testing.T) {
 	t.Parallel()

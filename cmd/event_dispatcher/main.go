@@ -132,6 +132,9 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
+	if admin == nil {
+		process.ForgoMemoryProfile()
+	}
 	o := cfg.Transport
 	o.Admin = admin != nil // also if systemd opened it
 	o.Version, o.Log, o.Descriptors = process.Version(), log, descriptors

@@ -4,6 +4,7 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
+	"sync"
 )
 
 // Profile samples one in rate contentions, and blocks of rate nanoseconds; 0: none.
@@ -13,6 +14,11 @@ func Profile(rate int) {
 		runtime.SetBlockProfileRate(rate)
 	}
 }
+
+// ForgoMemoryProfile ends the samples of allocations: without a listener for operators nobody
+// can ask for them. The runtime keeps them for ever, in a table that it comes to use a page
+// at a time, up to 2 MB in some hours.
+var ForgoMemoryProfile = sync.OnceFunc(func() { runtime.MemProfileRate = 0 })
 
 // CollectOften has garbage collected more often, unless GOGC says how often. Most of the
 // heap is the ring, which is no garbage, and the hot paths make none: it costs nothing,
