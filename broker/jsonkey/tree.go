@@ -76,6 +76,9 @@ func (t *Tree) Remove(path []string) {
 // Size is more than every id in the tree.
 func (t *Tree) Size() int { return len(t.parents) }
 
+// Len is the number of members that paths name, or lead through.
+func (t *Tree) Len() int { return len(t.parents) - len(t.free) }
+
 func (t *Tree) newID(parent int32) int32 {
 	if last := len(t.free) - 1; last >= 0 {
 		id := t.free[last]

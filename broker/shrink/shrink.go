@@ -7,17 +7,19 @@ import "maps"
 // least is how many entries a map or slice has room for that is left as it is.
 const least = 32
 
-// Map returns m, or a copy if m has had four times as many entries and more. most is how many
-// it has had; Map keeps it, and must be called whenever entries came or went. A copy without
-// entries is nil.
+// Map returns m, or a copy if m has had four times as many entries and more; a map without
+// entries becomes nil. most is how many it has had; Map keeps it, and must be called whenever
+// entries came or went.
 func Map[K comparable, V any](m map[K]V, most *int) map[K]V {
 	n := len(m)
+	if n == 0 {
+		*most = 0
+		return nil
+	}
 	if *most = max(*most, n); *most <= least || n > *most/4 {
 		return m
 	}
-	if *most = n; n == 0 {
-		return nil
-	}
+	*most = n
 	fresh := make(map[K]V, n)
 	maps.Copy(fresh, m)
 	return fresh

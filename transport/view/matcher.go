@@ -30,6 +30,7 @@ type Matcher struct {
 
 // An entry is a selection that was added.
 type entry struct {
+	in  bool // false: it was removed
 	sel *Select
 	ids []int32 // of the conditions' paths in the Matcher's tree
 	by  int32   // of the sample's
@@ -52,7 +53,21 @@ type member struct {
 // Add takes a selection in and returns its id; a nil Select passes every event.
 // Every Add has an id of its own.
 func (m *Matcher) Add(s *Select) int32 {
-	e := entry{sel: s, key: byNone}
+	id := int32(len(m.entries))
+	if last := len(m.free) - 1; last >= 0 {
+		id = m.free[last]
+		m.free = m.free[:last]
+	} else {
+		m.entries = append(m.entries, entry{})
+	}
+	m.enter(id, s)
+	return id
+}
+
+// enter puts a selection where there is none.
+func (m *Matcher) enter(id int32, s *Select) {
+	e := &m.entries[id]
+	*e = entry{in: true, sel: s}
 	if s != nil {
 		for i := range s.conditions {
 			e.ids = append(e.ids, m.tree.Add(s.conditions[i].path))
@@ -62,22 +77,12 @@ func (m *Matcher) Add(s *Select) int32 {
 		}
 	}
 	m.changed()
-	id := int32(len(m.entries))
-	if last := len(m.free) - 1; last >= 0 {
-		id = m.free[last]
-		m.free = m.free[:last]
-		m.entries[id] = e
-	} else {
-		m.entries = append(m.entries, e)
-	}
-	m.entries[id].key = m.chooseKey(&e)
-	if m.entries[id].key == byNone {
+	if e.key = m.chooseKey(e); e.key == byNone {
 		m.general = append(m.general, id)
 	}
-	m.eachPlace(&m.entries[id], func(place map[string][]int32, key string) {
+	m.eachPlace(e, func(place map[string][]int32, key string) {
 		place[key] = append(place[key], id)
 	})
-	return id
 }
 
 // Remove takes out what was added under that id.
@@ -103,7 +108,27 @@ func (m *Matcher) Remove(id int32) {
 	}
 	*e = entry{}
 	m.free = append(m.free, id)
-	m.changed()
+	if m.tree.Size() > manyMembers && m.tree.Len() < m.tree.Size()/4 {
+		m.rebuild()
+	} else {
+		m.changed()
+	}
+}
+
+// manyMembers is how many members a Matcher may know that no selection is about any more,
+// about 200 bytes each.
+const manyMembers = 1024
+
+// rebuild forgets the members that no selection is about. Those that there have been are
+// four times as many at least, so it costs each of them little.
+func (m *Matcher) rebuild() {
+	entries := m.entries
+	*m = Matcher{entries: make([]entry, len(entries)), free: m.free, number: m.number}
+	for id := range entries {
+		if entries[id].in {
+			m.enter(int32(id), entries[id].sel)
+		}
+	}
 }
 
 // Len is the number of selections.

@@ -122,6 +122,47 @@ func TestAMatcherIsNoLargerThanItsSelections(t *testing.T) {
 	}
 }
 
+// Whoever opens and closes views all the time leaves nothing behind, neither members that
+// nobody asks for any more nor the room for the values that they had.
+func TestAMatcherForgetsMembers(t *testing.T) {
+	var m Matcher
+	values := strings.Repeat("1,", 31) + "1"
+	for i := range 32 {
+		values += fmt.Sprint(",", i)
+	}
+	stays := m.Add(mustSelect(t, "stays=1"))
+	for round := range 20 {
+		var ids []int32
+		for i := range 300 {
+			ids = append(ids, m.Add(mustSelect(t, fmt.Sprintf("a%d.b%d.c%d.d=%s", i, round, i, values))))
+		}
+		event := fmt.Appendf(nil, `{"a7":{"b%d":{"c7":{"d":31}}},"stays":1}`, round)
+		got := m.Match(event, nil)
+		slices.Sort(got)
+		if want := []int32{stays, ids[7]}; !slices.Equal(got, want) {
+			t.Fatalf("%s: Match = %v; want %v", event, got, want)
+		}
+		for _, id := range ids {
+			m.Remove(id)
+		}
+	}
+	if got := m.Match([]byte(`{"stays":1}`), nil); !slices.Equal(got, []int32{stays}) {
+		t.Errorf("Match = %v; want %d, which was there before", got, stays)
+	}
+	if len(m.members) > manyMembers {
+		t.Errorf("%d members are kept for one; want %d at most", len(m.members), manyMembers)
+	}
+	maps := 0
+	for i := range m.members {
+		if m.members[i].texts != nil || m.members[i].numbers != nil {
+			maps++
+		}
+	}
+	if maps != 1 {
+		t.Errorf("%d members have values that somebody waits for; want 1", maps)
+	}
+}
+
 // FuzzMatch compares Match, Matcher.Match and decoding.
 func FuzzMatch(f *testing.F) {
 	for _, seed := range [][3]string{
