@@ -16,9 +16,14 @@ const (
 	seldomLevel = 7
 	manyLevel   = flate.BestSpeed
 
-	// From so many events per block on they are many, and below so few seldom again.
+	// From so many events per block on they are many, and below so few seldom again. A
+	// large one counts as one for each eventBytes.
 	manyEvents = 8
 	fewEvents  = 4
+	eventBytes = 2 << 10
+
+	// hastyLevel is for what there is no time to compress.
+	hastyLevel = flate.NoCompression
 )
 
 // A compressor makes blocks with one window, which goes on from block to block.
@@ -28,6 +33,7 @@ type compressor struct {
 	out    sink
 	window []byte  // the last of what was written, as far as blocks may refer to it
 	each   float64 // events per block, of the last ones
+	since  int     // bytes that were written since the last block
 }
 
 type sink struct{ bytes []byte }
@@ -44,7 +50,7 @@ func newCompressor() *compressor {
 
 // writers have the memory of compressors, by level: most of a MiB each. Somebody who opens
 // and closes streams all the time has the same ones used again.
-var writers = map[int]*sync.Pool{seldomLevel: new(sync.Pool), manyLevel: new(sync.Pool)}
+var writers = map[int]*sync.Pool{seldomLevel: new(sync.Pool), manyLevel: new(sync.Pool), hastyLevel: new(sync.Pool)}
 
 // open has z write at its level, with what a window has.
 func (z *compressor) open(window []byte) {
@@ -74,6 +80,17 @@ func (z *compressor) write(p []byte) {
 		z.window = append(z.window[:0], z.window[len(z.window)-windowBytes:]...)
 	}
 	_, _ = z.w.Write(p) // a sink takes everything
+	z.since += len(p)
+}
+
+// hurry has the rest of the block go out as it is.
+func (z *compressor) hurry() {
+	if z.level != hastyLevel {
+		if z.w != nil {
+			_ = z.w.Flush()
+		}
+		z.change(hastyLevel)
+	}
 }
 
 // block ends one. The bytes are good until the next write.
@@ -83,8 +100,11 @@ func (z *compressor) block(events int) []byte {
 	if z.out.bytes = z.out.bytes[:0]; cap(b) > 4*windowBytes {
 		z.out.bytes = nil
 	}
-	z.each += (float64(events) - z.each) / 8
+	z.each += (float64(max(events, z.since/eventBytes)) - z.each) / 8
+	z.since = 0
 	switch {
+	case z.level == hastyLevel:
+		z.change(manyLevel)
 	case z.level == manyLevel && z.each < fewEvents:
 		z.change(seldomLevel)
 	case z.level == seldomLevel && z.each > manyEvents:

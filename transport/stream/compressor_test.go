@@ -22,8 +22,8 @@ func heartbeat(random *rand.Rand, n int) []byte {
 		random.IntN(9), random.IntN(1e6), random.IntN(99))
 }
 
-// However many events there are in a block, now few and then many, the blocks are one
-// stream, and each can be read to its end when it comes.
+// However many events there are in a block, now few and then many, and now and then no time
+// for them, the blocks are one stream, and each can be read to its end when it comes.
 func TestWindowGoesOnFromLevelToLevel(t *testing.T) {
 	t.Parallel()
 	random := rand.New(rand.NewPCG(1, 2))
@@ -36,8 +36,11 @@ func TestWindowGoesOnFromLevelToLevel(t *testing.T) {
 		if block/100%2 == 1 {
 			events = 20
 		}
-		for range events {
+		for k := range events {
 			b := heartbeat(random, block)
+			if block%50 == 7 && k == events/2 {
+				z.hurry()
+			}
 			z.write(b)
 			plain = append(plain, b...)
 		}
@@ -67,6 +70,29 @@ func TestWindowGoesOnFromLevelToLevel(t *testing.T) {
 	got, err := io.ReadAll(flate.NewReader(bytes.NewReader(packed[from[1]:])))
 	if err != io.ErrUnexpectedEOF || !bytes.Equal(got, plain[from[0]:]) {
 		t.Errorf("from the keyframe on: %d bytes, %v; want %d and no end", len(got), err, len(plain)-from[0])
+	}
+}
+
+// What there is no time to compress goes out as it is, to the end of its block. Events that are
+// large are not worth the level for few ones, however few they are.
+func TestLevelIsWhatTimeAllows(t *testing.T) {
+	z := newCompressor()
+	text := bytes.Repeat([]byte("the same text "), 3000)
+	z.write(text)
+	z.hurry()
+	z.write(text)
+	if n := len(z.block(2)); n < len(text) || n > len(text)+len(text)/10 {
+		t.Errorf("%d bytes, and in a hurry as many again, are a block of %d; want no more than the second half", len(text), n)
+	}
+	if z.write(text); len(z.block(1)) > len(text)/10 {
+		t.Error("the next block is not compressed")
+	}
+	for range 100 {
+		z.write(text)
+		z.block(1)
+	}
+	if z.level != manyLevel {
+		t.Errorf("blocks of one event of %d bytes have level %d; want %d", len(text), z.level, manyLevel)
 	}
 }
 

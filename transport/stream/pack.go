@@ -13,6 +13,9 @@ const (
 	packDelay = 20 * time.Millisecond
 	// packBytes is how many bytes of events are enough for a block.
 	packBytes = 32 << 10
+	// packTurnBytes is how much is compressed in a turn. What more there is goes into the blocks as
+	// it is, so that many compressed views do not hold up others.
+	packTurnBytes = 1 << 20
 	// packedBytes is how many bytes of blocks are kept for laggards of a herd.
 	packedBytes = 2 << 20
 	// packedRead is how much a consumer reads alone at once.
@@ -96,6 +99,9 @@ func (l *loop) pack(h *herd, shard int, b *broker.Batch, picked []int32, now tim
 	t := l.build(h, shard, b, picked, nil)
 	if t.events == 0 {
 		return
+	}
+	if !l.packing.take(l.turn, len(t.bytes), packTurnBytes) {
+		p.hurry()
 	}
 	p.take(t.bytes, now)
 	p.events += t.events

@@ -187,11 +187,22 @@ func (l *loop) mayShape(h *herd, b *broker.Batch, picked []int32) bool {
 	for _, i := range picked {
 		bytes += len(b.Event(int(i)))
 	}
-	if l.shaping.turn != l.turn {
-		l.shaping.turn, l.shaping.bytes = l.turn, 0
+	return l.shaping.take(l.turn, bytes/len(h.members), shapeBytes)
+}
+
+// An allowance is for something of which a turn may do so many bytes.
+type allowance struct {
+	turn  uint64
+	bytes int // of that turn
+}
+
+// take reports whether a turn may do n more, if most is how many it may.
+func (a *allowance) take(turn uint64, n, most int) bool {
+	if a.turn != turn {
+		*a = allowance{turn: turn}
 	}
-	l.shaping.bytes += bytes / len(h.members)
-	return l.shaping.bytes <= shapeBytes
+	a.bytes += n
+	return a.bytes <= most
 }
 
 // setBack makes the members of a herd laggards that stand before a batch.
