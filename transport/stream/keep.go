@@ -56,6 +56,10 @@ func (l *loop) keep(c *consumer, key pieceKey, n int, whole, tail []byte) {
 		return
 	}
 	p := l.pieces[key]
+	if size := int64(len(whole) + len(tail)); p == nil && l.crowded == l.turn && l.stats.kept.Load()+size > l.mayKeep(key, size) {
+		l.close(c, ReasonMemory) // as the one before it
+		return
+	}
 	if p == nil {
 		p = &piece{key: key, bytes: make([]byte, 0, len(whole)+len(tail))}
 		p.bytes = append(append(p.bytes, whole...), tail...)
@@ -77,9 +81,19 @@ func (l *loop) lend(c *consumer, p *piece, n int) {
 	p.keepers++
 	c.lag.piece, c.lag.rest = p, p.bytes[n:len(p.bytes):len(p.bytes)]
 	c.lag.lent, c.lag.turn = time.Now(), l.turn
-	if anew && l.stats.kept.Load() > l.keepMost {
-		l.relieve(c)
+	if most := l.mayKeep(p.key, p.size()); anew && l.stats.kept.Load() > most {
+		l.relieve(c, most)
 	}
+}
+
+// mayKeep is how much may be kept when a piece is. One of the ring's bytes may go beyond the
+// bound: all who take events as they are share it, however many views there are that had theirs
+// before in the same turn.
+func (l *loop) mayKeep(key pieceKey, size int64) int64 {
+	if key.herd == nil && key.events > 0 {
+		return l.keepMost + size
+	}
+	return l.keepMost
 }
 
 // giveBack ends the use of a laggard's piece, if it has one.

@@ -46,30 +46,29 @@ type loop struct {
 		closed bool // the loop has ended and takes no more orders
 	}
 
-	pace      pace
-	herds     map[*wanted]*herd
-	live      group    // the herds that are swept whenever there is news
-	delayed   []*group // those that may be late
-	holding   group    // the conflated ones
-	conflated []*herd
-	packed    []*herd
-	deserted  []*herd     // to be forgotten, unless somebody comes back; some twice
-	slots     []*consumer // by slot; nil where free
-	free      []int32     // free slots
-	ready     []*consumer // laggards whose socket may take bytes, in order of their turns
-	reading   []*consumer // those of them for whom events have to be read
-	checked   time.Time   // when the clock last ticked
-	drainer   *drainer    // set while draining
-	stopped   bool
-	turn      uint64 // counts them
-	pieces    map[pieceKey]*piece
-	keepMost  int64                 // bytes of pieces
-	secret    [16]byte              // of the keys of conflated views
-	keys      map[string]*sharedKey // by their members' paths
-	shaping   struct {              // of the turn, in bytes
-		turn  uint64
-		bytes int
-	}
+	pace       pace
+	herds      map[*wanted]*herd
+	live       group    // the herds that are swept whenever there is news
+	delayed    []*group // those that may be late
+	holding    group    // the conflated ones
+	conflated  []*herd
+	packed     []*herd
+	deserted   []*herd     // to be forgotten, unless somebody comes back; some twice
+	slots      []*consumer // by slot; nil where free
+	free       []int32     // free slots
+	ready      []*consumer // laggards whose socket may take bytes, in order of their turns
+	reading    []*consumer // those of them for whom events have to be read
+	checked    time.Time   // when the clock last ticked
+	drainer    *drainer    // set while draining
+	stopped    bool
+	turn       uint64 // counts them
+	pieces     map[pieceKey]*piece
+	keepMost   int64                 // bytes of pieces
+	crowded    uint64                // the turn in which there was nobody to make room for another
+	secret     [16]byte              // of the keys of conflated views
+	keys       map[string]*sharedKey // by their members' paths
+	shaping    allowance
+	packing    allowance
 	heldEvents uint64 // that conflated herds were asked to hold back
 	heldShard  int    // at which the next turn begins to hold events back
 

@@ -21,12 +21,12 @@ type keeper struct {
 	weight float64 // its part of the piece, and for how long it took nothing
 }
 
-// relieve makes room for what c was lent: it closes laggards until what is kept is within
-// the bound. First those go that may stall, those before others for whom most is kept for
+// relieve makes room for what c was lent: it closes laggards until what is kept is at most
+// so much. First those go that may stall, those before others for whom most is kept for
 // longest; then those that do not get on with the piece that they got in an earlier turn.
 // Nobody else goes before c: within a turn no socket can say that it takes more, so all who
 // fall behind in it, c among them, may be well.
-func (l *loop) relieve(c *consumer) {
+func (l *loop) relieve(c *consumer, most int64) {
 	var keepers []keeper
 	now := time.Now()
 	for _, k := range l.slots {
@@ -43,16 +43,17 @@ func (l *loop) relieve(c *consumer) {
 	}
 	slices.SortFunc(keepers, keeper.before)
 	for _, k := range append(keepers, keeper{consumer: c}) {
-		if l.stats.kept.Load() <= l.keepMost {
+		if l.stats.kept.Load() <= most {
 			return
 		}
 		l.close(k.consumer, ReasonMemory)
 	}
+	l.crowded = l.turn
 }
 
 // before orders keepers. Of those that may be well yet, who shares its piece with many goes
 // late, as it would free little. Otherwise those go first that fell behind in an earlier
-// turn, and of one turn who was served last: whoever has the default view is served first.
+// turn, and of one turn who was served last.
 func (k keeper) before(other keeper) int {
 	if k.stalls && other.stalls {
 		return cmp.Compare(other.weight, k.weight)

@@ -45,6 +45,43 @@ func TestConsumerThatReadsIsNotClosedForThoseThatStall(t *testing.T) {
 	})
 }
 
+// However many views have a large event of their own in the same turn: those who take it as it
+// is share one more, and all others of a view for which there is no room are closed.
+func TestEventsAsTheyAreHaveRoomBesideViews(t *testing.T) {
+	eachEngine(t, func(t *testing.T, o Options) {
+		const room, views, each, plain = 2, 4, 3, 3
+		o.Stall, o.hardPressed, o.LagBytes = time.Hour, time.Hour, room*(largeEvent+1<<10)
+		r := newRig(t, spacious(1), o)
+		v := newViews(t, r.broker)
+		for i := range views {
+			for range each {
+				r.wantHerd(r.join(joinOptions{view: v.of(fmt.Sprintf("wire=ndjson&where=number!=%d", 1e6+i)), buffer: 16 << 10, stalled: true}), true)
+			}
+		}
+		var all []*client
+		for range plain {
+			c := r.join(joinOptions{buffer: 16 << 10, stalled: true})
+			r.wantHerd(c, true)
+			all = append(all, c)
+		}
+		r.publish(0, largeEvent)
+		r.wantNobodyUpToDate()
+		if got := r.pool.Stats().Closed[ReasonMemory]; got < (views-room)*each {
+			t.Errorf("%d are closed for memory; want those of %d views at least", got, views-room)
+		}
+		r.wantKept(largeEvent, (room+1)*(largeEvent+1<<10))
+		for _, c := range all {
+			c.resume()
+		}
+		r.settle(all...)
+		for _, c := range all {
+			if got := c.books(); got.received != 1 || got.skipped != 0 {
+				t.Errorf("received %d, skipped %d; want 1, 0", got.received, got.skipped)
+			}
+		}
+	})
+}
+
 // wantNobodyUpToDate waits until every consumer has fallen behind, or is closed.
 func (r *rig) wantNobodyUpToDate() {
 	r.t.Helper()
@@ -82,7 +119,7 @@ func TestNobodyWhoMayBeWellIsClosedForAnother(t *testing.T) {
 				had.lag.lent, had.lag.turn = time.Now().Add(time.Hour), l.turn-tt.before // not long ago
 				had.lag.progress = had.lag.lent.Add(tt.took)
 				l.keepMost = l.stats.kept.Load() - 1
-				l.relieve(now)
+				l.relieve(now, l.keepMost)
 				if (l.slots[0] != nil) != tt.stays || (l.slots[1] != nil) == tt.stays {
 					t.Errorf("there are who had a piece: %v, who got one: %v; want %v, %v", l.slots[0] != nil, l.slots[1] != nil, tt.stays, !tt.stays)
 				}
