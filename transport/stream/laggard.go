@@ -181,7 +181,7 @@ func (l *loop) serveBatch(c *consumer, i int, b *broker.Batch, now time.Time) (i
 	}
 	c.truncate(i, b, int(b.Cursor(0).Behind(c.goal(i)))) // invariant 2
 	if l.stats.kept.Load() > l.keepMost/2 && l.trim(c, i, b) {
-		return 0, true
+		return blockCost, true
 	}
 	t := l.build(h, shard, b, l.pick(h, b), g.cursors)
 	if c.gzip != nil {
