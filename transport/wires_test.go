@@ -44,6 +44,9 @@ func TestWireIsWhatTheRequestAsksFor(t *testing.T) {
 			{"/events?where=n=1", nil, "HTTP/1.1", "text/event-stream; charset=utf-8", true, ": connected; view: shards=0&where=n%3D1\ndata: {\"n\":1}\n\n"},
 			{"/events?where=n%3E1&session_id=5", nil, "HTTP/1.1", "text/event-stream; charset=utf-8", true,
 				": connected; view: shards=0&where=n%3E1; unknown parameters: session_id\ndata: {\"n\":2}\n\n"},
+			// Openings are kept until they are read.
+			{"/events?members=n," + strings.Repeat("!", 250) + ",x" + strings.Repeat("!", 250), nil, "HTTP/1.1", "text/event-stream; charset=utf-8", true,
+				": connected; view: too long to be told here, ask /events/view\ndata: {\"n\":1}\n\n"},
 		} {
 			conn := s.dial()
 			fmt.Fprintf(conn, "GET %s %s\r\nHost: t\r\n%s\r\n", tt.target, tt.version, strings.Join(append(tt.headers, ""), "\r\n"))

@@ -48,12 +48,6 @@ func (l *loop) adopt(c *consumer) {
 		l.close(c, ReasonError)
 		return
 	}
-	if opening := c.lag.rest; len(opening) > ownBytes {
-		if l.lend(c, &piece{bytes: opening}, 0); c.slot < 0 { // there is no room for it
-			return
-		}
-		c.lag.turn = l.turn + 1 // in which it is written first
-	}
 	l.makeReady(c)
 }
 

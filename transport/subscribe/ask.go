@@ -116,12 +116,20 @@ func (w *wishes) offered(h *fasthttp.RequestHeader) wire.Encoding {
 	return wire.Identity
 }
 
+// namedBytes is how long a view may be that the opening of its stream names: openings are kept
+// until they are read.
+const namedBytes = 1000
+
 // opening says what was understood, unless that is the default, and what was not,
 // so that nobody believes to have filtered by it.
 func (w *wishes) opening(v view.View, unknown []string) string {
 	var text []string
 	if v != (view.View{Shards: w.broker.AllShards(), Format: v.Format}) {
-		text = append(text, "view: "+v.Canonical())
+		name := v.Canonical()
+		if len(name) > namedBytes {
+			name = "too long to be told here, ask /events/view"
+		}
+		text = append(text, "view: "+name)
 	}
 	if len(unknown) > 0 {
 		text = append(text, "unknown parameters: "+strings.Join(unknown, ", "))
