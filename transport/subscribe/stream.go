@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"sync/atomic"
 	"time"
 
 	"github.com/valyala/fasthttp"
@@ -47,6 +48,7 @@ type Consumers struct {
 	options Options
 	wishes  wishes
 	readers websocket.Readers // of what consumers over WebSocket send
+	lingers atomic.Int64      // connections that are over, and whose peers have not hung up
 }
 
 // New returns the handler.

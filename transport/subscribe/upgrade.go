@@ -69,9 +69,23 @@ func (c *Consumers) listen(ticket stream.Ticket, watch *access.Watch, handshake 
 	reader := c.readers.Add(nc, early, l)
 	l.link.After(func() {
 		reader.Stop(websocket.ReasonLeft)
-		front.Linger(nc)
+		c.end(nc)
 		watch.Stop()
 	})
+}
+
+// maxLingers is how many peers may take their time to hang up at once.
+const maxLingers = 128
+
+// end closes a connection so that the peer gets what was written last, unless many peers take
+// their time.
+func (c *Consumers) end(nc net.Conn) {
+	defer c.lingers.Add(-1)
+	if c.lingers.Add(1) > maxLingers {
+		nc.Close()
+		return
+	}
+	front.Linger(nc)
 }
 
 // Heard implements [websocket.Peer].
