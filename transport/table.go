@@ -142,6 +142,7 @@ var root = []byte("/")
 
 // serve answers a request.
 func (r *router) serve(ctx *fasthttp.RequestCtx) {
+	reserved := r.front.Reserved(ctx)
 	path := ctx.URI().PathOriginal()
 	switch {
 	case len(path) == 0: // http://host and nothing behind it (RFC 9110, section 4.2.3)
@@ -157,7 +158,7 @@ func (r *router) serve(ctx *fasthttp.RequestCtx) {
 		return
 	}
 	if found := e.route(ctx.Method()); found != nil {
-		r.serveRoute(ctx, found)
+		r.serveRoute(ctx, found, reserved)
 		return
 	}
 	r.allow(ctx, e)
@@ -184,14 +185,14 @@ func (r *router) unknown(ctx *fasthttp.RequestCtx) {
 	r.refusals.Explain(ctx, refusal.NotFound, r.sign.toPath(ctx))
 }
 
-func (r *router) serveRoute(ctx *fasthttp.RequestCtx, found *served) {
+func (r *router) serveRoute(ctx *fasthttp.RequestCtx, found *served, reserved bool) {
 	switch {
 	case found.is&takesEvent != 0:
 		r.cors.AllowPlayer(&ctx.Request.Header, &ctx.Response.Header)
 	case found.is&forPages != 0:
 		r.cors.Allow(&ctx.Request.Header, &ctx.Response.Header)
 	}
-	if r.front.Reserved(ctx) && found.is&probe == 0 {
+	if reserved && found.is&probe == 0 {
 		r.front.Refuse(ctx, refusal.Connections)
 		return
 	}

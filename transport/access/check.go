@@ -78,6 +78,10 @@ func (g *Gate) who(ctx *fasthttp.RequestCtx, s *state, memo *Memo, need Right, m
 	return s.whose(ctx, header[0], memo, now, meter)
 }
 
+// maxMemo is how long a header may be that its connection remembers: there may be more
+// connections than verified has room for.
+const maxMemo = 2 << 10
+
 // whose is the grant of an Authorization header.
 func (s *state) whose(ctx *fasthttp.RequestCtx, header []byte, memo *Memo, now time.Time, meter Meter) (*Grant, Refusal) {
 	if memo != nil && memo.last != nil && memo.last.under == s.number && sameSecret(header, memo.last.header) {
@@ -111,7 +115,7 @@ func (s *state) whose(ctx *fasthttp.RequestCtx, header []byte, memo *Memo, now t
 		}
 		k = s.verified.add(h, &known{append([]byte("Bearer "), credential...), grant, s.number})
 	}
-	if memo != nil {
+	if memo != nil && len(header) <= maxMemo {
 		memo.last = k
 	}
 	return k.grant.unless(now)

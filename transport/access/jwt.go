@@ -1,9 +1,12 @@
 package access
 
 import (
+	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"slices"
 	"strings"
@@ -117,8 +120,42 @@ func isJWT(credential []byte) bool {
 
 var unverified = jwt.NewParser()
 
+// maxDepth is how deep the header and the claims of a JWT may nest.
+const maxDepth = 32
+
+// isShallow reports whether a credential's header and claims are JSON that nests no deeper.
+// The decoder would call itself for each level, and the connection keep as large a stack.
+func isShallow(credential string) bool {
+	for _, part := range strings.SplitN(credential, ".", 3)[:2] {
+		text, err := base64.RawURLEncoding.DecodeString(part)
+		if err != nil || !nestsLittle(text) {
+			return false
+		}
+	}
+	return true
+}
+
+func nestsLittle(text []byte) bool {
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.UseNumber()
+	for depth := 0; depth <= maxDepth; {
+		switch token, err := d.Token(); {
+		case err != nil:
+			return err == io.EOF
+		case token == json.Delim('['), token == json.Delim('{'):
+			depth++
+		case token == json.Delim(']'), token == json.Delim('}'):
+			depth--
+		}
+	}
+	return false
+}
+
 // verify makes a grant of a JWT.
 func (s *state) verify(credential string) (*Grant, Refusal) {
+	if !isShallow(credential) {
+		return nil, BadCredential
+	}
 	var c claims
 	// Which keys to try is in the token itself. Nothing else of it is believed yet.
 	if _, _, err := unverified.ParseUnverified(credential, &c); err != nil {

@@ -51,18 +51,20 @@ func (a *Answers) Collect(to metric.Emitter) {
 
 // answer takes what the answer needs from the budget, and refuses the request instead if
 // that is used up. An answer to who publishes stays, since what it says has happened: it is
-// about 100 events at most. Files that are built in, which have an ETag, cost nothing: all
+// about 100 events at most, and others are refused for it. Files that are built in, which have an ETag, cost nothing: all
 // answers share their bytes. Operators on an address of their own get theirs in any case.
 func (f *Front) answer(ctx *fasthttp.RequestCtx, c *conn) {
 	resp := &ctx.Response
-	if f.options.Uncapped || f.options.Answers == nil || ctx.IsPost() || resp.IsBodyStream() {
+	if f.options.Uncapped || f.options.Answers == nil || resp.IsBodyStream() {
 		return
 	}
 	size := len(resp.Body())
 	if size <= largeAnswer || len(resp.Header.Peek(fasthttp.HeaderETag)) > 0 {
 		return
 	}
-	if !f.options.Answers.take(size) {
+	if ctx.IsPost() {
+		f.options.Answers.held.Add(int64(size))
+	} else if !f.options.Answers.take(size) {
 		resp.Reset()
 		f.Refuse(ctx, refusal.Bodies)
 		return
@@ -144,13 +146,18 @@ func fewTrailers(ctx *fasthttp.RequestCtx) bool {
 
 // shrink has the connection keep little of a large request.
 func shrink(ctx *fasthttp.RequestCtx) {
+	ForgetQuery(ctx)
 	h := &ctx.Request.Header
-	target := len(h.RequestURI())
-	if target > largeQuery {
+	if len(h.RequestURI())+len(h.RawHeaders()) > largeHead {
+		ctx.SetConnectionClose()
+	}
+}
+
+// ForgetQuery lets go of the parameters of a request, if its target is long. A handler that
+// waits for something calls it when it has read them.
+func ForgetQuery(ctx *fasthttp.RequestCtx) {
+	if len(ctx.Request.Header.RequestURI()) > largeQuery {
 		ctx.URI().SetQueryStringBytes(nil) // so that it is not parsed for this
 		*ctx.QueryArgs() = fasthttp.Args{}
-	}
-	if target+len(h.RawHeaders()) > largeHead {
-		ctx.SetConnectionClose()
 	}
 }

@@ -145,8 +145,13 @@ func (c *conn) Close() error {
 		c.lingering.Store(true)
 		readOut(c.Conn)
 	}
-	err := c.Conn.Close()
-	if c.open.remove(c) && c.reserve != nil {
+	if c.reserve == nil {
+		err := c.Conn.Close()
+		c.open.remove(c)
+		return err
+	}
+	err := bare.Conn(c.Conn).Close() // TLS's own end may wait for 5 s, and others for the place
+	if c.open.remove(c) {
 		c.reserve.leave(c.place)
 	}
 	return err

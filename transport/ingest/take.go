@@ -41,13 +41,19 @@ func (p *Players) Take(ctx *fasthttp.RequestCtx) (Taken, bool) {
 	if !ok {
 		return Taken{}, false
 	}
+	handedOn := false
+	defer func() {
+		if !handedOn { // or a checker panicked
+			t.Release()
+		}
+	}()
 	p.received.Add(1)
 	if fault := event.Check(t.Body); fault != event.None {
 		p.refusals.Explain(ctx, faults[fault], explain(t.Body, fault))
-		t.Release()
 		return Taken{}, false
 	}
 	event.OneLine(t.Body)
+	handedOn = true
 	return t, true
 }
 

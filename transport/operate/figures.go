@@ -8,6 +8,7 @@ import (
 
 	"event-dispatcher/broker"
 	"event-dispatcher/broker/relay"
+	"event-dispatcher/transport/front"
 	"event-dispatcher/transport/refusal"
 	"event-dispatcher/transport/reply"
 	"event-dispatcher/transport/stream"
@@ -82,7 +83,9 @@ type otherInstances struct {
 func (d dashboard) Figures(ctx *fasthttp.RequestCtx) {
 	now := time.Now()
 	f := d.figures(now)
-	if n := ctx.QueryArgs().GetUintOrZero("streams"); n > 0 {
+	n := ctx.QueryArgs().GetUintOrZero("streams")
+	front.ForgetQuery(ctx) // others may be waited for
+	if n > 0 {
 		f.Streams = d.laggards.most(n, now)
 	}
 	ctx.Response.Header.Set(fasthttp.HeaderCacheControl, "no-store")

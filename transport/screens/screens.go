@@ -79,24 +79,8 @@ type submission struct {
 // Submit serves POST /poc/submit_update_event: the event is stored, published,
 // and then answered.
 func (s *Screens) Submit(ctx *fasthttp.RequestCtx) {
-	taken, ok := s.options.Players.Take(ctx)
+	e, size, held, ok := s.accept(ctx)
 	if !ok {
-		return
-	}
-	size := len(taken.Body)
-	e, reason, ok := parseSubmission(taken.Body)
-	if ok && !access.GrantOf(ctx).SpeaksFor(e.Source) {
-		reason, ok = refusal.Subject, false
-	}
-	held := 0
-	if ok {
-		if held, ok = s.hold(e); !ok {
-			reason = refusal.Bodies
-		}
-	}
-	taken.Release() // what follows may wait for Redis, and others for what inflated this
-	if !ok {
-		s.options.Refusals.Reject(ctx, reason)
 		return
 	}
 	defer s.giveBack(held)
@@ -105,6 +89,30 @@ func (s *Screens) Submit(ctx *fasthttp.RequestCtx) {
 	ctx.Response.Header.SetContentType("text/plain; charset=utf-8") // an empty answer without one is XML to browsers
 	ctx.Response.Header.Set(eventIDHeader, e.ID)
 	exposeEventID.Set(&ctx.Response.Header)
+}
+
+// accept is the event of a submission, the size of its body, and what is held for it. It
+// answers and reports false if the submission is refused. What inflated the body is free then:
+// the event may wait for Redis.
+func (s *Screens) accept(ctx *fasthttp.RequestCtx) (e session.Event, size, held int, ok bool) {
+	taken, ok := s.options.Players.Take(ctx)
+	if !ok {
+		return session.Event{}, 0, 0, false
+	}
+	defer taken.Release()
+	e, reason, ok := parseSubmission(taken.Body)
+	if ok && !access.GrantOf(ctx).SpeaksFor(e.Source) {
+		reason, ok = refusal.Subject, false
+	}
+	if ok {
+		if held, ok = s.hold(e); !ok {
+			reason = refusal.Bodies
+		}
+	}
+	if !ok {
+		s.options.Refusals.Reject(ctx, reason)
+	}
+	return e, len(taken.Body), held, ok
 }
 
 // largeData is the size from which on the data of a submission are in a budget of their own:

@@ -11,6 +11,7 @@ import (
 
 	"event-dispatcher/broker"
 	"event-dispatcher/transport/access"
+	"event-dispatcher/transport/bare"
 	"event-dispatcher/transport/client"
 	"event-dispatcher/transport/front"
 	"event-dispatcher/transport/refusal"
@@ -81,6 +82,10 @@ func (c *Consumers) Stream(ctx *fasthttp.RequestCtx) {
 	c.serve(ctx, asked)
 }
 
+// headTime is how long the head that HEAD asks for may take: nearly always the socket has room
+// for it, and the connection is in no count any more.
+const headTime = 100 * time.Millisecond
+
 // Head serves HEAD where Stream serves GET: the same head, and then the end. Nobody
 // becomes a consumer, so it is no reason to refuse that there are too many.
 func (c *Consumers) Head(ctx *fasthttp.RequestCtx) {
@@ -90,8 +95,8 @@ func (c *Consumers) Head(ctx *fasthttp.RequestCtx) {
 	}
 	head := c.head(ctx, asked.view.Format)
 	c.options.Front.TakeOver(ctx, func() {}, func(nc net.Conn, _ []byte) {
-		defer nc.Close()
-		_ = nc.SetWriteDeadline(time.Now().Add(time.Second)) // the buffer of the socket has room
+		defer bare.Conn(nc).Close() // without TLS's own end: it may wait for 5 s, and there is no body that somebody could cut short
+		_ = nc.SetWriteDeadline(time.Now().Add(headTime))
 		_, _ = nc.Write(head)
 	})
 }

@@ -69,14 +69,13 @@ func (m *members) end(out []byte) []byte {
 	switch {
 	case !m.twice:
 		return out
-	case m.n <= fewMembers: // clearing room for all would take longer than a short list of parameters
+	case m.n <= fewMembers:
 		var all [fewMembers]member
 		var last [2 * fewMembers]int16
 		return m.unique(out, all[:], last[:])
 	}
-	var all [maxMembers]member
-	var last [2 * maxMembers]int16
-	return m.unique(out, all[:], last[:])
+	// Not on the stack, which each connection would keep as large as this call needed it.
+	return m.unique(out, make([]member, m.n), make([]int16, 2*m.n))
 }
 
 // unique takes the earlier members of each name out. all has room for the members, and
