@@ -22,6 +22,9 @@ var (
 // the client's pipeline, where a call would wait without looking at its deadline.
 const maxCalls = 256
 
+// maxSending is how many bytes calls of [DoSending] may be sending.
+const maxSending = 32 << 20
+
 // ReservedCalls is how many may be under way beside them: those of [DoFirst].
 const ReservedCalls = 64
 
@@ -38,6 +41,7 @@ type Guard struct {
 	why    atomic.Pointer[error] // it is not up: ErrDown and the cause
 	calls  chan struct{}         // a token per call under way
 	first  chan struct{}         // and per call of DoFirst that calls had no room for
+	sends  atomic.Int64          // bytes of calls of DoSending
 	poke   chan struct{}         // a call failed: look now
 }
 
@@ -151,14 +155,32 @@ func (g *Guard) ping(ctx context.Context, client, probe rueidis.Client) error {
 }
 
 // Do makes a call through g. op runs in a goroutine of its own, which may outlive
-// Do: it must give its result back and touch nothing of the caller's.
+// Do: it must give its result back and touch nothing of the caller's. It counts as a call
+// until the client has let go of it.
 func Do[T any](g *Guard, op func(context.Context, rueidis.Client) (T, error)) (T, error) {
+	return DoSending(g, 0, op)
+}
+
+// DoSending is [Do] for a call that sends about n bytes. Calls that are under way send
+// 32 MiB at most, and one more.
+func DoSending[T any](g *Guard, n int, op func(context.Context, rueidis.Client) (T, error)) (T, error) {
 	select {
 	case g.calls <- struct{}{}:
-		return do(g, g.calls, op)
 	default:
 		return refuse[T](g)
 	}
+	if n == 0 {
+		return do(g, func() { <-g.calls }, op)
+	}
+	free := func() {
+		g.sends.Add(-int64(n))
+		<-g.calls
+	}
+	if before := g.sends.Add(int64(n)) - int64(n); before >= maxSending {
+		free()
+		return refuse[T](g)
+	}
+	return do(g, free, op)
 }
 
 // DoFirst is [Do] for calls for which there must be room, however many others there are: no
@@ -166,12 +188,12 @@ func Do[T any](g *Guard, op func(context.Context, rueidis.Client) (T, error)) (T
 func DoFirst[T any](g *Guard, op func(context.Context, rueidis.Client) (T, error)) (T, error) {
 	select {
 	case g.calls <- struct{}{}:
-		return do(g, g.calls, op)
+		return do(g, func() { <-g.calls }, op)
 	default:
 	}
 	select {
 	case g.first <- struct{}{}:
-		return do(g, g.first, op)
+		return do(g, func() { <-g.first }, op)
 	default:
 		return refuse[T](g)
 	}
@@ -185,8 +207,23 @@ func refuse[T any](g *Guard) (none T, err error) {
 	return none, ErrBusy
 }
 
-// do makes a call that has a place, and gives it back.
-func do[T any](g *Guard, place <-chan struct{}, op func(context.Context, rueidis.Client) (T, error)) (T, error) {
+// A limit is a context that ends calls which begin after its time, and none that is under way.
+// The client would leave a call at once whose context ends, and hold what it sends, and the
+// place in its pipeline, until Redis has answered: there would be more of them than calls.
+type limit struct {
+	context.Context // of which nothing but the values is used
+	at              time.Time
+}
+
+func (l limit) Err() error {
+	if time.Now().Before(l.at) {
+		return nil
+	}
+	return context.DeadlineExceeded
+}
+
+// do makes a call that has a place, and frees it.
+func do[T any](g *Guard, free func(), op func(context.Context, rueidis.Client) (T, error)) (T, error) {
 	type result struct {
 		value T
 		err   error
@@ -194,14 +231,15 @@ func do[T any](g *Guard, place <-chan struct{}, op func(context.Context, rueidis
 	var none T
 	client := g.client.Load()
 	if client == nil || !g.up.Load() {
-		<-place
+		free()
 		return none, g.down()
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), g.timeout)
-	defer cancel()
+	late := time.NewTimer(g.timeout)
+	defer late.Stop()
+	ctx := limit{context.Background(), time.Now().Add(g.timeout)}
 	answer := make(chan result, 1)
 	go func() {
-		defer func() { <-place }()
+		defer free()
 		value, err := op(ctx, *client)
 		answer <- result{value, err}
 	}()
@@ -217,7 +255,7 @@ func do[T any](g *Guard, place <-chan struct{}, op func(context.Context, rueidis
 			g.look()
 		}
 		return r.value, r.err
-	case <-ctx.Done():
+	case <-late.C:
 		// Redis may be gone, or this call was too much for the time. A PING tells.
 		g.look()
 		return none, ErrTimeout

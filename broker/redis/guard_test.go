@@ -139,6 +139,45 @@ func TestGuardBoundsTheCallsUnderWay(t *testing.T) {
 	testkit.Eventually(t, "room", func() bool { _, err := increment(g); return err == nil })
 }
 
+// The client has what a call sends until Redis answers, also when nobody waits for it any more.
+func TestACallCountsUntilTheClientHasLetGoOfIt(t *testing.T) {
+	server := redistest.Start(t)
+	config, err := Parse(server.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := NewGuard(config, 100*time.Millisecond, func(bool, error) {})
+	defer g.Close()
+	send := func(n int) error {
+		_, err := DoSending(g, n, func(ctx context.Context, c rueidis.Client) (int64, error) {
+			return c.Do(ctx, c.B().Incr().Key("n").Build()).AsInt64()
+		})
+		return err
+	}
+	testkit.Eventually(t, "a call", func() bool { return send(1) == nil })
+	server.Do("CLIENT", "PAUSE", "1000000", "WRITE") // others are answered
+	if err := send(maxSending); !errors.Is(err, ErrTimeout) {
+		t.Errorf("a large call that is not answered = %v; want %v", err, ErrTimeout)
+	}
+	if err := send(1); !errors.Is(err, ErrBusy) {
+		t.Errorf("a call beside it that sends something = %v; want %v", err, ErrBusy)
+	}
+	var all sync.WaitGroup
+	for range maxCalls - 1 {
+		all.Go(func() {
+			if err := send(0); !errors.Is(err, ErrTimeout) {
+				t.Errorf("a call that is not answered = %v; want %v", err, ErrTimeout)
+			}
+		})
+	}
+	all.Wait()
+	if err := send(0); !errors.Is(err, ErrBusy) {
+		t.Errorf("a call beside %d that are not answered = %v; want %v", maxCalls, err, ErrBusy)
+	}
+	server.Do("CLIENT", "UNPAUSE")
+	testkit.Eventually(t, "a call", func() bool { return send(maxSending) == nil })
+}
+
 // A Redis that answers and refuses counts as reachable: the caller learns why it refused.
 func TestGuardTellsRefusedFromAway(t *testing.T) {
 	server := redistest.Start(t, "--user", "u", "on", ">secret", "~*", "+@all")

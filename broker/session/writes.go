@@ -62,7 +62,11 @@ func (s *writes) writeOf(key entryKey) (w write, ok bool) {
 
 // writeAll makes writes in one call, by a script if there is one, and notes which worked.
 func (s *writes) writeAll(writes []write, script string) {
-	errs, err := redis.Do(s.guard, func(ctx context.Context, c rueidis.Client) ([]error, error) {
+	bytes := 0
+	for _, w := range writes {
+		bytes += len(w.text)
+	}
+	errs, err := redis.DoSending(s.guard, bytes, func(ctx context.Context, c rueidis.Client) ([]error, error) {
 		var commands rueidis.Commands
 		var of []int // the write that a command is of
 		for i, w := range writes {
