@@ -107,6 +107,53 @@ func TestWhatAnotherInstanceGaveUpIsBoundedWhereTheUserLeaves(t *testing.T) {
 	}
 }
 
+// Of what two instances stored in the same place at the same time, the newer one stays, in
+// whichever order it came to Redis. One of the two sees to it, and nothing is left of the other.
+func TestOneInstanceSeesToWhatTwoStoredAtOnce(t *testing.T) {
+	server := redistest.Start(t)
+	const budget, size = 500_000, 50_000
+	o := RedisOptions{Options: Options{MaxAbsentBytes: budget}, Lease: 300 * time.Millisecond}
+	a, b := newRedis(t, server, o), newRedis(t, server, o)
+	newest := map[string]string{}
+	for n, at := range [][2]int64{{10, 10}, {10, 11}, {11, 10}} {
+		for _, aFirst := range []bool{false, true} {
+			user := fmt.Sprint("u", n, aFirst)
+			mine, other := stored("p", user, Updating, "a"), stored("p", user, Updating, "b")
+			mine.At, other.At = clock.Load()+at[0], clock.Load()+at[1]
+			if aFirst {
+				a.Put(mine)
+				b.Put(other)
+			} else {
+				b.Put(other)
+				a.Put(mine)
+			}
+			a.Observe(other)
+			b.Observe(mine)
+			if newest[user] = "b"; mine.newerThan(&other) {
+				newest[user] = "a"
+			}
+		}
+	}
+	fresh := newRedis(t, server, RedisOptions{Lease: time.Hour})
+	for user, data := range newest {
+		for name, s := range map[string]*Redis{"a": a, "b": b} {
+			if got := said(s.Latest("p", user)); got != data {
+				t.Errorf("Latest of %s at %s = %q; want %q", user, name, got, data)
+			}
+		}
+		testkit.Eventually(t, "Redis has the newer one", func() bool { return said(fresh.Latest("p", user)) == data })
+	}
+	a.Put(stored("p", "late", Updating, "x")) // after the other instance has let the user go
+	a.Observe(Event{ID: NewID(), Source: "late", Practice: "p", Action: Logout, Type: UserSession})
+	testkit.Eventually(t, "nothing is left of who is gone", func() bool { return server.Do("KEYS", "p/late:*") == "" })
+	for n := range 2 * budget / size {
+		for name, s := range map[string]*Redis{"a": a, "b": b} {
+			s.Put(stored("p", fmt.Sprint("fill", name, n), Updating, strings.Repeat("x", size)))
+		}
+	}
+	testkit.Eventually(t, "there is no room for them any more", func() bool { return server.Do("KEYS", "p/u*_CARD") == "" })
+}
+
 // Events of users who have no socket here any more, but one elsewhere, are in the budget.
 func TestMemoryOfUsersWhoAreElsewhereIsBounded(t *testing.T) {
 	server := redistest.Start(t)

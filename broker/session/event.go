@@ -50,6 +50,12 @@ func (e Event) Stored() bool {
 	return e.Type == UserSession && (e.Action == Viewing || e.Action == Updating)
 }
 
+// newerThan orders what instances stored in the same place: of the same millisecond by id, so
+// that all of them choose the same.
+func (e *Event) newerThan(other *Event) bool {
+	return e.At > other.At || e.At == other.At && e.ID > other.ID
+}
+
 // JSON is the event as one JSON object on one line.
 func (e Event) JSON() []byte {
 	var b bytes.Buffer

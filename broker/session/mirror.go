@@ -65,18 +65,24 @@ func (m mirror) own(events []Event) (up []excess) {
 }
 
 // isGone deletes what is stored of a member of whom an instance says that it is gone, and
-// reports true; or notes, of one who has a socket here, that the server has lost it.
-func (m mirror) isGone(who member) bool {
+// reports true. What this instance stored is left over: the other one removed what was there
+// before. Of a member who has a socket here it notes that the server has lost it all.
+func (m mirror) isGone(who member) (left []excess, gone bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if !m.active.has(who) {
-		m.stored.forget(who)
-		return true
+	if m.active.has(who) {
+		for _, e := range m.stored.latest(nil, who) {
+			m.stored.miss(e, true)
+		}
+		return nil, false
 	}
 	for _, e := range m.stored.latest(nil, who) {
-		m.stored.miss(e, true)
+		if !e.heard {
+			left = append(left, excess{e.event, false})
+		}
 	}
-	return false
+	m.stored.forget(who)
+	return left, true
 }
 
 // leave reports whether it was the member's last socket here.
@@ -114,7 +120,7 @@ func (m mirror) written(who member) string {
 	return m.practices.written(who, m.active[who.practice][who.user].practice)
 }
 
-// emptied is the members whose last event has expired since it was called before.
+// emptied is the members whose last event expired, or was given up, since it was called before.
 // Some may have others by now.
 func (m mirror) emptied() []member {
 	m.mu.Lock()

@@ -93,7 +93,7 @@ func NewRedis(o RedisOptions) *Redis {
 		cameUp:   make(chan struct{}, 1),
 		finding:  make(chan struct{}, latestAtOnce),
 	}
-	s.attendance = newAttendance(&leases{common, escape(o.Instance) + "/"}, s.reads, s.writes)
+	s.attendance = newAttendance(&leases{server: common, own: escape(o.Instance) + "/"}, s.reads, s.writes)
 	common.guard = redis.NewGuard(o.Server, o.Timeout, s.changed)
 	s.running.Go(func() { s.attendance.keepLeases(ctx) })
 	s.running.Go(func() { s.maintain(ctx) })
@@ -158,7 +158,9 @@ func (s *Redis) Observe(e Event) bool {
 	}
 	e.Origin = ""
 	if e.Action == Logout {
-		return s.mirror.isGone(s.practices.member(e.Practice, e.Source))
+		left, gone := s.mirror.isGone(s.practices.member(e.Practice, e.Source))
+		s.writes.unstoreLater(left)
+		return gone
 	}
 	s.writes.unstoreLater(s.mirror.put(e, true))
 	return true

@@ -15,7 +15,7 @@ type storage struct {
 	places  map[string]map[member]struct{} // user: where something is stored
 	missed  int                            // entries that are
 	evicted uint64
-	emptied map[member]struct{} // whose last event expired, of other practices than folded; nil: nobody asks
+	emptied map[member]struct{} // whose last event is gone, of other practices than folded; nil: nobody asks
 	folded  string              // the default practice
 }
 
@@ -68,15 +68,25 @@ func newStorage(o Options) storage {
 }
 
 // put stores an event of a member, which has sockets if it is here, and returns what was
-// given up for it. An event that was heard of from another instance leaves a newer one
-// alone.
+// given up for it.
+//
+// Of two events for one place the newer one stays, here and at the other instance, which hears
+// of it. The server may have either, as they come there in any order. So the instance of the
+// newer one stores it again, and that of the older one removes that from the server, if it is
+// there: each event has one instance that sees to it.
 func (s *storage) put(new *entry, here bool) (up []excess) {
 	key, missed := new.key, false
 	if old := s.entries[key]; old != nil {
-		if new.heard && old.event.At > new.event.At {
+		if new.heard && old.event.newerThan(&new.event) {
+			if !old.heard {
+				s.miss(old, true)
+			}
 			return nil
 		}
 		missed = old.missed
+		if new.heard && !old.heard && old.event.ID != new.event.ID {
+			up = append(up, excess{old.event, false})
+		}
 		s.remove(old)
 	}
 	s.entries[key] = new
@@ -183,7 +193,7 @@ func (s *storage) trim(up []excess) []excess {
 // maxEmptied bounds who is remembered to have no stored event any more.
 const maxEmptied = 20_000
 
-// noteEmptied remembers a member, if its last event has expired.
+// noteEmptied remembers a member, if its last event is gone.
 func (s *storage) noteEmptied(who member) {
 	if s.emptied != nil && who.practice != s.folded && len(s.emptied) < maxEmptied && len(s.latest(nil, who)) == 0 {
 		s.emptied[who] = struct{}{}
@@ -203,6 +213,9 @@ func (s *storage) giveUp(up []excess, entries ...*entry) []excess {
 		s.evicted++
 		present := e.in == &s.present
 		s.remove(e)
+		if present { // who has no sockets leaves its practice with the event
+			s.noteEmptied(e.key.member)
+		}
 		if present || !e.heard {
 			up = append(up, excess{e.event, present})
 		}
