@@ -242,8 +242,16 @@ func (r *Relay) resubscribed(ctx context.Context) {
 		case <-r.sessions.subscriber.missed:
 			r.options.Resubscribed()
 		}
+		select { // who finds out what was missed reads all that is stored
+		case <-ctx.Done():
+			return
+		case <-time.After(missedPause):
+		}
 	}
 }
+
+// missedPause is how long the owner is told nothing more of session events that were missed.
+const missedPause = 3 * time.Second
 
 // Origin is this instance's random id.
 func (r *Relay) Origin() Origin { return r.origin }
