@@ -242,6 +242,7 @@ func (s *attendance) reap(ctx context.Context) {
 	if !s.upForALease() {
 		return
 	}
+	s.checkEntered()
 	all, err := s.reads.active()
 	if err != nil {
 		s.failed("list the active users", s.keys.users(), err)
@@ -252,12 +253,12 @@ func (s *attendance) reap(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		s.reindex(chunk)
-		taken, err := s.take(chunk)
+		taken, stay, err := s.take(chunk)
 		if err != nil {
 			s.failed("clear up after an instance", s.keys.all("SOCKETS"), err)
 			return
 		}
+		s.reindex(stay)
 		s.endAll(ctx, taken)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"slices"
 	"strconv"
+	"sync"
 
 	"event-dispatcher/broker/redis"
 
@@ -20,6 +21,9 @@ import (
 type leases struct {
 	*server
 	own string // how the names of this instance's leases begin
+
+	looks   sync.Mutex // guards entered
+	entered []member   // by enterOthers, since checkEntered looked
 }
 
 // renew says that the members have sockets here, and reports whether one of them has
@@ -140,10 +144,7 @@ func (s *leases) remove(who member, marks []string) error {
 				commands = append(commands, c.B().Eval().Script(scriptRemove).Numkeys(1).Key(s.keys.event(who, actions[i])).Arg(mark).Build())
 			}
 		}
-		commands = append(commands, c.B().Srem().Key(s.keys.users()).Member(s.keys.name(who)).Build())
-		if who.practice != s.practices.folded {
-			commands = append(commands, c.B().Srem().Key(s.keys.members(who.practice)).Member(s.keys.name(who)).Build())
-		}
+		commands = append(commands, s.withdraw(c, who)...)
 		commands = append(commands, c.B().Pexpire().Key(s.keys.sockets(who)).Milliseconds(s.longAfter()).Build())
 		return struct{}{}, firstError(c.DoMulti(ctx, commands...))
 	})
@@ -160,7 +161,7 @@ func (s *leases) endLease(who member, keep bool) (last bool, err error) {
 		case n == 0:
 			// The member is back. The other instance has written its lease before
 			// its SADD, so either its SADD came after our SREM or we find its lease.
-			return false, firstError(c.DoMulti(ctx, s.enter(c, []member{who})...))
+			return false, s.enterOthers(ctx, c, []member{who})
 		case who.practice != s.practices.folded && !keep:
 			c.Do(ctx, c.B().Srem().Key(s.keys.practices(who.user)).Member(who.practice).Build()) // else it expires
 		}
@@ -168,34 +169,121 @@ func (s *leases) endLease(who member, keep bool) (last bool, err error) {
 	})
 }
 
-// take takes over those of the members whose leases have all ended.
-func (s *leases) take(who []member) ([]departure, error) {
-	return redis.Do(s.guard, func(ctx context.Context, c rueidis.Client) ([]departure, error) {
+// maxEntered bounds how many members are entered for other instances between two looks.
+const maxEntered = 20_000
+
+// enterOthers enters members who have leases at other instances. One of them may be leaving:
+// if its SREM came before our SADD, nobody else takes it out again, and checkEntered does.
+func (s *leases) enterOthers(ctx context.Context, c rueidis.Client, who []member) error {
+	s.looks.Lock()
+	room := len(s.entered)+len(who) <= maxEntered
+	if room {
+		s.entered = append(s.entered, who...)
+	}
+	s.looks.Unlock()
+	if !room {
+		return nil // there is another look soon
+	}
+	return firstError(c.DoMulti(ctx, s.enter(c, who)...))
+}
+
+// checkEntered takes out those who were entered since it was called before, and have no lease
+// any more. Who has one has not been leaving for so long: its SREM is still to come.
+func (s *leases) checkEntered() {
+	s.looks.Lock()
+	all := s.entered
+	s.entered = nil
+	s.looks.Unlock()
+	for some := range slices.Chunk(all, batch) {
+		_, err := redis.Do(s.guard, func(ctx context.Context, c rueidis.Client) (struct{}, error) {
+			var leases, commands rueidis.Commands
+			for _, who := range some {
+				leases = append(leases, c.B().Exists().Key(s.keys.sockets(who)).Build())
+			}
+			for i, reply := range c.DoMulti(ctx, leases...) {
+				n, err := reply.AsInt64()
+				if err != nil {
+					return struct{}{}, err
+				}
+				if n == 0 {
+					commands = append(commands, s.withdraw(c, some[i])...)
+				}
+			}
+			return struct{}{}, firstError(c.DoMulti(ctx, commands...))
+		})
+		if err != nil {
+			s.failed("look for users who were entered", s.keys.users(), err)
+			s.looks.Lock()
+			s.entered = append(s.entered, some...)
+			s.looks.Unlock()
+		}
+	}
+}
+
+// withdraw is the reverse of enter.
+func (s *leases) withdraw(c rueidis.Client, who member) rueidis.Commands {
+	commands := rueidis.Commands{c.B().Srem().Key(s.keys.users()).Member(s.keys.name(who)).Build()}
+	if who.practice != s.practices.folded {
+		commands = append(commands, c.B().Srem().Key(s.keys.members(who.practice)).Member(s.keys.name(who)).Build())
+	}
+	return commands
+}
+
+// take takes over those of the members whose leases have all ended, and tells who has one.
+func (s *leases) take(who []member) (taken []departure, stay []member, err error) {
+	type takes struct {
+		taken []departure
+		stay  []member
+	}
+	t, err := redis.Do(s.guard, func(ctx context.Context, c rueidis.Client) (t takes, err error) {
 		calls := make([]rueidis.LuaExec, len(who))
 		for i, w := range who {
 			calls[i] = rueidis.LuaExec{Keys: []string{s.keys.sockets(w)}, Args: []string{"", s.own, s.lease()}}
 		}
-		var taken []departure
 		for i, reply := range scriptTake.ExecMulti(ctx, c, calls...) {
-			practice, err := reply.ToString()
+			answer, err := reply.ToMessage()
 			switch {
-			case rueidis.IsRedisNil(err): // it has one, or never had
+			case rueidis.IsRedisNil(err): // it never had one
 			case err != nil:
 				s.failed("clear up after an instance", s.keys.all("SOCKETS"), err)
+			case answer.IsInt64():
+				t.stay = append(t.stay, who[i])
 			default:
-				taken = append(taken, departure{who[i], practice, false})
+				practice, _ := answer.ToString() // the script's other answer is one
+				t.taken = append(t.taken, departure{who[i], practice, false})
 			}
 		}
-		return taken, nil
+		return t, nil
 	})
+	return t.taken, t.stay, err
 }
 
 // reindex enters users of other instances in the indexes of their practices: instances
 // of an earlier version do not.
 func (s *leases) reindex(users []member) {
-	users = slices.DeleteFunc(slices.Clone(users), func(who member) bool { return who.practice == s.practices.folded })
+	users = slices.DeleteFunc(users, func(who member) bool { return who.practice == s.practices.folded })
+	if len(users) == 0 {
+		return
+	}
 	_, err := redis.Do(s.guard, func(ctx context.Context, c rueidis.Client) (struct{}, error) {
-		return struct{}{}, firstError(c.DoMulti(ctx, s.enter(c, users)...))
+		var indexed rueidis.Commands
+		for _, who := range users {
+			indexed = append(indexed, c.B().Sismember().Key(s.keys.members(who.practice)).Member(s.keys.name(who)).Build())
+		}
+		var missing []member
+		for i, reply := range c.DoMulti(ctx, indexed...) {
+			is, err := reply.AsBool()
+			if err != nil {
+				return struct{}{}, err
+			}
+			if !is {
+				missing = append(missing, users[i])
+			}
+		}
+		if len(missing) == 0 {
+			return struct{}{}, nil
+		}
+		return struct{}{}, s.enterOthers(ctx, c, missing)
 	})
 	if err != nil {
 		s.failed("note the users of practices", s.keys.all("USERS"), err)

@@ -157,6 +157,35 @@ func TestLeaseOfAUserWhoWasRemovedByHalfEnds(t *testing.T) {
 	}
 }
 
+// A user who leaves while an instance clears up does not stay entered because of it, and neither
+// does one who is gone when it enters him.
+func TestUserWhoLeftIsNotEnteredAgain(t *testing.T) {
+	server := redistest.Start(t)
+	const lease = 300 * time.Millisecond
+	here, other := newRedis(t, server, RedisOptions{Lease: lease}), newRedis(t, server, RedisOptions{Lease: lease})
+	stop := make(chan struct{})
+	var comes sync.WaitGroup
+	for k := range 4 {
+		comes.Go(func() {
+			for n := 0; ; n++ {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				practice := fmt.Sprintf("p%d-%d", k, n)
+				here.Join(practice, "u")
+				here.Leave(practice, "u", false)
+			}
+		})
+	}
+	time.Sleep(4 * lease) // several passes of both
+	close(stop)
+	comes.Wait()
+	other.attendance.reindex([]member{{"q", "gone"}, {"q", "also"}})
+	testkit.Eventually(t, "nothing is left", func() bool { return server.Do("KEYS", "*") == "" })
+}
+
 // Nobody was there when the last of them went.
 func TestAFreshInstanceClearsUpAfterAllOthers(t *testing.T) {
 	server := redistest.Start(t)
@@ -222,7 +251,7 @@ func TestUserWhoWasTakenOverIsTakenOverAgain(t *testing.T) {
 	second := newRedis(t, server, RedisOptions{Lease: lease})
 	alice := member{"other", "alice"}
 	testkit.Eventually(t, "taken over", func() bool {
-		taken, err := second.attendance.take([]member{alice})
+		taken, _, err := second.attendance.take([]member{alice})
 		return err == nil && len(taken) == 1
 	})
 	second.Close()

@@ -35,11 +35,11 @@ type reads struct {
 }
 
 // parts reads the events of members and gives them to take, a part at a time, so that only
-// one is held. No part covers more than most members: how large their events are is not
-// known before, and all who read at the same time share a connection. After ctx no
+// one is held. No part covers more than most members, and the first ones few: how large their
+// events are is not known before, and all who read at the same time share a connection. After ctx no
 // further part is read.
 func (s *reads) parts(ctx context.Context, who []member, most int, take func(some []member, events []Event)) error {
-	for n := max(1, most/2); len(who) > 0; {
+	for n := max(1, most/16); len(who) > 0; {
 		if ctx.Err() != nil {
 			return redis.ErrTimeout
 		}

@@ -53,9 +53,10 @@ return redis.call('EXISTS', KEYS[1]) == 0 and 1 or 0`)
 
 	// scriptTake ends the leases whose time is over. If no other is left, it grants
 	// one that begins with ARGV[2] for ARGV[3] ms, and returns the practice of the one
-	// that ended last.
+	// that ended last. It returns a number if one stands, and nothing if there was none.
 	scriptTake = rueidis.NewLuaScript(endLeases + `
-if not last or redis.call('EXISTS', KEYS[1]) == 1 then return false end
+if redis.call('EXISTS', KEYS[1]) == 1 then return 1 end
+if not last then return false end
 local practice = string.match(last, '/(.*)$') or ''
 redis.call('ZADD', KEYS[1], now + ARGV[3], ARGV[2] .. practice)
 return practice`)
