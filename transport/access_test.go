@@ -479,6 +479,27 @@ func TestLargeBodiesHaveABudget(t *testing.T) {
 	s.post("/metrics", "[\""+strings.Repeat("x", 9000)+"\"]", "Connection: keep-alive")
 }
 
+// Whoever brings a token may name subprotocols, too: nothing of what they are takes the token's
+// place.
+func TestATokenGoesWithSubprotocols(t *testing.T) {
+	t.Parallel()
+	_, change := withAccess(t, nil, "")
+	s := start(t, change)
+	for _, tt := range []struct {
+		authorization, protocol string
+		status                  int
+	}{
+		{bearer("consume"), "dispatcher", 101},
+		{"Authorization: x", "Bearer " + tokens["consume"], 401},
+		{bearer("consume"), "dispatcher, bearer." + tokens["consume"], 401},
+	} {
+		resp := s.head(s.addr, request("GET", "/events", "", upgradeHeaders, tt.authorization, "Sec-WebSocket-Protocol: "+tt.protocol))
+		if resp.StatusCode != tt.status {
+			t.Errorf("a token in %.20q beside %.20q = %d; want %d", tt.authorization, tt.protocol, resp.StatusCode, tt.status)
+		}
+	}
+}
+
 // What a large submission says is in the budget beside its body, until it is made known. What
 // is wrong is told, whether there is room or not.
 func TestLargeSubmissionsHaveABudget(t *testing.T) {

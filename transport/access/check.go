@@ -61,12 +61,17 @@ func (g *Gate) check(ctx *fasthttp.RequestCtx, memo *Memo, need Right, meter Met
 // places, or two of a kind, are none (RFC 6750, section 2).
 func (g *Gate) who(ctx *fasthttp.RequestCtx, s *state, memo *Memo, need Right, meter Meter) (*Grant, Refusal) {
 	now := ctx.Time()
-	header := ctx.Request.Header.PeekAll(fasthttp.HeaderAuthorization)
+	var header []byte
+	all := ctx.Request.Header.PeekAll(fasthttp.HeaderAuthorization) // good until the next PeekAll
+	headers := len(all)
+	if headers > 0 {
+		header = all[0]
+	}
 	ticket, tickets := ticketOf(ctx, need)
 	switch {
-	case len(header)+tickets == 0:
+	case headers+tickets == 0:
 		return s.anonymous, Granted
-	case len(header)+tickets > 1:
+	case headers+tickets > 1:
 		return nil, BadCredential
 	case tickets == 1:
 		grant, refusal := g.redeem(ticket, now)
@@ -75,7 +80,7 @@ func (g *Gate) who(ctx *fasthttp.RequestCtx, s *state, memo *Memo, need Right, m
 		}
 		return grant, refusal
 	}
-	return s.whose(ctx, header[0], memo, now, meter)
+	return s.whose(ctx, header, memo, now, meter)
 }
 
 // maxMemo is how long a header may be that its connection remembers: there may be more
