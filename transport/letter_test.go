@@ -59,6 +59,9 @@ func TestHeadsAreReadByTheLetter(t *testing.T) {
 		{"CONNECT", "CONNECT b:80 HTTP/1.1\r\nHost: b:80\r\n\r\n", "405", true},
 		{"CONNECT to a path", "CONNECT /health HTTP/1.1\r\n" + host + "\r\n", "405", true},
 		{"long", "GET /" + long + " HTTP/1.1\r\n" + host + "\r\n", "414", true},
+		{"slashes", "GET " + strings.Repeat("/", 4<<10) + " HTTP/1.1\r\n" + host + "\r\n", "414", true},
+		{"slashes before a query", "GET " + strings.Repeat("/", 4<<10) + "?a HTTP/1.1\r\n" + host + "\r\n", "414", true},
+		{"slashes over a bad line", "GET " + strings.Repeat("/", 4<<10) + " HTTP/1.1\r\n" + host + "x\r\n\r\n", "400", true},
 		{"long query", "GET /events?" + long + " HTTP/1.1\r\n" + host + "\r\n", "414", true},
 		{"long head", "GET /livez HTTP/1.1\r\n" + host + "X: " + long + "\r\n\r\n", "431", true},
 

@@ -36,6 +36,7 @@ func (l limits) text(ctx *fasthttp.RequestCtx, reason refusal.Reason) string {
 // headerReceived has the HTTP server not wait for a body that will be refused.
 func (l limits) headerReceived(h *fasthttp.RequestHeader) (c fasthttp.RequestConfig) {
 	expectation(h)
+	refuseLongPath(h)
 	if manyLines(h) { // guard refuses it; until then no body is awaited
 		h.Del(fasthttp.HeaderExpect)
 		h.SetContentLength(0)

@@ -54,6 +54,7 @@ func (r *refuser) expect(ctx *fasthttp.RequestCtx) int {
 
 // unreadable answers a request that could not be read to its end.
 func (r *refuser) unreadable(ctx *fasthttp.RequestCtx, err error) {
+	refuseLongPath(&ctx.Request.Header)
 	reason := r.open.why(err)
 	if c, ok := ctx.Conn().(*conn); ok && reason == refusal.HeadersTooLarge && !c.in.line {
 		reason = refusal.TargetTooLong

@@ -78,12 +78,32 @@ func length(digits []byte) int {
 	return n
 }
 
+// maxPath is how long a target may be before its query. The HTTP server takes slashes that come
+// twice out of paths, and moves the rest of the path for each; none of ours is as long.
+const maxPath = 2 << 10
+
+// longPath stands for the target of a request whose path is too long.
+const longPath = "##"
+
+// refuseLongPath has target refuse a request whose path is too long, before anybody parses it.
+func refuseLongPath(h *fasthttp.RequestHeader) {
+	uri := h.RequestURI()
+	if len(uri) <= maxPath {
+		return
+	}
+	if query := bytes.IndexByte(uri[:maxPath+1], '?'); query < 0 {
+		h.SetRequestURI(longPath)
+	}
+}
+
 // target checks what a request is for (RFC 9112, section 3.2) and its Host.
 func target(h *fasthttp.RequestHeader) (refusal.Reason, bool) {
 	method, uri := h.Method(), h.RequestURI()
 	switch {
 	case string(method) == fasthttp.MethodConnect:
 		return refusal.Method, false // here is no tunnel to anywhere
+	case string(uri) == longPath:
+		return refusal.TargetTooLong, false
 	case bytes.IndexByte(uri, '#') >= 0: // a fragment is the client's own
 		return refusal.Malformed, false
 	case len(uri) == 0 || uri[0] == '/':
