@@ -110,10 +110,11 @@ func (l *loop) cutStalled(now time.Time) {
 	}
 }
 
-// keepWaiting has a laggard that waits for the log get its keep-alives.
+// keepWaiting has a laggard that waits for the log get its keep-alives. One that reads blocks has
+// some to come, and nothing may be between them.
 func (l *loop) keepWaiting(c *consumer, now time.Time) {
 	g, after := c.lag, l.pool.options.KeepAlive
-	if after > 0 && l.drainer == nil && len(g.rest) == 0 && now.Sub(g.progress) >= after-l.pool.options.clockTick() {
+	if after > 0 && l.drainer == nil && len(g.rest) == 0 && !g.packed && now.Sub(g.progress) >= after-l.pool.options.clockTick() {
 		g.rest = l.alone(c, l.pool.options.keepAlive(c.herd.format)) // shared, but only ever resliced
 	}
 }

@@ -83,13 +83,20 @@ func (z *compressor) write(p []byte) {
 	z.since += len(p)
 }
 
-// hurry has the rest of the block go out as it is.
+// hurry has what is written go out as it is, until calm.
 func (z *compressor) hurry() {
 	if z.level != hastyLevel {
 		if z.w != nil {
 			_ = z.w.Flush()
 		}
 		z.change(hastyLevel)
+	}
+}
+
+// calm ends hurry, between two blocks.
+func (z *compressor) calm() {
+	if z.level == hastyLevel {
+		z.change(manyLevel)
 	}
 }
 
@@ -103,8 +110,6 @@ func (z *compressor) block(events int) []byte {
 	z.each += (float64(max(events, z.since/eventBytes)) - z.each) / 8
 	z.since = 0
 	switch {
-	case z.level == hastyLevel:
-		z.change(manyLevel)
 	case z.level == manyLevel && z.each < fewEvents:
 		z.change(seldomLevel)
 	case z.level == seldomLevel && z.each > manyEvents:

@@ -38,8 +38,11 @@ func TestWindowGoesOnFromLevelToLevel(t *testing.T) {
 		}
 		for k := range events {
 			b := heartbeat(random, block)
-			if block%50 == 7 && k == events/2 {
+			switch {
+			case block%50 == 7 && k == events/2:
 				z.hurry()
+			case block%50 == 9 && k == 0:
+				z.calm()
 			}
 			z.write(b)
 			plain = append(plain, b...)
@@ -84,6 +87,7 @@ func TestLevelIsWhatTimeAllows(t *testing.T) {
 	if n := len(z.block(2)); n < len(text) || n > len(text)+len(text)/10 {
 		t.Errorf("%d bytes, and in a hurry as many again, are a block of %d; want no more than the second half", len(text), n)
 	}
+	z.calm()
 	if z.write(text); len(z.block(1)) > len(text)/10 {
 		t.Error("the next block is not compressed")
 	}

@@ -35,7 +35,7 @@ func newHerd(g *group, want *wanted, now time.Time) *herd {
 		group: g, want: want, format: v.Format, sel: v.Select, shape: v.Shape,
 		raw: v.Format.InRing() && v.Shape == nil && v.Pace.Every == 0, written: now,
 	}
-	if h.sel != nil || h.shape != nil {
+	if !h.raw || h.sel != nil {
 		h.each = eachBytes * (1 + h.sel.Conditions() + h.shape.Members())
 	}
 	h.conflation = newConflation(h)

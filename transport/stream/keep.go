@@ -81,7 +81,11 @@ func (l *loop) lend(c *consumer, p *piece, n int) {
 	p.keepers++
 	c.lag.piece, c.lag.rest = p, p.bytes[n:len(p.bytes):len(p.bytes)]
 	c.lag.lent, c.lag.turn = time.Now(), l.turn
-	if most := l.mayKeep(p.key, p.size()); anew && l.stats.kept.Load() > most {
+	switch most := l.mayKeep(p.key, p.size()); {
+	case !anew || l.stats.kept.Load() <= most:
+	case l.crowded == l.turn: // there was nobody for the one before it either
+		l.close(c, ReasonMemory)
+	default:
 		l.relieve(c, most)
 	}
 }
@@ -90,7 +94,7 @@ func (l *loop) lend(c *consumer, p *piece, n int) {
 // bound: all who take events as they are share it, however many views there are that had theirs
 // before in the same turn.
 func (l *loop) mayKeep(key pieceKey, size int64) int64 {
-	if key.herd == nil && key.events > 0 {
+	if key.herd == nil && key.share == nil && key.events > 0 {
 		return l.keepMost + size
 	}
 	return l.keepMost

@@ -18,8 +18,6 @@ const (
 	packTurnBytes = 1 << 20
 	// packedBytes is how many bytes of blocks are kept for laggards of a herd.
 	packedBytes = 2 << 20
-	// packedRead is how much a consumer reads alone at once.
-	packedRead = 32 << 10
 )
 
 // A packer compresses what a herd gets, once for all its members. It has one window,
@@ -100,8 +98,11 @@ func (l *loop) pack(h *herd, shard int, b *broker.Batch, picked []int32, now tim
 	if t.events == 0 {
 		return
 	}
-	if !l.packing.take(l.turn, len(t.bytes), packTurnBytes) {
+	switch {
+	case !l.packing.take(l.turn, len(t.bytes), packTurnBytes):
 		p.hurry()
+	case p.plain == 0:
+		p.calm()
 	}
 	p.take(t.bytes, now)
 	p.events += t.events

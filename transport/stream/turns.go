@@ -12,7 +12,7 @@ func (l *loop) makeReady(c *consumer) {
 // alone can take a hundred times as long as one that only writes, so there are two.
 func (l *loop) queue(c *consumer) {
 	c.lag.queued = true
-	if h := c.herd; h.shape != nil || h.patient() {
+	if h := c.herd; !h.raw || h.patient() {
 		l.reading = append(l.reading, c)
 	} else {
 		l.ready = append(l.ready, c)
