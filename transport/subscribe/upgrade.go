@@ -6,6 +6,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"event-dispatcher/transport/access"
+	"event-dispatcher/transport/bare"
 	"event-dispatcher/transport/front"
 	"event-dispatcher/transport/refusal"
 	"event-dispatcher/transport/stream"
@@ -82,7 +83,7 @@ const maxLingers = 128
 func (c *Consumers) end(nc net.Conn) {
 	defer c.lingers.Add(-1)
 	if c.lingers.Add(1) > maxLingers {
-		nc.Close()
+		bare.Conn(nc).Close() // TLS's own end may wait for 5 s
 		return
 	}
 	front.Linger(nc)

@@ -24,6 +24,8 @@ func inherited() (public []net.Listener, admin net.Listener, err error) {
 			switch {
 			case ln == nil:
 				return nil, nil, errors.New("listeners of systemd: one is no stream socket")
+			case ln.Addr().Network() != "tcp": // peers without addresses would be one client to all limits
+				return nil, nil, fmt.Errorf("listeners of systemd: %s is no TCP socket", ln.Addr())
 			case name == "admin" && admin == nil:
 				admin = ln
 			default:
