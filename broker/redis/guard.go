@@ -25,8 +25,18 @@ const maxCalls = 256
 // maxSending is how many bytes calls of [DoSending] may be sending.
 const maxSending = 32 << 20
 
-// ReservedCalls is how many may be under way beside them: those of [DoFirst].
+// ReservedCalls is how many may be under way beside them in each [Reserve].
 const ReservedCalls = 64
+
+// A Reserve has places for calls of one kind: calls of others do not take them.
+type Reserve int
+
+// The reserves.
+const (
+	ForMembers  Reserve = iota // who comes and leaves
+	ForRenewals                // of leases
+	reserves
+)
 
 // A Guard is a client whose calls take a bounded time. It connects by itself,
 // notices within seconds that Redis is gone, and finds it again.
@@ -38,11 +48,11 @@ type Guard struct {
 
 	client atomic.Pointer[rueidis.Client] // nil until first connected
 	up     atomic.Bool
-	why    atomic.Pointer[error] // it is not up: ErrDown and the cause
-	calls  chan struct{}         // a token per call under way
-	first  chan struct{}         // and per call of DoFirst that calls had no room for
-	sends  atomic.Int64          // bytes of calls of DoSending
-	poke   chan struct{}         // a call failed: look now
+	why    atomic.Pointer[error]   // it is not up: ErrDown and the cause
+	calls  chan struct{}           // a token per call under way
+	first  [reserves]chan struct{} // and per call of DoFirst that calls had no room for
+	sends  atomic.Int64            // bytes of calls of DoSending
+	poke   chan struct{}           // a call failed: look now
 }
 
 // NewGuard returns at once and connects in the background. changed is told when
@@ -56,8 +66,10 @@ func NewGuard(c Config, timeout time.Duration, changed func(up bool, err error))
 		cancel:  cancel,
 		done:    make(chan struct{}),
 		calls:   make(chan struct{}, maxCalls),
-		first:   make(chan struct{}, ReservedCalls),
 		poke:    make(chan struct{}, 1),
+	}
+	for r := range g.first {
+		g.first[r] = make(chan struct{}, ReservedCalls)
 	}
 	go g.keep(ctx, c)
 	return g
@@ -184,16 +196,16 @@ func DoSending[T any](g *Guard, n int, op func(context.Context, rueidis.Client) 
 }
 
 // DoFirst is [Do] for calls for which there must be room, however many others there are: no
-// more than [ReservedCalls] at once.
-func DoFirst[T any](g *Guard, op func(context.Context, rueidis.Client) (T, error)) (T, error) {
+// more than [ReservedCalls] at once, of those that nobody waits for any more, too.
+func DoFirst[T any](g *Guard, r Reserve, op func(context.Context, rueidis.Client) (T, error)) (T, error) {
 	select {
 	case g.calls <- struct{}{}:
 		return do(g, func() { <-g.calls }, op)
 	default:
 	}
 	select {
-	case g.first <- struct{}{}:
-		return do(g, func() { <-g.first }, op)
+	case g.first[r] <- struct{}{}:
+		return do(g, func() { <-g.first[r] }, op)
 	default:
 		return refuse[T](g)
 	}
@@ -210,8 +222,11 @@ func refuse[T any](g *Guard) (none T, err error) {
 // A limit is a context that ends calls which begin after its time, and none that is under way.
 // The client would leave a call at once whose context ends, and hold what it sends, and the
 // place in its pipeline, until Redis has answered: there would be more of them than calls.
+// Against the rules of contexts, Err fails while Done is open. This client (rueidis 1.0.79) asks
+// Err before it sends something, and where there is no Done it waits for the answer, or for the
+// end of the connection, which its own pings find out in seconds.
 type limit struct {
-	context.Context // of which nothing but the values is used
+	context.Context // has neither an end nor a deadline
 	at              time.Time
 }
 

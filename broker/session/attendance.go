@@ -38,7 +38,7 @@ func (s *attendance) join(practice, user string) (elsewhere bool) {
 	lock.Lock()
 	defer lock.Unlock()
 	if s.mirror.join(who, practice) {
-		elsewhere = s.renew([]member{who}) // if it fails, maintain repeats it
+		elsewhere = s.renew(redis.ForMembers, []member{who}) // if it fails, maintain repeats it
 	}
 	return elsewhere
 }
@@ -167,7 +167,7 @@ func (s *attendance) renewAll(ctx context.Context) {
 		defer lock.Unlock()
 		all = slices.DeleteFunc(all, func(who member) bool { return !s.mirror.isHere(who) })
 		for some := range slices.Chunk(all, batch) {
-			s.renew(some)
+			s.renew(redis.ForRenewals, some)
 		}
 	})
 }

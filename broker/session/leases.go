@@ -17,23 +17,25 @@ import (
 // the sets of members. What they change, and in which order, is attendance's to say.
 //
 // Calls of members whose locks are held have room, however many submits and replays there
-// are: a lease that is not renewed logs its user out.
+// are, and renewals have theirs, however many come and go: a lease that is not renewed logs its
+// user out.
 type leases struct {
 	*server
 	own string // how the names of this instance's leases begin
 
-	looks   sync.Mutex // guards entered
-	entered []member   // by enterOthers, since checkEntered looked
+	looks   sync.Mutex // guards what follows
+	entered []member   // noted since checkEntered looked
+	ripe    []member   // noted before
 }
 
 // renew says that the members have sockets here, and reports whether one of them has
 // some elsewhere. With their locks held.
-func (s *leases) renew(who []member) (elsewhere bool) {
-	elsewhere, err := redis.DoFirst(s.guard, func(ctx context.Context, c rueidis.Client) (bool, error) {
+func (s *leases) renew(r redis.Reserve, who []member) (elsewhere bool) {
+	elsewhere, err := redis.DoFirst(s.guard, r, func(ctx context.Context, c rueidis.Client) (bool, error) {
 		lease := s.lease()
 		calls := make([]rueidis.LuaExec, len(who))
 		for i, w := range who {
-			calls[i] = rueidis.LuaExec{Keys: []string{s.keys.sockets(w)}, Args: []string{s.own + s.mirror.written(w), lease, s.own}}
+			calls[i] = rueidis.LuaExec{Keys: []string{s.keys.sockets(w)}, Args: []string{s.own + s.mirror.written(w), lease, s.own, leavesAfter}}
 		}
 		var joined []member
 		var failed error
@@ -79,6 +81,10 @@ func (s *leases) enter(c rueidis.Client, who []member) (commands rueidis.Command
 	return commands
 }
 
+// leavesAfter is how many ms the leases of a user stay whose instance died, for one that clears up
+// after it: a week.
+const leavesAfter = "604800000"
+
 // longAfter is for how many ms what is left of a race or of a failure stays after the last renewal.
 func (s *leases) longAfter() int64 { return (20 * s.options.Lease).Milliseconds() }
 
@@ -90,7 +96,7 @@ var errEarly = errors.New("too early to tell")
 
 // marks tells apart what is stored of a member now from what will be.
 func (s *leases) marks(who member) ([]string, error) {
-	return redis.DoFirst(s.guard, func(ctx context.Context, c rueidis.Client) ([]string, error) {
+	return redis.DoFirst(s.guard, redis.ForMembers, func(ctx context.Context, c rueidis.Client) ([]string, error) {
 		var commands rueidis.Commands
 		for _, action := range actions {
 			commands = append(commands, c.B().Eval().Script(scriptMark).Numkeys(1).Key(s.keys.event(who, action)).Build())
@@ -113,7 +119,7 @@ func (s *leases) claim(d departure) (bool, error) {
 	if s.upForALease() {
 		sure = "sure"
 	}
-	n, err := redis.DoFirst(s.guard, func(ctx context.Context, c rueidis.Client) (int64, error) {
+	n, err := redis.DoFirst(s.guard, redis.ForMembers, func(ctx context.Context, c rueidis.Client) (int64, error) {
 		key := s.keys.sockets(d.member)
 		n, err := scriptClaim.Exec(ctx, c, []string{key}, []string{s.own, sure, s.own + d.practice, s.lease()}).AsInt64()
 		return n, s.cleared(ctx, c, key, err)
@@ -137,7 +143,7 @@ func (s *leases) cleared(ctx context.Context, c rueidis.Client, key string, err 
 // then on nobody would find its leases, if this instance died before it ends the last: they
 // go when nobody has renewed one for long.
 func (s *leases) remove(who member, marks []string) error {
-	_, err := redis.DoFirst(s.guard, func(ctx context.Context, c rueidis.Client) (struct{}, error) {
+	_, err := redis.DoFirst(s.guard, redis.ForMembers, func(ctx context.Context, c rueidis.Client) (struct{}, error) {
 		var commands rueidis.Commands
 		for i, mark := range marks {
 			if mark != "" {
@@ -153,7 +159,7 @@ func (s *leases) remove(who member, marks []string) error {
 
 // endLease reports whether ours was the member's last lease.
 func (s *leases) endLease(who member, keep bool) (last bool, err error) {
-	return redis.DoFirst(s.guard, func(ctx context.Context, c rueidis.Client) (bool, error) {
+	return redis.DoFirst(s.guard, redis.ForMembers, func(ctx context.Context, c rueidis.Client) (bool, error) {
 		n, err := scriptLeave.Exec(ctx, c, []string{s.keys.sockets(who)}, []string{s.own}).AsInt64()
 		switch {
 		case err != nil:
@@ -161,7 +167,9 @@ func (s *leases) endLease(who member, keep bool) (last bool, err error) {
 		case n == 0:
 			// The member is back. The other instance has written its lease before
 			// its SADD, so either its SADD came after our SREM or we find its lease.
-			return false, s.enterOthers(ctx, c, []member{who})
+			// If the member is gone again, that came too late.
+			defer s.note(who)
+			return false, firstError(c.DoMulti(ctx, s.enter(c, []member{who})...))
 		case who.practice != s.practices.folded && !keep:
 			c.Do(ctx, c.B().Srem().Key(s.keys.practices(who.user)).Member(who.practice).Build()) // else it expires
 		}
@@ -169,30 +177,24 @@ func (s *leases) endLease(who member, keep bool) (last bool, err error) {
 	})
 }
 
-// maxEntered bounds how many members are entered for other instances between two looks.
+// maxEntered bounds how many members are noted between two looks.
 const maxEntered = 20_000
 
-// enterOthers enters members who have leases at other instances. One of them may be leaving:
-// if its SREM came before our SADD, nobody else takes it out again, and checkEntered does.
-func (s *leases) enterOthers(ctx context.Context, c rueidis.Client, who []member) error {
+// note has checkEntered look at members whom we entered though they have no socket here. One of
+// them may have been leaving: if its SREM came before our SADD, nobody else takes it out again.
+func (s *leases) note(entered ...member) {
 	s.looks.Lock()
-	room := len(s.entered)+len(who) <= maxEntered
-	if room {
-		s.entered = append(s.entered, who...)
-	}
-	s.looks.Unlock()
-	if !room {
-		return nil // there is another look soon
-	}
-	return firstError(c.DoMulti(ctx, s.enter(c, who)...))
+	defer s.looks.Unlock()
+	s.entered = append(s.entered, entered[:min(len(entered), maxEntered-len(s.entered))]...)
 }
 
-// checkEntered takes out those who were entered since it was called before, and have no lease
-// any more. Who has one has not been leaving for so long: its SREM is still to come.
+// checkEntered takes out those who were noted before it was called last, and have no lease
+// any more. Who has one has not been leaving for so long: its SREM is still to come. Who joins
+// meanwhile is entered with the next renewal.
 func (s *leases) checkEntered() {
 	s.looks.Lock()
-	all := s.entered
-	s.entered = nil
+	all := s.ripe
+	s.ripe, s.entered = s.entered, nil
 	s.looks.Unlock()
 	for some := range slices.Chunk(all, batch) {
 		_, err := redis.Do(s.guard, func(ctx context.Context, c rueidis.Client) (struct{}, error) {
@@ -213,9 +215,7 @@ func (s *leases) checkEntered() {
 		})
 		if err != nil {
 			s.failed("look for users who were entered", s.keys.users(), err)
-			s.looks.Lock()
-			s.entered = append(s.entered, some...)
-			s.looks.Unlock()
+			s.note(some...)
 		}
 	}
 }
@@ -266,24 +266,24 @@ func (s *leases) reindex(users []member) {
 		return
 	}
 	_, err := redis.Do(s.guard, func(ctx context.Context, c rueidis.Client) (struct{}, error) {
-		var indexed rueidis.Commands
+		var add, keep rueidis.Commands
 		for _, who := range users {
-			indexed = append(indexed, c.B().Sismember().Key(s.keys.members(who.practice)).Member(s.keys.name(who)).Build())
+			add = append(add, c.B().Sadd().Key(s.keys.members(who.practice)).Member(s.keys.name(who)).Build())
 		}
-		var missing []member
-		for i, reply := range c.DoMulti(ctx, indexed...) {
-			is, err := reply.AsBool()
+		var added []member
+		for i, reply := range c.DoMulti(ctx, add...) {
+			n, err := reply.AsInt64()
 			if err != nil {
+				s.note(users[i:]...) // nobody knows
 				return struct{}{}, err
 			}
-			if !is {
-				missing = append(missing, users[i])
+			if n > 0 {
+				added = append(added, users[i])
+				keep = append(keep, c.B().Pexpire().Key(s.keys.members(users[i].practice)).Milliseconds(s.longAfter()).Build())
 			}
 		}
-		if len(missing) == 0 {
-			return struct{}{}, nil
-		}
-		return struct{}{}, s.enterOthers(ctx, c, missing)
+		s.note(added...)
+		return struct{}{}, firstError(c.DoMulti(ctx, keep...))
 	})
 	if err != nil {
 		s.failed("note the users of practices", s.keys.all("USERS"), err)

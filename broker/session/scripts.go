@@ -7,8 +7,8 @@ import "github.com/redis/rueidis"
 // written. Each script touches one key, so that they work in a cluster; that they run as
 // one makes exactly one caller the last.
 var (
-	// scriptJoin grants the lease ARGV[1] for ARGV[2] ms, and keeps the set for as long as
-	// there are leases. It returns 1 if a lease stands that does not begin with ARGV[3].
+	// scriptJoin grants the lease ARGV[1] for ARGV[2] ms, and keeps the set for ARGV[4] ms. It
+	// returns 1 if a lease stands that does not begin with ARGV[3].
 	scriptJoin = rueidis.NewLuaScript(`
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
@@ -17,7 +17,7 @@ for i = 1, #leases, 2 do
 	if string.sub(leases[i], 1, #ARGV[3]) ~= ARGV[3] and tonumber(leases[i + 1]) > now then others = 1 end
 end
 redis.call('ZADD', KEYS[1], now + ARGV[2], ARGV[1])
-redis.call('PERSIST', KEYS[1])
+redis.call('PEXPIRE', KEYS[1], ARGV[4])
 return others`)
 
 	// scriptClaim ends the leases of the instance ARGV[1] and returns 0 if another
