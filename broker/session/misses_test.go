@@ -161,7 +161,7 @@ func TestMissedCallsNoRedisWithTheTurn(t *testing.T) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		here.Missed(nil, []string{""}, stopsRedis{server}, func(e Event) { shown <- e.Source })
+		here.Missed(nil, time.Time{}, []string{""}, stopsRedis{server}, func(e Event) { shown <- e.Source })
 	}()
 	testkit.Eventually(t, "all missed events are shown", func() bool {
 		select {
@@ -231,6 +231,16 @@ func TestScreensAreShownWhatTheyMissed(t *testing.T) {
 	s.Resubscribed()
 	if again := shown(); len(again) != len(want) {
 		t.Errorf("shown once more: %q; want each once", again)
+	}
+	// What was made long before the last look was shown, also if nobody here remembers.
+	before, since := stored("p", "alice", Updating, "before"), stored("p", "alice", Viewing, "since")
+	since.At = time.Now().UnixMilli()
+	before.At = since.At - 2*lookBack.Milliseconds()
+	a.Put(before)
+	a.Put(since)
+	s.Resubscribed()
+	if got := shown(); len(got) != len(want)+1 || got[len(want)] != "since" {
+		t.Errorf("shown later: %q; want what was made since", got[len(want):])
 	}
 }
 

@@ -166,37 +166,40 @@ func (s *Redis) Observe(e Event) bool {
 	return true
 }
 
-// Missed shows what other instances stored of the active users of practices and this
-// one was not told of, of each user the oldest first. The mirror, which knows what was
+// Missed shows what other instances stored of the active users of practices since some time and
+// this one was not told of, of each user the oldest first. The mirror, which knows what was
 // shown here, has it from then on. turn is held from the look at the mirror until the
 // event is shown, so that an event that comes meanwhile is shown either before, and seen
 // in the mirror, or after; no call to the server is made with it held. What the server does
-// not answer is asked again for a minute, unless closing is closed.
-func (s *Redis) Missed(closing <-chan struct{}, practices []string, turn sync.Locker, show func(Event)) {
+// not answer is asked again for a minute, unless closing is closed. Missed reports whether it
+// answered all.
+func (s *Redis) Missed(closing <-chan struct{}, since time.Time, practices []string, turn sync.Locker, show func(Event)) (all bool) {
 	const pause, most = time.Second, time.Minute
 	for begin := time.Now(); ; {
 		practices = slices.DeleteFunc(slices.Clone(practices), func(practice string) bool {
-			return s.guard.Up() && s.showMissedOf(practice, turn, show)
+			return s.guard.Up() && s.showMissedOf(practice, since, turn, show)
 		})
 		if len(practices) == 0 || time.Since(begin) >= most {
-			return
+			return len(practices) == 0
 		}
 		select {
 		case <-closing:
-			return
+			return false
 		case <-time.After(pause):
 		}
 	}
 }
 
 // showMissedOf reports false if there was no answer for a part of a practice.
-func (s *Redis) showMissedOf(practice string, turn sync.Locker, show func(Event)) bool {
+func (s *Redis) showMissedOf(practice string, since time.Time, turn sync.Locker, show func(Event)) bool {
 	users, err := s.reads.activeIn(s.practices.Fold(practice))
 	if err == nil {
 		err = s.reads.parts(context.Background(), users, fetchMost, func(_ []member, events []Event) {
 			sortByAge(events)
 			for _, e := range events {
-				s.showMissed(e, turn, show)
+				if e.At == 0 || e.At >= since.UnixMilli() {
+					s.showMissed(e, turn, show)
+				}
 			}
 		})
 	}

@@ -44,6 +44,7 @@ type Service struct {
 
 	showing sync.Mutex           // held while an event of another instance is shown; guards shown
 	shown   map[string]time.Time // by id: shown from the store, and perhaps still on their way
+	looked  time.Time            // when Resubscribed last found all that was missed; its goroutine's
 }
 
 // OnItsWay is how long after it was stored an event may still come from another
@@ -124,28 +125,38 @@ func (s *Service) DeliverSession(e Event) {
 	t.screens.Deliver(e)
 }
 
+// lookBack is how much earlier than Resubscribed looked last an event may have been made that it
+// did not find then: clocks differ, and instances store late what Redis did not take.
+const lookBack = time.Minute
+
 // Resubscribed shows the screens here what changed in the store while events of other
-// instances did not come.
+// instances did not come. One goroutine calls it.
 func (s *Service) Resubscribed() {
 	t := s.ties.Load()
 	shared, ok := t.store.(interface {
-		Missed(closing <-chan struct{}, practices []string, turn sync.Locker, show func(Event))
+		Missed(closing <-chan struct{}, since time.Time, practices []string, turn sync.Locker, show func(Event)) (all bool)
 	})
 	if !ok {
 		return
 	}
 	here := s.stays.practices()
 	now := time.Now()
+	var since time.Time // what is older was shown, also if the mirror has given it up
+	if !s.looked.IsZero() {
+		since = s.looked.Add(-lookBack)
+	}
 	s.showing.Lock()
-	maps.DeleteFunc(s.shown, func(_ string, at time.Time) bool { return now.Sub(at) > OnItsWay })
+	maps.DeleteFunc(s.shown, func(_ string, at time.Time) bool { return now.Sub(at) > lookBack })
 	s.showing.Unlock()
-	shared.Missed(s.closing, here, &s.showing, func(e Event) {
+	if shared.Missed(s.closing, since, here, &s.showing, func(e Event) {
 		if _, again := s.shown[e.ID]; again {
 			return
 		}
 		s.shown[e.ID] = time.Now()
 		t.screens.Deliver(e)
-	})
+	}) {
+		s.looked = now
+	}
 }
 
 // Join counts a socket of a user here, and returns tell, which counts it in the store. Call

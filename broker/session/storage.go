@@ -70,21 +70,22 @@ func newStorage(o Options) storage {
 // put stores an event of a member, which has sockets if it is here, and returns what was
 // given up for it.
 //
-// Of two events for one place the newer one stays, here and at the other instance, which hears
-// of it. The server may have either, as they come there in any order. So the instance of the
-// newer one stores it again, and that of the older one removes that from the server, if it is
-// there: each event has one instance that sees to it.
+// Of an event that was put here and one that was heard of, for the same place, the newer one
+// stays, and so it does at the other instance. Where they were put at nearly the same time, the
+// server may have either, as they come there in any order. So the instance of the newer one
+// stores it again, and that of the older one removes that from the server, if it is there: each
+// event has one instance that sees to it.
 func (s *storage) put(new *entry, here bool) (up []excess) {
 	key, missed := new.key, false
 	if old := s.entries[key]; old != nil {
 		if new.heard && old.event.newerThan(&new.event) {
-			if !old.heard {
+			if !old.heard && together(old, new) {
 				s.miss(old, true)
 			}
 			return nil
 		}
 		missed = old.missed
-		if new.heard && !old.heard && old.event.ID != new.event.ID {
+		if new.heard && !old.heard && old.event.ID != new.event.ID && together(old, new) {
 			up = append(up, excess{old.event, false})
 		}
 		s.remove(old)
@@ -102,6 +103,14 @@ func (s *storage) put(new *entry, here bool) (up []excess) {
 		up = s.giveUp(up, s.oldest(places)...)
 	}
 	return s.trim(up)
+}
+
+// together reports whether two events are so near in time that they may have come to the server
+// in another order.
+func together(a, b *entry) bool {
+	const near = 2 * time.Second // a call takes less
+	between := time.Duration(a.event.At-b.event.At) * time.Millisecond
+	return -near <= between && between <= near
 }
 
 // miss notes whether the server misses an entry.

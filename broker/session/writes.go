@@ -237,7 +237,7 @@ func (s *writes) unstore(all []removal) []removal {
 }
 
 // leavePractices takes practices out of the sets of those where users have something, if that
-// has expired: a set stays as long as something is written there.
+// has expired or was given up: a set stays as long as something is written there.
 func (s *writes) leavePractices() {
 	for all := s.mirror.emptied(); len(all) > 0; {
 		some := all[:min(len(all), batch)]
