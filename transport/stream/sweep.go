@@ -12,13 +12,17 @@ import (
 // and thousands of small events.
 const sweepTime = 20 * time.Millisecond
 
-// builtEvents is how many events are built into something else at once, for all herds together
-// that take every one: each takes some 0.2 µs.
-const builtEvents = 100_000
+// builtEvents is how many events a sweep builds into something else, for all herds together that
+// take every one: each takes some 0.2 µs. Of a batch it builds leastBuilt in any case.
+const (
+	builtEvents = 100_000
+	leastBuilt  = 128
+)
 
 // sweep hands what is new to every herd of a group, as much as a turn that began to match then
 // may, and returns how many events that was, and whether there is more to do at once.
 func (l *loop) sweep(g *group, begin, now time.Time) (events int, more bool) {
+	left := builtEvents
 	for i := range g.fronts {
 		shard := (g.first + i) % len(g.fronts)
 		f := &g.fronts[shard]
@@ -31,12 +35,14 @@ func (l *loop) sweep(g *group, begin, now time.Time) (events int, more bool) {
 				break
 			}
 			all := l.batch.Events
-			if built := len(f.built); built > 0 && all > builtEvents/built {
-				l.batch.Truncate(max(1, builtEvents/built))
-				f.cursor = l.batch.Cursor(l.batch.Events)
+			built := f.building()
+			if most := max(leastBuilt, left/max(1, built)); built > 0 && all > most {
+				l.batch.Truncate(most)
+				f.cursor = l.batch.Cursor(most)
 			}
 			n := l.broadcast(g, shard, &l.batch, begin, now)
-			events, more = events+n, n < all
+			left -= n * built
+			events, more = events+n, n < all || left <= 0
 			l.batch.Release()
 		}
 		if more {
@@ -48,6 +54,17 @@ func (l *loop) sweep(g *group, begin, now time.Time) (events int, more bool) {
 		l.stats.sweeps.Add(1)
 	}
 	return events, more
+}
+
+// building is for how many herds that take every event it is built into something else now. Those
+// that shape have a bound of their own.
+func (f *front) building() (herds int) {
+	for _, h := range f.built {
+		if p := h.packer; p != nil && (len(h.members) > 0 || p.lagging > 0) || p == nil && h.shape == nil && len(h.members) > 0 {
+			herds++
+		}
+	}
+	return herds
 }
 
 // broadcast writes a batch to every member of the shard's herds, and returns how many of its
