@@ -174,6 +174,7 @@ func TestACallCountsUntilTheClientHasLetGoOfIt(t *testing.T) {
 		}
 		return errors.Is(large, ErrTimeout) && errors.Is(more, ErrBusy) && errors.Is(full, ErrBusy)
 	})
+	testkit.Eventually(t, "a call", func() bool { return send(maxSending) == nil })
 }
 
 // A Redis that answers and refuses counts as reachable: the caller learns why it refused.

@@ -82,8 +82,8 @@ func (s *leases) enter(c rueidis.Client, who []member) (commands rueidis.Command
 }
 
 // leavesAfter is how many ms the leases of a user stay whose instance died, for one that clears up
-// after it: a week.
-const leavesAfter = "604800000"
+// after it: ten years.
+const leavesAfter = "315360000000"
 
 // longAfter is for how many ms what is left of a race or of a failure stays after the last renewal.
 func (s *leases) longAfter() int64 { return (20 * s.options.Lease).Milliseconds() }
@@ -168,6 +168,9 @@ func (s *leases) endLease(who member, keep bool) (last bool, err error) {
 			// The member is back. The other instance has written its lease before
 			// its SADD, so either its SADD came after our SREM or we find its lease.
 			// If the member is gone again, that came too late.
+			if !s.note(who) {
+				return false, nil // its next renewal enters it
+			}
 			defer s.note(who)
 			return false, firstError(c.DoMulti(ctx, s.enter(c, []member{who})...))
 		case who.practice != s.practices.folded && !keep:
@@ -182,10 +185,13 @@ const maxEntered = 20_000
 
 // note has checkEntered look at members whom we entered though they have no socket here. One of
 // them may have been leaving: if its SREM came before our SADD, nobody else takes it out again.
-func (s *leases) note(entered ...member) {
+// It reports whether there was room for all.
+func (s *leases) note(entered ...member) bool {
 	s.looks.Lock()
 	defer s.looks.Unlock()
-	s.entered = append(s.entered, entered[:min(len(entered), maxEntered-len(s.entered))]...)
+	n := min(len(entered), maxEntered-len(s.entered))
+	s.entered = append(s.entered, entered[:n]...)
+	return n == len(entered)
 }
 
 // checkEntered takes out those who were noted before it was called last, and have no lease
@@ -271,19 +277,19 @@ func (s *leases) reindex(users []member) {
 			add = append(add, c.B().Sadd().Key(s.keys.members(who.practice)).Member(s.keys.name(who)).Build())
 		}
 		var added []member
+		var failed error
 		for i, reply := range c.DoMulti(ctx, add...) {
 			n, err := reply.AsInt64()
 			if err != nil {
-				s.note(users[i:]...) // nobody knows
-				return struct{}{}, err
+				failed = cmp.Or(failed, err)
 			}
-			if n > 0 {
+			if n > 0 || err != nil { // or nobody knows
 				added = append(added, users[i])
 				keep = append(keep, c.B().Pexpire().Key(s.keys.members(users[i].practice)).Milliseconds(s.longAfter()).Build())
 			}
 		}
 		s.note(added...)
-		return struct{}{}, firstError(c.DoMulti(ctx, keep...))
+		return struct{}{}, cmp.Or(firstError(c.DoMulti(ctx, keep...)), failed)
 	})
 	if err != nil {
 		s.failed("note the users of practices", s.keys.all("USERS"), err)

@@ -238,6 +238,7 @@ func TestScreensAreShownWhatTheyMissed(t *testing.T) {
 	before.At = since.At - 2*lookBack.Milliseconds()
 	a.Put(before)
 	a.Put(since)
+	s.looked = time.Now()
 	s.Resubscribed()
 	if got := shown(); len(got) != len(want)+1 || got[len(want)] != "since" {
 		t.Errorf("shown later: %q; want what was made since", got[len(want):])

@@ -171,16 +171,19 @@ func (s *Redis) Observe(e Event) bool {
 // shown here, has it from then on. turn is held from the look at the mirror until the
 // event is shown, so that an event that comes meanwhile is shown either before, and seen
 // in the mirror, or after; no call to the server is made with it held. What the server does
-// not answer is asked again for a minute, unless closing is closed. Missed reports whether it
-// answered all.
+// not answer is asked again for a minute, unless closing is closed. Missed reports whether all
+// is shown by now that was stored before: Redis answered all, and has been there for a minute, in
+// which others have stored what it did not take.
 func (s *Redis) Missed(closing <-chan struct{}, since time.Time, practices []string, turn sync.Locker, show func(Event)) (all bool) {
 	const pause, most = time.Second, time.Minute
-	for begin := time.Now(); ; {
+	begin := time.Now()
+	settled := begin.UnixNano()-s.upSince.Load() >= int64(most)
+	for {
 		practices = slices.DeleteFunc(slices.Clone(practices), func(practice string) bool {
 			return s.guard.Up() && s.showMissedOf(practice, since, turn, show)
 		})
 		if len(practices) == 0 || time.Since(begin) >= most {
-			return len(practices) == 0
+			return len(practices) == 0 && settled
 		}
 		select {
 		case <-closing:

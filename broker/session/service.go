@@ -126,7 +126,7 @@ func (s *Service) DeliverSession(e Event) {
 }
 
 // lookBack is how much earlier than Resubscribed looked last an event may have been made that it
-// did not find then: clocks differ, and instances store late what Redis did not take.
+// did not find then: clocks differ.
 const lookBack = time.Minute
 
 // Resubscribed shows the screens here what changed in the store while events of other
@@ -141,7 +141,7 @@ func (s *Service) Resubscribed() {
 	}
 	here := s.stays.practices()
 	now := time.Now()
-	var since time.Time // what is older was shown, also if the mirror has given it up
+	var since time.Time // what is older was shown, also if the mirror has given it up, or was there when the sockets came
 	if !s.looked.IsZero() {
 		since = s.looked.Add(-lookBack)
 	}

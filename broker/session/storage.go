@@ -79,13 +79,13 @@ func (s *storage) put(new *entry, here bool) (up []excess) {
 	key, missed := new.key, false
 	if old := s.entries[key]; old != nil {
 		if new.heard && old.event.newerThan(&new.event) {
-			if !old.heard && together(old, new) {
+			if !old.heard && old.isRecent() {
 				s.miss(old, true)
 			}
 			return nil
 		}
 		missed = old.missed
-		if new.heard && !old.heard && old.event.ID != new.event.ID && together(old, new) {
+		if new.heard && !old.heard && old.event.ID != new.event.ID && old.isRecent() {
 			up = append(up, excess{old.event, false})
 		}
 		s.remove(old)
@@ -105,13 +105,9 @@ func (s *storage) put(new *entry, here bool) (up []excess) {
 	return s.trim(up)
 }
 
-// together reports whether two events are so near in time that they may have come to the server
-// in another order.
-func together(a, b *entry) bool {
-	const near = 2 * time.Second // a call takes less
-	between := time.Duration(a.event.At-b.event.At) * time.Millisecond
-	return -near <= between && between <= near
-}
+// isRecent reports whether an event was put so lately that one of another instance, of which we
+// hear now, may have come to the server before it or after it.
+func (e *entry) isRecent() bool { return time.Since(e.put) <= OnItsWay/2 }
 
 // miss notes whether the server misses an entry.
 func (s *storage) miss(e *entry, missed bool) {
