@@ -82,8 +82,8 @@ func length(digits []byte) int {
 // twice out of paths, and moves the rest of the path for each; none of ours is as long.
 const maxPath = 2 << 10
 
-// longPath stands for the target of a request whose path is too long.
-const longPath = "##"
+// longPath stands for the target of a request whose path is too long. No request line can have it.
+const longPath = "# #"
 
 // refuseLongPath has target refuse a request whose path is too long, before anybody parses it.
 func refuseLongPath(h *fasthttp.RequestHeader) {
