@@ -251,7 +251,7 @@ func TestUserOfAnAccessList(t *testing.T) {
 }
 
 func TestClusterUsesShardedChannels(t *testing.T) {
-	server := startRedis(t, "--cluster-enabled", "yes")
+	server := redistest.StartNode(t)
 	server.Do("CLUSTER", "ADDSLOTSRANGE", "0", "16383")
 	testkit.Eventually(t, "cluster", func() bool { return strings.Contains(server.Do("CLUSTER", "INFO"), "cluster_state:ok") })
 	a, b := newInstance(t, server.URL(), Options{}, nil), newInstance(t, server.URL(), Options{}, nil)

@@ -63,7 +63,7 @@ var claims = []struct {
 
 func TestStore(t *testing.T) {
 	server := redistest.Start(t)
-	cluster := redistest.Start(t, "--cluster-enabled", "yes")
+	cluster := redistest.StartNode(t)
 	cluster.Do("CLUSTER", "ADDSLOTSRANGE", "0", "16383")
 	testkit.Eventually(t, "cluster", func() bool { return strings.Contains(cluster.Do("CLUSTER", "INFO"), "cluster_state:ok") })
 	for _, c := range claims {

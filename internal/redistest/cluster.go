@@ -25,6 +25,20 @@ const (
 	nodeExpiry = "3000" // ms without an answer after which a node is taken for dead
 )
 
+// StartNode is [Start] of a node of a cluster that has no others.
+func StartNode(tb testing.TB, args ...string) *Server {
+	tb.Helper()
+	return startAnywhere(tb, nil, func() []string { return slices.Concat(node(tb), args) })
+}
+
+// node is the options of a node. The port for other nodes, by default 10,000 above its own,
+// must be free, too: otherwise it ends.
+func node(tb testing.TB) []string {
+	tb.Helper()
+	_, bus, _ := net.SplitHostPort(testkit.FreeAddr(tb))
+	return slices.Concat(inMemory, []string{"--cluster-enabled", "yes", "--cluster-port", bus})
+}
+
 // StartCluster runs one, and waits until all its nodes agree and every replica
 // has what its master has. args are options of each node.
 func StartCluster(tb testing.TB, args ...string) *Cluster {
@@ -32,11 +46,8 @@ func StartCluster(tb testing.TB, args ...string) *Cluster {
 	c := &Cluster{tb: tb}
 	for range 2 * masters {
 		c.Nodes = append(c.Nodes, startAnywhere(tb, nil, func() []string {
-			_, bus, _ := net.SplitHostPort(testkit.FreeAddr(tb))
-			return slices.Concat(inMemory, []string{
-				"--repl-diskless-sync-delay", "0",
-				"--cluster-enabled", "yes", "--cluster-port", bus, "--cluster-announce-ip", "127.0.0.1",
-				"--cluster-node-timeout", nodeExpiry,
+			return slices.Concat(node(tb), []string{
+				"--repl-diskless-sync-delay", "0", "--cluster-announce-ip", "127.0.0.1", "--cluster-node-timeout", nodeExpiry,
 			}, args)
 		}))
 	}
