@@ -439,19 +439,21 @@ func TestDeclaredBodiesCostNothing(t *testing.T) {
 	}
 }
 
+// slowBody sends all of an event but its last byte.
+func (s *testServer) slowBody(size int) net.Conn {
+	c := s.dial()
+	fmt.Fprintf(c, "POST /metrics HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n%s", size, strings.Repeat(" ", size-1))
+	return c
+}
+
 func TestLargeBodiesHaveABudget(t *testing.T) {
 	t.Parallel()
 	const size = 200 << 10
 	s := start(t, func(o *setup) { o.BodiesBytes, o.MaxBatch = 1, 512<<10; o.ReadTimeout = patience }) // at least eight of 256 KiB
-	slow := func(size int) net.Conn {
-		c := s.dial()
-		fmt.Fprintf(c, "POST /metrics HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n%s", size, strings.Repeat(" ", size-1))
-		return c
-	}
 	var held []net.Conn
 	const fits = 7 // one that grows has two sizes for a moment
 	for range fits {
-		held = append(held, slow(size))
+		held = append(held, s.slowBody(size))
 	}
 	testkit.Eventually(t, "the budget is taken", func() bool { return s.gather()["dispatcher_bodies_bytes"] == fits*256<<10 })
 	large := strings.Repeat(" ", size-1) + "1"
@@ -469,9 +471,9 @@ func TestLargeBodiesHaveABudget(t *testing.T) {
 	s.post("/metrics", large)
 	// What bodies inflate to counts, too.
 	for range fits {
-		slow(size)
+		s.slowBody(size)
 	}
-	slow(60 << 10)
+	s.slowBody(60 << 10)
 	testkit.Eventually(t, "the budget is taken again", func() bool { return s.gather()["dispatcher_bodies_bytes"] == fits*256<<10+64<<10 })
 	if a := s.send(request("POST", "/metrics", gzipped(t, large), "Content-Encoding: gzip")); a.status != 503 || a.reason() != "bodies" {
 		t.Errorf("a small body that inflates to a large one = %d %q; want 503 bodies", a.status, a.body)
@@ -508,9 +510,7 @@ func TestLargeSubmissionsHaveABudget(t *testing.T) {
 	const left = 224 << 10 // the body takes 128 KiB, and 64 before it
 	var held []net.Conn
 	for _, size := range []int{200, 200, 200, 200, 200, 200, 200, 28} {
-		c := s.dial()
-		fmt.Fprintf(c, "POST /metrics HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n%s", size<<10, strings.Repeat(" ", size<<10-1))
-		held = append(held, c)
+		held = append(held, s.slowBody(size<<10))
 	}
 	testkit.Eventually(t, "the budget is taken", func() bool { return s.gather()["dispatcher_bodies_bytes"] == 2<<20-left })
 	submission := func(username string, size int) string {

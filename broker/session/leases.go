@@ -35,7 +35,7 @@ func (s *leases) renew(r redis.Reserve, who []member) (elsewhere bool) {
 		lease := s.lease()
 		calls := make([]rueidis.LuaExec, len(who))
 		for i, w := range who {
-			calls[i] = rueidis.LuaExec{Keys: []string{s.keys.sockets(w)}, Args: []string{s.own + s.mirror.written(w), lease, s.own, leavesAfter}}
+			calls[i] = rueidis.LuaExec{Keys: []string{s.keys.sockets(w)}, Args: []string{s.own + s.mirror.written(w), lease, s.own, leasesStay}}
 		}
 		var joined []member
 		var failed error
@@ -81,9 +81,9 @@ func (s *leases) enter(c rueidis.Client, who []member) (commands rueidis.Command
 	return commands
 }
 
-// leavesAfter is how many ms the leases of a user stay whose instance died, for one that clears up
-// after it: ten years.
-const leavesAfter = "315360000000"
+// leasesStay is for how many ms the leases of a user whose instance died wait for one that clears
+// up after it: ten years.
+const leasesStay = "315360000000"
 
 // longAfter is for how many ms what is left of a race or of a failure stays after the last renewal.
 func (s *leases) longAfter() int64 { return (20 * s.options.Lease).Milliseconds() }

@@ -145,13 +145,12 @@ func (c *conn) Close() error {
 		c.lingering.Store(true)
 		readOut(c.Conn)
 	}
-	if c.reserve == nil {
-		err := c.Conn.Close()
-		c.open.remove(c)
-		return err
+	nc := c.Conn
+	if c.reserve != nil {
+		nc = bare.Conn(nc) // TLS's own end may wait for 5 s, and others for the place
 	}
-	err := bare.Conn(c.Conn).Close() // TLS's own end may wait for 5 s, and others for the place
-	if c.open.remove(c) {
+	err := nc.Close()
+	if c.open.remove(c) && c.reserve != nil {
 		c.reserve.leave(c.place)
 	}
 	return err

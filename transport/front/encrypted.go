@@ -72,7 +72,7 @@ func (w *wire) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Close is called once, by TLS.
+// Close is called once, by TLS; not for the few connections that end without TLS's own end.
 func (w *wire) Close() error {
 	w.ended.memory.Left(tlsBytes)
 	return w.Conn.Close()

@@ -45,6 +45,12 @@ func newHerd(g *group, want *wanted, now time.Time) *herd {
 	return h
 }
 
+// hasReaders reports whether somebody gets what is new to the herd: a member, or a laggard that
+// reads blocks. Who enters has read it alone.
+func (h *herd) hasReaders() bool {
+	return len(h.members) > 0 || h.packer != nil && h.packer.lagging > 0
+}
+
 // patient reports whether an event is seldom written to the members at once.
 func (h *herd) patient() bool { return h.sel != nil || h.conflation != nil || h.packer != nil }
 

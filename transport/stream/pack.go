@@ -91,7 +91,7 @@ func (p *packer) take(b []byte, now time.Time) {
 // pack takes what a herd gets of a batch of a shard into its compressor.
 func (l *loop) pack(h *herd, shard int, b *broker.Batch, picked []int32, now time.Time) {
 	p := h.packer
-	if len(h.members) == 0 && p.lagging == 0 {
+	if !h.hasReaders() {
 		return // a consumer that enters has read it alone
 	}
 	t := l.build(h, shard, b, picked, nil)
@@ -126,7 +126,7 @@ func (p *packer) run(at broker.Tick, events int) {
 // packSkipped takes the notice of what a herd was lapped by into its compressor.
 func (l *loop) packSkipped(h *herd, skipped uint64, now time.Time) {
 	p := h.packer
-	if len(h.members) == 0 && p.lagging == 0 {
+	if !h.hasReaders() {
 		return
 	}
 	p.take(h.format.AppendSkipped(nil, skipped), now)

@@ -60,7 +60,7 @@ func (l *loop) sweep(g *group, begin, now time.Time) (events int, more bool) {
 // that shape have a bound of their own.
 func (f *front) building() (herds int) {
 	for _, h := range f.built {
-		if p := h.packer; p != nil && (len(h.members) > 0 || p.lagging > 0) || p == nil && h.shape == nil && len(h.members) > 0 {
+		if h.hasReaders() && (h.packer != nil || h.shape == nil) {
 			herds++
 		}
 	}
