@@ -54,6 +54,10 @@ func (h *herd) hasReaders() bool {
 // patient reports whether an event is seldom written to the members at once.
 func (h *herd) patient() bool { return h.sel != nil || h.conflation != nil || h.packer != nil }
 
+// alone reports whether each event that a laggard of the herd is behind is looked at, or built,
+// for it alone.
+func (h *herd) alone() bool { return !h.raw || h.patient() }
+
 // cost is what a batch takes of the turn of a laggard that reads it alone, in bytes.
 func (h *herd) cost(b *broker.Batch) int { return max(len(b.Bytes), b.Events*h.each) }
 

@@ -20,15 +20,15 @@ const blockCost = 4 << 10
 // builtRead is how much of the ring, in bytes, is built into something else at once for a laggard.
 const builtRead = 32 << 10
 
-// catchUp writes what a laggard is behind, at most turnBytes of it, or as much as takes as
+// catchUp writes what a laggard is behind, at most so many bytes of it, or as much as takes as
 // long to read.
-func (l *loop) catchUp(c *consumer, now time.Time) turn {
+func (l *loop) catchUp(c *consumer, now time.Time, budget int) turn {
 	g, h := c.lag, c.herd
 	most := turnBytes
 	if !h.raw { // what is built for it is thrown away if its socket does not take it
 		most = builtRead
 	}
-	for budget := turnBytes; ; {
+	for {
 		if len(g.rest) > 0 && !l.writeRest(c, now) {
 			return done
 		}

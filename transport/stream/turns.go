@@ -2,39 +2,54 @@ package stream
 
 import "time"
 
+// firstBytes is the most a laggard for whom each event is read alone is given in its first
+// turn, in bytes of the ring.
+const firstBytes = 32 << 10
+
+// makeReady gives c, whose socket may take bytes, its turn.
 func (l *loop) makeReady(c *consumer) {
 	if !c.lag.queued {
 		l.queue(c)
 	}
 }
 
-// queue puts c at the end of its queue. A turn in which each event is read for one consumer
-// alone can take a hundred times as long as one that only writes, so there are two.
+// queue puts c at the end of those whose turn is next.
 func (l *loop) queue(c *consumer) {
 	c.lag.queued = true
-	if h := c.herd; !h.raw || h.patient() {
-		l.reading = append(l.reading, c)
-	} else {
-		l.ready = append(l.ready, c)
+	l.ready = append(l.ready, c)
+}
+
+// queueAgain puts c, who has had a turn, at the end of those who have more to write. A turn in
+// which each event is read for one consumer alone can take a hundred times as long as one that
+// only writes. So those who need more of these have a queue of their own: nobody whose
+// stream begins, or who is not far behind, waits for them.
+func (l *loop) queueAgain(c *consumer) {
+	if !c.herd.alone() {
+		l.queue(c)
+		return
 	}
+	c.lag.queued = true
+	l.reading = append(l.reading, c)
 }
 
 // serveReady gives laggards whose socket may take bytes a turn, one after the
-// other and for about the given time; first those for whom there is only to write, then
-// the others. It reports whether there is more to do at once: one of them has more to
-// write, or had no turn.
+// other and for about the given time; first those whose turn is a short one, or only to
+// write, then the others. It reports whether there is more to do at once: one of them has more
+// to write, or had no turn.
 func (l *loop) serveReady(now time.Time, atMost time.Duration) (more bool) {
 	if len(l.ready) > 0 {
-		more = l.serve(&l.ready, now, atMost)
+		more = l.serve(&l.ready, firstBytes, now, atMost)
 		now = time.Now()
 	}
 	if len(l.reading) > 0 {
-		more = l.serve(&l.reading, now, atMost) || more
+		more = l.serve(&l.reading, turnBytes, now, atMost) || more
 	}
 	return more
 }
 
-func (l *loop) serve(queue *[]*consumer, now time.Time, atMost time.Duration) (more bool) {
+// serve is serveReady for one queue. In it, those for whom each event is read alone have turns
+// of so many bytes.
+func (l *loop) serve(queue *[]*consumer, alone int, now time.Time, atMost time.Duration) (more bool) {
 	served := 0
 	for end := len(*queue); served < end; served++ { // who has more queues up behind end
 		if served > 0 && time.Since(now) > atMost {
@@ -46,9 +61,13 @@ func (l *loop) serve(queue *[]*consumer, now time.Time, atMost time.Duration) (m
 			continue // closed
 		}
 		c.lag.queued = false
-		switch l.catchUp(c, now) {
+		budget := turnBytes
+		if c.herd.alone() {
+			budget = alone
+		}
+		switch l.catchUp(c, now, budget) {
 		case outOfTurn:
-			l.makeReady(c)
+			l.queueAgain(c)
 			more = true
 		case ahead:
 			if p := c.herd.packer; p != nil { // until the next block
