@@ -3,6 +3,7 @@ package sharing
 import (
 	"testing"
 	"testing/synctest"
+	"time"
 )
 
 func TestThoseWhoAskBeforeAReadingBeginsShareIt(t *testing.T) {
@@ -63,6 +64,39 @@ func TestReadingThatPanicsLetsOthersGoOn(t *testing.T) {
 		close(gate)
 		if n := <-got; n != 2 || len(s.last) != 0 {
 			t.Errorf("who asked meanwhile got %d, %d readings are remembered; want 2, 0", n, len(s.last))
+		}
+	})
+}
+
+// Those who ask while a key rests share the reading after it; others do not wait.
+func TestAKeyRestsBetweenTwoReadings(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const rest = time.Minute
+		var s Readings[string, int]
+		readings := 0
+		read := func() (int, time.Duration) { readings++; return readings, rest }
+		begin := time.Now()
+		if n := s.DoAndRest("p", read); n != 1 || time.Since(begin) > 0 {
+			t.Errorf("the first got reading %d after %v; want 1, at once", n, time.Since(begin))
+		}
+		time.Sleep(rest / 2)
+		got := make(chan int)
+		for range 10 {
+			go func() { got <- s.DoAndRest("p", read) }()
+		}
+		synctest.Wait()
+		if n := s.Do("q", func() int { return 7 }); n != 7 || readings != 1 || time.Since(begin) != rest/2 {
+			t.Errorf("another key got %d after %v, %d readings; want 7 after %v, and 1", n, time.Since(begin), readings, rest/2)
+		}
+		for range 10 {
+			if n := <-got; n != 2 || time.Since(begin) != rest {
+				t.Errorf("who asked during the rest got reading %d after %v; want 2 after %v", n, time.Since(begin), rest)
+			}
+		}
+		time.Sleep(rest)
+		synctest.Wait()
+		if len(s.last) != 0 {
+			t.Errorf("%d readings are remembered after their rest; want none", len(s.last))
 		}
 	})
 }

@@ -11,8 +11,10 @@ import (
 const (
 	// maxReadings is how many practices are read from the store at once, for replays.
 	maxReadings = 64
-	// slowReading is how long the reading of a practice takes that is one of the slow.
+	// slowReading is how long the reading of a practice takes that is one of the slow. It
+	// rests for as long afterwards, longestRest at most: who opens meanwhile shares the next.
 	slowReading = 5 * time.Millisecond
+	longestRest = time.Second
 	// maxSlow is how many of them are known. They take place in turns, so that others need
 	// not wait for them, and are not many at once.
 	maxSlow = 1024
@@ -37,29 +39,36 @@ type replays struct {
 func (rs *replays) of(practice string) *replay {
 	folded := rs.rooms.fold(practice)
 	for {
-		r := rs.shared.Do(folded, func() *replay { return rs.read(practice, folded) })
+		r := rs.shared.DoAndRest(folded, func() (*replay, time.Duration) { return rs.read(practice, folded) })
 		if r == nil || r.retain() {
 			return r
 		}
 	}
 }
 
-// read is nil if nothing is stored. The room has the reference.
-func (rs *replays) read(practice, folded string) (r *replay) {
+// read returns a replay, nil if nothing is stored, and how long the practice rests after it. The
+// room has the reference.
+func (rs *replays) read(practice, folded string) (r *replay, rest time.Duration) {
 	if rs.isSlow(folded) {
-		rs.turns.do(func() { r = rs.timed(practice, folded) })
-		return r
+		rs.turns.do(func() { r, rest = rs.timed(practice, folded) })
+		return r, rest
 	}
 	rs.places <- struct{}{}
 	defer func() { <-rs.places }()
 	return rs.timed(practice, folded)
 }
 
-// timed reads, and notes how long it took.
-func (rs *replays) timed(practice, folded string) *replay {
+// timed reads, notes how long it took, and returns for how long the practice rests.
+func (rs *replays) timed(practice, folded string) (*replay, time.Duration) {
 	begin := time.Now()
-	defer func() { rs.note(folded, time.Since(begin) >= slowReading) }()
-	return rs.renew(practice)
+	r := rs.renew(practice)
+	took := time.Since(begin)
+	slow := took >= slowReading
+	rs.note(folded, slow)
+	if !slow {
+		return r, 0
+	}
+	return r, min(took, longestRest)
 }
 
 func (rs *replays) isSlow(folded string) bool {

@@ -54,9 +54,9 @@ func TestAPracticeIsSlowWhileItsReadingTakesLong(t *testing.T) {
 	rs := &h.replays
 	pause := 2 * slowReading
 	rs.stored = func(string) []session.Event { time.Sleep(pause); return nil }
-	rs.of("P")
-	if !rs.isSlow("p") {
-		t.Error("a practice whose reading took long is not known as slow")
+	_, rest := rs.read("P", "p")
+	if !rs.isSlow("p") || rest < pause || rest > longestRest {
+		t.Errorf("a practice whose reading took %v or more is slow: %v, and rests for %v; want true, as long, %v at most", pause, rs.isSlow("p"), rest, longestRest)
 	}
 	rs.note("p", false)
 	if rs.isSlow("p") {
