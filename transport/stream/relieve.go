@@ -43,7 +43,11 @@ func (l *loop) relieve(c *consumer, most int64) {
 	}
 	slices.SortFunc(keepers, keeper.before)
 	for _, k := range append(keepers, keeper{consumer: c}) {
-		if l.stats.kept.Load() <= most {
+		enough := most
+		if k.stalls { // some room to spare: all were sorted for it
+			enough -= most / 16
+		}
+		if l.stats.kept.Load() <= enough {
 			return
 		}
 		l.close(k.consumer, ReasonMemory)

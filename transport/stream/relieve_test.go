@@ -128,6 +128,41 @@ func TestNobodyWhoMayBeWellIsClosedForAnother(t *testing.T) {
 	}
 }
 
+// To find who stalls takes long where many do, so that some more of them go than must; of those
+// who may be well, no more.
+func TestWhereConsumersStallThereIsRoomToSpare(t *testing.T) {
+	const views = 33
+	for _, tt := range []struct {
+		name string
+		kept time.Duration // for so long
+		goes int
+	}{
+		{"they stall", 2 * stalls, 1 + 2}, // a sixteenth of 32 pieces, and what is beyond the bound
+		{"they may be well", -time.Hour, 1},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := newRig(t, spacious(1), Options{Loops: 1, KeepAlive: -1, Stall: time.Hour, hardPressed: time.Hour})
+			v := newViews(t, r.broker)
+			for i := range views {
+				r.wantHerd(r.join(joinOptions{view: v.of(fmt.Sprintf("wire=ndjson&where=number!=%d", 1e6+i)), buffer: 16 << 10, stalled: true}), true)
+			}
+			r.publish(0, largeEvent)
+			r.wantLagging(views)
+			r.inLoop(func(l *loop) {
+				for _, c := range l.slots {
+					c.lag.lent, c.lag.turn = time.Now().Add(-tt.kept), l.turn-1
+					c.lag.progress = c.lag.lent
+				}
+				one := l.stats.kept.Load() / views
+				l.relieve(l.slots[views-1], (views-1)*one)
+				if gone := len(l.free); gone != tt.goes {
+					t.Errorf("%d are closed for one piece too many; want %d", gone, tt.goes)
+				}
+			})
+		})
+	}
+}
+
 // Those go first that stall for long; who may be well goes the later the more it shares its
 // piece, the later the turn and the earlier in it that it fell behind.
 func TestKeepersGoInOrder(t *testing.T) {
