@@ -140,11 +140,17 @@ func (d *drainer) retry(l *loop, now time.Time) (low, high time.Duration) {
 // part ends a member's stream with a last notice. What its socket does not take now is
 // written before the end; no event is any more.
 func (l *loop) part(c *consumer, notice []byte, why Reason) {
-	if l.tell(c, l.ending(c, notice)) {
-		l.finish(c, why)
-	} else if c.lag != nil {
-		c.lag.leaving, c.lag.why = true, why
+	last := l.ending(c, notice)
+	n, ok := l.write(c, last)
+	if !ok {
+		return
 	}
+	l.stats.wires[c.herd.format.Kind].bytes.Add(uint64(n))
+	if n < len(last) {
+		l.retire(c, last[n:], why)
+		return
+	}
+	l.finish(c, why)
 }
 
 // ending is a last notice to a member, and the end of its stream.
@@ -164,8 +170,17 @@ func (l *loop) finish(c *consumer, why Reason) {
 		l.close(c, why)
 		return
 	}
+	l.retire(c, nil, why)
+}
+
+// retire has a consumer leave as soon as its socket has taken rest, which is the last that it
+// gets: no notice may be behind the end of a stream.
+func (l *loop) retire(c *consumer, rest []byte, why Reason) {
 	if c.lag == nil {
-		l.makeLaggard(c, nil)
+		if c.herd.conflation != nil {
+			l.countPassedOver(c)
+		}
+		l.makeLaggard(c, rest)
 	}
 	c.lag.leaving, c.lag.why = true, why
 }

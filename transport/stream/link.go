@@ -123,10 +123,7 @@ func (l *loop) end(c *consumer) {
 			return
 		}
 		if !l.sockets.flushed(c) { // what was handed over is still on its way
-			if c.lag == nil {
-				l.makeLaggard(c, nil)
-			}
-			c.lag.leaving, c.lag.why = true, ReasonLeft // catchUp takes the answer when the rest is written
+			l.retire(c, nil, ReasonLeft) // catchUp takes the answer when the rest is written
 			return
 		}
 		// Between frames. Not by tell: what the socket does not take now is not
