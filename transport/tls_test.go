@@ -21,6 +21,7 @@ import (
 
 	"event-dispatcher/internal/testkit"
 	"event-dispatcher/transport/access"
+	"event-dispatcher/transport/refusal"
 )
 
 // overTLS serves over TLS, and gives requests and handshakes as much time as said.
@@ -73,6 +74,28 @@ func TestAHandshakeThatDripsEndsInTime(t *testing.T) {
 		}
 	}()
 	wantClosed(t, c, "a byte of a ClientHello now and then")
+}
+
+// Who speaks HTTP where TLS is spoken is told so, and counted; who speaks something else is not.
+func TestWhoSpeaksHTTPWithoutTLSIsTold(t *testing.T) {
+	t.Parallel()
+	s := overTLS(t, time.Hour)
+	for sent, want := range map[string]string{
+		request("GET", "/events", ""):        "plain_http: this port speaks TLS",
+		request("HEAD", "/health", ""):       "plain_http: this port speaks TLS",
+		request("POST", "/api/events", `{}`): "plain_http: this port speaks TLS",
+		"SSH-2.0-OpenSSH_9.6\r\n":            "",
+	} {
+		c := s.dial()
+		io.WriteString(c, sent)
+		got, _ := io.ReadAll(c)
+		if !strings.Contains(string(got), want) || (want == "") != (len(got) == 0) || want != "" && !bytes.HasPrefix(got, []byte("HTTP/1.1 400 ")) {
+			t.Errorf("%.20q over TLS's port is answered %q; want 400 and %q", sent, got, want)
+		}
+	}
+	if n := s.refusals.Total(refusal.PlainHTTP); n != 3 {
+		t.Errorf("%d are counted; want 3", n)
+	}
 }
 
 // Clients that offer much, and send a body right behind the handshake, are served.

@@ -79,18 +79,6 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	for _, note := range notes {
-		log.Warn("limits: " + note)
-	}
-	if len(cfg.Idle) > 0 {
-		log.Warn("flags ignored: they need -redis", zap.Strings("flags", cfg.Idle))
-	}
-	if cfg.Mixes != "" {
-		log.Warn("deployments may mix: " + cfg.Mixes)
-	}
-	if names := cfg.Lookalikes(os.Environ()); len(names) > 0 {
-		log.Warn("environment variables that nothing reads, and that look like flags: correct or remove them", zap.Strings("variables", names))
-	}
 	process.Profile(cfg.ProfileRate)
 	defer process.CollectOften()()
 
@@ -122,6 +110,7 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 	cfg.Sockets.Loops = pool
 	limits := cfg.Limits(memory, descriptors)
 	if cfg.Check {
+		warn(log, cfg, notes)
 		limits.Log(log, b.Shards())
 		_, err := fmt.Println("configuration OK")
 		return err
@@ -132,6 +121,7 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
+	warn(log, cfg, notes) // once the start is sure: an error stands alone
 	if admin == nil {
 		process.ForgoMemoryProfile()
 	}
@@ -200,6 +190,22 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 	shared.close()
 	log.Info("shut down", zap.Duration("took", time.Since(start)))
 	return err
+}
+
+// warn says what is not as somebody may have meant it. notes are about limits.
+func warn(log *zap.Logger, cfg *config.Config, notes []string) {
+	for _, note := range notes {
+		log.Warn("limits: " + note)
+	}
+	if len(cfg.Idle) > 0 {
+		log.Warn("flags ignored: they need -redis", zap.Strings("flags", cfg.Idle))
+	}
+	if cfg.Mixes != "" {
+		log.Warn("deployments may mix: " + cfg.Mixes)
+	}
+	if names := cfg.Lookalikes(os.Environ()); len(names) > 0 {
+		log.Warn("environment variables that nothing reads, and that look like flags: correct or remove them", zap.Strings("variables", names))
+	}
 }
 
 // drain ends everything the way events flow: it stops intake, lets consumers catch up, and

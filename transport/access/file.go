@@ -166,7 +166,7 @@ func (f *file) state(checkView func(string) error) (*state, error) {
 	names := map[string]bool{"anonymous": true}
 	check := func(what, name, view string, roles []string) (Rights, []string, error) {
 		if !validName(name) {
-			return 0, nil, fmt.Errorf("%s: name must have 1 to 64 letters, digits or -_.:@ ", what)
+			return 0, nil, fmt.Errorf("%s: name must have 1 to 64 letters, digits, blanks or -_.:@", what)
 		}
 		if names[name] {
 			return 0, nil, fmt.Errorf("duplicate name %q", name)

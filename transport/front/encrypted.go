@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"net"
+	"time"
 )
 
 // TLS keeps a message of its own until it is whole, and lets the peer say how long it is:
@@ -27,12 +28,13 @@ var errTooLong = errors.New("front: too much of TLS, and nothing to read")
 type encrypted struct {
 	*tls.Conn
 	wire  wire
-	begun bool // the handshake is over
+	plain *turnedAway // for who speaks HTTP without TLS
+	begun bool        // the handshake is over
 }
 
 // encrypt speaks TLS on a connection. The handshake is part of the first read.
-func encrypt(nc net.Conn, config *tls.Config, ended *tidier) *encrypted {
-	c := &encrypted{wire: wire{Conn: nc, left: maxHandshake, ended: ended}}
+func encrypt(nc net.Conn, config *tls.Config, plain *turnedAway, ended *tidier) *encrypted {
+	c := &encrypted{wire: wire{Conn: nc, left: maxHandshake, ended: ended}, plain: plain}
 	c.Conn = tls.Server(&c.wire, config)
 	return c
 }
@@ -41,6 +43,7 @@ func encrypt(nc net.Conn, config *tls.Config, ended *tidier) *encrypted {
 func (c *encrypted) Read(p []byte) (int, error) {
 	if !c.begun {
 		if err := c.Handshake(); err != nil {
+			c.answerPlain(err)
 			return 0, err
 		}
 		c.begun, c.wire.left = true, maxBetween
@@ -50,6 +53,22 @@ func (c *encrypted) Read(p []byte) (int, error) {
 		c.wire.left = maxBetween
 	}
 	return n, err
+}
+
+// answerPlain tells who begins with a request instead of a handshake what is spoken here, once.
+func (c *encrypted) answerPlain(err error) {
+	var not tls.RecordHeaderError
+	if c.plain == nil || !errors.As(err, &not) || not.Conn == nil {
+		return
+	}
+	switch string(not.RecordHeader[:]) {
+	case "GET /", "HEAD ", "POST ", "OPTIO":
+		now := time.Now()
+		c.plain.count.Add(1)
+		_ = c.wire.SetWriteDeadline(now.Add(time.Second)) // the socket buffer of a new connection is empty
+		_, _ = c.wire.Write(c.plain.answer.At(now))
+		c.plain = nil
+	}
 }
 
 // A wire is what TLS reads and writes. It fails when too much was read.

@@ -14,7 +14,7 @@ func TestTLSReadsNoMoreThanAHandshakeMayHave(t *testing.T) {
 	t.Parallel()
 	near, far := net.Pipe()
 	defer near.Close()
-	c := encrypt(far, &tls.Config{}, &tidier{})
+	c := encrypt(far, &tls.Config{}, nil, &tidier{})
 	defer c.Close()
 	sent := make(chan int64)
 	go func() {
@@ -41,7 +41,7 @@ func TestMemoryIsGivenBackAfterManyHandshakes(t *testing.T) {
 		defer ended.memory.Stop()
 		for range 600 {
 			near, far := net.Pipe()
-			c := encrypt(far, &tls.Config{}, ended)
+			c := encrypt(far, &tls.Config{}, nil, ended)
 			near.Close()
 			if _, err := c.Read(make([]byte, 1)); err == nil {
 				t.Fatal("Read() = nil of a peer that is gone")

@@ -169,6 +169,9 @@ func (f *Front) listener(ln net.Listener) *listener {
 		log:      f.options.Log,
 		closed:   make(chan struct{}),
 	}
+	if l.tls != nil {
+		l.plain = f.refuser.turnedAway(refusal.PlainHTTP)
+	}
 	if !f.options.Uncapped {
 		l.max = f.options.MaxConnections
 		if f.options.Descriptors > 0 {

@@ -32,6 +32,7 @@ type listener struct {
 	slack    time.Duration       // see conn
 	full     turnedAway          // over max
 	crowded  turnedAway          // over the client's limit
+	plain    turnedAway          // without TLS, where it is spoken
 	backoffs *atomic.Uint64
 	log      *zap.Logger
 	closed   chan struct{}
@@ -94,7 +95,7 @@ func (l *listener) encrypt(nc net.Conn) net.Conn {
 	if l.tls == nil {
 		return nc
 	}
-	return encrypt(nc, l.tls, l.tidier)
+	return encrypt(nc, l.tls, &l.plain, l.tidier)
 }
 
 // refuse answers a connection over a cap. Over TLS, saying no would cost more than

@@ -204,7 +204,7 @@ func (b *batch) takeReports(records event.Batch) {
 			b.reject(refusal.TooLarge)
 			continue
 		case err != nil:
-			b.rejectAt(b.seen-1, refusal.Report, offset, "")
+			b.rejectAt(b.seen-1, refusal.Report, offset, err.Error())
 			continue
 		}
 		object := b.names.Cut(out[from:]) // e and ts stay

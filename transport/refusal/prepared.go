@@ -24,7 +24,9 @@ func Prepare(r Reason, headers []reply.Header) Prepared {
 		h.Set(&resp.Header)
 	}
 	resp.Header.SetContentType("text/plain; charset=utf-8")
-	resp.Header.Set(fasthttp.HeaderRetryAfter, retryAfter)
+	if r.Passes() {
+		resp.Header.Set(fasthttp.HeaderRetryAfter, retryAfter)
+	}
 	resp.Header.SetConnectionClose()
 	resp.SetBodyString(r.String() + ": " + r.Text() + "\n")
 	var b bytes.Buffer

@@ -37,6 +37,7 @@ const (
 	Coding
 	Timeout
 	Version
+	PlainHTTP
 	ClientLimit
 	ClientConnections
 	Overloaded
@@ -82,7 +83,7 @@ var table = [Count]struct {
 	ByteOrderMark:     {"byte_order_mark", 400, "the body starts with a byte order mark: send it without"},
 	EmptyBody:         {"empty_body", 400, "the body is empty"},
 	InvalidUTF8:       {"invalid_utf8", 400, "the body is not valid UTF-8"},
-	NotObject:         {"not_object", 400, "the event must be a JSON object"},
+	NotObject:         {"not_object", 400, "the event must be a JSON object; for an array of several there is ?batch=array"},
 	NotArray:          {"not_array", 400, "with batch=array the body must be a JSON array"},
 	BatchForm:         {"batch", 400, "the query parameter batch must be array or lines"},
 	TooLarge:          {"too_large", 413, "the body is larger than the limit"},
@@ -104,6 +105,7 @@ var table = [Count]struct {
 	Coding:            {"transfer_coding", 501, "use Transfer-Encoding: chunked"},
 	Timeout:           {"timeout", 408, "the request did not arrive in time"},
 	Version:           {"http_version", 505, "use HTTP/1.0 or 1.1"},
+	PlainHTTP:         {"plain_http", 400, "this port speaks TLS: use https, or wss"},
 	ClientLimit:       {"client_limit", 429, "this client sends more events, or bad tokens, than it may"},
 	ClientConnections: {"client_connections", 429, "this client holds as many connections as it may: close one"},
 	Overloaded:        {"overloaded", 503, "more events arrive than the service may take: send the same again after Retry-After"},
@@ -126,7 +128,7 @@ var table = [Count]struct {
 	Credential:        {"credential", 401, "the credentials are not known here, or were sent in more than one place"},
 	CredentialExpired: {"credential_expired", 401, "the token has expired: ask for a new one"},
 	Ticket:            {"ticket", 401, "the ticket is used, expired, unknown or for something else: POST /tickets gives a new one; a token belongs in Authorization: Bearer, never in the address"},
-	Role:              {"role", 403, "this token may not do that"},
+	Role:              {"role", 403, "this token does not have the role that this needs, which WWW-Authenticate names"},
 	Subject:           {"subject", 403, "this token may not speak for that user"},
 	View:              {"view", 403, "this token may not see any of what is asked for"},
 	Tickets:           {"tickets", 429, "too many tickets wait to be used: use them, or try again later"},

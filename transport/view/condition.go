@@ -39,7 +39,7 @@ const (
 var opText = [...]string{"", "=", "!=", "<", "<=", ">", ">=", "^="}
 
 var (
-	errOperator = errors.New("unknown operator: want = != < <= > >= or ^=, or a path alone; write a backslash before a value that begins with one of =<>!^~")
+	errOperator = errors.New("unknown operator: want = != < <= > >= or ^=, or a path alone; write a backslash before one of =<>!^~ in a name, or at the beginning of a value")
 	errComma    = errors.New("a comma in the path; repeat the parameter for another condition, write \\, for a comma within a name")
 	errNoValue  = errors.New("a value is missing after the operator")
 	errOneValue = errors.New("several values are for = and != only; write \\, for a comma within a value")
@@ -50,7 +50,7 @@ var (
 // parseCondition reads "PATH", or "PATH OP VALUE" without blanks.
 func parseCondition(s string) (c condition, err error) {
 	var rest string
-	if c.path, rest, err = cutPath(s, ",=!<>^"); err != nil {
+	if c.path, rest, err = cutPath(s, ",=!<>^~"); err != nil {
 		return c, err
 	}
 	if strings.HasPrefix(rest, ",") {

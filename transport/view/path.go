@@ -61,7 +61,7 @@ const maxName = 256 // bytes; what jsonkey takes
 
 // pathSpecials are the characters that mean something in a path somewhere: as a
 // name's part they stand behind a backslash in a normalised path.
-const pathSpecials = `\.,=!<>^`
+const pathSpecials = `\.,=!<>^~`
 
 var (
 	errNoPath    = errors.New("a path is missing: names of members, joined by dots")

@@ -71,7 +71,7 @@ func TestConditionsRefused(t *testing.T) {
 		want  error
 	}{
 		{``, errNoPath}, {`=v`, errNoPath}, {`.`, errEmptyName}, {`a..b`, errEmptyName}, {`a.=v`, errEmptyName}, {`.a`, errEmptyName},
-		{`a==v`, errOperator}, {`a=~v`, errOperator}, {`a<>v`, errOperator}, {`a!v`, errOperator}, {`a^v`, errOperator}, {`a!`, errOperator}, {`a=>v`, errOperator}, {`a!==v`, errOperator},
+		{`a==v`, errOperator}, {`a=~v`, errOperator}, {`a<>v`, errOperator}, {`a~v`, errOperator}, {`a!v`, errOperator}, {`a^v`, errOperator}, {`a!`, errOperator}, {`a=>v`, errOperator}, {`a!==v`, errOperator},
 		{`a = v`, errBlank}, {` a=v`, errBlank}, {`a. b`, errBlank}, {`a,b=v`, errComma}, {`a,b`, errComma}, {`a\`, errBackslash}, {`a=\`, errBackslash},
 		{`a<`, errNoValue}, {`a^=`, errNoValue}, {`a<1,2`, errOneValue}, {`a^=x,y`, errOneValue},
 		{`a=` + strings.Repeat("x", maxValue+1), errLong}, {strings.Repeat("x", maxName+1), errLongName}, {`a<` + strings.Repeat("9", 400), errLong},

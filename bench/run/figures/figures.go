@@ -67,7 +67,7 @@ func Of(r *trial.Record) map[string]float64 {
 		f["crowd_faults"] += float64(a.Faults())
 		f["crowd_skipped"] += float64(a.Skipped)
 	}
-	if rep.Posts == nil && consumers+rep.Config.Sockets > 0 && rep.Memory.PerConsumer.Resident > 0 {
+	if rep.Posts == nil && consumers+rep.Config.Sockets > 0 && rep.Memory.PerConsumer != (probe.Memory{}) {
 		f["idle_bytes"] = float64(rep.Memory.PerConsumer.Resident)
 		f["idle_kernel_bytes"] = float64(rep.Memory.PerConsumer.TCPBuffers + rep.Memory.PerConsumer.Slab)
 	}

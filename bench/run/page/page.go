@@ -109,7 +109,10 @@ func Write(name string, s *summary.Summary) error {
 }
 
 func curveOf(r *trial.Record) curve {
-	c := curve{Label: fmt.Sprintf("%s, run %d", r.Subject, r.Order), Subject: r.Subject, Role: r.Role, File: r.File}
+	c := curve{
+		Label: fmt.Sprintf("%s, run %d", r.Subject, r.Order), Subject: r.Subject, Role: r.Role, File: r.File,
+		Post: percentiles(report.Latency{}), Receipt: percentiles(report.Latency{}), // lists without points, not null
+	}
 	if p := r.Report.Posts; p != nil {
 		c.Post = percentiles(p.Latency)
 	}

@@ -115,6 +115,9 @@ func TestEveryPlotNamesItsRawFile(t *testing.T) {
 	if m == nil {
 		t.Fatal("no data in the page")
 	}
+	if strings.Contains(m[1], "null") {
+		t.Errorf("a list of the page is null, of which its script takes the length: %s", m[1])
+	}
 	var data map[string][]curve
 	if err := json.Unmarshal([]byte(m[1]), &data); err != nil {
 		t.Fatal(err)

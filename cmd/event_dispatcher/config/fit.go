@@ -101,5 +101,5 @@ func (f *fitting) caps(need, descriptors int, caps []descriptorCap) {
 			*k.p = lower
 		}
 	}
-	f.note("the system allows %d descriptors, where %d may be needed (ulimit -n), so %s", descriptors, need, strings.Join(lowered, ", "))
+	f.note("the system allows %d descriptors, where %d may be needed (ulimit -n), so %s; that is plenty for trying it out", descriptors, need, strings.Join(lowered, ", "))
 }

@@ -19,10 +19,10 @@ func Probe(ctx context.Context, url string) error {
 	// No proxy, whatever the environment says: the instance is next door.
 	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: unverified}}
 	resp, err := client.Do(req)
+	if (err != nil || resp.StatusCode == http.StatusBadRequest) && req.URL.Scheme == "http" && speaksTLS(ctx, req.URL.Host) {
+		return fmt.Errorf("%s: the instance seems to speak TLS: give -healthcheck its -tls-cert, or -admin-tls-cert with -admin-addr", url)
+	}
 	if err != nil {
-		if req.URL.Scheme == "http" && speaksTLS(ctx, req.URL.Host) {
-			return fmt.Errorf("%w: the instance seems to speak TLS: give -healthcheck its -tls-cert, or -admin-tls-cert with -admin-addr", err)
-		}
 		return err
 	}
 	defer resp.Body.Close()

@@ -8,13 +8,13 @@ import (
 
 var (
 	// ErrSyntax is returned for a record that is no dictionary.
-	ErrSyntax = errors.New("not a dictionary of Structured Fields")
+	ErrSyntax = errors.New("it is no dictionary of Structured Fields (RFC 8941)")
 
 	// ErrUTF8 is returned for a record that is not valid UTF-8.
 	ErrUTF8 = errors.New("not valid UTF-8")
 
 	// ErrIncomplete is returned for a record without e or ts.
-	ErrIncomplete = errors.New("a record must have e and ts")
+	ErrIncomplete = errors.New("it must have e and ts")
 
 	// ErrTooLarge is returned for a record that has, or becomes, more bytes than it may.
 	ErrTooLarge = errors.New("larger than the limit")
