@@ -25,10 +25,11 @@ type attendance struct {
 	mu        sync.Mutex           // guards what follows
 	left      map[member]departure // gone from here, but the server has not confirmed it
 	leftBytes int
+	unread    map[member]struct{} // here, but what the server has of them is not adopted
 }
 
 func newAttendance(l *leases, r *reads, w *writes) *attendance {
-	return &attendance{leases: l, reads: r, writes: w, seed: maphash.MakeSeed(), left: make(map[member]departure)}
+	return &attendance{leases: l, reads: r, writes: w, seed: maphash.MakeSeed(), left: make(map[member]departure), unread: make(map[member]struct{})}
 }
 
 // join counts a socket; see [Store].
@@ -38,7 +39,8 @@ func (s *attendance) join(practice, user string) (elsewhere bool) {
 	lock.Lock()
 	defer lock.Unlock()
 	if s.mirror.join(who, practice) {
-		elsewhere = s.renew(redis.ForMembers, []member{who}) // if it fails, maintain repeats it
+		elsewhere = s.renew(redis.ForMembers, []member{who}) // if it fails, keepLeases repeats it
+		s.adopt(who)
 	}
 	return elsewhere
 }
@@ -50,7 +52,11 @@ func (s *attendance) leave(practice, user string, keep bool) bool {
 	lock.Lock()
 	defer lock.Unlock()
 	d := departure{who, s.mirror.written(who), keep}
-	return s.mirror.leave(who) && s.end(d)
+	if !s.mirror.leave(who) {
+		return false
+	}
+	s.noteUnread(who, false)
+	return s.end(d)
 }
 
 // A departure is of a member without sockets here.

@@ -57,6 +57,7 @@ func (s *Redis) maintain(ctx context.Context) {
 			s.attendance.renewAll(ctx)
 			s.misses.unsettle()
 		}
+		s.attendance.adoptAgain(ctx)
 		s.attendance.endAgain(ctx)
 		s.writes.catchUp(ctx)
 		s.writes.leavePractices()

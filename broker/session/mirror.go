@@ -45,8 +45,8 @@ func (m mirror) placesOf(user string) []member {
 	return slices.Collect(maps.Keys(m.stored.places[user]))
 }
 
-// own makes events of a member who left this instance's to give up, whoever stored them,
-// and returns what is given up now, for want of room.
+// own makes events of a member who came or left, as the server has them, this instance's to give
+// up, whoever stored them, and returns what is given up now, for want of room.
 func (m mirror) own(events []Event) (up []excess) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -58,10 +58,18 @@ func (m mirror) own(events []Event) (up []excess) {
 		}
 		up = append(up, m.stored.put(newEntry(key, e, false), m.active.has(key.member))...)
 		if kept := m.stored.entries[key]; kept != nil {
-			kept.put = m.stored.putAt(e)
+			kept.put, kept.read = m.stored.putAt(e), true
 		}
 	}
 	return m.stored.trim(up)
+}
+
+// isRead reports whether what is stored was read from the server.
+func (m mirror) isRead(key entryKey) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	e := m.stored.entries[key]
+	return e != nil && e.read
 }
 
 // isGone deletes what is stored of a member of whom an instance says that it is gone, and

@@ -286,14 +286,14 @@ func (s *Redis) overlay(events []Event, users []member) []Event {
 }
 
 // unstored is the mirror's event if it is newer than Redis', or if Redis missed it. If
-// Redis has none, it may have been removed while we could not hear of that: then what we
-// were told of before the connection was there does not count.
+// Redis has none, it may have been removed while we could not hear of that: then what we read
+// there, or were told of before the connection was there, does not count.
 func (s *Redis) unstored(key entryKey, stored bool) (Event, bool) {
 	e, put, ok := s.mirror.get(key)
 	if !ok {
 		return Event{}, false
 	}
 	since := s.upSince.Load()
-	heard := stored || since != 0 && put.UnixNano() >= since
+	heard := stored || since != 0 && put.UnixNano() >= since && !s.mirror.isRead(key)
 	return e, heard || s.misses.has(key)
 }

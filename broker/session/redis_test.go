@@ -170,6 +170,56 @@ func TestRedisOfUsersWithoutASocketIsBounded(t *testing.T) {
 	expect(t, "the newest", b.Latest("p", fmt.Sprint("u", users-1)), strings.Repeat("x", size))
 }
 
+// Users who move to another instance take their events into its budget, whoever stored them and
+// gave them up: what it cannot keep leaves Redis.
+func TestRedisOfUsersWhoMoveIsBounded(t *testing.T) {
+	server := redistest.Start(t)
+	const budget, size, users, batches = 2 << 20, 100 << 10, 10, 8
+	options := Options{MaxBytes: budget, MaxAbsentBytes: budget / 4}
+	a := newRedis(t, server, RedisOptions{Options: options, Lease: time.Hour})
+	b := newRedis(t, server, RedisOptions{Options: options, Lease: time.Hour})
+	for batch := range batches {
+		name := func(n int) string { return fmt.Sprint("u", batch, "-", n) }
+		for n := range users {
+			a.Join("p", name(n))
+			e := stored("p", name(n), Updating, strings.Repeat("x", size))
+			a.Put(e)
+			b.Observe(e)
+		}
+		for n := range users {
+			b.Join("p", name(n))
+			if a.Leave("p", name(n), false) {
+				t.Fatalf("%s has left, who has a socket at the other instance", name(n))
+			}
+		}
+	}
+	testkit.Eventually(t, "Redis has no more than both budgets", func() bool {
+		return len(strings.Fields(server.Do("KEYS", "p/u*:UPDATING_CARD")))*size <= budget+budget/4
+	})
+	last := fmt.Sprint("u", batches-1, "-", users-1)
+	expect(t, "Latest of who moved last", a.Latest("p", last), strings.Repeat("x", size))
+}
+
+// What the server did not answer when a user came is read later.
+func TestWhatAUserHasIsReadAgain(t *testing.T) {
+	server := redistest.Start(t)
+	const size = 100 << 10
+	a := newRedis(t, server, RedisOptions{Lease: time.Hour})
+	b := newRedis(t, server, RedisOptions{Lease: time.Second})
+	a.Put(stored("p", "alice", Updating, strings.Repeat("x", size)))
+	b.Join("p", "alice")
+	if n := b.Stats().Mirror.Bytes; n < size {
+		t.Fatalf("the instance where a user came counts %d bytes; want %d at least", n, size)
+	}
+	a.Put(stored("p", "bob", Updating, strings.Repeat("x", size)))
+	server.Pause(3 * time.Second)
+	b.Join("p", "bob")
+	if n := b.Stats().Mirror.Bytes; n >= 2*size {
+		t.Fatalf("the instance counts %d bytes, and Redis has not answered", n)
+	}
+	testkit.Eventually(t, "the event is read", func() bool { return b.Stats().Mirror.Bytes >= 2*size })
+}
+
 // What one user has stored is bounded where instances share a Redis, too.
 func TestAUserHasEventsInFewPracticesInRedis(t *testing.T) {
 	server := redistest.Start(t)

@@ -33,7 +33,8 @@ type entry struct {
 
 	put    time.Time
 	heard  bool // of another instance, which stores it
-	missed bool // the server beside this memory does not have it
+	read   bool // from the server beside this memory: if it has it no more, it was removed
+	missed bool // that server does not have it
 	in     *aged
 	place  *list.Element
 }

@@ -19,13 +19,15 @@ func Probe(ctx context.Context, url string) error {
 	// No proxy, whatever the environment says: the instance is next door.
 	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: unverified}}
 	resp, err := client.Do(req)
+	if err == nil {
+		defer resp.Body.Close()
+	}
 	if (err != nil || resp.StatusCode == http.StatusBadRequest) && req.URL.Scheme == "http" && speaksTLS(ctx, req.URL.Host) {
 		return fmt.Errorf("%s: the instance seems to speak TLS: give -healthcheck its -tls-cert, or -admin-tls-cert with -admin-addr", url)
 	}
 	if err != nil {
 		return err
 	}
-	defer resp.Body.Close()
 	if resp.StatusCode == http.StatusNotFound {
 		return fmt.Errorf("%s answers %s: an instance with -admin-addr is ready there: give -healthcheck the same", url, resp.Status)
 	}
