@@ -56,6 +56,31 @@ func TestEveryEventIsCountedOnceAgainstTheRates(t *testing.T) {
 	}
 }
 
+// A few hundred bytes of gzip may be an event of 256 KiB, which is as much work as many small ones:
+// it counts as one for each 16 KiB. One that comes as it is counts as one.
+func TestALargeEventThatCameSmallCountsAsMany(t *testing.T) {
+	t.Parallel()
+	s := start(t, withSessions(t, screens.HubOptions{}), func(o *setup) { o.ClientRate = 20 })
+	large := `{"username":"alice","cardId":"card","data":"` + strings.Repeat("x", 200<<10) + `"}` // as 12
+	for i, path := range []string{"/metrics", "/api/events", screens.SubmitPath} {
+		for j, tt := range []struct {
+			body    string
+			headers []string
+			second  int
+		}{{large, nil, 200}, {gzipped(t, large), []string{"Content-Encoding: gzip"}, 429}} {
+			headers := append(tt.headers, fmt.Sprintf("X-Forwarded-For: 10.2.%d.%d", i, j+1))
+			conn := s.dial()
+			br := bufio.NewReader(conn)
+			for k, want := range []int{200, tt.second} {
+				if got := exchange(t, conn, br, request("POST", path, tt.body, headers...), false); got != want && k == 0 || got == 200 && want == 429 {
+					t.Errorf("event %d of 200 KiB at %s, %v, = %d; want %d", k, path, tt.headers, got, want)
+				}
+			}
+			conn.Close()
+		}
+	}
+}
+
 // exchange sends a request, and if expects says so, its body not before it is asked for. It
 // returns the status of the answer.
 func exchange(t *testing.T, conn io.Writer, br *bufio.Reader, whole string, expects bool) int {

@@ -348,3 +348,23 @@ func TestDrainOfNothingNeedsNoRedis(t *testing.T) {
 		t.Error("Drain() = nil with an event that Redis never took")
 	}
 }
+
+// An instance hears what it published itself, and knows it by its end.
+func TestOwnSessionEventsAreKnownByTheirEnd(t *testing.T) {
+	own, other := Origin{1}, Origin{2}
+	pack := func(o Origin, data string) string {
+		e := session.Event{ID: session.NewID(), Source: "alice", Data: data, Action: session.Updating, Type: session.UserSession, Origin: o.String()}
+		return string(append(bytes.TrimSuffix(e.JSON(), []byte(`"}`)), `.17"}`...))
+	}
+	r := sessionReceiver{self: own.String()}
+	for text, want := range map[string]bool{
+		pack(own, "x"):   true,
+		pack(other, "x"): false,
+		pack(other, `"origin":"`+own.String()+`.17"}`): false,
+		`{"eventId":"x"}`: false, `"}`: false, `."}`: false, "": false,
+	} {
+		if got := r.isOwn(text); got != want {
+			t.Errorf("isOwn(%s) = %v; want %v", text, got, want)
+		}
+	}
+}

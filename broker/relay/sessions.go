@@ -124,7 +124,18 @@ func (r *sessionReceiver) run(ctx context.Context) {
 	}
 }
 
+// isOwn reports whether a text ends as packSessions has this instance's end: to decode a large
+// one is work.
+func (r *sessionReceiver) isOwn(text string) bool {
+	rest, ok := strings.CutSuffix(text, `"}`)
+	at := strings.LastIndexByte(rest, sequenceMark)
+	return ok && at > 0 && strings.HasSuffix(rest[:at], `"origin":"`+r.self)
+}
+
 func (r *sessionReceiver) receive(text string) {
+	if r.isOwn(text) {
+		return
+	}
 	var e session.Event
 	err := errSessionSize
 	if len(text) <= r.max {

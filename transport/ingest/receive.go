@@ -68,9 +68,10 @@ func (r *receiver) receive(ctx *fasthttp.RequestCtx, f form) (Taken, bool) {
 }
 
 const (
-	// packedEvent is how many bytes of a compressed body cost as much as an event, and
-	// packedBlocks how many compressed blocks of Zstandard do: a decoder may be kept busy by
-	// them for a millisecond or two, whatever comes out.
+	// packedEvent is how many bytes of a compressed body cost as much as an event, as they come,
+	// and as many of one event when it is unpacked: a few hundred may become 256 KiB, which are
+	// checked, stored and sent on. packedBlocks is how many compressed blocks of Zstandard cost as
+	// much: a decoder may be kept busy by them for a millisecond or two, whatever comes out.
 	packedEvent  = 16 << 10
 	packedBlocks = 128
 	// smallBody is how large a compressed body is at most that does not wait for decoders
@@ -89,10 +90,16 @@ func (r *receiver) countPacked(ctx *fasthttp.RequestCtx, coding inflate.Coding, 
 	if coding == inflate.Zstd {
 		n = max(n, inflate.Blocks(body)/packedBlocks)
 	}
-	if n <= 1 {
-		return 1, true
+	return r.count(ctx, n, 1)
+}
+
+// count counts a body as n events, of which some are counted already, and returns as how many
+// it is counted then. It answers and reports false if it may not come in.
+func (r *receiver) count(ctx *fasthttp.RequestCtx, n, counted int) (int, bool) {
+	if n <= counted {
+		return counted, true
 	}
-	counted, reason := r.rates.AllowRest(ctx, n, 1, n)
+	counted, reason := r.rates.AllowRest(ctx, n, counted, n)
 	if counted == 0 {
 		r.refusals.Reject(ctx, reason)
 	}

@@ -48,6 +48,11 @@ func (p *Players) Take(ctx *fasthttp.RequestCtx) (Taken, bool) {
 		}
 	}()
 	p.received.Add(1)
+	if t.inflated != nil && p.rates.Any() {
+		if _, ok := p.count(ctx, len(t.Body)/packedEvent, t.counted); !ok {
+			return Taken{}, false
+		}
+	}
 	if fault := event.Check(t.Body); fault != event.None {
 		p.refusals.Explain(ctx, faults[fault], explain(t.Body, fault))
 		return Taken{}, false
