@@ -289,6 +289,42 @@ func TestRefusalsSayWhatIsWrong(t *testing.T) {
 	}
 }
 
+// Reports may become several times what they are: what a batch of them becomes is bounded, also
+// what is taken back or refused on the way.
+func TestWhatABatchOfReportsBecomesIsBounded(t *testing.T) {
+	t.Parallel()
+	const most = 20_000
+	s := start(t, func(o *setup) { o.MaxBody, o.MaxBatch = 5000, most })
+	c := s.listen("/events")
+	for _, record := range []string{
+		"e=t,ts=1,a=(" + strings.Repeat("1;a ", 100) + "1)",       // grows
+		"e=t,ts=1,a=1" + strings.Repeat(";a", 300),                // and shrinks again
+		"e=t,ts=1," + strings.Repeat("a,", 300) + "a",             // the same
+		"e=t,ts=1,a=(" + strings.Repeat("1;a ", 100) + "1),b=(((", // and is wrong
+	} {
+		batch := strings.Repeat(record+"\n", most/(len(record)+1))
+		a := s.send(request("POST", "/cmcd", batch, isCMCD))
+		var got struct {
+			Accepted int `json:"accepted"`
+			Rejected int `json:"rejected_count"`
+		}
+		if err := json.Unmarshal([]byte(a.body), &got); err != nil {
+			t.Fatal(err)
+		}
+		all := strings.Count(batch, "\n")
+		if got.Accepted+got.Rejected != all || !strings.Contains(a.body, `"reason":"too_large"`) {
+			t.Errorf("%d reports %.30q = %d %.100q; want some too large, all accounted for", all, record, a.status, a.body)
+		}
+		bytes := 0
+		for range got.Accepted {
+			bytes += len(c.event())
+		}
+		if bytes > 2*most+5000 {
+			t.Errorf("%d bytes of reports became %d; want %d at most", len(batch), bytes, 2*most)
+		}
+	}
+}
+
 // The rate of a client counts events, not requests.
 func TestClientRateCountsTheEventsOfBatches(t *testing.T) {
 	t.Parallel()

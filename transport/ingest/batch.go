@@ -21,6 +21,7 @@ type batch struct {
 	may     int            // how many events may come in
 	rest    refusal.Reason // why the others up to maxEvents may not
 	seen    int            // events so far
+	written int            // bytes of JSON that reports became so far
 
 	run     run
 	scratch []byte // members that are added, and reports as JSON
@@ -93,7 +94,7 @@ func (b *batch) begin(p *Players, ctx *fasthttp.RequestCtx, objects bool) {
 	b.players, b.ctx, b.objects = p, ctx, objects
 	b.run.begin(b)
 	b.names = p.names(objects)
-	b.may, b.seen = maxEvents, 0
+	b.may, b.seen, b.written = maxEvents, 0, 0
 	b.scratch = b.scratch[:0]
 	b.common = p.members.append(b.common[:0], ctx, objects)
 	b.verdict.reset()
@@ -184,10 +185,18 @@ func (b *batch) addMembers(empty bool) (from, to int) {
 	return from, len(b.scratch)
 }
 
+// reportsGrow is how many times -max-batch the JSON of a batch of reports may be: some 1.5 times
+// what they are, where a record could be made to become eight times what it is.
+const reportsGrow = 2
+
 // takeReports takes CMCD. Its records become objects in the scratch.
 func (b *batch) takeReports(records event.Batch) {
 	p := b.players
 	for b.seen < b.may {
+		if b.written > reportsGrow*p.maxBatch {
+			b.rest = refusal.TooLarge
+			break
+		}
 		record, ok := records.Cut()
 		if !ok {
 			return
@@ -196,6 +205,7 @@ func (b *batch) takeReports(records event.Batch) {
 		from := len(b.scratch)
 		out, r, offset, err := cmcd.Append(b.scratch, record, p.maxBody)
 		b.scratch = out[:from] // it may have grown
+		b.written += r.Written
 		switch {
 		case err == cmcd.ErrUTF8:
 			b.reject(refusal.InvalidUTF8)

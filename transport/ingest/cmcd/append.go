@@ -27,6 +27,7 @@ const Version = 2
 type Record struct {
 	Version int64 // 1 if it does not say (CTA-5004-B)
 	Newer   bool  // its version is not one that is known here
+	Written int   // bytes of JSON that were made of it, also if it is refused, or they were taken back
 
 	// Session is its sid as it stands between the quotes, a part of the record; nil
 	// if it has none. Sequence is its sn, -1 if it has none.
@@ -36,8 +37,8 @@ type Record struct {
 
 // Append appends the JSON object of a record to dst; both may have up to most bytes. If
 // the record is refused dst comes back as it was, and offset says at which byte of the
-// record it goes wrong. The time is proportional to the record's length, whatever its keys
-// are, and the memory to most.
+// record it goes wrong; r has what was written even so. The time is proportional to the record's
+// length, whatever its keys are, and to what is written, and the memory to most.
 func Append(dst, record []byte, most int) (out []byte, r Record, offset int, err error) {
 	if len(record) > most {
 		return dst, Record{}, most, ErrTooLarge
@@ -64,13 +65,15 @@ func Append(dst, record []byte, most int) (out []byte, r Record, offset int, err
 			}
 		}
 	})
+	r.Written = len(p.out) - len(dst) + p.undone
+	refused := Record{Written: r.Written}
 	switch {
 	case p.large || !p.failed && len(p.out) > p.most:
-		return dst, Record{}, p.at, ErrTooLarge
+		return dst, refused, p.at, ErrTooLarge
 	case p.failed:
-		return dst, Record{}, p.at, ErrSyntax
+		return dst, refused, p.at, ErrSyntax
 	case !hasEvent || !hasTime:
-		return dst, Record{}, len(record), ErrIncomplete
+		return dst, refused, len(record), ErrIncomplete
 	}
 	r.Newer = r.Version > Version
 	return p.out, r, 0, nil

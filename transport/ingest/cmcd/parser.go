@@ -13,6 +13,7 @@ type parser struct {
 	at     int
 	out    []byte
 	most   int // bytes of out
+	undone int // bytes that were written, and taken out of out again
 	failed bool
 	large  bool // for want of room
 }
@@ -74,10 +75,17 @@ func (p *parser) dictionary(found func(key, value []byte)) {
 			return
 		}
 	}
-	if !p.failed {
-		p.out = names.end(p.out)
-	}
+	p.end(&names)
 	p.write("}")
+}
+
+// end leaves the last member of each name.
+func (p *parser) end(names *members) {
+	if !p.failed {
+		before := len(p.out)
+		p.out = names.end(p.out)
+		p.undone += before - len(p.out)
+	}
 }
 
 // value writes an item or an inner list, with its parameters; if none is given it
@@ -143,9 +151,7 @@ func (p *parser) parameters(at int) {
 		}
 		p.fits()
 	}
-	if !p.failed {
-		p.out = names.end(p.out)
-	}
+	p.end(&names)
 	p.write("}}")
 }
 
