@@ -95,7 +95,7 @@ func (w *wishes) confine(v view.View, grant *access.Grant) (view.View, error) {
 		}
 		within = append(within, g)
 	}
-	return view.Narrow(v, within...)
+	return view.Narrow(v, w.broker.ShardKey(), within...)
 }
 
 // preferred is the format that a request's headers ask for.

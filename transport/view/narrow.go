@@ -13,10 +13,16 @@ import (
 //
 // If a grant has members, v may ask about those only: otherwise a consumer
 // could find out by where, by a sample, or by what conflation leaves, what it may not see.
+// Nor may v tell in which of the shards of the grants an event is, unless the grant has the member
+// key, which picks the shard: that is a hash of it, or says by which connection the event came.
 // Grants may ask about what each other hides.
 //
 // The error is a [ParamError], about the parameter that goes too far.
-func Narrow(v View, grants ...View) (View, error) {
+func Narrow(v View, key string, grants ...View) (View, error) {
+	shards := ^broker.ShardSet(0)
+	for _, grant := range grants {
+		shards &= grant.Shards
+	}
 	for _, grant := range grants {
 		if grant.Shape == nil {
 			continue
@@ -27,6 +33,9 @@ func Narrow(v View, grants ...View) (View, error) {
 			return View{}, &ParamError{Param: param, Reason: "needs by, with a member that the grant includes"}
 		default:
 			return View{}, &ParamError{Param: param, Reason: "about a member that the grant does not include"}
+		}
+		if param := v.tellsShard(shards); param != "" && !grant.Shape.has(key) {
+			return View{}, &ParamError{Param: param, Reason: "tells the shard of an event, and by that something of what the grant does not include"}
 		}
 	}
 	for _, grant := range grants {
@@ -81,6 +90,24 @@ func (v View) outside(granted [][]string) string {
 		return "latest"
 	}
 	return ""
+}
+
+// tellsShard returns the parameter by which v tells in which of the shards an event is.
+func (v View) tellsShard(shards broker.ShardSet) string {
+	switch {
+	case shards.Len() == 1:
+		return ""
+	case v.Shards&shards != shards:
+		return "shards"
+	case v.Format.IDs:
+		return "ids"
+	}
+	return ""
+}
+
+// has reports whether the member, which is no other's, is among those of the shape.
+func (s *Shape) has(member string) bool {
+	return member != "" && slices.ContainsFunc(s.paths, func(p []string) bool { return covers(p, []string{member}) })
 }
 
 // covers reports whether path is outer or leads to a member within it.

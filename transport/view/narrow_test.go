@@ -21,6 +21,16 @@ func TestNarrow(t *testing.T) {
 		{"shards=0", "shards=1", "shards"},
 		{"members=a,b.c,d", "members=b,d.e,f", "shards=0,1,2&members=b.c,d.e"},
 		{"members=a", "members=b", "members"},
+		{"shards=0", "members=b", "shards"}, // a hash of the member that picks the shard
+		{"shards=0", "members=b,key", "shards=0&members=b,key"},
+		{"shards=0", "members=key.a", "shards"},
+		{"shards=1", "shards=1&members=b", "shards=1&members=b"},
+		{"shards=1,2", "shards=1,2&members=b", "shards=1,2&members=b"},
+		{"shards=1", "shards=1,2&members=b", "shards"},
+		{"ids=1", "members=b", "ids"},
+		{"ids=1", "members=b,key", "shards=0,1,2&members=b,key&ids=1"},
+		{"ids=1", "shards=1&members=b", "shards=1&members=b&ids=1"},
+		{"ids=1", "where=b=1", "shards=0,1,2&where=b=1&ids=1"},
 		{"where=a=1", "members=b", "where"},
 		{"where=b.c=1", "members=b", "shards=0,1,2&where=b.c=1&members=b"},
 		{"where=b=1", "members=b.c", "where"},
@@ -43,7 +53,7 @@ func TestNarrow(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		narrow, err := Narrow(v, grant)
+		narrow, err := Narrow(v, "key", grant)
 		got, _ := url.QueryUnescape(narrow.Canonical())
 		var bad *ParamError
 		if errors.As(err, &bad) {
@@ -59,7 +69,7 @@ func TestNarrow(t *testing.T) {
 		if narrow, err = r.Intern(narrow); err != nil {
 			t.Fatal(err)
 		}
-		again, err := Narrow(narrow, grant)
+		again, err := Narrow(narrow, "key", grant)
 		if again, _ = r.Intern(again); err != nil || again != narrow {
 			t.Errorf("%s within %s, twice, is %s, %v", tt.query, tt.grant, again.Canonical(), err)
 		}
@@ -78,12 +88,12 @@ func TestNarrowByMoreThanOneGrant(t *testing.T) {
 	}
 	tenant, sampled, members := view("where=tenant=a"), view("sample=0.5"), view("members=x")
 	for _, grants := range [][]View{{tenant, sampled, members}, {members, tenant, sampled}} {
-		v, err := Narrow(view("where=x"), grants...)
+		v, err := Narrow(view("where=x"), "", grants...)
 		got, _ := url.QueryUnescape(v.Canonical())
 		if want := "shards=0,1,2&where=tenant=a&where=x&sample=0.5&members=x"; err != nil || got != want {
 			t.Errorf("%s, %v; want %s", got, err, want)
 		}
-		if v, err := Narrow(view("where=tenant=b"), grants...); err == nil {
+		if v, err := Narrow(view("where=tenant=b"), "", grants...); err == nil {
 			t.Errorf("a condition on a hidden member is served: %s", v.Canonical())
 		}
 	}
@@ -104,7 +114,7 @@ func TestWhatIsHiddenDoesNotDecideWhoSeesAnEvent(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if v, err = Narrow(v, grant); err != nil {
+			if v, err = Narrow(v, "key", grant); err != nil {
 				continue
 			}
 			told++
