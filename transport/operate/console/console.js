@@ -40,7 +40,7 @@ const show = s => {
   before = s;
   set("t-consumers", count(sum(s.consumers)));
   set("t-consumers-more", Object.entries(s.consumers).filter(([, n]) => n).map(([w, n]) => `${count(n)} ${w}`).join(", ") || "nobody listens");
-  set("t-in-more", `${short(s.received)} in all`);
+  set("t-in-more", `${short(s.received)} sent in all`);
   set("t-out-more", `${bytes(s.bytes_out)} in all`);
   $("tile-relay").hidden = !s.relay;
   if (s.relay) {

@@ -34,7 +34,7 @@ export function board(screen) {
     say(find(".door"), screen.state === "closed" ? "Come back" : "Leave");
     say(find(".problem"), screen.problem);
     find(".notify").disabled = !open;
-    names(find(".people"), open ? [...screen.people.keys()] : []);
+    names(find(".people"), open ? [...screen.people.keys()].sort() : []);
     for (const c of drawn) c.draw(open);
   };
   screen.addEventListener("change", draw);
