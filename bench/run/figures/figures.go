@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"event-dispatcher/bench/load/probe"
 	"event-dispatcher/bench/load/report"
 	"event-dispatcher/bench/run/trial"
 )

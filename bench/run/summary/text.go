@@ -21,6 +21,9 @@ func (s *Summary) WriteText(w io.Writer) {
 		fmt.Fprintf(w, "%s %s %s %s\n", pad(v.Title, 74), pad(v.Target, 11),
 			pad(strings.TrimSpace(Cell(v.Measured)+" "+v.Unit), 30), strings.ReplaceAll(Outcome(v), "**", ""))
 	}
+	if s.Meta.Quick {
+		fmt.Fprintln(w, "A quick run, to see that nothing broke: single runs, too short to quote their figures.")
+	}
 	fmt.Fprintln(w, "¹ the generator or the machine was full in some run: rates are a lower bound, latencies an upper one")
 }
 

@@ -152,7 +152,7 @@ export const start = followSession => {
     const error = document.getElementById("filter-error");
     const asked = conditions(document.getElementById("where").value);
     try {
-      error.textContent = visible(await check(new URLSearchParams(asked.map(w => ["where", w]))), 300);
+      error.textContent = visible((await check(new URLSearchParams(asked.map(w => ["where", w])))).replace("parameter: a query parameter is invalid: where: ", ""), 300);
     } catch { error.textContent = "The service does not answer."; }
     if (error.textContent) return;
     where = asked;
