@@ -44,4 +44,11 @@
 // lease of its own, and lets it leave. The instance that ends the last lease is the one that
 // learns so, because Redis runs each script as one. An instance that got no answer does
 // not know, and asks again.
+//
+// # Who sees to an event
+//
+// Every event in Redis is in the budget of an instance, which removes it there when it gives it
+// up: the one that stored it, and each that has its user. So an instance that gives up an event
+// leaves it to those that have the user, and an instance where a user comes reads what Redis has of
+// it (adopt).
 package session
