@@ -376,22 +376,51 @@ func TestACredentialIsCheckedBeforeTheBody(t *testing.T) {
 	}
 }
 
-func TestAConsumerStaysWithinItsView(t *testing.T) {
-	t.Parallel()
+// withView lets everybody publish, and gives the token that may consume a view.
+func withView(t *testing.T, v string) func(*setup) {
 	path := filepath.Join(t.TempDir(), "access.toml")
 	hash := sha256.Sum256([]byte(tokens["consume"]))
-	text := fmt.Sprintf("[anonymous]\nroles=[\"publish\"]\n[[tokens]]\nname=\"a\"\nsha256=%q\nroles=[\"consume\"]\nview=\"where=tenant=a\"\n", hex.EncodeToString(hash[:]))
+	text := fmt.Sprintf("[anonymous]\nroles=[\"publish\"]\n[[tokens]]\nname=\"a\"\nsha256=%q\nroles=[\"consume\"]\nview=%q\n", hex.EncodeToString(hash[:]), v)
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s := start(t, func(o *setup) {
+	return func(o *setup) {
 		g, err := access.Open(access.Options{Path: path})
 		if err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(g.Close)
 		o.Gate = g
-	})
+	}
+}
+
+// A view that hides the shard key does not tell the shard of an event, whichever way its holder asks.
+func TestAViewThatHidesTheShardKeyDoesNotTellTheShard(t *testing.T) {
+	t.Parallel()
+	shards := func(o *setup) { o.broker.Shards, o.broker.ShardKey, o.broker.Bytes = 4, "session_id", 64<<20 }
+	s := start(t, shards, withView(t, "members=x"))
+	for _, path := range []string{"/events", "/event-dispatcher", "/events/view"} {
+		for _, query := range []string{"ids=1", "shards=1", "lastEventId=z.1", "wire=ndjson&ids=1"} {
+			if a := s.send(request("GET", path+"?"+query, "", bearer("consume"))); a.status != 403 || a.reason() != "view" {
+				t.Errorf("GET %s?%s = %d %q; want 403 view", path, query, a.status, a.body)
+			}
+		}
+		if path == "/events/view" {
+			continue // which resumes nothing
+		}
+		for _, more := range [][]string{nil, {upgradeHeaders}} {
+			if a := s.send(request("GET", path, "", append(more, bearer("consume"), "Last-Event-ID: z.1")...)); a.status != 403 || a.reason() != "view" {
+				t.Errorf("GET %s with Last-Event-ID and %v = %d %q; want 403 view", path, more, a.status, a.body)
+			}
+		}
+	}
+	open := start(t, shards, withView(t, "members=session_id"))
+	open.listen("/events?ids=1&shards=1", bearer("consume"))
+}
+
+func TestAConsumerStaysWithinItsView(t *testing.T) {
+	t.Parallel()
+	s := start(t, withView(t, "where=tenant=a"))
 	check := subscribe.CheckView(s.broker, view.Options{})
 	for query, ok := range map[string]bool{
 		"where=tenant=a": true, "shards=0&where=tenant=a": true, "members=a,b": true, "sample=0.5": true,

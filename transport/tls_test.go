@@ -81,20 +81,24 @@ func TestWhoSpeaksHTTPWithoutTLSIsTold(t *testing.T) {
 	t.Parallel()
 	s := overTLS(t, time.Hour)
 	for sent, want := range map[string]string{
-		request("GET", "/events", ""):        "plain_http: this port speaks TLS",
-		request("HEAD", "/health", ""):       "plain_http: this port speaks TLS",
-		request("POST", "/api/events", `{}`): "plain_http: this port speaks TLS",
-		"SSH-2.0-OpenSSH_9.6\r\n":            "",
+		request("GET", "/events", ""):                                     "plain_http: this port speaks TLS",
+		request("HEAD", "/health", ""):                                    "plain_http: this port speaks TLS",
+		request("POST", "/api/events", `{}`):                              "plain_http: this port speaks TLS",
+		request("POST", "/metrics", `"`+strings.Repeat("x", 200<<10)+`"`): "plain_http: this port speaks TLS",
+		"SSH-2.0-OpenSSH_9.6\r\n":                                         "",
 	} {
 		c := s.dial()
 		io.WriteString(c, sent)
-		got, _ := io.ReadAll(c)
+		got, err := io.ReadAll(c)
+		if err != nil {
+			t.Errorf("%.20q over TLS's port: %v", sent, err)
+		}
 		if !strings.Contains(string(got), want) || (want == "") != (len(got) == 0) || want != "" && !bytes.HasPrefix(got, []byte("HTTP/1.1 400 ")) {
 			t.Errorf("%.20q over TLS's port is answered %q; want 400 and %q", sent, got, want)
 		}
 	}
-	if n := s.refusals.Total(refusal.PlainHTTP); n != 3 {
-		t.Errorf("%d are counted; want 3", n)
+	if n := s.refusals.Total(refusal.PlainHTTP); n != 4 {
+		t.Errorf("%d are counted; want 4", n)
 	}
 }
 

@@ -64,6 +64,18 @@ func (m mirror) own(events []Event) (up []excess) {
 	return m.stored.trim(up)
 }
 
+// tell notes that what was read from the server is shown here, and reports whether it was not.
+func (m mirror) tell(key entryKey) (news bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	e := m.stored.entries[key]
+	news = e != nil && e.read
+	if news {
+		e.read = false
+	}
+	return news
+}
+
 // isRead reports whether what is stored was read from the server.
 func (m mirror) isRead(key entryKey) bool {
 	m.mu.Lock()

@@ -278,3 +278,30 @@ func TestWhatWasRemovedOfAUserWhoIsHereIsStoredAgain(t *testing.T) {
 	s.Observe(Event{ID: NewID(), Source: "alice", Practice: "p", Action: Logout, Type: UserSession})
 	testkit.Eventually(t, "stored again", func() bool { return server.Do("EXISTS", key) == "1" })
 }
+
+// A user comes here while events of other instances do not: the screens that were here before are
+// still to be shown, once, what it did at the other instance, though the mirror has that now.
+func TestWhatAUserDidBeforeItCameIsMissedLikeTheRest(t *testing.T) {
+	server := redistest.Start(t)
+	here, there := newRedis(t, server, RedisOptions{}), newRedis(t, server, RedisOptions{})
+	s, w := newService(t, ServiceOptions{}, here)
+	s.Join("p", "viewer")()
+	there.Join("p", "alice")
+	there.Put(stored("p", "alice", Updating, "missed")) // its message never comes here
+	s.Join("p", "alice")()
+	heard := stored("p", "viewer", Updating, "heard")
+	there.Put(heard)
+	s.DeliverSession(heard)
+	for range 2 {
+		s.Resubscribed()
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var got []string
+	for _, e := range w.told {
+		got = append(got, e.Data)
+	}
+	if !slices.Equal(got, []string{"heard", "missed"}) {
+		t.Errorf("the screens here were shown %v; want heard, missed", got)
+	}
+}

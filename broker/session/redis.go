@@ -212,11 +212,18 @@ func (s *Redis) showMissedOf(practice string, since time.Time, turn sync.Locker,
 	return err == nil
 }
 
-// showMissed shows an event unless the mirror has it, or a newer one.
+// showMissed shows an event unless the mirror has it, and not only because its user came, or a
+// newer one.
 func (s *Redis) showMissed(e Event, turn sync.Locker, show func(Event)) {
 	turn.Lock()
 	defer turn.Unlock()
-	if mine, _, ok := s.mirror.get(s.practices.key(e)); !ok || mine.ID != e.ID && mine.At <= e.At {
+	key := s.practices.key(e)
+	switch mine, _, ok := s.mirror.get(key); {
+	case ok && mine.ID == e.ID:
+		if s.mirror.tell(key) {
+			show(e)
+		}
+	case !ok || mine.At <= e.At:
 		s.writes.unstoreLater(s.mirror.put(e, true))
 		show(e)
 	}

@@ -160,7 +160,7 @@ func (s *Service) Resubscribed() {
 }
 
 // Join counts a socket of a user here, and returns tell, which counts it in the store. Call
-// tell exactly once; it may wait for Redis as long as one call may.
+// tell exactly once; it may wait for Redis as long as two calls may.
 func (s *Service) Join(practice, user string) (tell func()) {
 	who := s.Practices().member(practice, user)
 	var st *stay

@@ -1,6 +1,7 @@
 package sharing
 
 import (
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -73,8 +74,8 @@ func TestAKeyRestsBetweenTwoReadings(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const rest = time.Minute
 		var s Readings[string, int]
-		readings := 0
-		read := func() (int, time.Duration) { readings++; return readings, rest }
+		var readings atomic.Int32
+		read := func() (int, time.Duration) { return int(readings.Add(1)), rest }
 		begin := time.Now()
 		if n := s.DoAndRest("p", read); n != 1 || time.Since(begin) > 0 {
 			t.Errorf("the first got reading %d after %v; want 1, at once", n, time.Since(begin))
@@ -85,8 +86,8 @@ func TestAKeyRestsBetweenTwoReadings(t *testing.T) {
 			go func() { got <- s.DoAndRest("p", read) }()
 		}
 		synctest.Wait()
-		if n := s.Do("q", func() int { return 7 }); n != 7 || readings != 1 || time.Since(begin) != rest/2 {
-			t.Errorf("another key got %d after %v, %d readings; want 7 after %v, and 1", n, time.Since(begin), readings, rest/2)
+		if n := s.Do("q", func() int { return 7 }); n != 7 || readings.Load() != 1 || time.Since(begin) != rest/2 {
+			t.Errorf("another key got %d after %v, %d readings; want 7 after %v, and 1", n, time.Since(begin), readings.Load(), rest/2)
 		}
 		for range 10 {
 			if n := <-got; n != 2 || time.Since(begin) != rest {

@@ -68,6 +68,7 @@ func (c *encrypted) answerPlain(err error) {
 		_ = c.wire.SetWriteDeadline(now.Add(time.Second)) // the socket buffer of a new connection is empty
 		_, _ = c.wire.Write(c.plain.answer.At(now))
 		c.plain = nil
+		readOut(c.wire.Conn) // the rest of the request: unread, it would reset the answer
 	}
 }
 

@@ -63,7 +63,8 @@ type lag struct {
 	next     int             // number of the one after that
 	passed   uint64          // sum of the sequences behind the last one that it took whole
 	sum      checksum        // of the herd's stream, there
-	queued   bool            // in the loop's ready list
+	queued   bool            // in one of the loop's queues
+	alone    int             // bytes of the ring that were read for it alone, or what took as long
 	former   bool            // was a member before; of a conflated herd, it left
 	number   uint64          // when the event of this number was not held yet
 	straight bool            // reads up to where its conflated herd stands, not up to the last release

@@ -72,6 +72,9 @@ func (l *loop) catchUp(c *consumer, now time.Time, budget int) turn {
 		if h.each > 0 {
 			c.truncate(i, &l.batch, max(budget/h.each, 1))
 		}
+		if h.alone() {
+			g.alone += h.cost(&l.batch)
+		}
 		n, ok := l.serveBatch(c, i, &l.batch, now)
 		l.batch.Release()
 		if !ok {

@@ -116,6 +116,45 @@ func TestATurnHasFewerEventsTheMoreAViewAsks(t *testing.T) {
 	})
 }
 
+// A laggard that reads far back and fills its socket each time is ready again and again: it has short
+// turns among those for whom there is only to write until much was read for it, and not for ever.
+func TestWhoReadsFarBackDoesNotStayAmongTheFirst(t *testing.T) {
+	eachEngine(t, func(t *testing.T, o Options) {
+		r := newRig(t, roomy(1), o)
+		all := newViews(t, r.broker).of("wire=ndjson&where=number>=0")
+		r.join(joinOptions{view: all})
+		r.awaitHerd(1)
+		late, err := r.pool.Admit(all)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 20 * firstBytes / 1000 {
+			r.publish(0, 1000)
+		}
+		r.wantSwept()
+		r.inLoop(func(l *loop) {
+			sockets := l.sockets
+			defer func() { l.sockets = sockets }()
+			l.sockets = tight{sockets, 2 << 10}
+			r.serve(late, joinOptions{})
+			l.takeOrders()
+			c := l.ready[0]
+			turns := 0
+			for ; len(l.reading) == 0 && turns < 1000; turns++ {
+				l.serveReady(time.Now(), patience)
+				l.makeReady(c) // as if its socket took bytes again
+			}
+			if len(l.reading) != 1 || c.lag.alone < firstBytes {
+				t.Errorf("after %d turns and %d bytes it is among the first still", turns, c.lag.alone)
+			}
+			l.serveReady(time.Now(), patience)
+			if l.makeReady(c); len(l.reading) != 1 || len(l.ready) != 0 {
+				t.Error("it is among the first again when its socket takes more")
+			}
+		})
+	})
+}
+
 // However many have much to read for them alone, whoever has little or only to be written to does
 // not wait for their turns: a stream begins at once.
 func TestNobodyWaitsForThoseWhoHaveMuchToRead(t *testing.T) {

@@ -57,7 +57,7 @@ type loop struct {
 	slots      []*consumer // by slot; nil where free
 	free       []int32     // free slots
 	ready      []*consumer // laggards whose socket may take bytes, in order of their turns
-	reading    []*consumer // those who had one, and for whom more events are read alone
+	reading    []*consumer // those of them for whom much is read alone
 	checked    time.Time   // when the clock last ticked
 	drainer    *drainer    // set while draining
 	stopped    bool

@@ -2,8 +2,8 @@ package stream
 
 import "time"
 
-// firstBytes is the most a laggard for whom each event is read alone is given in its first
-// turn, in bytes of the ring.
+// firstBytes is how many bytes of the ring are read at most for a laggard alone before it queues
+// with others for whom there is much to read.
 const firstBytes = 32 << 10
 
 // makeReady gives c, whose socket may take bytes, its turn.
@@ -13,23 +13,17 @@ func (l *loop) makeReady(c *consumer) {
 	}
 }
 
-// queue puts c at the end of those whose turn is next.
+// queue puts c at the end of its queue. A turn in which each event is read for one consumer
+// alone can take a hundred times as long as one that only writes. So those for whom much has been
+// read since they fell behind have a queue of their own: nobody whose stream begins, or who is
+// not far behind, waits for them.
 func (l *loop) queue(c *consumer) {
 	c.lag.queued = true
-	l.ready = append(l.ready, c)
-}
-
-// queueAgain puts c, who has had a turn, at the end of those who have more to write. A turn in
-// which each event is read for one consumer alone can take a hundred times as long as one that
-// only writes. So those who need more of these have a queue of their own: nobody whose
-// stream begins, or who is not far behind, waits for them.
-func (l *loop) queueAgain(c *consumer) {
-	if !c.herd.alone() {
-		l.queue(c)
-		return
+	if c.lag.alone >= firstBytes {
+		l.reading = append(l.reading, c)
+	} else {
+		l.ready = append(l.ready, c)
 	}
-	c.lag.queued = true
-	l.reading = append(l.reading, c)
 }
 
 // serveReady gives laggards whose socket may take bytes a turn, one after the
@@ -67,7 +61,7 @@ func (l *loop) serve(queue *[]*consumer, alone int, now time.Time, atMost time.D
 		}
 		switch l.catchUp(c, now, budget) {
 		case outOfTurn:
-			l.queueAgain(c)
+			l.makeReady(c)
 			more = true
 		case ahead:
 			if p := c.herd.packer; p != nil { // until the next block

@@ -47,9 +47,6 @@ func (w *wishes) of(ctx *fasthttp.RequestCtx, format wire.Format) (asked, *refus
 	default:
 		return asked{}, &refused{refusal.Shards, ""}
 	}
-	if v, err = w.confine(v, access.GrantOf(ctx)); err != nil {
-		return asked{}, &refused{refusal.View, err.Error()}
-	}
 	// What an EventSource remembers comes as a header, and is newer than what the
 	// page has put into the address.
 	from := string(ctx.QueryArgs().Peek("lastEventId"))
@@ -57,6 +54,9 @@ func (w *wishes) of(ctx *fasthttp.RequestCtx, format wire.Format) (asked, *refus
 		from, v.Format.IDs = id, true
 	} else if from == "" {
 		from = id // of another service: it is told that this means nothing here
+	}
+	if v, err = w.confine(v, access.GrantOf(ctx)); err != nil { // all of it, ids by a header, too
+		return asked{}, &refused{refusal.View, err.Error()}
 	}
 	if reason := cannotMix(v); reason != "" {
 		return asked{}, &refused{refusal.Parameter, reason}
