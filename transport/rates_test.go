@@ -62,7 +62,7 @@ func TestALargeEventThatCameSmallCountsAsMany(t *testing.T) {
 	t.Parallel()
 	s := start(t, withSessions(t, screens.HubOptions{}), func(o *setup) { o.ClientRate = 20 })
 	large := `{"username":"alice","cardId":"card","data":"` + strings.Repeat("x", 200<<10) + `"}` // as 12
-	for i, path := range []string{"/metrics", "/api/events", screens.SubmitPath} {
+	for i, path := range []string{"/metrics", "/api/events", "/metrics?batch=lines", screens.SubmitPath} {
 		for j, tt := range []struct {
 			body    string
 			headers []string

@@ -103,10 +103,13 @@ func (b *batch) begin(p *Players, ctx *fasthttp.RequestCtx, objects bool) {
 // admit counts the events against the rates, those that are not counted yet. It
 // answers and reports false if none may come in. A batch costs as many events as would fill
 // it if they were as large as they may be, also if nothing but blanks are in it: to look
-// through it is work.
+// through it is work. One that came compressed costs one for each packedEvent bytes.
 func (b *batch) admit(t *Taken, events event.Batch) bool {
 	n := events.Len(maxEvents + 1)
 	least := len(t.Body) / b.players.maxBody
+	if t.inflated != nil {
+		least = len(t.Body) / min(packedEvent, b.players.maxBody)
+	}
 	if max(n, least) <= t.counted {
 		return true
 	}

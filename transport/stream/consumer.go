@@ -20,6 +20,7 @@ type consumer struct {
 	joined uint64  // sum of the cursors' sequences when the stream opened
 	link   *Link   // nil: nobody reads it
 	then   func()  // what follows its end; may be nil
+	left   func()  // its place is free again; may be nil
 	who    unique.Handle[Who]
 
 	// Owned by the loop's sockets.

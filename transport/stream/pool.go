@@ -267,7 +267,7 @@ func (p *Pool) Close() {
 // gone counts a closed consumer.
 func (p *Pool) gone(c *consumer, why Reason, skipped uint64) {
 	p.closed[why].Add(1)
-	p.release(c.want)
+	p.release(c.want, c.left)
 	if c.link != nil {
 		c.link.release()
 	}

@@ -19,6 +19,7 @@ type Ticket struct {
 	cursors []broker.Cursor
 	gzip    *gzipped               // nil: the stream is not compressed
 	then    func()                 // see Then; may be nil
+	left    func()                 // see Left; may be nil
 	endedBy func(end func(Reason)) // nil: nobody ends it
 	retry   time.Duration
 	who     unique.Handle[Who]
@@ -35,6 +36,13 @@ func (t Ticket) Retrying(after time.Duration) Ticket {
 // wait. A ticket that is forgotten does not call it; f may be nil.
 func (t Ticket) Then(f func()) Ticket {
 	t.then = f
+	return t
+}
+
+// Left is the ticket of a consumer for which f is called, once, when its place is free again:
+// after its end, or when the ticket is forgotten. It must not wait.
+func (t Ticket) Left(f func()) Ticket {
+	t.left = f
 	return t
 }
 
@@ -95,17 +103,20 @@ func (t Ticket) AppendOpening(dst []byte, text string) []byte {
 }
 
 // Forget gives the place back.
-func (t Ticket) Forget() { t.pool.release(t.want) }
+func (t Ticket) Forget() { t.pool.release(t.want, t.left) }
 
-func (p *Pool) release(want *wanted) {
-	left := consumerBytes
+func (p *Pool) release(want *wanted, left func()) {
+	if left != nil {
+		left()
+	}
+	bytes := consumerBytes
 	if p.views.release(want) {
-		left += viewBytes
+		bytes += viewBytes
 		if want.view.Format.Encoding != wire.Identity {
-			left += compressorBytes
+			bytes += compressorBytes
 		}
 	}
-	p.tidier.Left(left)
+	p.tidier.Left(bytes)
 	p.kinds[want.view.Format.Kind].Add(-1)
 	p.consumers.Add(-1)
 }
@@ -131,6 +142,7 @@ func (t Ticket) consumer(conn net.Conn) (*consumer, *loop) {
 		gzip:  t.gzip,
 		conn:  conn,
 		then:  t.then,
+		left:  t.left,
 		who:   t.who,
 	}
 	if a, ok := conn.RemoteAddr().(*net.TCPAddr); ok {

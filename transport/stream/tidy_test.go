@@ -27,7 +27,7 @@ func TestMemoryIsGivenBackAfterCompressedViews(t *testing.T) {
 				if !ok {
 					t.Fatal("no place for a view")
 				}
-				p.release(want)
+				p.release(want, nil)
 			}
 			time.Sleep(time.Minute)
 			synctest.Wait()

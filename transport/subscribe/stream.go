@@ -157,7 +157,7 @@ func (c *Consumers) admit(asked asked) (stream.Ticket, string, error) {
 	opening := c.wishes.opening(asked.view, asked.unknown)
 	if asked.after == "" {
 		ticket, err := c.options.Pool.Admit(asked.view)
-		return ticket, opening, err
+		return c.using(asked.view, ticket, err), opening, err
 	}
 	ticket, resumed, err := c.options.Pool.Resume(asked.view, asked.after)
 	text := "resumed"
@@ -167,7 +167,16 @@ func (c *Consumers) admit(asked asked) (stream.Ticket, string, error) {
 	if opening != "" {
 		text += "; " + opening
 	}
-	return ticket, text, err
+	return c.using(asked.view, ticket, err), text, err
+}
+
+// using has a view count as in use for as long as an admitted consumer has its place.
+func (c *Consumers) using(v view.View, ticket stream.Ticket, err error) stream.Ticket {
+	if err != nil {
+		return ticket
+	}
+	c.options.Views.Use(v)
+	return ticket.Left(func() { c.options.Views.Unuse(v) })
 }
 
 // reasonOf is why there is no place for a consumer.

@@ -65,7 +65,8 @@ var ErrTooMany = errors.New("too many different views are in use; try again late
 
 // A Registry makes equal views the same pointers. It keeps only weak ones, so what
 // a consumer asked for goes when the last View with it goes, and nobody has to say
-// so. It is for any number of goroutines.
+// so. But strangers can come and go faster than garbage is collected: what is of views between
+// Use and Unuse goes at once with the last. It is for any number of goroutines.
 type Registry struct {
 	options Options
 
@@ -127,6 +128,31 @@ func (r *Registry) Intern(v View) (View, error) {
 	return View{}, ErrTooMany
 }
 
+// Use notes that a stream has the view, which Intern has returned.
+func (r *Registry) Use(v View) { r.note(v, 1) }
+
+// Unuse is the reverse: the stream is over.
+func (r *Registry) Unuse(v View) { r.note(v, -1) }
+
+func (r *Registry) note(v View, more int) {
+	if v.Select == nil && v.Shape == nil && v.Pace.Latest == nil {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if s := v.Select; s != nil && s.keyed() {
+		r.selects.note(s.text, s, more)
+	} else if s != nil {
+		r.general.note(s.text, s, more)
+	}
+	if s := v.Shape; s != nil {
+		r.shapes.note(s.text, s, more)
+	}
+	if p := v.Pace.Latest; p != nil {
+		r.conflations.note(v.Canonical(), p, more)
+	}
+}
+
 func (r *Registry) tryIntern(v View) (View, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -160,6 +186,7 @@ type interned[T any] struct {
 type interning[T any] struct {
 	value weak.Pointer[T]
 	load  int
+	uses  int // streams that have it; 0 also if it is only asked about
 }
 
 // get returns the value with that text: the one that is there, or v. It fails if
@@ -169,10 +196,7 @@ func (s *interned[T]) get(text string, v *T, most int) (*T, bool) {
 	if there := s.m[key].value.Value(); there != nil {
 		return there, true
 	}
-	one := interning[T]{value: weak.Make(v)}
-	if s.load != nil {
-		one.load = s.load(v)
-	}
+	one := s.intern(v)
 	full := func() bool { return len(s.m) >= most || s.loaded+one.load > s.mostLoad }
 	// Dead entries are looked for whenever the map has doubled, which costs
 	// nothing per entry, and now and then when they stand in the way.
@@ -182,12 +206,44 @@ func (s *interned[T]) get(text string, v *T, most int) (*T, bool) {
 	if full() {
 		return nil, false
 	}
+	s.put(key, one)
+	return v, true
+}
+
+func (s *interned[T]) intern(v *T) interning[T] {
+	one := interning[T]{value: weak.Make(v)}
+	if s.load != nil {
+		one.load = s.load(v)
+	}
+	return one
+}
+
+func (s *interned[T]) put(key [sha256.Size]byte, one interning[T]) {
 	if s.m == nil {
 		s.m = make(map[[sha256.Size]byte]interning[T])
 	}
 	s.loaded += one.load - s.m[key].load // a dead one may be there
 	s.m[key] = one
-	return v, true
+}
+
+// note counts streams that have v. With the last one it goes. Who has an equal value that was
+// there before, or comes later, is not counted.
+func (s *interned[T]) note(text string, v *T, more int) {
+	key := sha256.Sum256([]byte(text))
+	one, there := s.m[key]
+	switch now := one.value.Value(); {
+	case now == v:
+	case more > 0 && now == nil: // the last of those who had it went since v was returned
+		one = s.intern(v)
+	default:
+		return
+	}
+	if one.uses += more; one.uses > 0 {
+		s.put(key, one)
+	} else if there {
+		s.loaded -= one.load
+		delete(s.m, key)
+	}
 }
 
 // sweep removes dead entries and returns how many are left.
