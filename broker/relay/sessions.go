@@ -80,7 +80,8 @@ type sessionReceiver struct {
 	from *subscriber
 	log  *zap.Logger
 
-	missed func() // called when events may have been missed; it does not wait
+	missed    func() // called when events may have been missed; it does not wait
+	overflows uint64 // of the inbox, that missed was called for
 
 	// Owned by run.
 	recent  recent
@@ -120,6 +121,10 @@ func (r *sessionReceiver) run(ctx context.Context) {
 		case a := <-r.from.inbox.arrivals:
 			r.from.inbox.took(a)
 			r.receive(a.text)
+			if lost := r.from.inbox.overflows.Load(); lost != r.overflows && len(r.from.inbox.arrivals) == 0 {
+				r.overflows = lost // no later message may come and tell of them
+				r.missed()
+			}
 		}
 	}
 }

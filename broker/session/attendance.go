@@ -123,7 +123,7 @@ func (s *attendance) stored(d departure) (events []Event, marks []string, err er
 		return events, marks, err
 	}
 	known := func(mark string) bool {
-		return mark == "" || slices.ContainsFunc(events, func(e Event) bool { return markOf(e) == mark })
+		return mark == "" || slices.ContainsFunc(events, func(e Event) bool { return markOf(e.JSON()) == mark })
 	}
 	for _, mark := range marks {
 		if !known(mark) {

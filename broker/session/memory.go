@@ -20,15 +20,30 @@ func NewMemory(o Options) *Memory {
 func (m *Memory) Practices() Practices { return m.practices }
 
 // Put implements [Store].
-func (m *Memory) Put(e Event) { m.put(e, false) }
+func (m *Memory) Put(e Event) Event {
+	e, _ = m.put(e)
+	return e
+}
 
-// put returns what was given up for the event. If that was heard of, another instance stores
-// it, too.
-func (m *Memory) put(e Event, heard bool) (up []excess) {
+// put is Put, and returns what was given up for the event, too.
+func (m *Memory) put(e Event) (stored Event, up []excess) {
+	if !e.Stored() {
+		return e, nil
+	}
+	new := newEntry(m.practices.key(e), e, false)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	new.event.At = m.stored.later(new)
+	up = m.stored.put(new, m.active.has(new.key.member))
+	return new.event, up
+}
+
+// hear is put for an event that another instance stores.
+func (m *Memory) hear(e Event) (up []excess) {
 	if !e.Stored() {
 		return nil
 	}
-	new := newEntry(m.practices.key(e), e, heard)
+	new := newEntry(m.practices.key(e), e, true)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.stored.put(new, m.active.has(new.key.member))

@@ -52,7 +52,7 @@ func (m mirror) own(events []Event) (up []excess) {
 	defer m.mu.Unlock()
 	for _, e := range events {
 		key := m.practices.key(e)
-		if old := m.stored.entries[key]; old != nil && (old.event == e || old.event.At > e.At) {
+		if old := m.stored.entries[key]; old != nil && !e.newerThan(&old.event) {
 			old.heard = false
 			continue
 		}

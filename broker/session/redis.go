@@ -138,14 +138,15 @@ func (s *Redis) Close() {
 func (s *Redis) Practices() Practices { return s.practices }
 
 // Put implements [Store].
-func (s *Redis) Put(e Event) {
+func (s *Redis) Put(e Event) Event {
 	if !e.Stored() {
-		return
+		return e
 	}
 	e.Origin = ""
-	up := s.mirror.put(e, false)
+	e, up := s.mirror.put(e)
 	s.writes.store(s.practices.key(e))
 	s.writes.unstoreNow(up)
+	return e
 }
 
 // Observe tells the mirror what another instance published, so that it can
@@ -162,7 +163,7 @@ func (s *Redis) Observe(e Event) bool {
 		s.writes.unstoreLater(left)
 		return gone
 	}
-	s.writes.unstoreLater(s.mirror.put(e, true))
+	s.writes.unstoreLater(s.mirror.hear(e))
 	return true
 }
 
@@ -223,8 +224,8 @@ func (s *Redis) showMissed(e Event, turn sync.Locker, show func(Event)) {
 		if s.mirror.tell(key) {
 			show(e)
 		}
-	case !ok || mine.At <= e.At:
-		s.writes.unstoreLater(s.mirror.put(e, true))
+	case !ok || e.newerThan(&mine):
+		s.writes.unstoreLater(s.mirror.hear(e))
 		show(e)
 	}
 }
@@ -284,7 +285,7 @@ func (s *Redis) overlay(events []Event, users []member) []Event {
 		for _, action := range actions {
 			key := entryKey{who, action}
 			theirs, stored := latest[key]
-			if e, ok := s.unstored(key, stored); ok && e.At >= theirs.At {
+			if e, ok := s.unstored(key, stored); ok && (!stored || !theirs.newerThan(&e)) {
 				latest[key] = e
 			}
 		}

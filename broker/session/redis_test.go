@@ -262,3 +262,75 @@ func TestObserveFillsTheMirror(t *testing.T) {
 	s.Observe(stored("", "alice", Logout, ""))
 	expect(t, "Latest after logout", s.Latest("", "alice"), "")
 }
+
+// What a user submits at one instance is in one order everywhere, however quickly.
+func TestQuickSubmitsHaveOneOrderEverywhere(t *testing.T) {
+	server := redistest.Start(t)
+	here, there := newRedis(t, server, RedisOptions{}), newRedis(t, server, RedisOptions{})
+	there.Join("p", "viewer")
+	for n := range 50 {
+		user := fmt.Sprint("u", n)
+		here.Join("p", user)
+		at := time.Now().UnixMilli()
+		for k := range 4 {
+			e := stored("p", user, Updating, fmt.Sprint(k))
+			e.At = at - int64(k%2) // as stamped while it waited for its turn
+			e = here.Put(e)
+			there.Observe(e)
+		}
+		for name, s := range map[string]*Redis{"here": here, "there": there} {
+			expect(t, "Latest "+name, s.Latest("p", user), "3")
+		}
+		if e, _, _ := there.mirror.get(entryKey{member{"p", user}, Updating}); e.Data != "3" {
+			t.Fatalf("the other instance has %q for the latest; want 3", e.Data)
+		}
+	}
+}
+
+// The clock of another instance may be some seconds ahead; if it is wrong, it counts for nothing.
+func TestAnEventIsLaterThanTheOneThatItReplaces(t *testing.T) {
+	m := NewMemory(Options{})
+	now := time.Now().UnixMilli()
+	for _, tt := range []struct{ before, at, want int64 }{
+		{now, now + 1, now + 1}, {now, now, now + 1}, {now + 2000, now, now + 2001}, {now + 3600_000, now, now},
+	} {
+		e := stored("p", NewID(), Updating, "before")
+		e.At = tt.before
+		m.hear(e)
+		e.ID, e.At = NewID(), tt.at
+		if got := m.Put(e).At; got != tt.want {
+			t.Errorf("an event of %+d ms behind one of %+d ms gets %+d; want %+d", tt.at-now, tt.before-now, got-now, tt.want-now)
+		}
+	}
+}
+
+// An event that comes to Redis after its user was removed there does not stay.
+func TestAnEventThatComesToRedisTooLateIsRemoved(t *testing.T) {
+	server := redistest.Start(t)
+	s := newRedis(t, server, RedisOptions{Lease: time.Second})
+	s.Join("p", "alice")
+	e := stored("p", "alice", Updating, "late")
+	s.Put(e)
+	w, _ := s.writes.writeOf(s.practices.key(e))
+	s.Leave("p", "alice", false)
+	s.writes.writeAll([]write{w}, scriptSetUnlessNewer) // as catchUp, that had read it before
+	testkit.Eventually(t, "it is gone", func() bool { return server.Do("KEYS", "p/alice:*") == "" })
+}
+
+// A Redis that takes nothing for want of memory takes leases: nobody who is here is logged out.
+func TestLeasesAreRenewedWithoutMemory(t *testing.T) {
+	server := redistest.Start(t, "--maxmemory-policy", "noeviction")
+	const lease = time.Second
+	lost := make(chan string, 10)
+	here := newRedis(t, server, RedisOptions{Lease: lease})
+	newRedis(t, server, RedisOptions{Lease: lease, Lost: func(_, user string) { lost <- user }})
+	here.Join("p", "alice")
+	server.Do("CONFIG", "SET", "maxmemory", "1")
+	time.Sleep(4 * lease)
+	if users := server.Do("SMEMBERS", "users"); users != "p/alice" || len(lost) > 0 {
+		t.Errorf("without memory the active users are %q, %d were logged out; want p/alice, and none", users, len(lost))
+	}
+	if n := server.Do("ZCARD", "p/alice:SOCKETS"); n != "1" {
+		t.Errorf("alice has %s leases; want 1", n)
+	}
+}

@@ -8,7 +8,9 @@ import "github.com/redis/rueidis"
 // one makes exactly one caller the last.
 var (
 	// scriptJoin grants the lease ARGV[1] for ARGV[2] ms, and keeps the set for ARGV[4] ms. It
-	// returns 1 if a lease stands that does not begin with ARGV[3].
+	// returns 1 if a lease stands that does not begin with ARGV[3]. It begins with a write that a
+	// server without memory lets through, and so do the others then: who is here is not logged
+	// out for want of memory.
 	scriptJoin = rueidis.NewLuaScript(`
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
@@ -16,6 +18,7 @@ local leases, others = redis.call('ZRANGE', KEYS[1], 0, -1, 'WITHSCORES'), 0
 for i = 1, #leases, 2 do
 	if string.sub(leases[i], 1, #ARGV[3]) ~= ARGV[3] and tonumber(leases[i + 1]) > now then others = 1 end
 end
+redis.call('ZREM', KEYS[1], '')
 redis.call('ZADD', KEYS[1], now + ARGV[2], ARGV[1])
 redis.call('PEXPIRE', KEYS[1], ARGV[4])
 return others`)

@@ -98,7 +98,7 @@ func (s *Service) Submit(e Event) {
 	who := t.store.Practices().member(e.Practice, e.Source)
 	s.turns.do(who, (*line).Lock, func() {
 		s.stays.acted(who, e)
-		t.store.Put(e)
+		e := t.store.Put(e)
 		t.screens.Deliver(e)
 		t.publish(e)
 	})

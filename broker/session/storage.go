@@ -68,6 +68,17 @@ func newStorage(o Options) storage {
 	}
 }
 
+// later is the time of an event that is new here: later than that of the one it replaces. Two may
+// come within a millisecond, or wait for each other, and the clock of an instance whose event was
+// heard of may be some seconds ahead; where it is wrong by more it counts for nothing.
+func (s *storage) later(new *entry) int64 {
+	at := new.event.At
+	if old := s.get(new.key); old != nil && old.event.At >= at && old.event.At-at < OnItsWay.Milliseconds() {
+		return old.event.At + 1
+	}
+	return at
+}
+
 // put stores an event of a member, which has sockets if it is here, and returns what was
 // given up for it.
 //

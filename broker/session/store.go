@@ -9,9 +9,10 @@ type Store interface {
 	// Practices says which practice is the default one.
 	Practices() Practices
 
-	// Put makes the event the latest of its practice, user and action. Events
-	// that are not [Event.Stored] are ignored.
-	Put(Event)
+	// Put makes the event the latest of its practice, user and action, and returns it: its
+	// time is later then than that of the one it replaces, so that all instances take it for
+	// the later one. Events that are not [Event.Stored] are ignored.
+	Put(Event) Event
 
 	// Latest is what is stored of a user, at most one event per action, oldest
 	// first. AnyPractice finds the user's latest wherever it is.

@@ -101,8 +101,12 @@ func (s *writes) writeAll(writes []write, script string) {
 		if failed != nil {
 			s.failed("store an event", s.keys.all(w.key.action), failed)
 		}
-		// What was put meanwhile is settled by its own write.
-		if e, _, ok := s.mirror.get(w.key); !ok || e.ID == w.id {
+		// What was put meanwhile is settled by its own write. What is gone by now may have come
+		// to the server after it was removed there.
+		switch e, _, ok := s.mirror.get(w.key); {
+		case !ok:
+			s.keepExtra([]removal{{key: w.key, mark: markOf([]byte(w.text))}})
+		case e.ID == w.id:
 			s.misses.settle(w.key, failed == nil)
 		}
 	}
@@ -146,14 +150,14 @@ type removal struct {
 func (s *writes) removals(up []excess) []removal {
 	all := make([]removal, len(up))
 	for i, x := range up {
-		all[i] = removal{s.practices.key(x.event), markOf(x.event), x.present}
+		all[i] = removal{s.practices.key(x.event), markOf(x.event.JSON()), x.present}
 	}
 	return all
 }
 
-// markOf is what scriptMark returns for an event.
-func markOf(e Event) string {
-	mark := sha1.Sum(e.JSON())
+// markOf is what scriptMark returns for the JSON of an event.
+func markOf(text []byte) string {
+	mark := sha1.Sum(text)
 	return hex.EncodeToString(mark[:])
 }
 

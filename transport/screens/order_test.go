@@ -13,9 +13,9 @@ import (
 // A lingeringStore lets others go on behind a Put, as one behind a network does.
 type lingeringStore struct{ session.Store }
 
-func (s lingeringStore) Put(e session.Event) {
-	s.Store.Put(e)
-	runtime.Gosched()
+func (s lingeringStore) Put(e session.Event) session.Event {
+	defer runtime.Gosched()
+	return s.Store.Put(e)
 }
 
 // What a user submits at the same time is stored, shown and published in one order.
