@@ -1,8 +1,12 @@
 package relay
 
 import (
+	"context"
 	"strings"
 	"testing"
+	"testing/synctest"
+
+	"go.uber.org/zap"
 )
 
 // What has left the inbox makes room, however much comes in all.
@@ -48,4 +52,30 @@ func TestAFullInboxTakesNothingUntilItIsHalfEmpty(t *testing.T) {
 	if got := b.overflows.Load(); got != 4 || len(b.arrivals) != 8 || b.waiting.Load() != 8 {
 		t.Errorf("%d messages overflowed, %d wait, %d bytes; want 4, 8, 8", got, len(b.arrivals), b.waiting.Load())
 	}
+}
+
+// What was lost last is asked for when the inbox is empty, though no later message tells of it.
+func TestALostTailIsMissed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		missed := 0
+		s := &subscriber{inbox: newInbox(4)}
+		r := sessionReceiver{from: s, log: zap.NewNop(), missed: func() { missed++ }}
+		for range 6 {
+			s.inbox.put(arrival{text: "x"})
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan struct{})
+		go func() { r.run(ctx); close(ended) }()
+		synctest.Wait()
+		if missed != 1 {
+			t.Errorf("behind 2 messages that were lost last, missed is called %d times; want once", missed)
+		}
+		s.inbox.put(arrival{text: "x"})
+		synctest.Wait()
+		cancel()
+		<-ended
+		if missed != 1 {
+			t.Errorf("behind one more message missed was called %d times; want once", missed)
+		}
+	})
 }
