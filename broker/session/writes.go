@@ -83,6 +83,7 @@ func (s *writes) writeAll(writes []write, script string) {
 			}
 		}
 		errs := make([]error, len(writes))
+		defer s.unstoreLate(writes)
 		for k, reply := range c.DoMulti(ctx, commands...) {
 			err := reply.Error()
 			if _, answered := rueidis.IsRedisErr(err); err != nil && !answered {
@@ -101,15 +102,23 @@ func (s *writes) writeAll(writes []write, script string) {
 		if failed != nil {
 			s.failed("store an event", s.keys.all(w.key.action), failed)
 		}
-		// What was put meanwhile is settled by its own write. What is gone by now may have come
-		// to the server after it was removed there.
-		switch e, _, ok := s.mirror.get(w.key); {
-		case !ok:
-			s.keepExtra([]removal{{key: w.key, mark: markOf([]byte(w.text))}})
-		case e.ID == w.id:
+		// What was put meanwhile is settled by its own write.
+		if e, _, ok := s.mirror.get(w.key); !ok || e.ID == w.id {
 			s.misses.settle(w.key, failed == nil)
 		}
 	}
+}
+
+// unstoreLate removes what came to the server, or may have, after it was removed there with its
+// member. The client has let go of the call by then: whoever departs later finds it.
+func (s *writes) unstoreLate(writes []write) {
+	var late []removal
+	for _, w := range writes {
+		if _, _, ok := s.mirror.get(w.key); !ok {
+			late = append(late, removal{key: w.key, mark: markOf([]byte(w.text))})
+		}
+	}
+	s.keepExtra(late)
 }
 
 // set is the command of one write.
