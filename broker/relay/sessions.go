@@ -80,12 +80,12 @@ type sessionReceiver struct {
 	from *subscriber
 	log  *zap.Logger
 
-	missed    func() // called when events may have been missed; it does not wait
-	overflows uint64 // of the inbox, that missed was called for
+	missed func() // called when events may have been missed; it does not wait
 
 	// Owned by run.
-	recent  recent
-	origins origins[string]
+	recent    recent
+	origins   origins[string]
+	overflows uint64 // of the inbox: those that missed was called for
 
 	// Written by run, read by Stats.
 	received   atomic.Uint64

@@ -90,26 +90,34 @@ func (s *attendance) end(d departure) (last bool) {
 // With the member's lock held.
 func (s *attendance) depart(d departure) (last bool, err error) {
 	events, marks, err := s.stored(d)
-	claimed := false
 	if err == nil {
-		claimed, err = s.claim(d)
+		last, err = s.finish(d, events, marks)
 	}
+	if !last {
+		s.writes.unstoreNow(s.mirror.own(nil)) // fewer members have sockets here
+	}
+	if err != nil && err != errEarly {
+		s.failed("remove a user", s.keys.all("*"), err)
+	}
+	return last, err
+}
+
+// finish is depart, with what is stored.
+func (s *attendance) finish(d departure, events []Event, marks []string) (last bool, err error) {
+	claimed, err := s.claim(d)
 	if claimed {
 		if err = s.remove(d.member, marks); err == nil {
 			last, err = s.endLease(d.member, d.keep)
 		}
 	}
-	var kept []Event
 	switch {
 	case !last:
 	case d.keep:
-		kept = events
+		s.writes.unstoreNow(s.mirror.own(events))
 	default:
 		s.mirror.forget(events)
-	}
-	s.writes.unstoreNow(s.mirror.own(kept)) // in any case: fewer members have sockets here
-	if err != nil && err != errEarly {
-		s.failed("remove a user", s.keys.all("*"), err)
+		s.writes.unstoreNow(s.mirror.own(nil)) // fewer members have sockets here
+		s.writes.unstoreUnseen(events, marks)
 	}
 	return last, err
 }

@@ -56,6 +56,12 @@ func (e *Event) newerThan(other *Event) bool {
 	return e.At > other.At || e.At == other.At && e.ID > other.ID
 }
 
+// replaces is newerThan for an event that the server has. Those of the original have no time; of two
+// the server has the later one.
+func (e *Event) replaces(other *Event) bool {
+	return e.newerThan(other) || e.At == 0 && other.At == 0 && e.ID != other.ID
+}
+
 // JSON is the event as one JSON object on one line.
 func (e Event) JSON() []byte {
 	var b bytes.Buffer

@@ -52,7 +52,7 @@ func (m mirror) own(events []Event) (up []excess) {
 	defer m.mu.Unlock()
 	for _, e := range events {
 		key := m.practices.key(e)
-		if old := m.stored.entries[key]; old != nil && !e.newerThan(&old.event) {
+		if old := m.stored.entries[key]; old != nil && !e.replaces(&old.event) {
 			old.heard = false
 			continue
 		}

@@ -224,7 +224,7 @@ func (s *Redis) showMissed(e Event, turn sync.Locker, show func(Event)) {
 		if s.mirror.tell(key) {
 			show(e)
 		}
-	case !ok || e.newerThan(&mine):
+	case !ok || e.replaces(&mine):
 		s.writes.unstoreLater(s.mirror.hear(e))
 		show(e)
 	}
@@ -285,7 +285,7 @@ func (s *Redis) overlay(events []Event, users []member) []Event {
 		for _, action := range actions {
 			key := entryKey{who, action}
 			theirs, stored := latest[key]
-			if e, ok := s.unstored(key, stored); ok && (!stored || !theirs.newerThan(&e)) {
+			if e, ok := s.unstored(key, stored); ok && (!stored || !theirs.replaces(&e)) {
 				latest[key] = e
 			}
 		}

@@ -287,7 +287,8 @@ func TestQuickSubmitsHaveOneOrderEverywhere(t *testing.T) {
 	}
 }
 
-// The clock of another instance may be some seconds ahead; if it is wrong, it counts for nothing.
+// The clock of another instance may be some seconds ahead. If it is ahead by more, its event stays the
+// newer one.
 func TestAnEventIsLaterThanTheOneThatItReplaces(t *testing.T) {
 	m := NewMemory(Options{})
 	now := time.Now().UnixMilli()
@@ -315,6 +316,47 @@ func TestAnEventThatComesToRedisTooLateIsRemoved(t *testing.T) {
 	s.Leave("p", "alice", false)
 	s.writes.writeAll([]write{w}, scriptSetUnlessNewer) // as catchUp, that had read it before
 	testkit.Eventually(t, "it is gone", func() bool { return server.Do("KEYS", "p/alice:*") == "" })
+}
+
+// Also one that comes between the steps of a departure, when it is in the mirror still.
+func TestAnEventThatComesToRedisDuringADepartureIsRemoved(t *testing.T) {
+	server := redistest.Start(t)
+	s := newRedis(t, server, RedisOptions{Lease: time.Second})
+	s.Join("p", "alice")
+	e := stored("p", "alice", Updating, "during")
+	s.mirror.put(e) // Redis has missed it
+	alice := departure{member{"p", "alice"}, "p", false}
+	s.mirror.leave(alice.member)
+	events, marks, err := s.attendance.stored(alice)
+	if err != nil || len(events) != 1 {
+		t.Fatalf("stored = %v, %v", events, err)
+	}
+	w, _ := s.writes.writeOf(s.practices.key(e))
+	s.writes.writeAll([]write{w}, scriptSetUnlessNewer)
+	if last, err := s.attendance.finish(alice, events, marks); err != nil || !last {
+		t.Fatalf("last = %v, %v; want true", last, err)
+	}
+	testkit.Eventually(t, "it is gone", func() bool { return server.Do("KEYS", "p/alice:*") == "" })
+}
+
+// Of two events without a time, as the original writes them, the server has the later one.
+func TestOfEventsWithoutATimeTheServerHasTheLater(t *testing.T) {
+	server := redistest.Start(t)
+	for n := range 20 {
+		s := newRedis(t, server, RedisOptions{})
+		key := keys{defaultPractice: s.practices.folded}.event(member{"p", "alice"}, Updating)
+		for _, data := range []string{"first", "second"} {
+			e := stored("p", "alice", Updating, data)
+			e.At = 0
+			server.Do("SET", key, string(e.JSON()))
+			s.Join("p", "alice") // which reads it
+			s.Leave("p", "alice", true)
+		}
+		if e, _, _ := s.mirror.get(entryKey{member{"p", "alice"}, Updating}); e.Data != "second" {
+			t.Fatalf("round %d: the instance has %q; want second", n, e.Data)
+		}
+		server.Do("DEL", key)
+	}
 }
 
 // A Redis that takes nothing for want of memory takes leases: nobody who is here is logged out.

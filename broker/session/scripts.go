@@ -8,9 +8,9 @@ import "github.com/redis/rueidis"
 // one makes exactly one caller the last.
 var (
 	// scriptJoin grants the lease ARGV[1] for ARGV[2] ms, and keeps the set for ARGV[4] ms. It
-	// returns 1 if a lease stands that does not begin with ARGV[3]. It begins with a write that a
-	// server without memory lets through, and so do the others then: who is here is not logged
-	// out for want of memory.
+	// returns 1 if a lease stands that does not begin with ARGV[3]. It first writes what a server
+	// without memory lets through (ZREM): behind that it lets the other writes of a script
+	// through, too, and who is here is not logged out for want of memory.
 	scriptJoin = rueidis.NewLuaScript(`
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)

@@ -70,13 +70,15 @@ func newStorage(o Options) storage {
 
 // later is the time of an event that is new here: later than that of the one it replaces. Two may
 // come within a millisecond, or wait for each other, and the clock of an instance whose event was
-// heard of may be some seconds ahead; where it is wrong by more it counts for nothing.
+// heard of may be some seconds ahead. If that clock is ahead by more, its event stays the newer
+// one; and nobody's events run ahead of our clock by more, however many come.
 func (s *storage) later(new *entry) int64 {
-	at := new.event.At
-	if old := s.get(new.key); old != nil && old.event.At >= at && old.event.At-at < OnItsWay.Milliseconds() {
-		return old.event.At + 1
+	at, most := new.event.At, OnItsWay.Milliseconds()
+	old := s.get(new.key)
+	if old == nil || old.event.At < at || old.heard && old.event.At-at >= most {
+		return at
 	}
-	return at
+	return min(old.event.At+1, at+most)
 }
 
 // put stores an event of a member, which has sockets if it is here, and returns what was

@@ -10,8 +10,9 @@ type Store interface {
 	Practices() Practices
 
 	// Put makes the event the latest of its practice, user and action, and returns it: its
-	// time is later then than that of the one it replaces, so that all instances take it for
-	// the later one. Events that are not [Event.Stored] are ignored.
+	// time is later then than that of the one it replaces, if that is not some seconds ahead,
+	// so that all instances take it for the later one. Events that are not [Event.Stored] are
+	// ignored.
 	Put(Event) Event
 
 	// Latest is what is stored of a user, at most one event per action, oldest

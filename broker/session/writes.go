@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha1"
 	"encoding/hex"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -110,15 +111,43 @@ func (s *writes) writeAll(writes []write, script string) {
 }
 
 // unstoreLate removes what came to the server, or may have, after it was removed there with its
-// member. The client has let go of the call by then: whoever departs later finds it.
+// member. The client has let go of the call by then: a departure that begins later finds it, and
+// one that is under way sees to it, if the mirror has it still (unstoreUnseen).
 func (s *writes) unstoreLate(writes []write) {
 	var late []removal
 	for _, w := range writes {
 		if _, _, ok := s.mirror.get(w.key); !ok {
-			late = append(late, removal{key: w.key, mark: markOf([]byte(w.text))})
+			late = append(late, removal{key: w.key, mark: markOf([]byte(w.text)), late: true})
 		}
 	}
-	s.keepExtra(late)
+	s.keepLate(late)
+}
+
+// unstoreUnseen removes those events of a member who left that the server did not have, by marks,
+// when its departure began: a write may have brought them since.
+func (s *writes) unstoreUnseen(events []Event, marks []string) {
+	var late []removal
+	for _, e := range events {
+		if mark := markOf(e.JSON()); !slices.Contains(marks, mark) {
+			late = append(late, removal{key: s.practices.key(e), mark: mark, late: true})
+		}
+	}
+	s.keepLate(late)
+}
+
+func (s *writes) keepLate(late []removal) {
+	if len(late) > 0 {
+		s.keepExtra(late)
+		s.wake()
+	}
+}
+
+// wake has maintain call unstoreExtra.
+func (s *writes) wake() {
+	select {
+	case s.evicted <- struct{}{}:
+	default:
+	}
 }
 
 // set is the command of one write.
@@ -154,12 +183,13 @@ type removal struct {
 	key     entryKey
 	mark    string // tells the event from what has taken its place; see scriptMark
 	present bool   // also if its user has a socket
+	late    bool   // its user may be at an instance that was cut off, and has not said so yet
 }
 
 func (s *writes) removals(up []excess) []removal {
 	all := make([]removal, len(up))
 	for i, x := range up {
-		all[i] = removal{s.practices.key(x.event), markOf(x.event.JSON()), x.present}
+		all[i] = removal{key: s.practices.key(x.event), mark: markOf(x.event.JSON()), present: x.present}
 	}
 	return all
 }
@@ -179,10 +209,7 @@ func (s *writes) unstoreLater(up []excess) {
 		return
 	}
 	s.keepExtra(s.removals(up))
-	select {
-	case s.evicted <- struct{}{}:
-	default:
-	}
+	s.wake()
 }
 
 // keepExtra has unstoreExtra remove events. Beyond a bound they stay on the server until
@@ -206,6 +233,11 @@ func (s *writes) unstoreExtra() {
 	extra := s.extra
 	s.extra, s.extraBytes = nil, 0
 	s.mu.Unlock()
+	if !s.upForALease() {
+		isLate := func(r removal) bool { return r.late }
+		s.keepExtra(slices.DeleteFunc(slices.Clone(extra), func(r removal) bool { return !isLate(r) }))
+		extra = slices.DeleteFunc(extra, isLate)
+	}
 	s.keepExtra(s.unstore(extra))
 }
 

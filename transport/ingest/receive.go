@@ -69,8 +69,8 @@ func (r *receiver) receive(ctx *fasthttp.RequestCtx, f form) (Taken, bool) {
 
 const (
 	// packedEvent is how many bytes of a compressed body cost as much as an event, as they come,
-	// and as many of one event when it is unpacked: a few hundred may become 256 KiB, which are
-	// checked, stored and sent on. packedBlocks is how many compressed blocks of Zstandard cost as
+	// and again when it is unpacked: a few hundred may become 256 KiB, which are checked, stored
+	// and sent on. packedBlocks is how many compressed blocks of Zstandard cost as
 	// much: a decoder may be kept busy by them for a millisecond or two, whatever comes out.
 	packedEvent  = 16 << 10
 	packedBlocks = 128

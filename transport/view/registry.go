@@ -91,8 +91,8 @@ func NewRegistry(o Options) *Registry {
 // conditions of the selections with an equality, besides that.
 type InUse struct{ Selects, Further, General, Shapes, Conflated int }
 
-// InUse counts. Some that nobody uses any more count until the next garbage
-// collection.
+// InUse counts. Some that were never used, as there was no place for their stream, count
+// until the next garbage collection.
 func (r *Registry) InUse() InUse {
 	r.mu.Lock()
 	defer r.mu.Unlock()
