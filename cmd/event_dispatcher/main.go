@@ -197,6 +197,9 @@ func warn(log *zap.Logger, cfg *config.Config, notes []string) {
 	for _, note := range notes {
 		log.Warn("limits: " + note)
 	}
+	if cfg.Transport.ClientRate > 0 && len(cfg.Transport.TrustedProxies) == 0 {
+		log.Warn("-client-rate without -trusted-proxies: whoever sends X-Forwarded-For chooses whose rate is used up; name the proxies, or 192.0.2.1/32 if there are none")
+	}
 	if len(cfg.Idle) > 0 {
 		log.Warn("flags ignored: they need -redis", zap.Strings("flags", cfg.Idle))
 	}

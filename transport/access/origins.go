@@ -57,6 +57,10 @@ func withoutDefaultPort(scheme, s string) string {
 	return s
 }
 
+// maxHost is how long the name of a host may be (RFC 1035, section 2.3.4): answers repeat it, and those
+// to streams are kept until they are read.
+const maxHost = 253
+
 // among reports whether a list has an origin, as a browser sent it: itself, or by a
 // wildcard.
 func among(list []string, origin string) bool {
@@ -67,7 +71,7 @@ func among(list []string, origin string) bool {
 		before, after, ok := strings.Cut(o, "*")
 		if ok && strings.HasPrefix(origin, before) && strings.HasSuffix(origin, after) && len(origin) > len(before)+len(after) {
 			name := origin[len(before) : len(origin)-len(after)]
-			if !strings.ContainsAny(name, "/:@?#") && !strings.HasPrefix(name, ".") && !strings.HasSuffix(name, ".") {
+			if len(name) <= maxHost && !strings.ContainsAny(name, "/:@?#") && !strings.HasPrefix(name, ".") && !strings.HasSuffix(name, ".") {
 				return true
 			}
 		}

@@ -1,6 +1,7 @@
 package access
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/valyala/fasthttp"
@@ -92,6 +93,16 @@ func TestListedOriginsAndTheOwnOneMayOpenSockets(t *testing.T) {
 		readable := string(resp.Peek("Access-Control-Allow-Origin"))
 		if inList := tt.want && tt.origin != "" && among(list, tt.origin); (readable == tt.origin && readable != "") != inList {
 			t.Errorf("an answer to %q allows %q; want the origin: %v", tt.origin, readable, inList)
+		}
+	}
+}
+
+// What an answer repeats is no longer than a host's name may be.
+func TestAWildcardStandsForTheNameOfAHost(t *testing.T) {
+	list := []string{"https://*.wild.example"}
+	for n, want := range map[int]bool{1: true, maxHost: true, maxHost + 1: false, 15_000: false} {
+		if got := among(list, "https://"+strings.Repeat("a", n)+".wild.example"); got != want {
+			t.Errorf("a name of %d bytes: %v; want %v", n, got, want)
 		}
 	}
 }
