@@ -167,8 +167,8 @@ func (g *Guard) ping(ctx context.Context, client, probe rueidis.Client) error {
 }
 
 // Do makes a call through g. op runs in a goroutine of its own, which may outlive
-// Do: it must give its result back, and change nothing that its caller has by then. It counts as a call
-// until the client has let go of it.
+// Do: it must give its result back, and change nothing that its caller has by then. It counts
+// as a call until the client has let go of it.
 func Do[T any](g *Guard, op func(context.Context, rueidis.Client) (T, error)) (T, error) {
 	return DoSending(g, 0, op)
 }

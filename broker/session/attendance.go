@@ -93,16 +93,18 @@ func (s *attendance) depart(d departure) (last bool, err error) {
 	if err == nil {
 		last, err = s.finish(d, events, marks)
 	}
-	if !last {
-		s.writes.unstoreNow(s.mirror.own(nil)) // fewer members have sockets here
+	var kept []Event
+	if last && d.keep {
+		kept = events
 	}
+	s.writes.unstoreNow(s.mirror.own(kept)) // in any case: fewer members have sockets here
 	if err != nil && err != errEarly {
 		s.failed("remove a user", s.keys.all("*"), err)
 	}
 	return last, err
 }
 
-// finish is depart, with what is stored.
+// finish is depart, behind the look at what is stored.
 func (s *attendance) finish(d departure, events []Event, marks []string) (last bool, err error) {
 	claimed, err := s.claim(d)
 	if claimed {
@@ -110,13 +112,8 @@ func (s *attendance) finish(d departure, events []Event, marks []string) (last b
 			last, err = s.endLease(d.member, d.keep)
 		}
 	}
-	switch {
-	case !last:
-	case d.keep:
-		s.writes.unstoreNow(s.mirror.own(events))
-	default:
+	if last && !d.keep {
 		s.mirror.forget(events)
-		s.writes.unstoreNow(s.mirror.own(nil)) // fewer members have sockets here
 		s.writes.unstoreUnseen(events, marks)
 	}
 	return last, err

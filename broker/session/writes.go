@@ -233,11 +233,16 @@ func (s *writes) unstoreExtra() {
 	extra := s.extra
 	s.extra, s.extraBytes = nil, 0
 	s.mu.Unlock()
+	var wait []removal
 	if !s.upForALease() {
-		isLate := func(r removal) bool { return r.late }
-		s.keepExtra(slices.DeleteFunc(slices.Clone(extra), func(r removal) bool { return !isLate(r) }))
-		extra = slices.DeleteFunc(extra, isLate)
+		extra = slices.DeleteFunc(extra, func(r removal) bool {
+			if r.late {
+				wait = append(wait, r)
+			}
+			return r.late
+		})
 	}
+	s.keepExtra(wait)
 	s.keepExtra(s.unstore(extra))
 }
 

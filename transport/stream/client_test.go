@@ -133,11 +133,17 @@ func (r *rig) join(o joinOptions) *client {
 		o.shards = r.broker.AllShards()
 	}
 	o.view.Shards = o.shards
-	ticket, err := r.pool.Admit(o.view)
+	return r.serve(r.admit(o.view), o)
+}
+
+// admit reserves a place.
+func (r *rig) admit(v view.View) Ticket {
+	r.t.Helper()
+	ticket, err := r.pool.Admit(v)
 	if err != nil {
 		r.t.Fatalf("Admit() = %v; want nil", err)
 	}
-	return r.serve(ticket, o)
+	return ticket
 }
 
 func (r *rig) serve(ticket Ticket, o joinOptions) *client {

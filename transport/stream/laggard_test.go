@@ -18,10 +18,7 @@ func TestALaggardIsGivenNoMoreThanItsHerdHas(t *testing.T) {
 		slow := view.View{Shards: r.broker.AllShards(), Pace: view.Pace{MaxDelay: time.Hour}}
 		member := r.join(joinOptions{view: slow})
 		r.wantHerd(member, true)
-		late, err := r.pool.Admit(slow)
-		if err != nil {
-			t.Fatal(err)
-		}
+		late := r.admit(slow)
 		for range delayedEvents {
 			r.publish(0, 10)
 		}
@@ -45,10 +42,7 @@ func TestALaggardHasOneTurnAtATime(t *testing.T) {
 		nothing := newViews(t, r.broker).of("where=nothing") // so that it waits for no socket
 		r.join(joinOptions{view: nothing})
 		r.awaitHerd(1)
-		late, err := r.pool.Admit(nothing)
-		if err != nil {
-			t.Fatal(err)
-		}
+		late := r.admit(nothing)
 		const bytes = 8 * turnBytes
 		for range bytes / 1000 {
 			r.publish(0, 1000)
@@ -83,10 +77,7 @@ func TestATurnHasFewerEventsTheMoreAViewAsks(t *testing.T) {
 				v := newViews(t, r.broker).of(query)
 				r.join(joinOptions{view: v})
 				r.awaitHerd(1)
-				late, err := r.pool.Admit(v)
-				if err != nil {
-					t.Fatal(err)
-				}
+				late := r.admit(v)
 				for range events {
 					r.publish(0, 0)
 				}
@@ -124,10 +115,7 @@ func TestWhoReadsFarBackDoesNotStayAmongTheFirst(t *testing.T) {
 		all := newViews(t, r.broker).of("wire=ndjson&where=number>=0")
 		r.join(joinOptions{view: all})
 		r.awaitHerd(1)
-		late, err := r.pool.Admit(all)
-		if err != nil {
-			t.Fatal(err)
-		}
+		late := r.admit(all)
 		for range 20 * firstBytes / 1000 {
 			r.publish(0, 1000)
 		}
@@ -164,22 +152,15 @@ func TestNobodyWaitsForThoseWhoHaveMuchToRead(t *testing.T) {
 		r.join(joinOptions{view: nothing})
 		r.awaitHerd(1)
 		const many = 5
-		admit := func(v view.View) Ticket {
-			ticket, err := r.pool.Admit(v)
-			if err != nil {
-				t.Fatal(err)
-			}
-			return ticket
-		}
 		var late []Ticket
 		for range many {
-			late = append(late, admit(nothing))
+			late = append(late, r.admit(nothing))
 		}
 		for range 20 * turnBytes / 1000 {
 			r.publish(0, 1000)
 		}
 		r.wantSwept()
-		selecting, plain := admit(nothing), admit(view.View{Shards: r.broker.AllShards()})
+		selecting, plain := r.admit(nothing), r.admit(view.View{Shards: r.broker.AllShards()})
 		r.inLoop(func(l *loop) {
 			for _, ticket := range late {
 				r.serve(ticket, joinOptions{})

@@ -69,9 +69,7 @@ func (v View) within(grant View) (View, error) {
 
 // outside returns the parameter that asks about a member in none of the paths.
 func (v View) outside(granted [][]string) string {
-	within := func(path []string) bool {
-		return slices.ContainsFunc(granted, func(g []string) bool { return covers(g, path) })
-	}
+	within := func(path []string) bool { return oneCovers(granted, path) }
 	if s := v.Select; s != nil {
 		for i := range s.conditions {
 			if !within(s.conditions[i].path) {
@@ -107,7 +105,12 @@ func (v View) tellsShard(shards broker.ShardSet) string {
 
 // has reports whether the member, which is no other's, is among those of the shape.
 func (s *Shape) has(member string) bool {
-	return member != "" && slices.ContainsFunc(s.paths, func(p []string) bool { return covers(p, []string{member}) })
+	return member != "" && oneCovers(s.paths, []string{member})
+}
+
+// oneCovers reports whether path is one of the outer ones or within it.
+func oneCovers(outer [][]string, path []string) bool {
+	return slices.ContainsFunc(outer, func(o []string) bool { return covers(o, path) })
 }
 
 // covers reports whether path is outer or leads to a member within it.
