@@ -213,7 +213,13 @@ func (o *operand) compare(v *value) (order int, ok bool) {
 	case o.numeric && v.kind == numeric:
 		return v.num.compare(&o.num), true
 	case !o.numeric && v.kind == text:
-		return strings.Compare(string(v.text), o.text), true
+		switch { // written like this, nothing is copied, and the text may be as long as an event
+		case string(v.text) < o.text:
+			return -1, true
+		case string(v.text) > o.text:
+			return 1, true
+		}
+		return 0, true
 	}
 	return 0, false
 }

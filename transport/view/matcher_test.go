@@ -254,6 +254,23 @@ func BenchmarkMatch(b *testing.B) {
 			b.ReportMetric(float64(len(dst)), "passed")
 		})
 	}
+	// Of a member that fills an event.
+	for _, bb := range []struct{ kind, value string }{{"text", `"%s"`}, {"number", "%s"}, {"array", `["%s"]`}} {
+		b.Run(fmt.Sprintf("kind=long-%s/views=256", bb.kind), func(b *testing.B) {
+			var m Matcher
+			for i := range 256 {
+				m.Add(mustSelect(b, fmt.Sprintf("m>=%d", i), "m<x", fmt.Sprintf("m^=x%d", i)))
+				m.Add(newSelect(nil, newSample(1/float64(i+2), []string{"m"})).build())
+			}
+			event := fmt.Appendf(nil, `{"m":`+bb.value+`}`, strings.Repeat("7", 250_000))
+			dst := make([]int32, 0, 1024)
+			b.SetBytes(int64(len(event)))
+			b.ReportAllocs()
+			for b.Loop() {
+				dst = m.Match(event, dst[:0])
+			}
+		})
+	}
 	b.Run("kind=alone/views=1", func(b *testing.B) {
 		s := mustSelect(b, "session_id="+sessionID(1))
 		event := fmt.Appendf(nil, playerEvent, sessionID(1))
@@ -292,6 +309,30 @@ func TestMatchDoesNotAllocate(t *testing.T) {
 	}
 	if want := `{"data":{"text":"a\"b"},"session_id":7}`; string(out) != want {
 		t.Errorf("Append = %s; want %s", out, want)
+	}
+}
+
+// A member may be as long as an event. No condition or sample copies it, whatever it is.
+func TestLongMembersAreNotCopied(t *testing.T) {
+	long := strings.Repeat("7", 250_000)
+	for kind, value := range map[string]string{
+		"text": `"` + long + `"`, "escaped": `"\u0037` + long + `"`, "number": long, "fraction": "0." + long,
+		"array": `["` + long + `"]`, "object": `{"a":"` + long + `"}`,
+	} {
+		event := []byte(`{"m":` + value + `}`)
+		for _, where := range []string{"m", "m=8", "m=7,x", "m!=8", "m!=7", "m^=8", "m^=7", "m<8", "m<x", "m<=8", "m<=x", "m>8", "m>x", "m>=8", "m>=x", "m>=777", "m<777y"} {
+			s := mustSelect(t, where)
+			var m Matcher
+			m.Add(s)
+			m.Add(newSelect(nil, newSample(0.5, []string{"m"})).build())
+			var dst []int32
+			if n := testing.AllocsPerRun(10, func() {
+				dst = m.Match(event, dst[:0])
+				s.Match(event)
+			}); n != 0 {
+				t.Errorf("%s of %s: %v allocations per event", where, kind, n)
+			}
+		}
 	}
 }
 

@@ -25,7 +25,13 @@ func newSample(share float64, by []string) sample {
 
 // passes reports whether an event is in the share whose by member is v.
 func (s *sample) passes(v *value) bool {
-	return v.kind != missing && hashValue(v) <= s.limit
+	if v.kind == missing {
+		return false
+	}
+	if !v.hashed { // once for all samples: an array may be as long as an event
+		v.hash, v.hashed = hashValue(v), true
+	}
+	return v.hash <= s.limit
 }
 
 // hashValue hashes what a value says and not how it is spelled: "a" is "\u0061",

@@ -11,6 +11,9 @@ type value struct {
 	kind kind
 	text []byte // what a string says, a literal's name, or an array or object as it stands
 	num  number
+
+	hash   uint64 // by hashValue
+	hashed bool
 }
 
 type kind uint8
