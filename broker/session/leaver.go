@@ -42,8 +42,9 @@ func after(wait time.Duration) <-chan time.Time {
 	return time.After(wait)
 }
 
-// next takes the stay that is due, or says how long until one is; negative is for
-// ever, or until woken.
+// next takes the stay that is due, with the sockets whose grace is over, or says how long until
+// one is; negative is for ever, or until woken. A socket that closes from then on has a grace of
+// its own, and the stay a place among those who leave, until next takes it again.
 func (s *stays) next(now time.Time) (*stay, time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -57,16 +58,17 @@ func (s *stays) next(now time.Time) (*stay, time.Duration) {
 		}
 		s.leaving.Remove(el)
 		st.place, st.going = nil, true
+		st.ended, st.closed = st.closed, 0
 		return st, 0
 	}
 	return nil, -1
 }
 
-// closed takes the sockets that the store still counts; none if nobody leaves any more.
-func (s *stays) closed(st *stay) (n int, acted bool) {
+// ended is how many sockets the store is to be told of; none if nobody leaves any more.
+func (s *stays) ended(st *stay) (n int, acted bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	n, st.closed = st.closed, 0
+	n, st.ended = st.ended, 0
 	if s.kept {
 		n = 0
 	}
@@ -95,7 +97,7 @@ func (s *stays) left(st *stay) {
 
 // leave tells the store of closed sockets, and logs the user out if none is left.
 func (s *Service) leave(st *stay) {
-	n, acted := s.stays.closed(st)
+	n, acted := s.stays.ended(st)
 	store, last := s.ties.Load().store, false
 	for range n {
 		last = store.Leave(st.practice, st.who.user, !acted) || last

@@ -245,3 +245,46 @@ func TestUsersDoNotWaitForEachOther(t *testing.T) {
 		return len(s.turns.taken) == 0
 	})
 }
+
+// A user's last socket closes at the moment in which the grace of the one before is over. It has a
+// grace of its own, and whoever comes back in it is the same user, who leaves some time.
+func TestASocketThatClosesAsAGraceEndsHasItsOwn(t *testing.T) {
+	s, now := newStays(ServiceOptions{Grace: time.Minute}), time.Now()
+	who := member{"p", "alice"}
+	st := s.join(who, "p")
+	s.join(who, "p")
+	s.leave(who)
+	if due, _ := s.next(now.Add(2 * time.Minute)); due != st {
+		t.Fatalf("next = %v; want the user, whose first grace is over", due)
+	}
+	s.leave(who)
+	if n, _ := s.ended(st); n != 1 {
+		t.Errorf("the store is told of %d sockets; want 1", n)
+	}
+	s.left(st)
+	if due, wait := s.next(now.Add(30 * time.Second)); due != nil || wait <= 0 {
+		t.Errorf("next = %v, %v; want a wait for the second grace", due, wait)
+	}
+	if again := s.join(who, "p"); again != st {
+		t.Errorf("the user who came back within the second grace is another one")
+	}
+	if due, _ := s.next(now.Add(2 * time.Minute)); due != st {
+		t.Fatalf("next = %v; want the user, whose second grace is over", due)
+	}
+	if n, _ := s.ended(st); n != 1 {
+		t.Errorf("the store is told of %d sockets; want 1", n)
+	}
+	s.left(st)
+	if !s.isHere(who) {
+		t.Error("the user who came back is not here")
+	}
+	s.leave(who)
+	if due, _ := s.next(now.Add(4 * time.Minute)); due != st {
+		t.Fatalf("next = %v; want the user, whose last grace is over", due)
+	}
+	s.ended(st)
+	s.left(st)
+	if len(s.all) != 0 || s.leaving.Len() != 0 {
+		t.Errorf("%d users stay, and %d among those who leave", len(s.all), s.leaving.Len())
+	}
+}

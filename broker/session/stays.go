@@ -15,10 +15,11 @@ type stay struct {
 	since    time.Time // when that one opened
 	open     int       // sockets
 	acted    bool      // who leaves is logged out; see Leave
-	closed   int       // sockets that the store still counts
+	closed   int       // sockets in their grace, which the store still counts
 	due      time.Time // the grace of the last of them ends
 	place    *list.Element
 	going    bool // the store is being told
+	ended    int  // sockets that it is to be told of: their grace is over
 }
 
 // stays are the users with sockets here, and those within their grace.
