@@ -4,6 +4,7 @@ package session
 type presence struct {
 	sockets  int
 	practice string // as the first of them wrote it
+	entered  bool   // the server has the member among the active users, as far as we know
 }
 
 // presences are the members with sockets here, by practice, then user. The lock of the
@@ -43,6 +44,18 @@ func (p presences) leave(who member) (last bool) {
 	here.sockets--
 	users[who.user] = here
 	return false
+}
+
+// enter notes whether the server has a member among the active users, and reports whether it
+// did not have it before.
+func (p presences) enter(who member, entered bool) (first bool) {
+	here, ok := p[who.practice][who.user]
+	if !ok || here.entered == entered {
+		return false
+	}
+	here.entered = entered
+	p[who.practice][who.user] = here
+	return entered
 }
 
 // has reports whether the member has a socket.

@@ -29,13 +29,21 @@ type leases struct {
 }
 
 // renew says that the members have sockets here, and reports whether one of them has
-// some elsewhere. With their locks held.
+// some elsewhere, or may have: the server did not answer. With their locks held.
+//
+// Who clears up finds leases by the set of active users, so a lease comes to stay only when its
+// member is there: a server without memory takes leases and not the names, and this instance may
+// end in between. Then they go when nobody has renewed one for long.
 func (s *leases) renew(r redis.Reserve, who []member) (elsewhere bool) {
 	elsewhere, err := redis.DoFirst(s.guard, r, func(ctx context.Context, c rueidis.Client) (bool, error) {
 		lease := s.lease()
 		calls := make([]rueidis.LuaExec, len(who))
 		for i, w := range who {
-			calls[i] = rueidis.LuaExec{Keys: []string{s.keys.sockets(w)}, Args: []string{s.own + s.mirror.written(w), lease, s.own, leasesStay}}
+			stay := s.longAfter()
+			if s.mirror.isEntered(w) {
+				stay = leasesStay
+			}
+			calls[i] = rueidis.LuaExec{Keys: []string{s.keys.sockets(w)}, Args: []string{s.own + s.mirror.written(w), lease, s.own, strconv.FormatInt(stay, 10)}}
 		}
 		var joined []member
 		var failed error
@@ -49,15 +57,22 @@ func (s *leases) renew(r redis.Reserve, who []member) (elsewhere bool) {
 				joined = append(joined, who[i])
 			}
 		}
-		return elsewhere, cmp.Or(firstError(c.DoMulti(ctx, s.enter(c, joined)...)), failed)
+		entered := c.DoMulti(ctx, s.enter(c, joined)...)
+		var stay rueidis.Commands
+		if len(joined) > 0 {
+			for _, w := range s.mirror.enter(joined, entered[0].Error() == nil) {
+				stay = append(stay, c.B().Pexpire().Key(s.keys.sockets(w)).Milliseconds(leasesStay).Build())
+			}
+		}
+		return elsewhere, cmp.Or(firstError(entered), firstError(c.DoMulti(ctx, stay...)), failed)
 	})
 	if err != nil {
 		s.failed("take note of users", s.keys.all("SOCKETS")+" "+s.keys.users(), err)
 	}
-	return elsewhere
+	return elsewhere || err != nil
 }
 
-// enter notes members as active. The index of a practice goes when nobody has renewed
+// enter notes members as active, first in the set of all. The index of a practice goes when nobody has renewed
 // anything in it for long, with what is left in it of a race.
 func (s *leases) enter(c rueidis.Client, who []member) (commands rueidis.Commands) {
 	if len(who) == 0 {
@@ -83,7 +98,7 @@ func (s *leases) enter(c rueidis.Client, who []member) (commands rueidis.Command
 
 // leasesStay is for how many ms the leases of a user whose instance died wait for one that clears
 // up after it: ten years.
-const leasesStay = "315360000000"
+const leasesStay = 315_360_000_000
 
 // longAfter is for how many ms what is left of a race or of a failure stays after the last renewal.
 func (s *leases) longAfter() int64 { return (20 * s.options.Lease).Milliseconds() }

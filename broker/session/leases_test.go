@@ -527,3 +527,51 @@ func TestUserWhoIsHereIsNotGone(t *testing.T) {
 	s.Leave("p", "alice")
 	testkit.Eventually(t, "alice is shown as gone", func() bool { return slices.Equal(w.logouts(), []string{"bob", "alice"}) })
 }
+
+// A user who comes while Redis does not answer may be active at another instance, which hears of
+// the new socket and leaves the logout to us.
+func TestWhoComesWhileRedisDoesNotAnswerMayBeElsewhere(t *testing.T) {
+	server := redistest.Start(t)
+	a, b := newRedis(t, server, RedisOptions{}), newRedis(t, server, RedisOptions{Timeout: 100 * time.Millisecond})
+	a.Join("", "alice")
+	testkit.Eventually(t, "connected", b.Up)
+	server.Stop()
+	if !b.Join("", "alice") {
+		t.Error("Join = false without an answer; alice has a socket at the other instance")
+	}
+	server.Continue()
+}
+
+// A server without memory takes leases, so that nobody is logged out, and not the names in the set
+// by which those who clear up find them.
+func TestLeasesThatNobodyWouldFindEnd(t *testing.T) {
+	server := redistest.Start(t, "--maxmemory-policy", "noeviction")
+	const lease = 3 * time.Second
+	s := newRedis(t, server, RedisOptions{Lease: lease})
+	testkit.Eventually(t, "connected", s.Up)
+	stays := func() time.Duration {
+		ms, err := strconv.ParseInt(server.Do("PTTL", "alice:SOCKETS"), 10, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return time.Duration(ms) * time.Millisecond
+	}
+	const long = 365 * 24 * time.Hour
+	s.Join("", "bob")
+	server.Do("CONFIG", "SET", "maxmemory", "1")
+	s.Join("", "alice")
+	if users := server.Do("SMEMBERS", "users"); users != "bob" {
+		t.Fatalf("users = %q; want bob, who came before the memory was full", users)
+	}
+	if d := stays(); d <= lease || d > 20*lease {
+		t.Errorf("the lease of a user who is in no set stays for %v; want up to %v", d, 20*lease)
+	}
+	server.Do("CONFIG", "SET", "maxmemory", "0")
+	testkit.Eventually(t, "alice is entered, and her lease stays", func() bool {
+		return strings.Contains(server.Do("SMEMBERS", "users"), "alice") && stays() > long
+	})
+	s.Join("", "carol")
+	if ms := server.Do("PTTL", "carol:SOCKETS"); len(ms) < len("31536000000") {
+		t.Errorf("PTTL of who was entered at once = %s ms; want years", ms)
+	}
+}

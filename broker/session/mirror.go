@@ -140,6 +140,26 @@ func (m mirror) written(who member) string {
 	return m.practices.written(who, m.active[who.practice][who.user].practice)
 }
 
+// enter notes whether the server has members among the active users, and returns those that it did
+// not have before.
+func (m mirror) enter(all []member, entered bool) (first []member) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, who := range all {
+		if m.active.enter(who, entered) {
+			first = append(first, who)
+		}
+	}
+	return first
+}
+
+// isEntered reports whether the server has the member among the active users.
+func (m mirror) isEntered(who member) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.active[who.practice][who.user].entered
+}
+
 // emptied is the members whose last event expired, or was given up, since it was called before.
 // Some may have others by now.
 func (m mirror) emptied() []member {

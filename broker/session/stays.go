@@ -52,8 +52,8 @@ func (s *stays) join(who member, practice string) *stay {
 	return st
 }
 
-// isElsewhere says that the user has sockets at another instance, too: it is active, as
-// far as we know.
+// isElsewhere says that the user has sockets at another instance, too, or may have: it is active,
+// as far as we know.
 func (s *stays) isElsewhere(st *stay) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

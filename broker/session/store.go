@@ -23,8 +23,8 @@ type Store interface {
 	// slice may be shared: it must not be modified.
 	Replay(practice string) []Event
 
-	// Join counts one more socket of the user. It reports whether the user is known to
-	// have one at another instance.
+	// Join counts one more socket of the user. It reports whether the user has one at
+	// another instance, or may have one, because the store could not find out.
 	Join(practice, user string) (elsewhere bool)
 
 	// Leave counts one less. If it was the last one anywhere, the user is not
