@@ -15,7 +15,7 @@ func (c *Config) instances(t *table) {
 	t.group("Several instances")
 	t.read("redis", "", "`address` of the Redis that instances share: redis://[user:password@]host:port/0, rediss://, redis-sentinel://host:port/master, several hosts for a cluster; empty: this instance is alone", server(&c.Redis, redis.Parse))
 	t.read("relay", "", "`address` of the NATS that takes players' events between instances instead of Redis: nats://[user:password@]host:port, several hosts for a cluster, tls:// for TLS; sessions stay in Redis, if there is one, or in memory", server(&c.NATS, relay.ParseNATS))
-	t.text(&c.RedisPrefix, "redis-prefix", "", "`text` before the names of all keys and channels in Redis")
+	t.text(&c.RedisPrefix, "redis-prefix", "", "`text` before the names of all keys and channels in Redis; it ends with a colon")
 	t.text(&o.Channel, "redis-channel", "event-dispatcher", "`channel` of the events that players post, or subject in NATS; a name that is given gets no prefix and no number of a database")
 	t.text(&o.SessionChannel, "redis-session-channel", "my-redis-channel", "`channel` of session events; a name that is given gets no prefix and no number of a database")
 	t.count(&o.OutboxBytes, "redis-outbox-bytes", 16<<20, 1, 1<<40, "memory for events that wait for Redis or NATS, in `bytes`; at least 16 of the largest events per shard are taken")
@@ -23,6 +23,9 @@ func (c *Config) instances(t *table) {
 	t.then(func() error {
 		c.nameChannels()
 		switch {
+		case c.RedisPrefix != "" && !strings.HasSuffix(c.RedisPrefix, ":"):
+			// No name has a colon in a key, so nobody elsewhere can have ours.
+			return errors.New("-redis-prefix: must end with a colon: without it a user or a practice of another deployment on this Redis can have the keys of this one")
 		case o.Channel == "" || o.SessionChannel == "":
 			return errors.New("-redis-channel, -redis-session-channel: must not be empty")
 		case o.Channel == o.SessionChannel:
