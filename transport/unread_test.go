@@ -2,6 +2,7 @@ package transport
 
 import (
 	"bufio"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
@@ -149,6 +150,12 @@ func TestHeadsOfManyLinesAreRefused(t *testing.T) {
 			t.Errorf("a head of %d lines = %d %q, and then %q; want %d and, if it is refused, nothing more", lines, a.status, a.body, rest, status)
 		}
 	}
+	// One that is never whole, too, when more of it is awaited.
+	c := s.dial()
+	io.WriteString(c, "GET /livez HTTP/1.1\r\nHost: a\r\n"+strings.Repeat("a:\r\n", 101)+"b")
+	if a := readAnswer(t, bufio.NewReader(c), "GET"); a.status != 431 || a.reason() != "headers_too_large" {
+		t.Errorf("the beginning of a head of 102 lines = %d %q; want 431", a.status, a.body)
+	}
 	lines := strings.Repeat("a:\r\n", 3800)
 	for name, head := range map[string]string{
 		"a body that does not come": "POST /metrics HTTP/1.1\r\nHost: a\r\nContent-Length: 4000\r\n" + lines + "\r\n",
@@ -159,6 +166,38 @@ func TestHeadsOfManyLinesAreRefused(t *testing.T) {
 		io.WriteString(c, head)
 		if a := readAnswer(t, bufio.NewReader(c), "POST"); a.status != 431 || a.reason() != "headers_too_large" || a.header.Get("Connection") != "close" {
 			t.Errorf("%s, with 3800 lines = %d %q; want 431, headers_too_large, and the end", name, a.status, a.body)
+		}
+	}
+}
+
+// Requests that come byte by byte are answered as others are.
+func TestRequestsInCrumbs(t *testing.T) {
+	t.Parallel()
+	plain, encrypted := start(t), overTLS(t, patience)
+	lines := strings.Repeat("a:\r\n", 98) // and Host
+	post := "POST /metrics HTTP/1.1\r\nHost: a\r\n"
+	for name, req := range map[string]string{
+		"a head":   "GET /livez HTTP/1.1\r\nHost: a\r\n" + lines + "\r\n",
+		"a body":   post + "Content-Length: 300\r\n\r\n" + fmt.Sprintf("%300d", 1),
+		"chunks":   post + "Transfer-Encoding: chunked\r\n\r\n" + strings.Repeat("1\r\n1\r\n", 100) + "0\r\n\r\n",
+		"trailers": post + "Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n" + strings.Repeat("b: c\r\n", 80) + "\r\n",
+	} {
+		for wire, s := range map[string]*testServer{"plain": plain, "TLS": encrypted} {
+			t.Run(name+" "+wire, func(t *testing.T) {
+				var c net.Conn = s.dial()
+				if wire == "TLS" {
+					c = tls.Client(c, &tls.Config{InsecureSkipVerify: true})
+				}
+				br := bufio.NewReader(c)
+				for range 2 { // the second one on the same connection
+					for i := range len(req) {
+						io.WriteString(c, req[i:i+1])
+					}
+					if a := readAnswer(t, br, "POST"); a.status != 200 {
+						t.Errorf("answer = %d %q; want 200", a.status, a.body)
+					}
+				}
+			})
 		}
 	}
 }

@@ -91,6 +91,9 @@ func (c *conn) Read(p []byte) (int, error) {
 	for {
 		n, err := c.Conn.Read(p)
 		if n > 0 {
+			if err == nil && c.in.inCrumbs(n) {
+				n, err = c.gather(p, n)
+			}
 			c.in.take(p[:n])
 			return n, err
 		}
@@ -113,6 +116,23 @@ func (c *conn) Read(p []byte) (int, error) {
 			return 0, err
 		}
 	}
+}
+
+// gather waits a moment for what follows n bytes of a request that comes in crumbs.
+func (c *conn) gather(p []byte, n int) (int, error) {
+	err := c.Conn.SetReadDeadline(time.Now().Add(gatherTime))
+	for err == nil && n < min(len(p), gatherBytes) {
+		var m int
+		m, err = c.Conn.Read(p[n:])
+		n += m
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		err = nil
+	}
+	if failed := c.arm(); err == nil {
+		err = failed
+	}
+	return n, err
 }
 
 // Memo is where access remembers something of a request's connection; nil if that

@@ -21,10 +21,12 @@ type incoming struct {
 	got     int  // bytes since begin
 	paid    int  // of these, how many have bought more time
 	most    int  // so many may come; 0: any number
+	crumbs  int  // reads since begin that gave little
 
 	// While the head is arriving.
 	head  bool
 	line  bool // its first line has ended
+	lines int  // that have ended, as far as somebody looked
 	match int  // bytes of CR LF CR LF that have just come, or come before those in last
 
 	broken error // what the next Read returns
@@ -40,9 +42,19 @@ type incoming struct {
 // timeout is over: a slow uplink gets there in the end, a byte now and then does not.
 const floorRate = 2 << 10
 
+// The HTTP server looks through all of a head that is not whole, and of trailers, after each read.
+// Over TLS a read gives one record, which may be of one byte, however many have come.
+const (
+	crumb       = 64                    // bytes; a read that gives fewer is one
+	maxCrumbs   = 64                    // of a request, that are handed on one by one
+	gatherBytes = 8 * crumb             // then a read waits for so many,
+	gatherTime  = 20 * time.Millisecond // for so long
+)
+
 var (
-	errBareLF  = errors.New("a line of the head ends without CR")
-	errTooMuch = errors.New("much more is sent than the body is long")
+	errBareLF    = errors.New("a line of the head ends without CR")
+	errManyLines = errors.New("the head has too many lines")
+	errTooMuch   = errors.New("much more is sent than the body is long")
 )
 
 // begin is called when a request may come.
@@ -50,7 +62,8 @@ func (in *incoming) begin() {
 	if !in.between {
 		return
 	}
-	in.between, in.ended, in.got, in.paid, in.line, in.match = false, false, 0, 0, false, 0
+	in.between, in.ended, in.got, in.paid, in.crumbs = false, false, 0, 0, 0
+	in.line, in.lines, in.match = false, 0, 0
 	in.head = in.held == 0 && !in.unknown // of what is held nobody looks for the end of its head
 }
 
@@ -114,12 +127,24 @@ func (in *incoming) more() {
 			return
 		default:
 			in.match++
+			in.lines++
 		}
 		if in.match == len(endOfHead) {
 			in.head = false
 			return
 		}
 	}
+	if in.lines > 1+maxLines { // the first one is of the request
+		in.broken = errManyLines
+	}
+}
+
+// inCrumbs reports whether a read that gave n bytes should wait for more.
+func (in *incoming) inCrumbs(n int) bool {
+	if n < crumb {
+		in.crumbs++
+	}
+	return n < crumb && in.crumbs > maxCrumbs
 }
 
 // late is by when the rest of a request must come that was to come by then: a second

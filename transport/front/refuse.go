@@ -79,7 +79,7 @@ func reasonOf(err error) refusal.Reason {
 	switch {
 	case errors.Is(err, fasthttp.ErrBodyTooLarge):
 		return refusal.TooLarge
-	case errors.As(err, &small):
+	case errors.As(err, &small), errors.Is(err, errManyLines):
 		return refusal.HeadersTooLarge
 	case errors.As(err, &network) && network.Timeout():
 		return refusal.Timeout
