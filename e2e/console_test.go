@@ -151,6 +151,84 @@ func TestConsolePausesAndFollowsASession(t *testing.T) {
 	b.fine(addr)
 }
 
+// What an event holds does nothing in the shell into which an operator pastes a command
+// of the console, and the command does what the console does.
+func TestConsoleCommandsAreSafeToPaste(t *testing.T) {
+	addr := start(t, 1)[0]
+	b := console(t, addr, 1280, 860)
+	eval[any](b, `navigator.clipboard.writeText = async text => { window.copied = text }`)
+	copied := func(id string) string {
+		eval[any](b, fmt.Sprintf(`delete window.copied; document.querySelector("[data-copy=%s]").click()`, id))
+		b.until("it is copied", `window.copied`)
+		return eval[string](b, "copied")
+	}
+	dir := t.TempDir()
+	paste := func(line string) *lines {
+		if i := strings.IndexFunc(line, func(r rune) bool { return r < ' ' || r > '~' }); i >= 0 {
+			t.Fatalf("%q is copied; want no control or bidirectional characters, nor any but ASCII", line)
+		}
+		out, _ := running(t, dir, "sh", "-c", line)
+		return out
+	}
+
+	ids := []string{
+		"film-night", "a\u0003\ntouch owned\n", "a", `a'; touch owned; '`, `$(touch owned)`, "`touch owned`", `a\`, `a\,b`, "a,b", "b",
+		"\u202egnp.exe", "a\u2028b\u2029", "\u009b31m\u007f", "=a", "!a", "%27;touch owned;%27", "a+b c&where=session_id=a#x", "{a,b}[1-3]*?", `"a"`, " a ", "☃é👩‍👧",
+	}
+	say := func(i int) {
+		e, _ := json.Marshal(map[string]any{"a": i, "session_id": ids[i]})
+		send(t, addr, string(e))
+	}
+	outs := make([]*lines, len(ids))
+	for i, id := range ids {
+		say(i) // one at a time: of many the list shows a part
+		row := fmt.Sprintf(`[...document.querySelectorAll("#tail li")].find(e => e.querySelector(".text").textContent.startsWith('{"a":%d,'))`, i)
+		b.until("the event is shown", row)
+		eval[any](b, fmt.Sprintf(`{ const li = %s, open = li.querySelector(".row"); open.click(); li.querySelector(".more button").click(); open.click() }`, row))
+		line := copied("session-curl")
+		// Following what stands in the field now is to follow the same.
+		if eval[any](b, `document.getElementById("session-form").requestSubmit()`); copied("session-curl") != line {
+			t.Errorf("of %q the field makes %s; want %s", id, copied("session-curl"), line)
+		}
+		if shown := eval[string](b, `document.getElementById("session").value`); strings.ContainsAny(shown, "\u0003\u007f\u009b\u2028\u202e") {
+			t.Errorf("the field shows %q; want what is hidden spelled out", shown)
+		}
+		outs[i] = paste(line)
+	}
+	streams := func(n int) {
+		eventually(t, "streams are open", func() bool {
+			return strings.Contains(get(t, addr, "/console/stats"), fmt.Sprintf(`"streams_total":%d`, n))
+		})
+	}
+	streams(len(ids) + 2)
+	for range 2 {
+		for i := range ids {
+			say(i)
+		}
+	}
+	for i, out := range outs {
+		want := fmt.Sprintf(`data: {"a":%d,`, i)
+		eventually(t, fmt.Sprintf("events of %q come", ids[i]), func() bool { return strings.Count(out.String(), want) == 2 })
+		if n := strings.Count(out.String(), "data: "); n != 2 {
+			t.Errorf("the command of %q prints %d events; want its 2", ids[i], n)
+		}
+	}
+
+	eval[any](b, `document.getElementById("where").value = "session_id=a'$(touch${IFS}owned)\u0003\u202e a>=1"; document.getElementById("filter").requestSubmit()`)
+	b.until("the filter is in force", `document.getElementById("tail-curl").textContent.includes("where=")`)
+	paste(copied("tail-curl"))
+	streams(len(ids) + 3)
+
+	const odd = `{"b":"it's $(touch owned) \u202e` + "\u202e" + `",` + "\n\t" + `"session_id":"film-night"}`
+	eval[any](b, fmt.Sprintf(`document.getElementById("event").value = %q; document.getElementById("event").dispatchEvent(new Event("input"))`, odd))
+	paste(copied("send-curl"))
+	film := outs[slices.Index(ids, "film-night")]
+	prints(t, film, `data: {"b":"it's $(touch owned) \u202e\u202e",  "session_id":"film-night"`)
+	if files, _ := os.ReadDir(dir); len(files) > 0 {
+		t.Errorf("a command made %v; want what events say to do nothing", files)
+	}
+}
+
 func TestConsoleFilters(t *testing.T) {
 	addr := start(t, 1)[0]
 	b := console(t, addr, 1280, 860)
@@ -158,7 +236,7 @@ func TestConsoleFilters(t *testing.T) {
 		eval[any](b, fmt.Sprintf(`document.getElementById("where").value = %q; document.getElementById("filter").requestSubmit()`, words))
 	}
 	filter("data.n>1 event_name")
-	b.until("the filter is in force", `document.getElementById("tail-curl").textContent.includes("data.n>1") && document.getElementById("tail-state").textContent === "what the filter lets pass"`)
+	b.until("the filter is in force", `document.getElementById("tail-curl").textContent.includes("where=data.n%3E1&where=event_name") && document.getElementById("tail-state").textContent === "what the filter lets pass"`)
 	eventually(t, "one stream is open", func() bool { return strings.Contains(get(t, addr, "/console/stats?streams=9"), `data.n>1`) })
 	for i := range 4 {
 		send(t, addr, fmt.Sprintf(`{"event_name":"A","data":{"n":%d}}`, i))

@@ -1,6 +1,6 @@
 // The figures: asked for once a second, shown as tiles and charts.
 
-import { base, get, learnBase, post, signIn } from "./service.js";
+import { base, curl, get, learnBase, post, signIn } from "./service.js";
 import * as charts from "./charts.js";
 import * as tail from "./tail.js";
 import { follow } from "./session.js";
@@ -137,8 +137,9 @@ const look = async () => {
 const begin = () => {
   tail.start(follow);
   const example = () => {
-    set("send-curl", `curl '${base()}/api/events' -d ${shellQuote($("event").value)}`);
-    set("listen-curl", `curl -N '${base()}/events'`);
+    // In JSON a line's end is a blank.
+    set("send-curl", `curl ${shellQuote(base() + "/api/events")} -d ${shellQuote($("event").value.replace(/[\t\n\r]/g, " "))}`);
+    set("listen-curl", curl());
   };
   example();
   $("event").addEventListener("input", example);

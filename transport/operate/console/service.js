@@ -1,5 +1,7 @@
 // The way to the service: its addresses, who we are, streams that come back.
 
+import { shellQuote } from "./text.js";
+
 let token = "";
 let publicBase = location.origin;
 
@@ -77,4 +79,9 @@ export class Stream {
 // conditions are the filter's words, each a where parameter.
 export const conditions = text => text.trim().split(/\s+/).filter(Boolean);
 
-export const curl = (query, options) => `curl -N ${options || ""}'${base()}/events${query ? "?" + query : ""}'`;
+// curl is the command that prints a stream. A query may have been an event's, so it is
+// percent-encoded, but for what views are full of.
+export const curl = query => {
+  const encoded = String(new URLSearchParams(query)).replace(/%3D|%2C/g, decodeURIComponent);
+  return "curl -N " + shellQuote(`${base()}/events${encoded && "?" + encoded}`);
+};

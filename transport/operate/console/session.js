@@ -1,12 +1,13 @@
 // One session from its START to its STOP or ERROR.
 
 import { Stream, curl } from "./service.js";
-import { clock, count, hue, member, pretty, shellQuote, visible } from "./text.js";
+import { clock, count, hue, member, pretty, visible } from "./text.js";
 
 const most = 200; // entries
 const list = document.getElementById("timeline");
 const state = document.getElementById("session-state");
-let stream, waiting = [], beats = null;
+const field = document.getElementById("session");
+let stream, waiting = [], beats = null, followed = "";
 
 const entry = (name, at, raw) => {
   const li = document.createElement("li");
@@ -48,17 +49,18 @@ setInterval(() => {
 
 export const follow = id => {
   stop();
-  document.getElementById("session").value = id;
+  followed = id;
+  field.value = visible(id);
   document.getElementById("session-stop").hidden = false;
   list.replaceChildren();
   state.textContent = "Waiting for its events. Nothing is stored: what came before is not shown.";
-  const where = "session_id=" + id.replace(/[\\,]/g, c => "\\" + c);
-  stream = new Stream(new URLSearchParams({ where }), {
+  const query = { where: "session_id=" + id.replace(/^[=<>!^~]|[\\,]/g, c => "\\" + c) };
+  stream = new Stream(query, {
     state: s => { if (s !== "open") state.textContent = s; },
     event: raw => waiting.push({ raw, at: Date.now() }),
     skipped: n => { state.textContent = `${count(n)} events of all sessions were skipped; some may be of this one.`; },
   });
-  document.getElementById("session-curl").textContent = curl("", "-G --data-urlencode " + shellQuote("where=" + where) + " ");
+  document.getElementById("session-curl").textContent = curl(query);
   document.getElementById("session-curl-line").hidden = false;
   document.getElementById("session-title").scrollIntoView({ block: "nearest" });
 };
@@ -73,7 +75,7 @@ const stop = () => {
 
 document.getElementById("session-form").addEventListener("submit", e => {
   e.preventDefault();
-  const id = document.getElementById("session").value.trim();
-  if (id) follow(id);
+  const typed = field.value.trim();
+  if (typed) follow(typed === visible(followed).trim() ? followed : typed);
 });
 document.getElementById("session-stop").addEventListener("click", () => { stop(); state.textContent = "Not following."; });

@@ -2,7 +2,7 @@
 // come, the service is asked for a sample, and the list says which part it shows.
 
 import { Stream, check, conditions, curl } from "./service.js";
-import { clock, count, hue, member, pretty, shellQuote, visible } from "./text.js";
+import { clock, count, hue, member, pretty, visible } from "./text.js";
 
 const rows = 150;      // in the list
 const perPaint = 12;   // new ones each time
@@ -36,8 +36,7 @@ const open = () => {
     },
     skipped: n => { skipped += n; lateSkips += n; },
   });
-  const shown = where.map(w => "--data-urlencode " + shellQuote("where=" + w)).join(" ");
-  document.getElementById("tail-curl").textContent = curl("", shown ? "-G " + shown + " " : "");
+  document.getElementById("tail-curl").textContent = curl(where.map(w => ["where", w]));
 };
 
 const say = () => {

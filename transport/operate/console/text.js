@@ -1,5 +1,6 @@
 // What events hold is shown as text, never as markup, and what could hide or
-// reorder it (control and bidirectional characters) is spelled out.
+// reorder it (control and bidirectional characters) is spelled out. That goes for
+// commands, too: a control key that is pasted into a shell is pressed.
 
 const hidden = /[\u0000-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb]/g;
 const spell = c => "\\u" + c.charCodeAt(0).toString(16).padStart(4, "0");
@@ -39,4 +40,6 @@ export const bytes = n => n >= 1 << 30 ? (n / (1 << 30)).toFixed(1) + " GiB" : n
 export const span = s => s >= 5400 ? (s / 3600).toFixed(1) + " h" : s >= 90 ? (s / 60).toFixed(1) + " min" : s >= 10 ? Math.round(s) + " s" : s.toFixed(1) + " s";
 export const seconds = s => s >= 1 ? s.toFixed(2) + " s" : s >= 0.01 ? (s * 1e3).toFixed(0) + " ms" : (s * 1e3).toFixed(2) + " ms";
 export const clock = t => new Date(t).toLocaleTimeString("en-GB") + "." + String(t % 1000).padStart(3, "0");
-export const shellQuote = s => "'" + s.replaceAll("'", "'\\''") + "'";
+
+// shellQuote makes one word of a command that is copied.
+export const shellQuote = s => "'" + visible(s).replaceAll("'", "'\\''") + "'";
