@@ -51,6 +51,9 @@
 // envelopes tell the numbers that come next, so that the end of a burst cannot be
 // lost unnoticed.
 //
+// An origin that goes on for seconds with nothing but what counts as seen was never
+// where its receiver believes it to be, which then goes back: see place.strayed.
+//
 // # When the carrier does not answer
 //
 // An envelope that was sent without an answer may have arrived or not. It is sent
@@ -81,7 +84,9 @@
 //
 // # Trust
 //
-// Everybody who can reach the server can publish. So lengths and counts of an envelope
+// Everybody who can reach the server can publish, and who publishes in the name of an
+// instance is believed to be it: for a while that can hide its events. So nobody but
+// instances should be let there. Lengths and counts of an envelope
 // are checked before use, and every event again like one that a player posts:
 // JSON, UTF-8, no line ends.
 package relay

@@ -26,8 +26,51 @@ type origin struct {
 
 // A place is where a receiver stands in one shard of an origin.
 type place struct {
-	next uint64 // sequence expected
-	term uint64 // of the subscription in which that was
+	next   uint64 // sequence expected
+	term   uint64 // of the subscription in which that was
+	behind run    // what came last, if all of it was seen before
+}
+
+// A run is messages with events, each after the one before it, that were all seen
+// before: nothing new came in between.
+type run struct {
+	first, next uint64
+	messages    int
+	since       time.Time
+}
+
+// A longer run than this is not of duplicates. What an origin sends again are
+// maxPipeline messages for each connection that it lost, and those may come late, when
+// the origin itself has gone on; where all its shards are silent, it tells every
+// second where it is.
+const (
+	longRun     = 4 * maxPipeline
+	longRunTime = 5 * announce
+)
+
+// strayed notes a message of which all was seen before. It reports whether the origin
+// itself is there, so that only somebody else can have led the receiver to its place.
+// Then the place is where the run began: what was passed over since is missing.
+func (p *place) strayed(first uint64, events int, now time.Time) bool {
+	next := first + uint64(events)
+	switch b := &p.behind; {
+	case next == p.next: // the origin was here
+		*b = run{}
+		return false
+	case events == 0: // it may be told that again and again, while the carrier is ill
+		return false
+	case b.messages == 0 || first < b.next || first-b.first > maxGap:
+		*b = run{first, next, 1, now}
+		return false
+	default:
+		b.next = next
+		b.messages++
+	}
+	if p.behind.messages <= longRun || now.Sub(p.behind.since) <= longRunTime {
+		return false
+	}
+	*p = place{next: p.behind.first, term: p.term}
+	return true
 }
 
 // hear finds what is known of an instance that is heard now.

@@ -30,7 +30,7 @@ type Sink interface {
 }
 
 const (
-	maxGap    = 1 << 40                // a larger one is nonsense
+	maxGap    = 1 << 40                // a larger one is nonsense; a week of an instance may be 1<<36
 	skipPause = 500 * time.Millisecond // until Skip is called again if it failed
 )
 
@@ -162,14 +162,20 @@ func (r *receiver) receive(a arrival) {
 	if !known || at.term != a.term {
 		// The first message of an origin, or after a time unsubscribed, sets the
 		// expected sequence.
-		at = place{e.first, a.term}
+		at = place{next: e.first, term: a.term}
 		o.places[e.shard] = at
 	}
 	shard := e.shard % len(r.owed)
+	if e.next() <= at.next { // all seen before
+		if !at.strayed(e.first, e.count, o.seen) {
+			o.places[e.shard] = at
+			r.duplicates.Add(uint64(e.count))
+			return
+		}
+		r.errors[badSequence].Add(1)
+		logStray(r.log, e.origin.String(), e.first)
+	}
 	switch ahead := e.first - at.next; {
-	case e.next() <= at.next: // all seen before
-		r.duplicates.Add(uint64(e.count))
-		return
 	case e.first > at.next && ahead > maxGap:
 		r.bad(errSequence, len(a.text))
 		return
@@ -185,7 +191,7 @@ func (r *receiver) receive(a arrival) {
 		}
 		seq++
 	}
-	o.places[e.shard] = place{e.next(), a.term}
+	o.places[e.shard] = place{next: e.next(), term: a.term}
 	r.tell(shard)
 }
 
@@ -222,6 +228,12 @@ func (r *receiver) deliver(shard int, event []byte) {
 func (r *receiver) lose(reason, shard int, n uint64) {
 	r.gaps[reason].Add(n)
 	r.owed[shard] += n
+}
+
+// logStray says that a place was wrong.
+func logStray(log *zap.Logger, origin string, at uint64) {
+	log.Warn("relay: an instance is behind what came as if it were from it: somebody else publishes in its name; from now on its events count again",
+		zap.String("origin", origin), zap.Uint64("sequence", at))
 }
 
 // bad counts a message that is no envelope of ours. What it stood for, if

@@ -103,7 +103,11 @@ func (r *sessionReceiver) again(origin string, sequence uint64) bool {
 		at.next = sequence // what is the first to come is the beginning
 	}
 	if sequence < at.next {
-		return true
+		if !at.strayed(sequence, 1, o.seen) {
+			o.places[0] = at
+			return true
+		}
+		logStray(r.log, origin, sequence)
 	}
 	if n := sequence - at.next; n > 0 && n < maxGap {
 		r.gaps.Add(n)
