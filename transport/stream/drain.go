@@ -97,7 +97,7 @@ func (d *drainer) step(l *loop, now time.Time) {
 // emptied in the turn in which they are filled, before the clock.
 func (d *drainer) reached(h *herd) bool {
 	for _, shard := range h.want.shards {
-		if h.group.fronts[shard].cursor.Behind(d.goals[shard]) > 0 {
+		if h.at(shard).Behind(d.goals[shard]) > 0 {
 			return false
 		}
 	}

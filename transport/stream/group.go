@@ -10,7 +10,8 @@ import (
 
 // A group is the herds of a loop that are swept together. All of them stand at the
 // same place in a shard, its front, so an event is read once, however many views
-// there are, and costs nothing for those that it does not concern.
+// there are, and costs nothing for those that it does not concern. Only conflated herds may
+// stand one event before it: see offer.
 type group struct {
 	delay   time.Duration // how late events may be; 0: as soon as it pays
 	due     time.Time     // when the events that wait go out; zero: none wait
@@ -24,6 +25,7 @@ type group struct {
 	ids     []int32      // of the selections that an event passes
 	pass    int          // how many events are matched before what was picked is written
 	touched []*herd      // those that a batch has events for
+	offer   offer        // of the group of the conflated ones
 
 	selections map[*view.Select]*chosen
 }
@@ -96,6 +98,9 @@ func (g *group) forget(h *herd) {
 		g.hasty--
 	}
 	g.herds = slices.DeleteFunc(g.herds, is)
+	if h.lacks {
+		g.offer.herds = slices.DeleteFunc(g.offer.herds, is)
+	}
 }
 
 // choose has the herd get what passes its selection.
@@ -128,6 +133,9 @@ func (g *group) unchoose(h *herd) {
 
 // pending reports whether a sweep would find something.
 func (g *group) pending(b *broker.Broker) bool {
+	if len(g.offer.herds) > 0 {
+		return true
+	}
 	for shard := range g.fronts {
 		if f := &g.fronts[shard]; f.herds > 0 && b.Pending(shard, f.cursor) {
 			return true
@@ -138,6 +146,9 @@ func (g *group) pending(b *broker.Broker) bool {
 
 // behind reports whether a herd is behind its log, even if only by a hole.
 func (g *group) behind(b *broker.Broker) bool {
+	if len(g.offer.herds) > 0 {
+		return true
+	}
 	for shard := range g.fronts {
 		if f := &g.fronts[shard]; f.herds > 0 && f.cursor.Behind(b.HeadOf(shard)) > 0 {
 			return true

@@ -27,6 +27,7 @@ type herd struct {
 	written   time.Time // when the members last got bytes; the one for whom that is longest ago
 	delivered uint64    // events that were written to all who were members then
 	picked    []int32   // events of the current batch that pass sel
+	lacks     bool      // does not have the event yet that its group offers
 }
 
 func newHerd(g *group, want *wanted, now time.Time) *herd {
@@ -109,9 +110,17 @@ func (h *herd) count(n int) {
 // passed is the sum of the sequences up to which the herd has read.
 func (h *herd) passed() (sum uint64) {
 	for _, shard := range h.want.shards {
-		sum += h.group.fronts[shard].cursor.Sequence()
+		sum += h.at(shard).Sequence()
 	}
 	return sum
+}
+
+// at is where the herd stands in a shard.
+func (h *herd) at(shard int) broker.Cursor {
+	if o := &h.group.offer; h.lacks && shard == o.shard {
+		return o.before
+	}
+	return h.group.fronts[shard].cursor
 }
 
 // deserted reports whether nobody needs the herd.
@@ -121,7 +130,7 @@ func (h *herd) deserted() bool { return len(h.members) == 0 && h.lagging == 0 }
 func (h *herd) cursors() []broker.Cursor {
 	cursors := make([]broker.Cursor, len(h.want.shards))
 	for i, shard := range h.want.shards {
-		cursors[i] = h.group.fronts[shard].cursor
+		cursors[i] = h.at(shard)
 	}
 	return cursors
 }

@@ -149,14 +149,14 @@ func (c *consumer) goal(i int) broker.Cursor {
 	if f := c.herd.conflation; f != nil && !c.lag.straight {
 		return f.since[i]
 	}
-	return c.herd.group.fronts[c.want.shards[i]].cursor
+	return c.herd.at(c.want.shards[i])
 }
 
 // caughtUp reports whether c has read up to its goals, and no further than its herd.
 func (l *loop) caughtUp(c *consumer) bool {
 	for i, shard := range c.want.shards {
 		at := c.lag.cursors[i]
-		if at.Behind(c.herd.group.fronts[shard].cursor) < 0 || at.Behind(c.goal(i)) > 0 {
+		if at.Behind(c.herd.at(shard)) < 0 || at.Behind(c.goal(i)) > 0 {
 			return false
 		}
 	}

@@ -69,6 +69,7 @@ type Options struct {
 	drainStall    time.Duration // the same
 	sweepTime     time.Duration // tests have none
 	pass          int           // tests have small ones; see selectedEvents
+	look          int           // the same; see holdLook
 
 	// Log gets a line per consumer that is cut. Nil means none.
 	Log *zap.Logger
@@ -111,6 +112,9 @@ func (o *Options) setDefaults() {
 	}
 	if o.pass == 0 {
 		o.pass = selectedEvents
+	}
+	if o.look == 0 {
+		o.look = holdLook
 	}
 	if o.appendSkipped == nil {
 		o.appendSkipped = wire.Format.AppendSkipped

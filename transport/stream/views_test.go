@@ -184,7 +184,7 @@ func TestViewsComeAndGo(t *testing.T) { eachEngine(t, viewsComeAndGo) }
 // So it is where each turn matches an event only, or each pass a few.
 func TestViewsComeAndGoInShortTurns(t *testing.T) {
 	eachEngine(t, func(t *testing.T, o Options) {
-		o.sweepTime = time.Nanosecond
+		o.sweepTime, o.look = time.Nanosecond, 1
 		viewsComeAndGo(t, o)
 	})
 }
