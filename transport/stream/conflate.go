@@ -20,7 +20,8 @@ const heldBytes = 1 << 20
 // release: a part of the bytes that all get, however many come and whenever. So a laggard
 // joins where the herd stood at its last release (it gets all that is held), or where it
 // left since then, or, a newcomer from somewhere in between, where the herd stands now: what
-// came since its cursors it reads alone, which is little.
+// came since its cursors it reads alone, which is little. If the herd was told since that it missed
+// some, everybody joins where it stands now: who reads up to there finds the same gap.
 type conflation struct {
 	path  *view.Path
 	key   *sharedKey // of the event's value, shared with those that conflate by the same member
@@ -33,6 +34,7 @@ type conflation struct {
 	data  []byte                 // their frames, back to back
 	dead  int                    // superseded ones
 	since []broker.Cursor        // where the herd stood at its last release, by shard of its set
+	gap   bool                   // members were told since then that they missed some
 	base  []uint64               // and where before the first event that is held; of herds with ids
 	first uint64                 // number of the first event that was held since then
 	next  uint64                 // number of the next one
@@ -121,6 +123,8 @@ func (f *conflation) reached(cursors []broker.Cursor) bool {
 func (f *conflation) join(h *herd, c *consumer) {
 	g, number := c.lag, f.first
 	switch {
+	case f.gap:
+		number = f.next
 	case g.former:
 		number = max(g.number, f.first)
 	case g.straight:

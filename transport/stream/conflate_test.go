@@ -194,3 +194,41 @@ func TestWhatIsHeldForMembersIsCounted(t *testing.T) {
 		t.Errorf("%d are held for who was there before; want %d", got, all)
 	}
 }
+
+// Who comes, or comes back, where its herd last let go, but behind what the herd was told it
+// missed, is told so, too: that was not passed over.
+func TestNewcomerOfAConflatedViewIsToldWhatItsHerdWasTold(t *testing.T) {
+	eachEngine(t, func(t *testing.T, o Options) {
+		r := newRig(t, roomy(1), o)
+		v := newViews(t, r.broker).of("every=1h&latest=number")
+		member := r.join(joinOptions{view: v})
+		r.awaitHerd(1)
+		ticket := r.admit(v)
+		var c *client
+		r.inLoop(func(*loop) { // the next turn adopts it, sweeps, and then serves it
+			r.skip(0, 5)
+			r.publish(0, 10)
+			c = r.serve(ticket, joinOptions{})
+		})
+		r.awaitHerd(2)
+		r.inLoop(func(l *loop) { // leaves the herd in the same turn in which that skips
+			for _, s := range l.slots {
+				if s.lag == nil && s.herd.conflation.fresh[s].number == 0 {
+					l.leaveHerd(s, nil)
+					l.makeReady(s)
+				}
+			}
+			r.skip(0, 7)
+			r.publish(0, 10)
+		})
+		r.awaitHerd(2)
+		r.release()
+		r.settleViews(member, c)
+		for i, c := range []*client{member, c} {
+			in, _ := r.inspect(c)
+			if got := c.books(); got.received+got.skipped != 14 || in.PassedOver != 0 || got.skipped < 12 {
+				t.Errorf("client %d received %d, skipped %d, and was passed over %d; want 14 events received or skipped, 12 at least", i, got.received, got.skipped, in.PassedOver)
+			}
+		}
+	})
+}

@@ -87,6 +87,7 @@ func (l *loop) holdBatch(shard int, b *broker.Batch, t *holdTurn) int {
 	if b.Skipped > 0 { // the group was lapped
 		for _, h := range g.herds {
 			if h.want.view.Shards&(1<<shard) != 0 {
+				h.conflation.gap = true
 				l.tellSkipped(h, shard, b, t.now)
 			}
 		}

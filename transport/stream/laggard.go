@@ -146,7 +146,7 @@ func (l *loop) nextShard(c *consumer) int {
 
 // goal is how far a laggard has to read, in its i-th shard, to be a member.
 func (c *consumer) goal(i int) broker.Cursor {
-	if f := c.herd.conflation; f != nil && !c.lag.straight {
+	if f := c.herd.conflation; f != nil && !c.lag.straight && !f.gap {
 		return f.since[i]
 	}
 	return c.herd.at(c.want.shards[i])

@@ -119,7 +119,7 @@ func (l *loop) giveShares(h *herd, now time.Time) {
 		f.keys, f.room, f.held, f.data = map[valueKey]int32{}, 0, nil, nil
 	}
 	l.countHeld(f)
-	f.since = h.cursors()
+	f.since, f.gap = h.cursors(), false
 }
 
 // heldMuch reports whether the conflated herds of the loop hold half of what may be kept.
