@@ -22,9 +22,9 @@
 // Herds with the same delay are a group. All herds of a group stand at the same place
 // in a shard, its front: an event is read once, however many views there are. One pass
 // over the event finds the herds that select it (view.Matcher), so it costs nothing
-// for the others. Conflated herds are a group, too, which reads only so much in a turn
-// (hold.go). What a herd holds back for conflation, or compresses once for all its
-// members, is its own (conflate.go, pack.go).
+// for the others. Conflated herds are a group, too, which reads only so much in a turn:
+// some of them may stand one event before the front (hold.go). What a herd holds back for
+// conflation, or compresses once for all its members, is its own (conflate.go, pack.go).
 //
 // What a socket took a part of is kept, once for all laggards of the loop that lack the
 // rest of it, within a budget (keep.go).
