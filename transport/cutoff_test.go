@@ -2,7 +2,9 @@ package transport
 
 import (
 	"bufio"
+	"crypto/tls"
 	"io"
+	"net"
 	"strings"
 	"testing"
 	"time"
@@ -14,7 +16,7 @@ import (
 // it is published, wherever the connection ended.
 func TestChunkedBodyThatIsCutOffIsIncomplete(t *testing.T) {
 	t.Parallel()
-	s := start(t)
+	s, encrypted := start(t), overTLS(t, patience)
 	c := s.listen("/events")
 	long := `"` + strings.Repeat("x", 20_000) + `"`
 	const head = "POST /metrics HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n"
@@ -27,12 +29,13 @@ func TestChunkedBodyThatIsCutOffIsIncomplete(t *testing.T) {
 		{"within a trailer", "", "3\r\n123\r\n0\r\nA: b"},
 		{"a long one", "", "4e22\r\n" + long + "\r\n"},
 		{"lines", "Content-Type: application/x-ndjson\r\n", "4\r\n1\n2\n\r\n"},
+		{"in crumbs", "", "3\r\n123\r\n"},
 	} {
-		conn := s.dial()
-		io.WriteString(conn, head+tt.head+"\r\n"+tt.body)
-		conn.CloseWrite()
-		if a := readAnswer(t, bufio.NewReader(conn), "POST"); a.status != 400 || a.reason() != "incomplete" {
-			t.Errorf("%s: %d %q; want 400 incomplete", tt.name, a.status, a.body)
+		for wire, s := range map[string]*testServer{"plain": s, "TLS": encrypted} {
+			a := sendAndEnd(t, s, wire == "TLS", tt.name == "in crumbs", head+tt.head+"\r\n"+tt.body)
+			if a.status != 400 || a.reason() != "incomplete" {
+				t.Errorf("%s, %s: %d %q; want 400 incomplete", wire, tt.name, a.status, a.body)
+			}
 		}
 	}
 	for _, whole := range []string{"3\r\n123\r\n0\r\n\r\n", "3\r\n123\r\n0\r\nA: b\r\n\r\n"} {
@@ -42,7 +45,73 @@ func TestChunkedBodyThatIsCutOffIsIncomplete(t *testing.T) {
 		if got := c.event(); got != "123" {
 			t.Errorf("the next event is %.50q; want 123: what was cut off is none", got)
 		}
+		for wire, s := range map[string]*testServer{"plain": s, "TLS": encrypted} {
+			for _, crumbs := range []bool{false, true} {
+				if a := sendAndEnd(t, s, wire == "TLS", crumbs, head+"\r\n"+whole); a.status != 200 {
+					t.Errorf("%s, crumbs %v: %q and the end = %d %q; want 200", wire, crumbs, whole, a.status, a.body)
+				}
+			}
+		}
+		c.event()
+		c.event()
 	}
+}
+
+// sendAndEnd sends a request on a connection of its own, byte by byte if it is to come in crumbs, and
+// ends its side. Over TLS all of it comes at once.
+func sendAndEnd(t *testing.T, s *testServer, overTLS, crumbs bool, req string) answer {
+	t.Helper()
+	tcp := s.dial()
+	var conn closeWriter = tcp
+	if overTLS {
+		h := &held{TCPConn: tcp}
+		c := tls.Client(h, &tls.Config{InsecureSkipVerify: true})
+		if err := c.Handshake(); err != nil {
+			t.Fatal(err)
+		}
+		h.on, conn = true, c
+	}
+	part := len(req)
+	if crumbs {
+		part = 1
+	}
+	for ; len(req) > 0; req = req[part:] {
+		io.WriteString(conn, req[:part])
+	}
+	conn.CloseWrite()
+	return readAnswer(t, bufio.NewReader(conn), "POST")
+}
+
+// A closeWriter is a connection of which one side can end.
+type closeWriter interface {
+	net.Conn
+	CloseWrite() error
+}
+
+// A held connection sends all at once when an answer is read.
+type held struct {
+	*net.TCPConn
+	on      bool
+	waiting []byte
+}
+
+func (h *held) Write(p []byte) (int, error) {
+	if !h.on {
+		return h.TCPConn.Write(p)
+	}
+	h.waiting = append(h.waiting, p...)
+	return len(p), nil
+}
+
+func (h *held) Read(p []byte) (int, error) {
+	if len(h.waiting) > 0 {
+		h.SetWriteDeadline(time.Time{}) // to end its side TLS sets one
+		if _, err := h.TCPConn.Write(h.waiting); err != nil {
+			return 0, err
+		}
+		h.waiting = nil
+	}
+	return h.TCPConn.Read(p)
 }
 
 // What came at once buys no time for silence afterwards, so that its buffer is free

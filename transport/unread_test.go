@@ -152,9 +152,9 @@ func TestHeadsOfManyLinesAreRefused(t *testing.T) {
 	}
 	// One that is never whole, too, when more of it is awaited.
 	c := s.dial()
-	io.WriteString(c, "GET /livez HTTP/1.1\r\nHost: a\r\n"+strings.Repeat("a:\r\n", 101)+"b")
+	io.WriteString(c, "GET /livez HTTP/1.1\r\nHost: a\r\n"+strings.Repeat("a:\r\n", 102)+"b")
 	if a := readAnswer(t, bufio.NewReader(c), "GET"); a.status != 431 || a.reason() != "headers_too_large" {
-		t.Errorf("the beginning of a head of 102 lines = %d %q; want 431", a.status, a.body)
+		t.Errorf("the beginning of a head of 103 lines = %d %q; want 431", a.status, a.body)
 	}
 	lines := strings.Repeat("a:\r\n", 3800)
 	for name, head := range map[string]string{
@@ -174,7 +174,7 @@ func TestHeadsOfManyLinesAreRefused(t *testing.T) {
 func TestRequestsInCrumbs(t *testing.T) {
 	t.Parallel()
 	plain, encrypted := start(t), overTLS(t, patience)
-	lines := strings.Repeat("a:\r\n", 98) // and Host
+	lines := strings.Repeat("a:\r\n", 98) // and Host: as many as may be
 	post := "POST /metrics HTTP/1.1\r\nHost: a\r\n"
 	for name, req := range map[string]string{
 		"a head":   "GET /livez HTTP/1.1\r\nHost: a\r\n" + lines + "\r\n",

@@ -31,7 +31,8 @@ type conn struct {
 	readBy  time.Time // the read deadline
 	armed   time.Time // the one that the socket has: readBy, or before it
 
-	in incoming
+	in     incoming
+	failed error // what came with the last bytes: the next Read returns it
 
 	// What access remembers of the requests before; the serving goroutine's.
 	memo access.Memo
@@ -88,14 +89,20 @@ func (c *conn) Read(p []byte) (int, error) {
 	if c.in.more(); c.in.broken != nil {
 		return 0, c.in.broken
 	}
+	if c.failed != nil {
+		return 0, c.in.end(c.failed)
+	}
 	for {
 		n, err := c.Conn.Read(p)
 		if n > 0 {
-			if err == nil && c.in.inCrumbs(n) {
+			if err == nil && c.in.inCrumbs(n) && c.open.leaving.Load() == staying {
 				n, err = c.gather(p, n)
 			}
 			c.in.take(p[:n])
-			return n, err
+			if !errors.Is(err, os.ErrDeadlineExceeded) {
+				c.failed = err // the HTTP server must ask, so that we know that it wants more
+			}
+			return n, nil
 		}
 		if !errors.Is(err, os.ErrDeadlineExceeded) {
 			return 0, c.in.end(err)
@@ -118,16 +125,18 @@ func (c *conn) Read(p []byte) (int, error) {
 	}
 }
 
-// gather waits a moment for what follows n bytes of a request that comes in crumbs.
+// gather waits a moment for what follows n bytes of a request that comes in crumbs, but not beyond
+// the read deadline.
 func (c *conn) gather(p []byte, n int) (int, error) {
-	err := c.Conn.SetReadDeadline(time.Now().Add(gatherTime))
-	for err == nil && n < min(len(p), gatherBytes) {
+	until := time.Now().Add(gatherTime)
+	if !c.readBy.IsZero() && c.readBy.Before(until) {
+		until = c.readBy
+	}
+	err := c.Conn.SetReadDeadline(until)
+	for err == nil && n < min(len(p), crumb) {
 		var m int
 		m, err = c.Conn.Read(p[n:])
 		n += m
-	}
-	if errors.Is(err, os.ErrDeadlineExceeded) {
-		err = nil
 	}
 	if failed := c.arm(); err == nil {
 		err = failed

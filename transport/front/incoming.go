@@ -45,10 +45,9 @@ const floorRate = 2 << 10
 // The HTTP server looks through all of a head that is not whole, and of trailers, after each read.
 // Over TLS a read gives one record, which may be of one byte, however many have come.
 const (
-	crumb       = 64                    // bytes; a read that gives fewer is one
-	maxCrumbs   = 64                    // of a request, that are handed on one by one
-	gatherBytes = 8 * crumb             // then a read waits for so many,
-	gatherTime  = 20 * time.Millisecond // for so long
+	crumb      = 512                   // bytes; a read that gives fewer is one
+	maxCrumbs  = 16                    // of a request, that are handed on one by one
+	gatherTime = 20 * time.Millisecond // for so long the next ones wait for as many bytes
 )
 
 var (
@@ -134,7 +133,7 @@ func (in *incoming) more() {
 			return
 		}
 	}
-	if in.lines > 1+maxLines { // the first one is of the request
+	if in.lines > 2+maxLines { // with the request's own, and an empty one before it (RFC 9112, section 2.2)
 		in.broken = errManyLines
 	}
 }

@@ -41,7 +41,7 @@ func TestARequestIsGivenInFewParts(t *testing.T) {
 		}
 		got = append(got, buf[len(got):len(got)+n]...)
 	}
-	if most := maxCrumbs + size/gatherBytes + 1; reads > most {
+	if most := maxCrumbs + size/crumb + 1; reads > most {
 		t.Errorf("%d bytes were given in %d parts; want %d at most", size, reads, most)
 	}
 	if !bytes.Equal(got, whole) {

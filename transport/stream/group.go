@@ -100,6 +100,7 @@ func (g *group) forget(h *herd) {
 	g.herds = slices.DeleteFunc(g.herds, is)
 	if h.lacks {
 		g.offer.herds = slices.DeleteFunc(g.offer.herds, is)
+		g.offer.release()
 	}
 }
 

@@ -134,6 +134,11 @@ func (l *loop) handOut(t *holdTurn) {
 		n++
 	}
 	o.herds = slices.Delete(o.herds, 0, n)
+	o.release()
+}
+
+// release lets go of an event that nobody lacks.
+func (o *offer) release() {
 	if len(o.herds) == 0 {
 		o.json = nil
 	}
