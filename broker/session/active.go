@@ -4,7 +4,7 @@ package session
 type presence struct {
 	sockets  int
 	practice string // as the first of them wrote it
-	entered  bool   // the server has the member among the active users, as far as we know
+	entered  bool   // the server has the member among the active users, or had it
 }
 
 // presences are the members with sockets here, by practice, then user. The lock of the
@@ -46,16 +46,16 @@ func (p presences) leave(who member) (last bool) {
 	return false
 }
 
-// enter notes whether the server has a member among the active users, and reports whether it
-// did not have it before.
-func (p presences) enter(who member, entered bool) (first bool) {
+// enter notes that the server has a member among the active users, and reports whether that is
+// news.
+func (p presences) enter(who member) (news bool) {
 	here, ok := p[who.practice][who.user]
-	if !ok || here.entered == entered {
+	if !ok || here.entered {
 		return false
 	}
-	here.entered = entered
+	here.entered = true
 	p[who.practice][who.user] = here
-	return entered
+	return true
 }
 
 // has reports whether the member has a socket.

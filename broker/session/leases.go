@@ -35,7 +35,7 @@ type leases struct {
 // member is there: a server without memory takes leases and not the names, and this instance may
 // end in between. Then they go when nobody has renewed one for long.
 func (s *leases) renew(r redis.Reserve, who []member) (elsewhere bool) {
-	elsewhere, err := redis.DoFirst(s.guard, r, func(ctx context.Context, c rueidis.Client) (bool, error) {
+	alone, err := redis.DoFirst(s.guard, r, func(ctx context.Context, c rueidis.Client) (alone bool, err error) {
 		lease := s.lease()
 		calls := make([]rueidis.LuaExec, len(who))
 		for i, w := range who {
@@ -47,10 +47,10 @@ func (s *leases) renew(r redis.Reserve, who []member) (elsewhere bool) {
 		}
 		var joined []member
 		var failed error
-		elsewhere := false
+		alone = true
 		for i, reply := range scriptJoin.ExecMulti(ctx, c, calls...) {
 			others, err := reply.AsInt64()
-			elsewhere = elsewhere || others > 0
+			alone = alone && err == nil && others == 0
 			if err != nil {
 				failed = s.cleared(ctx, c, calls[i].Keys[0], err)
 			} else {
@@ -59,17 +59,17 @@ func (s *leases) renew(r redis.Reserve, who []member) (elsewhere bool) {
 		}
 		entered := c.DoMulti(ctx, s.enter(c, joined)...)
 		var stay rueidis.Commands
-		if len(joined) > 0 {
-			for _, w := range s.mirror.enter(joined, entered[0].Error() == nil) {
+		if len(joined) > 0 && entered[0].Error() == nil {
+			for _, w := range s.mirror.enter(joined) {
 				stay = append(stay, c.B().Pexpire().Key(s.keys.sockets(w)).Milliseconds(leasesStay).Build())
 			}
 		}
-		return elsewhere, cmp.Or(firstError(entered), firstError(c.DoMulti(ctx, stay...)), failed)
+		return alone, cmp.Or(firstError(entered), firstError(c.DoMulti(ctx, stay...)), failed)
 	})
 	if err != nil {
 		s.failed("take note of users", s.keys.all("SOCKETS")+" "+s.keys.users(), err)
 	}
-	return elsewhere || err != nil
+	return !alone
 }
 
 // enter notes members as active, first in the set of all. The index of a practice goes when nobody has renewed
@@ -159,14 +159,13 @@ func (s *leases) cleared(ctx context.Context, c rueidis.Client, key string, err 
 // go when nobody has renewed one for long.
 func (s *leases) remove(who member, marks []string) error {
 	_, err := redis.DoFirst(s.guard, redis.ForMembers, func(ctx context.Context, c rueidis.Client) (struct{}, error) {
-		var commands rueidis.Commands
+		commands := rueidis.Commands{c.B().Pexpire().Key(s.keys.sockets(who)).Milliseconds(s.longAfter()).Build()}
 		for i, mark := range marks {
 			if mark != "" {
 				commands = append(commands, c.B().Eval().Script(scriptRemove).Numkeys(1).Key(s.keys.event(who, actions[i])).Arg(mark).Build())
 			}
 		}
 		commands = append(commands, s.withdraw(c, who)...)
-		commands = append(commands, c.B().Pexpire().Key(s.keys.sockets(who)).Milliseconds(s.longAfter()).Build())
 		return struct{}{}, firstError(c.DoMulti(ctx, commands...))
 	})
 	return err

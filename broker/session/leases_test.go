@@ -543,35 +543,40 @@ func TestWhoComesWhileRedisDoesNotAnswerMayBeElsewhere(t *testing.T) {
 }
 
 // A server without memory takes leases, so that nobody is logged out, and not the names in the set
-// by which those who clear up find them.
+// by which those who clear up find them. It says, too, who has none elsewhere.
 func TestLeasesThatNobodyWouldFindEnd(t *testing.T) {
 	server := redistest.Start(t, "--maxmemory-policy", "noeviction")
 	const lease = 3 * time.Second
-	s := newRedis(t, server, RedisOptions{Lease: lease})
+	s := newRedis(t, server, RedisOptions{Lease: lease, Timeout: time.Minute})
 	testkit.Eventually(t, "connected", s.Up)
-	stays := func() time.Duration {
-		ms, err := strconv.ParseInt(server.Do("PTTL", "alice:SOCKETS"), 10, 64)
+	stays := func(user string) time.Duration {
+		ms, err := strconv.ParseInt(server.Do("PTTL", user+":SOCKETS"), 10, 64)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return time.Duration(ms) * time.Millisecond
 	}
 	const long = 365 * 24 * time.Hour
-	s.Join("", "bob")
+	if s.Join("", "bob"); stays("bob") < long {
+		t.Errorf("the lease of a user who is active stays for %v; want years", stays("bob"))
+	}
 	server.Do("CONFIG", "SET", "maxmemory", "1")
-	s.Join("", "alice")
+	if s.Join("", "alice") {
+		t.Error("Join = true at a server that answered; alice has no socket elsewhere")
+	}
 	if users := server.Do("SMEMBERS", "users"); users != "bob" {
 		t.Fatalf("users = %q; want bob, who came before the memory was full", users)
 	}
-	if d := stays(); d <= lease || d > 20*lease {
+	s.attendance.renewAll(t.Context())
+	if d := stays("alice"); d <= 0 || d > 20*lease {
 		t.Errorf("the lease of a user who is in no set stays for %v; want up to %v", d, 20*lease)
 	}
+	if d := stays("bob"); d < long {
+		t.Errorf("the lease of a user who is in the set stays for %v where the memory is full; want years", d)
+	}
 	server.Do("CONFIG", "SET", "maxmemory", "0")
-	testkit.Eventually(t, "alice is entered, and her lease stays", func() bool {
-		return strings.Contains(server.Do("SMEMBERS", "users"), "alice") && stays() > long
-	})
-	s.Join("", "carol")
-	if ms := server.Do("PTTL", "carol:SOCKETS"); len(ms) < len("31536000000") {
-		t.Errorf("PTTL of who was entered at once = %s ms; want years", ms)
+	s.attendance.renewAll(t.Context())
+	if users := server.Do("SMEMBERS", "users"); !strings.Contains(users, "alice") || stays("alice") < long {
+		t.Errorf("users = %q, and the lease of alice stays for %v; want her, and years", users, stays("alice"))
 	}
 }

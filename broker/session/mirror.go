@@ -140,20 +140,20 @@ func (m mirror) written(who member) string {
 	return m.practices.written(who, m.active[who.practice][who.user].practice)
 }
 
-// enter notes whether the server has members among the active users, and returns those that it did
-// not have before.
-func (m mirror) enter(all []member, entered bool) (first []member) {
+// enter notes that the server has members among the active users, and returns those of whom that
+// is news.
+func (m mirror) enter(all []member) (news []member) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, who := range all {
-		if m.active.enter(who, entered) {
-			first = append(first, who)
+		if m.active.enter(who) {
+			news = append(news, who)
 		}
 	}
-	return first
+	return news
 }
 
-// isEntered reports whether the server has the member among the active users.
+// isEntered reports whether the server has, or had, the member among the active users.
 func (m mirror) isEntered(who member) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()

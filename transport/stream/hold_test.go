@@ -109,6 +109,39 @@ func TestShardsTakeTurnsAtBeingHeldBack(t *testing.T) {
 	})
 }
 
+// One large event for many conflated views is as much as many events for one.
+func TestATurnEndsInTheMiddleOfAnEvent(t *testing.T) {
+	t.Parallel()
+	const views, size = 40, 250 << 10
+	r := newRig(t, broker.Options{Shards: 1, Bytes: 64 << 20, MaxEvent: 300 << 10}, Options{Loops: 1, KeepAlive: -1, Stall: time.Hour})
+	v := newViews(t, r.broker)
+	for i := range views {
+		r.join(joinOptions{view: v.of(fmt.Sprintf("every=1h&latest=m%d", i))})
+	}
+	r.awaitHerd(views)
+	r.inLoop(func(l *loop) {
+		have := func() (n int) {
+			for _, h := range l.conflated {
+				n += len(h.conflation.held)
+			}
+			return n
+		}
+		r.publish(0, size)
+		l.turn++
+		_, more := l.sweepHolding(time.Now())
+		if n := have(); n == 0 || n > 1+holdBytes/size || !more || !l.holding.behind(r.broker) {
+			t.Errorf("after a turn %d of %d views have the event, more is %v, behind %v; want %d at most, and true", n, views, more, l.holding.behind(r.broker), 1+holdBytes/size)
+		}
+		for turn := 0; more && turn < views; turn++ {
+			l.turn++
+			_, more = l.sweepHolding(time.Now())
+		}
+		if n := have(); n != views || l.holding.behind(r.broker) || l.holding.offer.json != nil {
+			t.Errorf("in the end %d of %d views have the event, behind %v, %d bytes of it are kept; want all, false, 0", n, views, l.holding.behind(r.broker), len(l.holding.offer.json))
+		}
+	})
+}
+
 // handed is a stream of a test, and what it asked for.
 type handed struct {
 	*client
