@@ -145,18 +145,24 @@ func (f *Found) Forget() {
 // Value returns the bytes of the member with that id, in the event that was
 // scanned last.
 func (f *Found) Value(event []byte, id int32) ([]byte, bool) {
+	start, end, ok := f.Span(id)
+	return event[start:end], ok
+}
+
+// Span returns where Value is in the event.
+func (f *Found) Span(id int32) (start, end int32, ok bool) {
 	at := f.spans[id]
 	if at.end == 0 {
-		return nil, false
+		return 0, 0, false
 	}
 	for child, parent := at, f.parents[id]; parent >= 0; parent = f.parents[parent] {
 		around := f.spans[parent]
 		if child.start < around.start || child.end > around.end {
-			return nil, false
+			return 0, 0, false
 		}
 		child = around
 	}
-	return event[at.start:at.end], true
+	return at.start, at.end, true
 }
 
 // IDs are the members that were seen, each once, in no particular order. Some may

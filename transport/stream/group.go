@@ -21,6 +21,7 @@ type group struct {
 	herds   []*herd
 	hasty   int          // of them, those that are not patient
 	matcher view.Matcher // of the herds that select
+	shaper  view.Shaper  // of those that want some members
 	byID    []*chosen    // by the id of their selection
 	ids     []int32      // of the selections that an event passes
 	pass    int          // how many events are matched before what was picked is written
@@ -67,6 +68,9 @@ func (g *group) follow(want *wanted, cursors []broker.Cursor, now time.Time) *he
 	if h.sel != nil {
 		g.choose(h)
 	}
+	if h.shape != nil {
+		g.shaper.Add(h.shape)
+	}
 	if h.conflation != nil {
 		h.conflation.since = h.cursors()
 	}
@@ -93,6 +97,9 @@ func (g *group) forget(h *herd) {
 	}
 	if h.sel != nil {
 		g.unchoose(h)
+	}
+	if h.shape != nil {
+		g.shaper.Remove(h.shape)
 	}
 	if !h.patient() {
 		g.hasty--

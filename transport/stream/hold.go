@@ -127,6 +127,7 @@ func (l *loop) holdBatch(shard int, b *broker.Batch, t *holdTurn) int {
 // the turn may do.
 func (l *loop) handOut(t *holdTurn) {
 	o, n := &l.holding.offer, 0
+	l.holding.shaper.Begin(1) // herds may have come since the turn before
 	for n < len(o.herds) && t.left > 0 {
 		h := o.herds[n]
 		h.lacks = false // it stands behind the event when it lets go of it
@@ -165,7 +166,7 @@ func (l *loop) hold(h *herd, o *offer, now time.Time) int {
 	}
 	f.keys[key] = int32(len(f.held))
 	if h.shape != nil {
-		l.shaped = h.shape.Append(l.shaped[:0], json)
+		l.shaped = h.group.shaper.Append(l.shaped[:0], json, 0, h.shape)
 		json = l.shaped
 	}
 	if h.format.IDs { // framed when its id is known

@@ -51,7 +51,7 @@ func TestALaggardHasOneTurnAtATime(t *testing.T) {
 		r.inLoop(func(l *loop) {
 			r.serve(late, joinOptions{})
 			l.takeOrders()
-			c, turns := l.ready[0], 1
+			c, turns := l.starting[0], 1
 			for l.serveReady(time.Now(), patience) {
 				turns++
 			}
@@ -86,7 +86,7 @@ func TestATurnHasFewerEventsTheMoreAViewAsks(t *testing.T) {
 				r.inLoop(func(l *loop) {
 					r.serve(late, joinOptions{})
 					l.takeOrders()
-					c, turns := l.ready[0], 1
+					c, turns := l.starting[0], 1
 					for more := true; more && c.lag != nil; {
 						before := c.lag.cursors[0]
 						more = l.serveReady(time.Now(), patience)
@@ -126,7 +126,7 @@ func TestWhoReadsFarBackDoesNotStayAmongTheFirst(t *testing.T) {
 			l.sockets = tight{sockets, 2 << 10}
 			r.serve(late, joinOptions{})
 			l.takeOrders()
-			c := l.ready[0]
+			c := l.starting[0]
 			turns := 0
 			for ; len(l.reading) == 0 && turns < 1000; turns++ {
 				l.serveReady(time.Now(), patience)
@@ -136,7 +136,7 @@ func TestWhoReadsFarBackDoesNotStayAmongTheFirst(t *testing.T) {
 				t.Errorf("after %d turns and %d bytes it is among the first still", turns, c.lag.alone)
 			}
 			l.serveReady(time.Now(), patience)
-			if l.makeReady(c); len(l.reading) != 1 || len(l.ready) != 0 {
+			if l.makeReady(c); len(l.reading) != 1 || len(l.starting) != 0 {
 				t.Error("it is among the first again when its socket takes more")
 			}
 		})
@@ -167,13 +167,16 @@ func TestNobodyWaitsForThoseWhoHaveMuchToRead(t *testing.T) {
 			}
 			l.takeOrders()
 			l.serveReady(time.Now(), patience) // their first turns, and one more
-			if len(l.ready) != 0 || len(l.reading) != many {
-				t.Fatalf("%d are ready and %d have more to read; want 0 and %d", len(l.ready), len(l.reading), many)
+			if len(l.starting) != 0 || len(l.reading) != many {
+				t.Fatalf("%d are starting and %d have more to read; want 0 and %d", len(l.starting), len(l.reading), many)
 			}
 			r.serve(selecting, joinOptions{})
 			r.serve(plain, joinOptions{})
 			l.takeOrders()
-			begun := slices.Clone(l.ready)
+			if len(l.ready) != 1 || len(l.starting) != 1 {
+				t.Errorf("%d are only written, and %d begin to read; want 1 and 1", len(l.ready), len(l.starting))
+			}
+			begun := slices.Concat(l.ready, l.starting)
 			for range begun {
 				l.serveReady(time.Now(), -1) // one of each queue
 			}

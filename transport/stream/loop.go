@@ -57,7 +57,8 @@ type loop struct {
 	slots      []*consumer // by slot; nil where free
 	free       []int32     // free slots
 	ready      []*consumer // laggards whose socket may take bytes, in order of their turns
-	reading    []*consumer // those of them for whom much is read alone
+	starting   []*consumer // those of them for whom events are read alone,
+	reading    []*consumer // and those for whom that were many
 	checked    time.Time   // when the clock last ticked
 	drainer    *drainer    // set while draining
 	stopped    bool

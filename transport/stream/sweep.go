@@ -91,6 +91,7 @@ func (l *loop) broadcast(g *group, shard int, b *broker.Batch, begin, now time.T
 	for _, h := range f.raw {
 		l.deliver(h, shard, b, nil, now)
 	}
+	g.shaper.Begin(b.Events)
 	for _, h := range f.built {
 		l.deliver(h, shard, b, nil, now)
 	}
@@ -148,6 +149,7 @@ func (l *loop) deliverSelected(g *group, shard int, b *broker.Batch, now time.Ti
 		passedOver -= len(h.picked) * len(h.members)
 	}
 	l.over += uint64(passedOver)
+	g.shaper.Begin(b.Events)
 	for i, h := range g.touched {
 		l.deliver(h, shard, b, h.picked, now)
 		h.picked = h.picked[:0]
@@ -181,6 +183,9 @@ func (l *loop) deliver(h *herd, shard int, b *broker.Batch, picked []int32, now 
 	}
 	h.written = now
 	t := l.build(h, shard, b, picked, nil)
+	if h.shape != nil {
+		l.shaping.take(l.turn, len(t.bytes)/len(h.members), shapeBytes)
+	}
 	whole := 0
 	// Backwards, because a member that leaves is replaced by the last one.
 	for k := len(h.members) - 1; k >= 0; k-- {
@@ -198,22 +203,19 @@ func (l *loop) deliver(h *herd, shard int, b *broker.Batch, picked []int32, now 
 	l.stats.delivery(h.format.Kind, b, t, whole, l.broker.Tick(time.Now()))
 }
 
-// shapeBytes is how much a turn reads to shape events for herds, a herd's share
-// divided among its members. Beyond it those who want shapes are written one after the other in
-// turns of their own, so that many of them cannot hold up who takes events as they are.
+// shapeBytes is how much a turn shapes for herds, a herd's share divided among its members: what
+// they get, and what each event costs besides. Beyond it those who want shapes are written one
+// after the other in turns of their own, so that many of them cannot hold up who takes events as they are.
 const shapeBytes = 4 << 20
 
 // mayShape reports whether there is still room in this turn to shape what a herd gets of
-// a batch, and takes it.
+// a batch, and takes it, but for what comes out.
 func (l *loop) mayShape(h *herd, b *broker.Batch, picked []int32) bool {
-	bytes := 0
-	if h.sel == nil {
-		bytes = len(b.Bytes)
+	events := b.Events
+	if h.sel != nil {
+		events = len(picked)
 	}
-	for _, i := range picked {
-		bytes += len(b.Event(int(i)))
-	}
-	return l.shaping.take(l.turn, bytes/len(h.members), shapeBytes)
+	return l.shaping.take(l.turn, h.each*events/len(h.members), shapeBytes)
 }
 
 // An allowance is for something of which a turn may do so many bytes.

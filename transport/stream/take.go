@@ -17,7 +17,8 @@ type take struct {
 
 // build makes what a herd gets of a batch of a shard, whose events that pass its selection are
 // picked, if it has one. It is good until the next one is built. A consumer that gets
-// it stands at cursors then; nil: at the fronts.
+// it stands at cursors then; nil: at the fronts, and it is one of the takes for which the group's
+// shaper began.
 func (l *loop) build(h *herd, shard int, b *broker.Batch, picked []int32, cursors []broker.Cursor) *take {
 	t := &l.take
 	*t = take{events: b.Events}
@@ -35,7 +36,7 @@ func (l *loop) build(h *herd, shard int, b *broker.Batch, picked []int32, cursor
 		t.bytes = b.Bytes[start:end]
 		return t
 	}
-	bytes, ends := l.scratch[:0], l.ends[:0]
+	bytes, ends, alone := l.scratch[:0], l.ends[:0], cursors != nil
 	if h.format.IDs && t.events > 0 && cursors == nil {
 		cursors = h.cursors()
 	}
@@ -47,8 +48,13 @@ func (l *loop) build(h *herd, shard int, b *broker.Batch, picked []int32, cursor
 	for i := range t.events {
 		event := b.Event(t.index(i))
 		json := wire.JSON(event)
-		if h.shape != nil {
+		switch {
+		case h.shape == nil:
+		case alone:
 			l.shaped = h.shape.Append(l.shaped[:0], json)
+			json = l.shaped
+		default:
+			l.shaped = h.group.shaper.Append(l.shaped[:0], json, t.index(i), h.shape)
 			json = l.shaped
 		}
 		switch {

@@ -14,36 +14,40 @@ func (l *loop) makeReady(c *consumer) {
 }
 
 // queue puts c at the end of its queue. A turn in which each event is read for one consumer
-// alone can take a hundred times as long as one that only writes. So those for whom much has been
-// read since they fell behind have a queue of their own: nobody whose stream begins, or who is
+// alone can take a hundred times as long as one that only writes. So those who are only written
+// have a queue of their own, and of the others those for whom much has been
+// read since they fell behind: nobody whose stream begins, or who is
 // not far behind, waits for them.
 func (l *loop) queue(c *consumer) {
 	c.lag.queued = true
-	if c.lag.alone >= firstBytes {
-		l.reading = append(l.reading, c)
-	} else {
+	switch {
+	case !c.herd.alone():
 		l.ready = append(l.ready, c)
+	case c.lag.alone < firstBytes:
+		l.starting = append(l.starting, c)
+	default:
+		l.reading = append(l.reading, c)
 	}
 }
 
 // serveReady gives laggards whose socket may take bytes a turn, one after the
-// other and for about the given time; first those whose turn is a short one, or only to
-// write, then the others. It reports whether there is more to do at once: one of them has more
-// to write, or had no turn.
+// other, and those of each queue for about the given time; those whose turns are short first. It reports
+// whether there is more to do at once: one of them has more to write, or had no turn.
 func (l *loop) serveReady(now time.Time, atMost time.Duration) (more bool) {
-	if len(l.ready) > 0 {
-		more = l.serve(&l.ready, firstBytes, now, atMost)
-		now = time.Now()
-	}
-	if len(l.reading) > 0 {
-		more = l.serve(&l.reading, turnBytes, now, atMost) || more
+	for _, q := range []struct {
+		queue *[]*consumer
+		bytes int
+	}{{&l.ready, turnBytes}, {&l.starting, firstBytes}, {&l.reading, turnBytes}} {
+		if len(*q.queue) > 0 {
+			more = l.serve(q.queue, q.bytes, now, atMost) || more
+			now = time.Now()
+		}
 	}
 	return more
 }
 
-// serve is serveReady for one queue. In it, those for whom each event is read alone have turns
-// of so many bytes.
-func (l *loop) serve(queue *[]*consumer, alone int, now time.Time, atMost time.Duration) (more bool) {
+// serve is serveReady for one queue, in which turns are of so many bytes.
+func (l *loop) serve(queue *[]*consumer, bytes int, now time.Time, atMost time.Duration) (more bool) {
 	served := 0
 	for end := len(*queue); served < end; served++ { // who has more queues up behind end
 		if served > 0 && time.Since(now) > atMost {
@@ -55,11 +59,7 @@ func (l *loop) serve(queue *[]*consumer, alone int, now time.Time, atMost time.D
 			continue // closed
 		}
 		c.lag.queued = false
-		budget := turnBytes
-		if c.herd.alone() {
-			budget = alone
-		}
-		switch l.catchUp(c, now, budget) {
+		switch l.catchUp(c, now, bytes) {
 		case outOfTurn:
 			l.makeReady(c)
 			more = true

@@ -85,21 +85,35 @@ func (s *Shape) Append(dst, event []byte) []byte {
 	if s == nil {
 		return append(dst, event...)
 	}
-	var spans [maxNames]jsonkey.Span
+	var memory [maxNames]jsonkey.Span
 	var ids [maxNames]int32
-	found := s.tree.Found(spans[:], ids[:])
+	found := s.tree.Found(memory[:], ids[:])
 	found.Scan(event)
+	var spans [maxNames]span
+	for _, id := range found.IDs() {
+		if start, end, ok := found.Span(id); ok {
+			spans[id] = span{start, end}
+		}
+	}
+	return s.append(dst, event, spans[:])
+}
+
+// A span is where a value stands in its event; zero: there is none.
+type span struct{ start, end int32 }
+
+// append is Append, of an event in which the values of the members, by their ids, are found.
+func (s *Shape) append(dst, event []byte, spans []span) []byte {
 	dst = append(dst, '{')
-	dst = appendParts(dst, event, &found, s.top)
+	dst = appendParts(dst, event, spans, s.top)
 	return append(dst, '}')
 }
 
-func appendParts(dst, event []byte, found *jsonkey.Found, parts []part) []byte {
+func appendParts(dst, event []byte, spans []span, parts []part) []byte {
 	first := len(dst)
 	for i := range parts {
 		p := &parts[i]
-		value, ok := found.Value(event, p.id)
-		if !ok {
+		at := spans[p.id]
+		if at.end == 0 {
 			continue
 		}
 		before := len(dst)
@@ -108,12 +122,12 @@ func appendParts(dst, event []byte, found *jsonkey.Found, parts []part) []byte {
 		}
 		dst = append(dst, p.name...)
 		if len(p.parts) == 0 {
-			dst = append(dst, value...)
+			dst = append(dst, event[at.start:at.end]...)
 			continue
 		}
 		dst = append(dst, '{')
 		inside := len(dst)
-		dst = appendParts(dst, event, found, p.parts)
+		dst = appendParts(dst, event, spans, p.parts)
 		if len(dst) == inside {
 			dst = dst[:before] // nothing of it is there
 			continue
@@ -121,4 +135,21 @@ func appendParts(dst, event []byte, found *jsonkey.Found, parts []part) []byte {
 		dst = append(dst, '}')
 	}
 	return dst
+}
+
+// eachPart calls f for each member that is wanted, and each that one is in, once: with its id in
+// the shape's tree, and its path.
+func (s *Shape) eachPart(f func(id int32, path []string)) {
+	seen := make([]bool, s.tree.Size())
+	for _, path := range s.paths {
+		parts := s.top
+		for i, name := range path {
+			k := slices.IndexFunc(parts, func(p part) bool { return p.name == quoted(name) })
+			if id := parts[k].id; !seen[id] {
+				seen[id] = true
+				f(id, path[:i+1])
+			}
+			parts = parts[k].parts
+		}
+	}
 }
