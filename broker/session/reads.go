@@ -88,14 +88,14 @@ func (s *reads) fetch(ctx context.Context, c rueidis.Client, who []member) ([]Ev
 			continue
 		}
 		e, err := Decode(text)
-		if err == nil && (!e.Stored() || e.Action != action || e.Source != w.user) {
-			err = ErrField
+		if err == nil && (!e.Stored() || e.Action != action || e.Source != w.user || e.Practice != "" && fold(e.Practice) != w.practice) {
+			err = ErrField // of the default practice of another instance, say
 		}
 		if err != nil {
 			s.failed("read an event", s.keys.all(action), corrupt{err})
 			continue
 		}
-		if fold(e.Practice) != w.practice { // the original writes none
+		if e.Practice == "" { // the original writes none
 			e.Practice = s.practices.written(w, "")
 		}
 		if mine, _, ok := s.mirror.get(entryKey{w, e.Action}); ok && mine == e {

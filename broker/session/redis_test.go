@@ -376,3 +376,17 @@ func TestLeasesAreRenewedWithoutMemory(t *testing.T) {
 		t.Errorf("alice has %s leases; want 1", n)
 	}
 }
+
+// An event of the default practice of an instance is none of another practice, which another
+// instance takes for the default one.
+func TestDefaultPracticesThatDifferShowNothingOfEachOther(t *testing.T) {
+	server := redistest.Start(t)
+	a := newRedis(t, server, RedisOptions{Options: Options{DefaultPractice: "hospital"}})
+	b := newRedis(t, server, RedisOptions{Options: Options{DefaultPractice: "public"}})
+	a.Join("hospital", "alice")
+	a.Put(stored("hospital", "alice", Updating, "of the hospital"))
+	expect(t, "Replay of the practice", a.Replay("hospital"), "of the hospital")
+	expect(t, "Replay of the other default practice", b.Replay("public"), "")
+	expect(t, "Latest there", b.Latest("public", "alice"), "")
+	expect(t, "Latest anywhere", b.Latest(AnyPractice, "alice"), "")
+}
