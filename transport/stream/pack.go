@@ -95,6 +95,7 @@ func (l *loop) pack(h *herd, shard int, b *broker.Batch, picked []int32, now tim
 		return // a consumer that enters has read it alone
 	}
 	t := l.build(h, shard, b, picked, nil)
+	l.shaping.take(l.turn, h.group.shaper.Read(), shapeBytes)
 	if t.events == 0 {
 		return
 	}

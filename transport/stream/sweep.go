@@ -183,8 +183,8 @@ func (l *loop) deliver(h *herd, shard int, b *broker.Batch, picked []int32, now 
 	}
 	h.written = now
 	t := l.build(h, shard, b, picked, nil)
-	if h.shape != nil {
-		l.shaping.take(l.turn, len(t.bytes)/len(h.members), shapeBytes)
+	if h.shape != nil { // and what was read for it, and those behind it
+		l.shaping.take(l.turn, len(t.bytes)/len(h.members)+h.group.shaper.Read(), shapeBytes)
 	}
 	whole := 0
 	// Backwards, because a member that leaves is replaced by the last one.
@@ -203,8 +203,8 @@ func (l *loop) deliver(h *herd, shard int, b *broker.Batch, picked []int32, now 
 	l.stats.delivery(h.format.Kind, b, t, whole, l.broker.Tick(time.Now()))
 }
 
-// shapeBytes is how much a turn shapes for herds, a herd's share divided among its members: what
-// they get, and what each event costs besides. Beyond it those who want shapes are written one
+// shapeBytes is how much a turn shapes for herds: what it reads, and, a herd's share divided among
+// its members, what they get and what each event costs besides. Beyond it those who want shapes are written one
 // after the other in turns of their own, so that many of them cannot hold up who takes events as they are.
 const shapeBytes = 4 << 20
 

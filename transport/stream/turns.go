@@ -31,8 +31,8 @@ func (l *loop) queue(c *consumer) {
 }
 
 // serveReady gives laggards whose socket may take bytes a turn, one after the
-// other, and those of each queue for about the given time; those whose turns are short first. It reports
-// whether there is more to do at once: one of them has more to write, or had no turn.
+// other, and those of each queue for about the given time: first those whose turn is only to write,
+// then short ones. It reports whether there is more to do at once: one of them has more to write, or had no turn.
 func (l *loop) serveReady(now time.Time, atMost time.Duration) (more bool) {
 	for _, q := range []struct {
 		queue *[]*consumer

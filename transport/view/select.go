@@ -20,8 +20,8 @@ type Select struct {
 	by   int32   // of sample.by in tree
 }
 
-// maxNames is how many names the paths of one view have in all: what Match
-// and Append have room for on the stack.
+// maxNames is how many names the paths of one query have in all: what Match
+// and Append have room for on the stack. A view that a grant narrows may have more.
 const maxNames = 128
 
 func newSelect(conditions []condition, s sample) *Select {

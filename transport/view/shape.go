@@ -15,8 +15,15 @@ type Shape struct {
 	paths [][]string // sorted, none within another
 	text  string     // normalised; equal shapes have equal ones
 
-	tree jsonkey.Tree
-	top  []part
+	tree    jsonkey.Tree
+	top     []part
+	members []shapeMember
+}
+
+// A shapeMember is one that is wanted, or that one is in.
+type shapeMember struct {
+	path []string
+	id   int32 // in the tree
 }
 
 // A part is a member of the object that Append writes.
@@ -52,8 +59,10 @@ func (s *Shape) build() *Shape {
 		parts := &s.top
 		for i, name := range path {
 			// Sorted, equal beginnings stand together.
-			if last := len(*parts) - 1; last < 0 || (*parts)[last].name != quoted(name) {
-				*parts = append(*parts, part{name: quoted(name), id: s.tree.Add(path[:i+1])})
+			if name := quoted(name); len(*parts) == 0 || (*parts)[len(*parts)-1].name != name {
+				id := s.tree.Add(path[:i+1])
+				*parts = append(*parts, part{name: name, id: id})
+				s.members = append(s.members, shapeMember{path[:i+1], id})
 			}
 			parts = &(*parts)[len(*parts)-1].parts
 		}
@@ -69,12 +78,13 @@ func quoted(name string) string {
 	return strings.TrimSuffix(b.String(), "\n") + ":"
 }
 
-// Members is how many are asked for: what Append takes grows with them. A nil Shape has none.
+// Members is how many are looked for, those that others are in included: what Append takes grows
+// with them. A nil Shape has none.
 func (s *Shape) Members() int {
 	if s == nil {
 		return 0
 	}
-	return len(s.paths)
+	return len(s.members)
 }
 
 // Append appends an object with the members that the consumer wants: nested as in
@@ -89,13 +99,17 @@ func (s *Shape) Append(dst, event []byte) []byte {
 	var ids [maxNames]int32
 	found := s.tree.Found(memory[:], ids[:])
 	found.Scan(event)
-	var spans [maxNames]span
+	var few [maxNames]span
+	spans := few[:]
+	if n := s.tree.Size(); n > len(spans) {
+		spans = make([]span, n)
+	}
 	for _, id := range found.IDs() {
 		if start, end, ok := found.Span(id); ok {
 			spans[id] = span{start, end}
 		}
 	}
-	return s.append(dst, event, spans[:])
+	return s.append(dst, event, spans)
 }
 
 // A span is where a value stands in its event; zero: there is none.
@@ -135,21 +149,4 @@ func appendParts(dst, event []byte, spans []span, parts []part) []byte {
 		dst = append(dst, '}')
 	}
 	return dst
-}
-
-// eachPart calls f for each member that is wanted, and each that one is in, once: with its id in
-// the shape's tree, and its path.
-func (s *Shape) eachPart(f func(id int32, path []string)) {
-	seen := make([]bool, s.tree.Size())
-	for _, path := range s.paths {
-		parts := s.top
-		for i, name := range path {
-			k := slices.IndexFunc(parts, func(p part) bool { return p.name == quoted(name) })
-			if id := parts[k].id; !seen[id] {
-				seen[id] = true
-				f(id, path[:i+1])
-			}
-			parts = parts[k].parts
-		}
-	}
 }

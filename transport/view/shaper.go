@@ -17,10 +17,12 @@ type Shaper struct {
 	found jsonkey.Found
 	spans []jsonkey.Span // memory of found
 	ids   []int32
+	own   []span // of one shape, by the ids in its own tree
 
 	// Of the batch.
 	scans  []scan    // by event
 	values []located // of all scans
+	read   int       // bytes that were, since Read was called
 }
 
 // A shared shape is one of a Shaper's.
@@ -51,8 +53,13 @@ func (m *Shaper) Add(s *Shape) {
 		return
 	}
 	in := &shared{uses: 1, ids: make([]int32, s.tree.Size())}
-	s.eachPart(func(own int32, path []string) { in.ids[own] = m.tree.Add(path) })
+	for _, member := range s.members {
+		in.ids[member.id] = m.tree.Add(member.path)
+	}
 	m.shapes[s] = in
+	if n := len(in.ids); n > len(m.own) {
+		m.own = make([]span, n)
+	}
 	m.changed()
 }
 
@@ -63,7 +70,9 @@ func (m *Shaper) Remove(s *Shape) {
 		return
 	}
 	delete(m.shapes, s)
-	s.eachPart(func(_ int32, path []string) { m.tree.Remove(path) })
+	for _, member := range s.members {
+		m.tree.Remove(member.path)
+	}
 	if m.tree.Size() > manyMembers && m.tree.Len() < m.tree.Size()/4 {
 		shapes := m.shapes
 		*m = Shaper{}
@@ -108,17 +117,25 @@ func (m *Shaper) Append(dst, event []byte, i int, s *Shape) []byte {
 		m.scan(event, at)
 	}
 	values, ids := m.values[at.first:at.last], m.shapes[s].ids
-	var spans [maxNames]span
+	spans := m.own[:len(ids)]
 	for own, id := range ids {
+		spans[own] = span{}
 		if k, ok := slices.BinarySearchFunc(values, id, func(v located, id int32) int { return cmp.Compare(v.id, id) }); ok {
 			spans[own] = values[k].at
 		}
 	}
-	return s.append(dst, event, spans[:len(ids)])
+	return s.append(dst, event, spans)
+}
+
+// Read is how many bytes of events Append has read since Read was called before.
+func (m *Shaper) Read() (bytes int) {
+	bytes, m.read = m.read, 0
+	return bytes
 }
 
 func (m *Shaper) scan(event []byte, at *scan) {
 	m.found.Scan(event)
+	m.read += len(event)
 	at.done, at.first = true, len(m.values)
 	for _, id := range m.found.IDs() {
 		if start, end, ok := m.found.Span(id); ok {

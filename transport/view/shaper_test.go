@@ -56,6 +56,31 @@ func TestShaperAgreesWithEachShape(t *testing.T) {
 	}
 }
 
+// A grant and a view that ask for 128 names each make a shape of more.
+func TestAShapeThatWasNarrowedMayHaveManyMembers(t *testing.T) {
+	grant, asked := "y", "x"
+	for i := range 31 {
+		grant += fmt.Sprintf(",x.p%d.q.r", i)
+		asked += fmt.Sprintf(",y.p%d.q.r", i)
+	}
+	s := newShape(common(mustShape(t, asked).paths, mustShape(t, grant).paths)).build()
+	if s.Members() <= maxNames {
+		t.Fatalf("the shape has %d members; want more than %d, or this tries nothing", s.Members(), maxNames)
+	}
+	var m Shaper
+	m.Add(s)
+	m.Begin(2)
+	for i, event := range []string{`{}`, `{"y":{"p30":{"q":{"r":1}}},"x":{"p30":{"q":{"r":2,"s":3}}},"z":4}`} {
+		want := []string{`{}`, `{"x":{"p30":{"q":{"r":2}}},"y":{"p30":{"q":{"r":1}}}}`}[i]
+		if got := string(m.Append(nil, []byte(event), i, s)); got != want {
+			t.Errorf("together, of %s: %s; want %s", event, got, want)
+		}
+		if got := string(s.Append(nil, []byte(event))); got != want {
+			t.Errorf("by itself, of %s: %s; want %s", event, got, want)
+		}
+	}
+}
+
 // Whoever opens and closes views all the time leaves nothing behind.
 func TestAShaperForgetsMembers(t *testing.T) {
 	var m Shaper
