@@ -29,13 +29,13 @@ needs: ## install what the tests need through the system's package manager
 	@sh scripts/needs.sh
 
 unit: ## tests as production builds them; installs nothing, and says what was not run
-	$(GO) test ./...
-	cd bench && $(GO) test ./...
+	$(GO) test -timeout 30m ./...
+	cd bench && $(GO) test -timeout 30m ./...
 	@sh scripts/needs.sh -check
 
 # The tests below internal run the built program, into which the detector does not see.
 race: ## tests under the race detector
-	$(GO) test -race $$($(GO) list ./... | grep -v /internal/)
+	$(GO) test -timeout 30m -race $$($(GO) list ./... | grep -v /internal/)
 	@sh scripts/needs.sh -check
 
 e2e: ## real browsers and clients of other languages against the built program

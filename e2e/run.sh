@@ -5,4 +5,5 @@ set -eu
 cd "$(dirname "$0")"
 sh ../scripts/needs.sh
 npm ci --no-fund --no-audit --silent
-exec "${GO:-go}" test -count=1 "$@" ./...
+# A machine may be slow, and the first run fetches and builds what the tests use.
+exec "${GO:-go}" test -count=1 -timeout 30m "$@" ./...
