@@ -111,7 +111,7 @@ type Found struct {
 // It is zero if none was. It counts only if it lies within its parent's span: a
 // later duplicate of the parent replaces what was found in an earlier one, and
 // this way costs nothing however many duplicates somebody sends.
-type Span struct{ start, end int32 }
+type Span struct{ Start, End int32 }
 
 // Found returns a Found for the tree as it is; after a change of the tree another one is
 // needed. It uses the caller's memory, on its stack say, if spans, which
@@ -145,24 +145,24 @@ func (f *Found) Forget() {
 // Value returns the bytes of the member with that id, in the event that was
 // scanned last.
 func (f *Found) Value(event []byte, id int32) ([]byte, bool) {
-	start, end, ok := f.Span(id)
-	return event[start:end], ok
+	at := f.Span(id)
+	return event[at.Start:at.End], at.End > 0
 }
 
-// Span returns where Value is in the event.
-func (f *Found) Span(id int32) (start, end int32, ok bool) {
+// Span is where Value is in the event, zero if there is none.
+func (f *Found) Span(id int32) Span {
 	at := f.spans[id]
-	if at.end == 0 {
-		return 0, 0, false
+	if at.End == 0 {
+		return Span{}
 	}
 	for child, parent := at, f.parents[id]; parent >= 0; parent = f.parents[parent] {
 		around := f.spans[parent]
-		if child.start < around.start || child.end > around.end {
-			return 0, 0, false
+		if child.Start < around.Start || child.End > around.End {
+			return Span{}
 		}
 		child = around
 	}
-	return at.start, at.end, true
+	return at
 }
 
 // IDs are the members that were seen, each once, in no particular order. Some may
@@ -209,7 +209,7 @@ func (f *Found) member(b []byte, i int, n *node) int {
 	} else {
 		i = skipValue(b, i)
 	}
-	if f.spans[n.id].end == 0 {
+	if f.spans[n.id].End == 0 {
 		f.ids[f.n] = n.id // no append: it would send the caller's memory to the heap
 		f.n++
 	}

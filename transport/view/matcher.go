@@ -3,24 +3,20 @@ package view
 import (
 	"slices"
 
-	"event-dispatcher/broker/jsonkey"
 	"event-dispatcher/broker/shrink"
 )
 
 // A Matcher finds, in one pass over an event, all selections that it passes. One
 // goroutine owns it. The zero Matcher has no selections.
 type Matcher struct {
-	tree    jsonkey.Tree // the paths of all selections
-	members []member     // by id in tree
+	scanner          // of the paths of all selections
+	members []member // by id in tree
 
 	entries []entry // by id of the selection
 	free    []int32
 	general []int32 // entries without an equality to look up
 
 	// For one event.
-	found   jsonkey.Found
-	spans   []jsonkey.Span // memory of found
-	ids     []int32
 	event   []byte
 	number  uint64 // of the event
 	scratch []byte // decoded strings
@@ -108,16 +104,12 @@ func (m *Matcher) Remove(id int32) {
 	}
 	*e = entry{}
 	m.free = append(m.free, id)
-	if m.tree.Size() > manyMembers && m.tree.Len() < m.tree.Size()/4 {
+	if m.sparse() {
 		m.rebuild()
 	} else {
 		m.changed()
 	}
 }
-
-// manyMembers is how many members a Matcher may know that no selection is about any more,
-// about 200 bytes each.
-const manyMembers = 1024
 
 // rebuild forgets the members that no selection is about. Those that there have been are
 // four times as many at least, so it costs each of them little.
@@ -139,12 +131,7 @@ func (m *Matcher) changed() {
 	if n := m.tree.Size(); n > len(m.members) {
 		m.members = append(m.members, make([]member, n-len(m.members))...)
 	}
-	m.found.Forget()
-	if n := m.tree.Size(); n > len(m.spans) {
-		// Twice of it, so that a storm of consumers does not copy it for each.
-		m.spans, m.ids = make([]jsonkey.Span, 2*n), make([]int32, 2*n)
-	}
-	m.found = m.tree.Found(m.spans, m.ids)
+	m.renew()
 }
 
 // chooseKey picks the equality whose values the fewest selections wait for, and

@@ -99,35 +99,30 @@ func (s *Shape) Append(dst, event []byte) []byte {
 	var ids [maxNames]int32
 	found := s.tree.Found(memory[:], ids[:])
 	found.Scan(event)
-	var few [maxNames]span
+	var few [maxNames]jsonkey.Span
 	spans := few[:]
 	if n := s.tree.Size(); n > len(spans) {
-		spans = make([]span, n)
+		spans = make([]jsonkey.Span, n)
 	}
 	for _, id := range found.IDs() {
-		if start, end, ok := found.Span(id); ok {
-			spans[id] = span{start, end}
-		}
+		spans[id] = found.Span(id)
 	}
 	return s.append(dst, event, spans)
 }
 
-// A span is where a value stands in its event; zero: there is none.
-type span struct{ start, end int32 }
-
 // append is Append, of an event in which the values of the members, by their ids, are found.
-func (s *Shape) append(dst, event []byte, spans []span) []byte {
+func (s *Shape) append(dst, event []byte, spans []jsonkey.Span) []byte {
 	dst = append(dst, '{')
 	dst = appendParts(dst, event, spans, s.top)
 	return append(dst, '}')
 }
 
-func appendParts(dst, event []byte, spans []span, parts []part) []byte {
+func appendParts(dst, event []byte, spans []jsonkey.Span, parts []part) []byte {
 	first := len(dst)
 	for i := range parts {
 		p := &parts[i]
 		at := spans[p.id]
-		if at.end == 0 {
+		if at.End == 0 {
 			continue
 		}
 		before := len(dst)
@@ -136,7 +131,7 @@ func appendParts(dst, event []byte, spans []span, parts []part) []byte {
 		}
 		dst = append(dst, p.name...)
 		if len(p.parts) == 0 {
-			dst = append(dst, event[at.start:at.end]...)
+			dst = append(dst, event[at.Start:at.End]...)
 			continue
 		}
 		dst = append(dst, '{')

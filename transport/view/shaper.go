@@ -11,13 +11,9 @@ import (
 // there are: what a further one takes grows with what it wants, and not with the event. One
 // goroutine owns it. The zero Shaper has no shapes.
 type Shaper struct {
-	tree   jsonkey.Tree // the paths of all shapes
-	shapes map[*Shape]*shared
-
-	found jsonkey.Found
-	spans []jsonkey.Span // memory of found
-	ids   []int32
-	own   []span // of one shape, by the ids in its own tree
+	scanner // of the paths of all shapes
+	shapes  map[*Shape]*shared
+	own     []jsonkey.Span // of one shape, by the ids in its own tree
 
 	// Of the batch.
 	scans  []scan    // by event
@@ -40,7 +36,7 @@ type scan struct {
 // A located value is where the value of a member stands in its event.
 type located struct {
 	id int32
-	at span
+	at jsonkey.Span
 }
 
 // Add takes a shape in. What is added twice must be removed twice.
@@ -58,7 +54,7 @@ func (m *Shaper) Add(s *Shape) {
 	}
 	m.shapes[s] = in
 	if n := len(in.ids); n > len(m.own) {
-		m.own = make([]span, n)
+		m.own = make([]jsonkey.Span, n)
 	}
 	m.changed()
 }
@@ -73,7 +69,7 @@ func (m *Shaper) Remove(s *Shape) {
 	for _, member := range s.members {
 		m.tree.Remove(member.path)
 	}
-	if m.tree.Size() > manyMembers && m.tree.Len() < m.tree.Size()/4 {
+	if m.sparse() {
 		shapes := m.shapes
 		*m = Shaper{}
 		for s, in := range shapes {
@@ -87,11 +83,7 @@ func (m *Shaper) Remove(s *Shape) {
 // changed follows a change of the tree.
 func (m *Shaper) changed() {
 	m.scans, m.values = nil, nil
-	m.found.Forget()
-	if n := m.tree.Size(); n > len(m.spans) {
-		m.spans, m.ids = make([]jsonkey.Span, 2*n), make([]int32, 2*n)
-	}
-	m.found = m.tree.Found(m.spans, m.ids)
+	m.renew()
 }
 
 // manyValues is how many values and scans have memory that is used again.
@@ -119,7 +111,7 @@ func (m *Shaper) Append(dst, event []byte, i int, s *Shape) []byte {
 	values, ids := m.values[at.first:at.last], m.shapes[s].ids
 	spans := m.own[:len(ids)]
 	for own, id := range ids {
-		spans[own] = span{}
+		spans[own] = jsonkey.Span{}
 		if k, ok := slices.BinarySearchFunc(values, id, func(v located, id int32) int { return cmp.Compare(v.id, id) }); ok {
 			spans[own] = values[k].at
 		}
@@ -138,8 +130,8 @@ func (m *Shaper) scan(event []byte, at *scan) {
 	m.read += len(event)
 	at.done, at.first = true, len(m.values)
 	for _, id := range m.found.IDs() {
-		if start, end, ok := m.found.Span(id); ok {
-			m.values = append(m.values, located{id, span{start, end}})
+		if span := m.found.Span(id); span.End > 0 {
+			m.values = append(m.values, located{id, span})
 		}
 	}
 	at.last = len(m.values)
