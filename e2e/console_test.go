@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -176,7 +177,8 @@ func TestConsoleCommandsAreSafeToPaste(t *testing.T) {
 		"\u202egnp.exe", "a\u2028b\u2029", "\u009b31m\u007f", "=a", "!a", "%27;touch owned;%27", "a+b c&where=session_id=a#x", "{a,b}[1-3]*?", `"a"`, " a ", "☃é👩‍👧",
 	}
 	say := func(i int) {
-		e, _ := json.Marshal(map[string]any{"a": i, "session_id": ids[i]})
+		nested := map[string]any{"session_id": "of something else"} // comes first, and is not the event's
+		e, _ := json.Marshal(map[string]any{"a": i, "data": nested, "session_id": ids[i]})
 		send(t, addr, string(e))
 	}
 	outs := make([]*lines, len(ids))
@@ -219,11 +221,23 @@ func TestConsoleCommandsAreSafeToPaste(t *testing.T) {
 	paste(copied("tail-curl"))
 	streams(len(ids) + 3)
 
+	file := filepath.Join(t.TempDir(), "event.json")
+	if err := os.WriteFile(file, []byte(`{"b":"a file","session_id":"film-night"}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	compose := func(event string) {
+		eval[any](b, fmt.Sprintf(`document.getElementById("event").value = %q; document.getElementById("event").dispatchEvent(new Event("input"))`, event))
+	}
+	compose("@" + file)
+	prints(t, paste(copied("send-curl")), "invalid_json")
 	const odd = `{"b":"it's $(touch owned) \u202e` + "\u202e" + `",` + "\n\t" + `"session_id":"film-night"}`
-	eval[any](b, fmt.Sprintf(`document.getElementById("event").value = %q; document.getElementById("event").dispatchEvent(new Event("input"))`, odd))
+	compose(odd)
 	paste(copied("send-curl"))
 	film := outs[slices.Index(ids, "film-night")]
 	prints(t, film, `data: {"b":"it's $(touch owned) \u202e\u202e",  "session_id":"film-night"`)
+	if strings.Contains(film.String(), "a file") {
+		t.Error("a command sends a file; want the text itself")
+	}
 	if files, _ := os.ReadDir(dir); len(files) > 0 {
 		t.Errorf("a command made %v; want what events say to do nothing", files)
 	}

@@ -138,7 +138,7 @@ const begin = () => {
   tail.start(follow);
   const example = () => {
     // In JSON a line's end is a blank.
-    set("send-curl", `curl ${shellQuote(base() + "/api/events")} -d ${shellQuote($("event").value.replace(/[\t\n\r]/g, " "))}`);
+    set("send-curl", `curl ${shellQuote(base() + "/api/events")} --data-raw ${shellQuote($("event").value.replace(/[\t\n\r]/g, " "))}`);
     set("listen-curl", curl());
   };
   example();

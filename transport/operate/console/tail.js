@@ -2,7 +2,7 @@
 // come, the service is asked for a sample, and the list says which part it shows.
 
 import { Stream, check, conditions, curl } from "./service.js";
-import { clock, count, hue, member, pretty, visible } from "./text.js";
+import { clock, count, hue, member, pretty, sessionOf, visible } from "./text.js";
 
 const rows = 150;      // in the list
 const perPaint = 12;   // new ones each time
@@ -95,7 +95,7 @@ const toggle = (li, button, raw) => {
   pre.tabIndex = 0;
   pre.textContent = pretty(raw, 20000);
   box.append(pre);
-  const id = member(raw, "session_id");
+  const id = sessionOf(raw);
   if (id) {
     const follow = document.createElement("button");
     follow.type = "button";

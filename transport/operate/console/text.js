@@ -21,16 +21,25 @@ export const pretty = (raw, most) => {
     + (more > 0 ? `\n… and ${count(more)} characters more` : "");
 };
 
-// member is the value of a top-level string member near the start of an event;
-// a person's list need not parse 250 KB to label a row.
+// member is the value of the first string member of a name near the start of an event, also a
+// nested one; a person's list need not parse 250 KB to label a row.
 export const member = (raw, name) => {
   const m = new RegExp(`"${name}"\\s*:\\s*"((?:[^"\\\\]|\\\\.){0,80})"`).exec(raw.slice(0, 4096));
   if (!m) return "";
   try { return JSON.parse(`"${m[1]}"`); } catch { return ""; }
 };
 
-const hues = { START: "1", HEARTBEAT: "2", STOP: "3", ERROR: "4" };
-export const hue = name => hues[name] || "0";
+// sessionOf is the session of an event that a person has opened, "" if it has none; nobody types an
+// id of more than 80 characters.
+export const sessionOf = raw => {
+  try {
+    const id = JSON.parse(raw).session_id;
+    return typeof id === "string" && id.length <= 80 ? id : "";
+  } catch { return ""; }
+};
+
+const hues = new Map([["START", "1"], ["HEARTBEAT", "2"], ["STOP", "3"], ["ERROR", "4"]]);
+export const hue = name => hues.get(name) || "0";
 
 export const count = n => Math.round(n).toLocaleString("en-US");
 export const short = n => n >= 1e9 ? (n / 1e9).toFixed(2) + " G" : n >= 1e6 ? (n / 1e6).toFixed(2) + " M" : n >= 1e4 ? (n / 1e3).toFixed(1) + " k"
