@@ -207,7 +207,7 @@ func viewsComeAndGo(t *testing.T, o Options) {
 		repeat(stop, func(i int) {
 			r.publish(i%2, i%150)
 			if i%32 == 0 {
-				time.Sleep(time.Millisecond) // with no pause, those who come wait minutes for a processor
+				time.Sleep(time.Millisecond) // with 0.1 ms, those who come wait minutes for a processor under the race detector
 			}
 		})
 	})
